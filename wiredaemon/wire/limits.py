@@ -1,0 +1,100 @@
+"""The named limits of the whole server, with safe defaults.
+
+Every buffer, count, depth and time that a peer can influence has a field here. Layers take the
+fields they need from one frozen ``Limits``; the configuration's ``[limits]`` table sets them by
+name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SENT_PAYLOAD: Final = 32768
+"""Largest frame payload ever sent, in bytes after encoding.
+
+Source: framing, section 2 (what Mercurial itself emits, and misreads from 65536 on).
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a peer may make the server hold, and for how long.
+
+    Sizes are bytes, times are seconds, bounds are inclusive.
+    """
+
+    frame_payload: int = 65536
+    """Largest frame payload accepted (the wire format allows 16 MiB - 1)."""
+
+    request_size: int = 4 * 1024 * 1024
+    """One command request, reassembled from its frames."""
+
+    request_frames: int = 256
+    """Frames that one command request may be cut into."""
+
+    empty_frames: int = 8
+    """Frames without payload in a row on one connection."""
+
+    settings_size: int = 16 * 1024
+    """Sender protocol settings, all frames together."""
+
+    half_open_requests: int = 16
+    """Requests begun and not yet complete on one connection."""
+
+    concurrent_requests: int = 100
+    """Requests accepted and not yet answered on one connection."""
+
+    running_commands: int = 8
+    """Commands running side by side on one connection."""
+
+    cbor_depth: int = 32
+    """Containers inside each other in one CBOR item."""
+
+    cbor_elements: int = 250_000
+    """Items inside one CBOR item, containers included."""
+
+    command_data: int = 1024 * 1024 * 1024
+    """Command data of one request where the command declares data."""
+
+    undeclared_data: int = 1024 * 1024
+    """Command data of one request where the command declares none: counted and dropped."""
+
+    buffered_data: int = 256 * 1024
+    """Command data waiting for its command; beyond it the peer is paused."""
+
+    output_high: int = 256 * 1024
+    """Output waiting on one connection at which commands are paused."""
+
+    output_low: int = 64 * 1024
+    """Output waiting on one connection at which they go on."""
+
+    drained_body: int = 64 * 1024
+    """Body bytes read and dropped after an early refusal."""
+
+    drain_seconds: float = 2.0
+    """Time for that."""
+
+    worker_processes: int = 0
+    """Repository workers at most; 0 means the larger of 8 and twice the processors."""
+
+    worker_idle_seconds: float = 60.0
+    """Time after which an idle worker beyond the first ends."""
+
+    worker_commands: int = 10_000
+    """Commands after which a worker is replaced."""
+
+    worker_memory: int = 1024 * 1024 * 1024
+    """Resident memory after which a worker is replaced."""
+
+    worker_start_seconds: float = 60.0
+    """Time a worker may take to be ready."""
+
+    worker_queue: int = 64
+    """Commands waiting for a worker before "busy" is answered."""
+
+    worker_read_grace: float = 2.0
+    """Time a read command keeps its worker after the peer has left."""
+
+    worker_result: int = 64 * 1024 * 1024
+    """Result of one value command."""
