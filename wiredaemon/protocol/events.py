@@ -1,0 +1,111 @@
+"""What a connection tells its caller: events, named in the past tense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wiredaemon.protocol.errors import RemoteProtocolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReceived:
+    """To servers: the request part of a command is complete.
+
+    Without data the whole request is complete with it.
+    """
+
+    request_id: int
+    command: object
+    """A byte string where the peer is sane; dispatch refuses anything else."""
+    arguments: object
+    """The ``args`` as they came; a map, or what dispatch refuses."""
+    has_data: bool = False
+    """`DataReceived` events and then a `RequestCompleted` follow."""
+    redirect: object = None
+    extra: Mapping[bytes, object] = field(default_factory=dict)
+    """Other keys of the request map."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataReceived:
+    """To servers: a piece of command data, as it arrived."""
+
+    request_id: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCompleted:
+    """To servers: all command data of a request has arrived."""
+
+    request_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAborted:
+    """To servers: input ended before the request was complete; it is answered all the same."""
+
+    request_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionFailed:
+    """The peer broke the protocol; no further input is looked at."""
+
+    error: RemoteProtocolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseDataReceived:
+    """To clients: content of a response, decoded from its content encoding."""
+
+    request_id: int
+    data: bytes
+    end: bool
+    """Nothing follows for this request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFailed:
+    """To clients: the server sent an error frame; nothing follows for this request."""
+
+    request_id: int
+    kind: bytes
+    """``protocol``, ``server`` or ``command``."""
+    message: bytes
+    """Its atoms, formatted and joined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextOutputReceived:
+    """To clients: text for people, belonging to a request."""
+
+    request_id: int
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressReceived:
+    """To clients: how far a command has come."""
+
+    request_id: int
+    topic: bytes
+    position: int
+    """-1 ends the topic."""
+    total: int | None
+    label: bytes | None = None
+    item: bytes | None = None
+
+
+ServerEvent: TypeAlias = (
+    RequestReceived | DataReceived | RequestCompleted | RequestAborted | ConnectionFailed
+)
+ClientEvent: TypeAlias = (
+    ResponseDataReceived | RequestFailed | TextOutputReceived | ProgressReceived | ConnectionFailed
+)
+Event: TypeAlias = ServerEvent | ClientEvent

@@ -1,0 +1,138 @@
+"""Outgoing frames and the streams that they leave on.
+
+Source: framing, sections 11 to 13.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.wire import cbor
+from wiredaemon.wire.dialects import EOS, FrameType
+from wiredaemon.wire.encodings import ENCODERS, choose_encoding
+from wiredaemon.wire.frames import BEGIN, HEADER_SIZE, EncodedFrame, encode_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from wiredaemon.wire.dialects import Dialect
+
+_FIRST_SERVER_STREAM: Final = 2
+
+
+class Output:
+    """Frames that wait to be sent."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.frames: list[EncodedFrame] = []
+        self.size = 0
+        """Bytes waiting, headers included."""
+
+    def append(self, frame: EncodedFrame) -> None:
+        """Add one frame behind the others."""
+        self.frames.append(frame)
+        self.size += HEADER_SIZE + len(frame.payload)
+
+    def take(self) -> list[EncodedFrame]:
+        """Give all frames and forget them."""
+        frames, self.frames = self.frames, []
+        self.size = 0
+        return frames
+
+
+class OutputStream:
+    """One stream of frames, with its content encoding.
+
+    The first frame carries the begin flag; the settings frame goes out once, in front of the first
+    encoded payload.
+    """
+
+    def __init__(
+        self, stream_id: int, dialect: Dialect, output: Output, encoding: bytes | None
+    ) -> None:
+        """Begin a stream.
+
+        Args:
+            stream_id: Even from servers, odd from clients.
+            dialect: Gives the frame types their numbers.
+            output: Takes the frames.
+            encoding: The profile, or None for a stream without settings.
+        """
+        self.stream_id = stream_id
+        self._dialect = dialect
+        self._output = output
+        self._encoding = encoding
+        self._begun = False
+        self.settings_sent = False
+        """Encoded payloads may be sent."""
+        self.encoder = None if encoding is None else ENCODERS[encoding]()
+
+    def send_settings_once(self, request_id: int) -> None:
+        """Announce the content encoding, if there is one and it was not announced."""
+        if self._encoding is None or self.settings_sent:
+            return
+        self.settings_sent = True
+        payload = cbor.encode(self._encoding, self._dialect.cbor.key_order)
+        self.send(request_id, FrameType.STREAM_SETTINGS, EOS, payload)
+
+    def send(
+        self,
+        request_id: int,
+        kind: FrameType,
+        flags: int,
+        payload: bytes,
+        stream_flags: int = 0,
+    ) -> None:
+        """Send one frame."""
+        if not self._begun:
+            self._begun = True
+            stream_flags |= BEGIN
+        self._output.append(
+            encode_frame(
+                request_id,
+                self.stream_id,
+                stream_flags,
+                self._dialect.frames[kind].number,
+                flags,
+                payload,
+            )
+        )
+
+    def restart(self) -> None:
+        """Let the next frame begin the stream anew."""
+        self._begun = False
+
+
+class OutputStreams:
+    """The server's streams: 2 as long as one response follows the other, more side by side.
+
+    A response holds a stream from its first frame to its last, because a content encoding's
+    context must not be shared by responses that interleave.
+    """
+
+    def __init__(self, dialect: Dialect, output: Output) -> None:
+        """Begin with no stream."""
+        self._dialect = dialect
+        self._output = output
+        self._free: list[OutputStream] = []
+        self._next_id = _FIRST_SERVER_STREAM
+        self.offered: Container[object] = (b"identity",)
+        """The content encodings that the client knows."""
+
+    def acquire(self) -> OutputStream:
+        """Give a stream that nothing else writes to, the lowest if there are several."""
+        if self._free:
+            return self._free.pop()
+        encoding = choose_encoding(self.offered) if self._dialect.sender_settings else None
+        stream = OutputStream(self._next_id, self._dialect, self._output, encoding)
+        self._next_id += 2
+        return stream
+
+    def release(self, stream: OutputStream) -> None:
+        """Take a stream back."""
+        if self._dialect.restarts_streams:
+            stream.restart()
+        self._free.append(stream)
+        if len(self._free) > 1:
+            self._free.sort(key=lambda free: -free.stream_id)

@@ -1,0 +1,323 @@
+"""Responses: how a command's objects become frames in each era.
+
+One response object lives from the first thing said about a request to its last frame.
+
+Source: framing, sections 6 and 7.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.dialects import (
+    CONTINUATION,
+    EOS,
+    ERROR_APPLICATION,
+    RESPONSE_CBOR,
+    ErrorForm,
+    FrameType,
+    ResponseForm,
+)
+from wiredaemon.wire.encodings import Identity
+from wiredaemon.wire.frames import ENCODED
+from wiredaemon.wire.limits import SENT_PAYLOAD
+from wiredaemon.wire.payloads import OK_MAP, error_map, error_response, format_message
+from wiredaemon.wire.values import IndefiniteBytes, RawBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wiredaemon.protocol.output import OutputStream
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.values import Value
+
+LONGEST_MESSAGE: Final = 8192
+"""Bytes of an error text that are sent; an error frame cannot be split."""
+
+
+def slices(data: bytes) -> Iterator[bytes]:
+    """Cut data into payloads; no data gives none."""
+    for start in range(0, len(data), SENT_PAYLOAD):
+        yield data[start : start + SENT_PAYLOAD]
+
+
+class Response(ABC):
+    """What is sent about one request."""
+
+    kind: ClassVar[FrameType]
+
+    def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
+        """Begin with nothing sent; ``stream`` is this response's alone until it ends."""
+        self.request_id = request_id
+        self.stream = stream
+        self._dialect = dialect
+        self._begun = False
+        """A frame that leads a result was sent."""
+
+    @abstractmethod
+    def send_object(self, value: Value) -> None:
+        """Send the next of several objects.
+
+        Raises:
+            UnencodableError: The value has no form; nothing of it was sent.
+        """
+
+    def send_result(self, value: Value) -> None:
+        """Send the only object.
+
+        Raises:
+            UnencodableError: The value has no form; nothing was sent.
+        """
+        self.send_object(value)
+        self.end()
+
+    @abstractmethod
+    def end(self) -> None:
+        """Send the last frame."""
+
+    def send_error(self, message: bytes, arguments: Sequence[bytes]) -> None:
+        """End with a command's documented failure (a "command error").
+
+        Args:
+            message: printf-style format.
+            arguments: For its ``%s``.
+        """
+        match self._dialect.error:
+            case ErrorForm.TEXT:
+                self._send_error_text(format_message(message, arguments))
+            case ErrorForm.STATUS_MAP if self._begun:
+                self._send_error_response(b"command", format_message(message, arguments))
+            case ErrorForm.STATUS_MAP | ErrorForm.STATUS_MAP_OR_FRAME:
+                self._send_error_map(message, arguments)
+
+    def send_server_error(self, text: bytes) -> None:
+        """End with any other failure."""
+        match self._dialect.error:
+            case ErrorForm.TEXT:
+                self._send_error_text(text)
+            case ErrorForm.STATUS_MAP if not self._begun:
+                self._send_error_map(text.replace(b"%", b"%%"), ())
+            case ErrorForm.STATUS_MAP | ErrorForm.STATUS_MAP_OR_FRAME:
+                self._send_error_response(b"server", text)
+
+    def _send_error_text(self, text: bytes) -> None:
+        self._send(ERROR_APPLICATION, text[:LONGEST_MESSAGE], kind=FrameType.ERROR_RESPONSE)
+
+    def _send_error_map(self, message: bytes, arguments: Sequence[bytes]) -> None:
+        if len(message) + sum(map(len, arguments)) > LONGEST_MESSAGE:
+            message = format_message(message, arguments)[: LONGEST_MESSAGE // 2]
+            message, arguments = message.replace(b"%", b"%%"), ()
+        self._send(EOS, self._encode(error_map(message, arguments)))
+
+    def _send_error_response(self, kind: bytes, text: bytes) -> None:
+        payload = self._encode(error_response(kind, text[:LONGEST_MESSAGE]))
+        self._send(0, payload, kind=FrameType.ERROR_RESPONSE)
+
+    def _encode(self, value: Value) -> bytes:
+        return cbor.encode(value, self._dialect.cbor.key_order)
+
+    def _send(
+        self,
+        flags: int,
+        payload: bytes,
+        *,
+        kind: FrameType | None = None,
+        stream_flags: int = 0,
+    ) -> None:
+        self.stream.send(self.request_id, kind or self.kind, flags, payload, stream_flags)
+
+
+class BytesResponse(Response):
+    """One byte string, in slices; all but the last say that more follows (0002 to 0004)."""
+
+    kind = FrameType.BYTES_RESPONSE
+
+    def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
+        """Begin with nothing sent."""
+        super().__init__(request_id, dialect, stream)
+        self._held = b""
+        """Not sent yet, because it is not known whether it is the end."""
+        self._flags: int | None = None
+
+    def send_object(self, value: Value) -> None:
+        """Hold the last slice back, send those before it."""
+        data, flags = self._form(value)
+        if self._flags not in (None, flags):
+            message = "raw bytes and other values cannot be mixed in one result"
+            raise UnencodableError(message)
+        self._flags = flags
+        data = self._held + data if self._held else data
+        start = 0
+        while len(data) - start > SENT_PAYLOAD:
+            self._begun = True
+            self._send(CONTINUATION | flags, data[start : start + SENT_PAYLOAD])
+            start += SENT_PAYLOAD
+        self._held = data[start:] if start else data
+
+    def end(self) -> None:
+        """Send the last slice."""
+        self._send(EOS | (self._flags or 0), self._held)
+
+    def _form(self, value: Value) -> tuple[bytes, int]:
+        """Give the bytes and flags of a value."""
+        match self._dialect.response:
+            case ResponseForm.TEXT:
+                if isinstance(value, RawBytes):
+                    return value.data, 0
+                if isinstance(value, bytes):
+                    return value, 0
+                message = f"a value of type {type(value).__name__} has no text form"
+                raise UnencodableError(message)
+            case ResponseForm.BYTES_OR_CBOR if isinstance(value, RawBytes):
+                return value.data, 0
+            case ResponseForm.BYTES_OR_CBOR:
+                return self._encode(value), RESPONSE_CBOR
+            case _:
+                return self._encode(value), 0
+
+
+class StatusMapResponse(Response):
+    """The ok map and CBOR, together if they fit one frame (0005)."""
+
+    kind = FrameType.COMMAND_RESPONSE
+
+    def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
+        """Begin with nothing sent."""
+        super().__init__(request_id, dialect, stream)
+        self._held = b""
+        self._sent_data = False
+
+    def send_result(self, value: Value) -> None:
+        """Send the map and the value in one frame, or apart if they do not fit."""
+        data = self._encode(value)
+        if len(OK_MAP) + len(data) <= SENT_PAYLOAD:
+            self._send(EOS, OK_MAP + data)
+            return
+        self._begin()
+        payloads = list(slices(data))
+        for payload in payloads[:-1]:
+            self._send(CONTINUATION, payload)
+        self._send(EOS, payloads[-1])
+
+    def send_object(self, value: Value) -> None:
+        """Send the map alone at first, and full frames as they come."""
+        data = self._held + self._encode(value)
+        self._begin()
+        start = 0
+        while len(data) - start >= SENT_PAYLOAD:
+            self._send_data(data[start : start + SENT_PAYLOAD])
+            start += SENT_PAYLOAD
+        self._held = data[start:]
+
+    def end(self) -> None:
+        """Send what is held and an empty frame."""
+        self._begin()
+        if self._held:
+            self._send_data(self._held)
+            self._held = b""
+        self._send(EOS if self._sent_data else EOS | CONTINUATION, b"")
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._send(CONTINUATION, OK_MAP)
+
+    def _send_data(self, payload: bytes) -> None:
+        self._send(CONTINUATION if self._sent_data else 0, payload)
+        self._sent_data = True
+
+
+class ObjectsResponse(Response):
+    """The ok map, then objects coalesced by pieces and content encoded (0006)."""
+
+    kind = FrameType.COMMAND_RESPONSE
+
+    def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
+        """Begin with nothing sent."""
+        super().__init__(request_id, dialect, stream)
+        self._held: list[bytes] = []
+        self._held_size = 0
+
+    def send_object(self, value: Value) -> None:
+        """Coalesce the pieces of one object with those before it."""
+        if isinstance(value, IndefiniteBytes):
+            self._begin()
+            self._coalesce_pieces(value)
+            return
+        encoded = self._encode(value)
+        self._begin()
+        if self._is_identity and len(encoded) + self._held_size < SENT_PAYLOAD:
+            # Each piece would have fitted: the same bytes in the same frames.
+            self._hold(encoded)
+        else:
+            self._coalesce_pieces(value)
+
+    def end(self) -> None:
+        """Send what is held, and what the content encoding held back."""
+        self._begin()
+        self._flush()
+        encoder = self.stream.encoder
+        payloads = list(slices(encoder.flush())) if encoder is not None else []
+        for payload in payloads[:-1]:
+            self._send(CONTINUATION, payload, stream_flags=ENCODED)
+        if payloads:
+            self._send(EOS, payloads[-1], stream_flags=ENCODED)
+        else:
+            self._send(EOS, b"")
+
+    @property
+    def _is_identity(self) -> bool:
+        encoder = self.stream.encoder
+        return encoder is None or isinstance(encoder, Identity)
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        self._begun = True
+        self.stream.send_settings_once(self.request_id)
+        encoded = self._through_encoder(OK_MAP)
+        if encoded:
+            self._send_encoded(encoded)
+
+    def _coalesce_pieces(self, value: Value) -> None:
+        for piece in cbor.encode_pieces(value, self._dialect.cbor.key_order):
+            encoded = self._through_encoder(piece)
+            if not encoded:
+                continue
+            if len(encoded) > SENT_PAYLOAD:
+                self._flush()
+                for payload in slices(encoded):
+                    self._send_encoded(payload)
+                continue
+            if len(encoded) + self._held_size >= SENT_PAYLOAD:
+                self._flush()
+            self._hold(encoded)
+
+    def _hold(self, encoded: bytes) -> None:
+        self._held.append(encoded)
+        self._held_size += len(encoded)
+
+    def _flush(self) -> None:
+        if self._held:
+            self._send_encoded(b"".join(self._held))
+            self._held, self._held_size = [], 0
+
+    def _through_encoder(self, data: bytes) -> bytes:
+        encoder = self.stream.encoder
+        return data if encoder is None else encoder.encode(data)
+
+    def _send_encoded(self, payload: bytes) -> None:
+        stream_flags = ENCODED if self.stream.settings_sent else 0
+        self._send(CONTINUATION, payload, stream_flags=stream_flags)
+
+
+RESPONSES: Final[dict[ResponseForm, type[Response]]] = {
+    ResponseForm.TEXT: BytesResponse,
+    ResponseForm.BYTES_OR_CBOR: BytesResponse,
+    ResponseForm.CBOR: BytesResponse,
+    ResponseForm.STATUS_MAP: StatusMapResponse,
+    ResponseForm.OBJECTS: ObjectsResponse,
+}

@@ -1,0 +1,347 @@
+"""The server's side of a connection, for every dialect.
+
+It routes: frames to streams, settings and requests on the way in, objects to responses on the way
+out. What a request or a response is made of, those know themselves.
+
+Source: server-state-machine, section 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
+from wiredaemon.protocol.events import (
+    ConnectionFailed,
+    RequestAborted,
+    RequestCompleted,
+    RequestReceived,
+)
+from wiredaemon.protocol.input_streams import SERVER_SIDE, InputStreams
+from wiredaemon.protocol.output import Output, OutputStreams
+from wiredaemon.protocol.requests import InputState, make_request_machine
+from wiredaemon.protocol.responses import LONGEST_MESSAGE, RESPONSES
+from wiredaemon.protocol.settings import SettingsReceiver
+from wiredaemon.wire import cbor
+from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType
+from wiredaemon.wire.frames import ENCODED, FrameError, FrameReader
+from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.payloads import error_response
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.protocol.responses import Response
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.frames import EncodedFrame, Frame
+    from wiredaemon.wire.values import Value
+
+_NO_LIMITS_GIVEN: Final = Limits()
+
+
+class ServerConnection:
+    """One connection as the server sees it; for HTTP, one request body and its answer.
+
+    In half duplex, output waits for the end of input, and is dropped if the input fails: then the
+    error of `ConnectionFailed` is the answer, for the caller to give. In full duplex output goes
+    out as it comes, and a failure adds an error frame behind it.
+    """
+
+    def __init__(
+        self, dialect: Dialect, *, half_duplex: bool, limits: Limits = _NO_LIMITS_GIVEN
+    ) -> None:
+        """Begin with nothing received or sent."""
+        self.dialect = dialect
+        self._limits = limits
+        self._half_duplex = half_duplex
+        self._reader = FrameReader(payload_limit=limits.frame_payload)
+        self._input_streams = InputStreams(SERVER_SIDE)
+        self._settings: SettingsReceiver | None = None
+        self._before_requests = InputState.INITIAL if dialect.sender_settings else None
+        """State in front of the first request, None when that is over."""
+        self._failed = False
+        self._ended = False
+        self._empty_frames = 0
+        self._active: set[int] = set()
+        """Complete requests that are not answered: their ids are in use."""
+        self._answerable: set[int] = set()
+        """Requests that were announced and not answered."""
+        self._requests = make_request_machine(dialect, limits, self._active)
+        self._output = Output()
+        self._output_streams = OutputStreams(dialect, self._output)
+        self._responses: dict[int, Response] = {}
+
+    # --- in ----------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> InputState:
+        """The state of the input."""
+        if self._failed:
+            return InputState.ERRORED
+        return self._before_requests or self._requests.state
+
+    @property
+    def failed(self) -> bool:
+        """The peer broke the protocol."""
+        return self._failed
+
+    def receive_data(self, data: bytes) -> list[ServerEvent]:
+        """Take bytes in any cuts and give what they say.
+
+        A peer's mistake never raises: the last event is then a `ConnectionFailed`, and nothing
+        that comes later is looked at.
+        """
+        events: list[ServerEvent] = []
+        if self._failed or self._ended:
+            return events
+        try:
+            for frame in self._reader.receive_data(data):
+                events += self._receive_frame(frame)
+        except FrameError as error:
+            events += self._fail(RemoteProtocolError(str(error), malformed=True), 0)
+        except _FrameRefusedError as refused:
+            events += self._fail(refused.error, refused.request_id)
+        return events
+
+    def receive_frame(self, frame: Frame) -> list[ServerEvent]:
+        """Take one frame, also after a failure: each wrong frame then fails again.
+
+        `receive_data` is the way in for everything but debugreflect.
+        """
+        try:
+            return self._receive_frame(frame)
+        except _FrameRefusedError as refused:
+            return self._fail(refused.error, refused.request_id)
+
+    def receive_end(self) -> list[ServerEvent]:
+        """Say that no more input follows; in half duplex this releases the output.
+
+        Each request that is incomplete gives a `RequestAborted`. Input that ends inside a frame
+        fails the connection.
+        """
+        if self._failed or self._ended:
+            return []
+        try:
+            self._reader.receive_end()
+        except FrameError as error:
+            return self._fail(RemoteProtocolError(str(error), malformed=True), 0)
+        self._ended = True
+        events: list[ServerEvent] = []
+        for request in self._requests.receiving.values():
+            part = "command data" if request.is_requested else "request frames"
+            reason = f"input ended before the {part} of request {request.request_id}"
+            self._answerable.add(request.request_id)
+            events.append(RequestAborted(request_id=request.request_id, reason=reason))
+        self._requests.receiving.clear()
+        return events
+
+    def _receive_frame(self, frame: Frame) -> list[ServerEvent]:
+        try:
+            self._input_streams.receive_frame(frame)
+            self._check_content(frame)
+            self._input_streams.end_where_flagged(frame)
+            events = self._route(frame)
+        except RemoteProtocolError as error:
+            raise _FrameRefusedError(error, frame.request_id) from error
+        for event in events:
+            match event:
+                case RequestReceived():
+                    self._answerable.add(event.request_id)
+                    if not event.has_data:
+                        self._activate(event.request_id)
+                case RequestCompleted():
+                    if event.request_id in self._answerable:
+                        self._activate(event.request_id)
+        return events
+
+    def _check_content(self, frame: Frame) -> None:
+        if frame.stream_flags & ENCODED:
+            message = "content encoded frames are not accepted from clients"
+            raise RemoteProtocolError(message, malformed=True)
+        if frame.payload:
+            self._empty_frames = 0
+            return
+        self._empty_frames += 1
+        if self._empty_frames > self._limits.empty_frames:
+            message = (
+                f"empty frames in a row exceed the limit of {self._limits.empty_frames} "
+                "(empty_frames)"
+            )
+            raise RemoteProtocolError(message, malformed=True)
+
+    def _route(self, frame: Frame) -> list[ServerEvent]:
+        if self._failed:
+            message = "server already errored"
+            raise RemoteProtocolError(message)
+        if self._before_requests is None:
+            return self._requests.receive_frame(frame)
+        kind = self.dialect.types.get(frame.type_number)
+        if kind is FrameType.SENDER_PROTOCOL_SETTINGS:
+            self._receive_settings(frame)
+            return []
+        if self._before_requests is InputState.SETTINGS:
+            message = f"expected sender protocol settings frame; got {frame.type_number}"
+            raise RemoteProtocolError(message)
+        if kind is not FrameType.COMMAND_REQUEST:
+            message = (
+                "expected sender protocol settings or command request frame; "
+                f"got {frame.type_number}"
+            )
+            raise RemoteProtocolError(message)
+        self._before_requests = None
+        return self._requests.receive_frame(frame)
+
+    def _receive_settings(self, frame: Frame) -> None:
+        self._before_requests = InputState.SETTINGS
+        if self._settings is None:
+            self._settings = SettingsReceiver(
+                "sender protocol settings frame", self.dialect, self._limits
+            )
+        items = self._settings.receive_frame(frame)
+        if items is None:
+            return
+        if len(items) > 1:
+            message = "sender protocol settings frame contained multiple CBOR values"
+            raise RemoteProtocolError(message)
+        self._apply_settings(items[0])
+        self._settings = None
+        self._before_requests = None
+
+    def _apply_settings(self, settings: object) -> None:
+        """Remember what the client offers; whatever else it says is not for us."""
+        key = b"contentencodings"
+        offered: object
+        if isinstance(settings, dict):
+            offered = settings.get(key, (b"identity",))
+        elif (isinstance(settings, bytes | list) and key not in settings) or settings is None or isinstance(settings, bool | set):
+            return
+        else:
+            offered = None
+        if not isinstance(offered, list | tuple | set | dict | bytes):
+            message = "sender protocol settings frame without an array of contentencodings"
+            raise RemoteProtocolError(message, malformed=True)
+        self._output_streams.offered = offered
+
+    def _activate(self, request_id: int) -> None:
+        if len(self._active) >= self._limits.concurrent_requests:
+            message = (
+                f"requests not answered exceed the limit of {self._limits.concurrent_requests} "
+                "(concurrent_requests)"
+            )
+            raise _FrameRefusedError(RemoteProtocolError(message, malformed=True), request_id)
+        self._active.add(request_id)
+
+    def _fail(self, error: RemoteProtocolError, request_id: int) -> list[ServerEvent]:
+        first = not self._failed
+        self._failed = True
+        if self._half_duplex:
+            self._output.take()
+        elif first:
+            self._send_protocol_error(error, request_id)
+        return [ConnectionFailed(error=error)]
+
+    def _send_protocol_error(self, error: RemoteProtocolError, request_id: int) -> None:
+        text = error.message.encode("utf-8", "replace")[:LONGEST_MESSAGE]
+        stream = self._output_streams.acquire()
+        if self.dialect.error is ErrorForm.TEXT:
+            stream.send(request_id, FrameType.ERROR_RESPONSE, ERROR_PROTOCOL, text)
+        else:
+            payload = cbor.encode(error_response(b"protocol", text), self.dialect.cbor.key_order)
+            stream.send(request_id, FrameType.ERROR_RESPONSE, 0, payload)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    @property
+    def output_size(self) -> int:
+        """Bytes that wait to be sent, those that wait for the end of input included."""
+        return self._output.size
+
+    def data_to_send(self) -> list[EncodedFrame]:
+        """Give the frames that may be sent now; they are then the caller's."""
+        if self._half_duplex and not self._ended:
+            return []
+        return self._output.take()
+
+    def send_object(self, request_id: int, value: Value) -> None:
+        """Send the next of a request's several objects.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+            UnencodableError: The value has no form on the wire; nothing of it was sent.
+        """
+        self._response(request_id).send_object(value)
+
+    def send_result(self, request_id: int, value: Value) -> None:
+        """Send a request's only object and end its response.
+
+        Raises:
+            LocalProtocolError, UnencodableError: As `send_object`.
+        """
+        response = self._response(request_id)
+        response.send_result(value)
+        self._finish(response)
+
+    def end_response(self, request_id: int) -> None:
+        """Say that all objects were sent.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+        """
+        response = self._response(request_id)
+        response.end()
+        self._finish(response)
+
+    def send_error(self, request_id: int, message: bytes, arguments: Sequence[bytes] = ()) -> None:
+        """End a request with a documented failure of its command.
+
+        Objects that were not put into frames yet are dropped.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+        """
+        response = self._response(request_id)
+        response.send_error(message, arguments)
+        self._finish(response)
+
+    def send_server_error(self, request_id: int, text: bytes) -> None:
+        """End a request with any other failure.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+        """
+        response = self._response(request_id)
+        response.send_server_error(text)
+        self._finish(response)
+
+    def _response(self, request_id: int) -> Response:
+        if self._failed:
+            message = "nothing can be sent after the connection has failed"
+            raise LocalProtocolError(message)
+        response = self._responses.get(request_id)
+        if response is None:
+            if request_id not in self._answerable:
+                message = f"request {request_id} is not waiting for an answer"
+                raise LocalProtocolError(message)
+            stream = self._output_streams.acquire()
+            response = RESPONSES[self.dialect.response](request_id, self.dialect, stream)
+            self._responses[request_id] = response
+        return response
+
+    def _finish(self, response: Response) -> None:
+        request_id = response.request_id
+        del self._responses[request_id]
+        self._answerable.discard(request_id)
+        self._output_streams.release(response.stream)
+        if not self._half_duplex:
+            # In half duplex an id stays in use: its frames have not left before input ends.
+            self._active.discard(request_id)
+
+
+class _FrameRefusedError(Exception):
+    """Carries a peer's error and the request it was met on to the one door it leaves by."""
+
+    def __init__(self, error: RemoteProtocolError, request_id: int) -> None:
+        super().__init__(error)
+        self.error = error
+        self.request_id = request_id
