@@ -1,0 +1,35 @@
+"""What can be asked: commands with declared arguments and permissions, and running them.
+
+from wiredaemon.commands import Permission, RawBytes, command
+
+@command("customreadonly", permission=Permission.RO)
+def customreadonly(context):
+    return RawBytes(b"customreadonly bytes response")
+"""
+
+from wiredaemon.commands.arguments import REQUIRED, Argument, ArgumentType
+from wiredaemon.commands.context import CommandData, Context, Peer, Repository
+from wiredaemon.commands.declaration import Command, TextForm, command
+from wiredaemon.commands.permission import Permission
+from wiredaemon.commands.results import CommandError, ServerError, WithOutput
+from wiredaemon.wire.values import IndefiniteBytes, RawBytes, Value
+
+__all__ = [
+    "REQUIRED",
+    "Argument",
+    "ArgumentType",
+    "Command",
+    "CommandData",
+    "CommandError",
+    "Context",
+    "IndefiniteBytes",
+    "Peer",
+    "Permission",
+    "RawBytes",
+    "Repository",
+    "ServerError",
+    "TextForm",
+    "Value",
+    "WithOutput",
+    "command",
+]

@@ -1,0 +1,173 @@
+"""Declared arguments: their types, and checking what a peer gives for them.
+
+Source: commands, sections 4.1 and 4.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.commands.results import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wiredaemon.wire.values import Value
+
+
+class ArgumentType(Enum):
+    """Types of arguments, by the names that capability descriptors use."""
+
+    BYTES = "bytes"
+    INT = "int"
+    LIST = "list"
+    DICT = "dict"
+    SET = "set"
+    BOOL = "bool"
+
+
+class _Required(Enum):
+    REQUIRED = "required"
+
+
+REQUIRED: Final = _Required.REQUIRED
+"""In place of a default: the caller must give the argument."""
+
+_PYTHON_TYPES: Final[Mapping[ArgumentType, tuple[type, ...]]] = {
+    ArgumentType.BYTES: (bytes,),
+    ArgumentType.INT: (int,),
+    ArgumentType.LIST: (list,),
+    ArgumentType.DICT: (dict,),
+    # An array given for a set is accepted (commands, section 4.1).
+    ArgumentType.SET: (set, frozenset, list),
+    ArgumentType.BOOL: (bool,),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """One argument that a command declares."""
+
+    type: ArgumentType
+    default: Value | _Required = REQUIRED
+    """What an absent argument counts as; `REQUIRED` if it may not be absent."""
+    valid_values: frozenset[bytes] = frozenset()
+    """What the value, or each element of a set or list, must be one of; empty allows all."""
+    example: Value = b""
+    """Shown by the capabilities of 0003 to 0005 in place of the type."""
+
+    @property
+    def is_required(self) -> bool:
+        """There is no default."""
+        return self.default is REQUIRED
+
+    def check(self, name: str, value: object) -> object:
+        """Give the value to call the command with.
+
+        Raises:
+            CommandError: It is of another type, or not one of the valid values.
+        """
+        if value is None and self.default is None:
+            return None
+        accepted = _PYTHON_TYPES[self.type]
+        is_bool = isinstance(value, bool)
+        if not isinstance(value, accepted) or (is_bool and self.type is not ArgumentType.BOOL):
+            message = f"argument {name} must be of type {self.type.value}, not {_type_name(value)}"
+            raise CommandError(message.replace("%", "%%"))
+        if self.type is ArgumentType.SET:
+            value = _as_set(name, value)
+        if self.valid_values:
+            self._check_values(name, value)
+        return value
+
+    def _check_values(self, name: str, value: object) -> None:
+        given = value if isinstance(value, list | set | frozenset) else [value]
+        for element in given:
+            if element not in self.valid_values:
+                shown = element if isinstance(element, bytes) else repr(element)
+                allowed = b", ".join(sorted(self.valid_values))
+                message = "argument %s does not accept %s; valid values are: %s"
+                raise CommandError(message, [name, shown, allowed])
+
+    def read_text(self, name: str, text: bytes) -> object:
+        """Read the value from the bytes of dialect 0002, which has no types.
+
+        Raises:
+            CommandError: The bytes do not say such a value, or the type has no text form.
+        """
+        reader = _TEXT_READERS.get(self.type)
+        if reader is None:
+            message = "argument %s of type %s has no text form"
+            raise CommandError(message, [name, self.type.value])
+        try:
+            return reader(text)
+        except (ValueError, KeyError):
+            message = "argument %s must be of type %s"
+            raise CommandError(message, [name, self.type.value]) from None
+
+
+def _as_set(name: str, value: object) -> frozenset[object]:
+    try:
+        return frozenset(value)  # type: ignore[call-overload, no-any-return]
+    except TypeError:
+        message = "the elements of argument %s must be byte strings or integers"
+        raise CommandError(message, [name]) from None
+
+
+def _type_name(value: object) -> str:
+    if value is None:
+        return "null"
+    for argument_type, (first, *_) in _PYTHON_TYPES.items():
+        if type(value) is first:
+            return argument_type.value
+    return type(value).__name__
+
+
+_TEXT_READERS: Final[Mapping[ArgumentType, Callable[[bytes], object]]] = {
+    ArgumentType.BYTES: bytes,
+    ArgumentType.INT: int,
+    ArgumentType.BOOL: {b"0": False, b"1": True}.__getitem__,
+}
+
+
+def check_arguments(
+    declared: Mapping[str, Argument], given: object, *, strict: bool
+) -> dict[str, object]:
+    """Check what a peer gave against what a command declares; give the call's keywords.
+
+    Args:
+        declared: By name.
+        given: The ``args`` of the request as decoded.
+        strict: Arguments that are not declared are refused, else ignored (the dialect says so).
+
+    Raises:
+        CommandError: An argument is unknown, missing or wrong; the text names it.
+    """
+    if not isinstance(given, dict):
+        if strict or declared:
+            raise CommandError("args must be a map")
+        given = {}
+    if strict:
+        unknown = [name for name in given if _name(name) not in declared]
+        if unknown:
+            names = ", ".join(sorted(map(_name, unknown))).replace("%", "%%")
+            raise CommandError(f"unsupported argument to command: {names}")
+    missing = [
+        name
+        for name, argument in declared.items()
+        if argument.is_required and name.encode() not in given
+    ]
+    if missing:
+        raise CommandError(f"missing required arguments: {', '.join(sorted(missing))}")
+    return {
+        name: argument.check(name, given[name.encode()])
+        if name.encode() in given
+        else argument.default
+        for name, argument in declared.items()
+    }
+
+
+def _name(key: object) -> str:
+    return key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else repr(key)

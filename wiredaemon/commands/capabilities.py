@@ -1,0 +1,119 @@
+"""The ``capabilities`` command and the API descriptors, in each era's exact shape.
+
+Source: commands, sections 1, 2.1 and 4.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from wiredaemon.commands.declaration import TextForm, command
+from wiredaemon.commands.permission import Permission
+from wiredaemon.wire.dialects import ResponseForm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wiredaemon.commands.arguments import Argument
+    from wiredaemon.commands.context import Context
+    from wiredaemon.commands.declaration import Command
+    from wiredaemon.commands.registry import Registry
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.values import Value
+
+_PATH_FILTER_PREFIXES: Final = frozenset({b"path:", b"rootfilesin:"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryFacts:
+    """What descriptors say about a repository; the defaults are those of none at all."""
+
+    version1: bytes = b""
+    """The version 1 capability string."""
+    compression: Sequence[bytes] = ()
+    """Version 1 compression engines in order of preference."""
+    requirements: Sequence[bytes] = ()
+    stream_allowed: bool = False
+    """Raw store access is on and no changeset is secret."""
+
+
+def describe_api(
+    registry: Registry, dialect: Dialect, framings: Sequence[Dialect], facts: RepositoryFacts
+) -> Value:
+    """Give the result of ``capabilities``.
+
+    Args:
+        registry: The commands.
+        dialect: Whose shape it has.
+        framings: All that the API serves, in order.
+        facts: About the repository.
+    """
+    if dialect.response is ResponseForm.TEXT:
+        return facts.version1
+    media_types = [framing.media_type for framing in framings]
+    commands = registry.exposed(dialect)
+    if dialect.response is not ResponseForm.OBJECTS:
+        return _describe_by_example(commands, media_types, facts)
+    return {
+        b"commands": {
+            known.name.encode(): _describe_command(known)
+            for known in commands
+            if facts.stream_allowed or not known.needs_stream
+        },
+        b"framingmediatypes": media_types,
+        b"pathfilterprefixes": _PATH_FILTER_PREFIXES,
+        b"rawrepoformats": sorted(facts.requirements),
+    }
+
+
+def _describe_by_example(
+    commands: Sequence[Command], media_types: Sequence[bytes], facts: RepositoryFacts
+) -> Value:
+    """Describe commands as 0003 to 0005 do: an example for each argument."""
+    described: dict[bytes, Value] = {
+        b"commands": {
+            known.name.encode(): {
+                b"args": {
+                    name.encode(): argument.example for name, argument in known.arguments.items()
+                },
+                b"permissions": [known.permission.description],
+            }
+            for known in commands
+        },
+        b"compression": [{b"name": engine} for engine in facts.compression],
+        b"framingmediatypes": media_types,
+    }
+    if facts.stream_allowed:
+        described[b"rawrepoformats"] = sorted(facts.requirements)
+    return described
+
+
+def _describe_command(known: Command) -> Value:
+    described: dict[bytes, Value] = {
+        b"args": {
+            name.encode(): _describe_argument(argument)
+            for name, argument in known.arguments.items()
+        },
+        b"permissions": [known.permission.description],
+        **known.details,
+    }
+    return described
+
+
+def _describe_argument(argument: Argument) -> Value:
+    described: dict[bytes, Any] = {
+        b"required": argument.is_required,
+        b"type": argument.type.value.encode(),
+    }
+    if not argument.is_required:
+        described[b"default"] = argument.default
+    if argument.valid_values:
+        described[b"validvalues"] = argument.valid_values
+    return described
+
+
+@command("capabilities", permission=Permission.RO, text=TextForm(result=bytes))
+async def capabilities(context: Context) -> Value:
+    """Give what the API offers."""
+    return await context.describe()

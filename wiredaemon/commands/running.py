@@ -1,0 +1,95 @@
+"""Running one command: from a request to what it gives, without a reactor.
+
+A coroutine is stepped by hand; only one that really waits is handed on as `Waiting`, for the
+caller to drive in its own way of waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from dataclasses import dataclass
+from inspect import isasyncgen, iscoroutine, isgenerator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from wiredaemon.commands.arguments import check_arguments
+from wiredaemon.commands.results import CommandError, WithOutput
+from wiredaemon.wire.dialects import ResponseForm
+
+if TYPE_CHECKING:
+    from wiredaemon.commands.context import Context
+    from wiredaemon.commands.declaration import Command
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A coroutine that has begun and waits for something."""
+
+    coroutine: Coroutine[Any, Any, Any]
+
+
+Objects: TypeAlias = Generator[Any, None, None]
+AsyncObjects: TypeAlias = AsyncGenerator[Any, None]
+
+
+def read_arguments(command: Command, given: object, dialect: Dialect) -> dict[str, object]:
+    """Give the keywords to call a command with.
+
+    Raises:
+        CommandError: An argument is unknown, missing or wrong.
+    """
+    if dialect.response is not ResponseForm.TEXT or not isinstance(given, dict):
+        return check_arguments(command.arguments, given, strict=dialect.strict_arguments)
+    values: dict[bytes, object] = {}
+    for name, argument in command.arguments.items():
+        text = given.get(name.encode())
+        if text is None:
+            continue
+        reader = command.text.arguments.get(name) if command.text is not None else None
+        if reader is None:
+            values[name.encode()] = argument.read_text(name, text)
+            continue
+        try:
+            values[name.encode()] = reader(text)
+        except ValueError as error:
+            raise CommandError(b"argument %s: %s", [name, str(error)]) from error
+    return check_arguments(command.arguments, values, strict=False)
+
+
+def start(command: Command, context: Context, keywords: dict[str, object]) -> Any:  # noqa: ANN401 whatever a command gives
+    """Call a command that does not block.
+
+    Returns:
+        Its value, its objects (`Objects` or `AsyncObjects`), or `Waiting`.
+    """
+    result = command.function(context, **keywords)
+    return step(result) if iscoroutine(result) else result
+
+
+def step(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 whatever a command gives
+    """Run a coroutine as far as it goes without waiting: its value, or `Waiting`."""
+    try:
+        coroutine.send(None)
+    except StopIteration as finished:
+        return finished.value
+    return Waiting(coroutine)
+
+
+def is_objects(result: object) -> bool:
+    """Say whether a command gave a generator of objects."""
+    return isgenerator(result)
+
+
+def is_async_objects(result: object) -> bool:
+    """Say whether a command gave an asynchronous generator of objects."""
+    return isasyncgen(result)
+
+
+def present(command: Command, result: Any, dialect: Dialect) -> Value:  # noqa: ANN401 whatever a command gives
+    """Give the form of a result that the dialect sends."""
+    if dialect.response is ResponseForm.TEXT and command.text is not None:
+        return command.text.result(result)
+    if isinstance(result, WithOutput):
+        return result.value
+    return result  # type: ignore[no-any-return]
