@@ -55,7 +55,7 @@ def describe_api(
     commands = registry.exposed(dialect)
     if dialect.response is not ResponseForm.OBJECTS:
         return _describe_by_example(commands, media_types, facts)
-    return {
+    described: dict[bytes, Value] = {
         b"commands": {
             known.name.encode(): _describe_command(known)
             for known in commands
@@ -65,6 +65,7 @@ def describe_api(
         b"pathfilterprefixes": _PATH_FILTER_PREFIXES,
         b"rawrepoformats": sorted(facts.requirements),
     }
+    return described
 
 
 def _describe_by_example(

@@ -81,10 +81,11 @@ class Command:
 
 
 def command(
-    name: str, *, permission: Permission, **declared: Any
-) -> Callable[  # noqa: ANN401 fields of Command
-    [_Function], _Function
-]:
+    name: str,
+    *,
+    permission: Permission,
+    **declared: Any,  # noqa: ANN401 the fields of Command, with their own types
+) -> Callable[[_Function], _Function]:
     """Mark a function as a command.
 
     Args:

@@ -226,9 +226,12 @@ class ClientConnection:
         kind = self._dialect.types.get(frame.type_number)
         if kind is FrameType.STREAM_SETTINGS:
             self._receive_stream_settings(frame)
-            return []
         if not self._input_streams.is_open(frame.stream_id):
+            # The next stream of this id begins without settings.
             self._decoders.pop(frame.stream_id, None)
+            self._settings.pop(frame.stream_id, None)
+        if kind is FrameType.STREAM_SETTINGS:
+            return []
         if frame.request_id not in self._active:
             message = f"received frame for inactive request ID: {frame.request_id}"
             raise RemoteProtocolError(message)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wiredaemon.protocol.errors import LocalProtocolError
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import EOS, FrameType
-from wiredaemon.wire.encodings import ENCODERS, choose_encoding
+from wiredaemon.wire.encodings import DEFAULT_OFFER, ENCODERS, choose_encoding
 from wiredaemon.wire.frames import BEGIN, HEADER_SIZE, EncodedFrame, encode_frame
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
 
 _FIRST_SERVER_STREAM: Final = 2
+_LAST_SERVER_STREAM: Final = 254
 
 
 class Output:
@@ -117,13 +119,20 @@ class OutputStreams:
         self._output = output
         self._free: list[OutputStream] = []
         self._next_id = _FIRST_SERVER_STREAM
-        self.offered: Container[object] = (b"identity",)
+        self.offered: Container[object] = DEFAULT_OFFER
         """The content encodings that the client knows."""
 
     def acquire(self) -> OutputStream:
-        """Give a stream that nothing else writes to, the lowest if there are several."""
+        """Give a stream that nothing else writes to, the lowest if there are several.
+
+        Raises:
+            LocalProtocolError: No id is left for one more stream.
+        """
         if self._free:
             return self._free.pop()
+        if self._next_id > _LAST_SERVER_STREAM:
+            message = "every stream is held by a response that has not ended"
+            raise LocalProtocolError(message)
         encoding = choose_encoding(self.offered) if self._dialect.sender_settings else None
         stream = OutputStream(self._next_id, self._dialect, self._output, encoding)
         self._next_id += 2

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, Type
 
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import DataReceived, RequestCompleted, RequestReceived
-from wiredaemon.wire.cbor import CborError, decode_all, decode_first
+from wiredaemon.wire.cbor import CborError, decode_first, decode_leading
 from wiredaemon.wire.dialects import (
     ARGUMENT_CONTINUATION,
     ARGUMENT_EOA,
@@ -109,12 +109,12 @@ class IncomingRequest(ABC):
         """Give the events of a complete request part, data that came early included."""
         if self.announced or self.failure is not None:
             return []
-        self.announced = True
         try:
             received = self.read()
         except RemoteProtocolError as error:
             self.failure = error
             return []
+        self.announced = True
         if not self._early_data:
             return [received]
         data = bytes(self._early_data)
@@ -297,7 +297,7 @@ class MapRequest(IncomingRequest):
     def _decode(self, payload: bytes) -> object:
         try:
             if self._dialect.whole_request:
-                return decode_all(payload, self._dialect.cbor, self._limits)[0]
+                return decode_leading(payload, self._dialect.cbor, self._limits)
             return decode_first(payload, self._dialect.cbor, self._limits)
         except CborError as error:
             message = f"error decoding CBOR from command request {self.request_id}: {error}"
@@ -354,7 +354,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
             message = "mismatch between expect data flag and previous frame"
             raise RemoteProtocolError(message)
         request.receive_frame(frame)
-        if not request.is_requested:
+        if frame.flags & REQUEST_MORE:
             return []
         return request.announce() if request.has_data else self._complete(request)
 
@@ -406,6 +406,11 @@ class NamedRequest(IncomingRequest):
     def is_requested(self) -> bool:
         """The last argument has come."""
         return self._ended
+
+    @property
+    def is_inside_argument(self) -> bool:
+        """The value of the last argument goes on in a frame that has not come."""
+        return self._open is not None
 
     def receive_argument(self, frame: Frame) -> None:
         """Take one command-argument frame.
@@ -493,7 +498,10 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
         return []
 
     def _finish_data(self, request: NamedRequest) -> list[ServerEvent]:
-        # Arguments that have not ended by now count as ended.
+        # Arguments that have not ended by now count as ended, but not half an argument.
+        if request.is_inside_argument:
+            message = f"command data of request {request.request_id} ended inside an argument value"
+            raise RemoteProtocolError(message, malformed=True)
         return self._complete(request)
 
 

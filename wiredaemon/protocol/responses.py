@@ -240,6 +240,10 @@ class ObjectsResponse(Response):
         super().__init__(request_id, dialect, stream)
         self._held: list[bytes] = []
         self._held_size = 0
+        self._is_cut = False
+        """What is held goes on with an object that was sent in part."""
+        self._is_inside = False
+        """An object failed while its pieces were made."""
 
     def send_object(self, value: Value) -> None:
         """Coalesce the pieces of one object with those before it."""
@@ -259,14 +263,41 @@ class ObjectsResponse(Response):
         """Send what is held, and what the content encoding held back."""
         self._begin()
         self._flush()
-        encoder = self.stream.encoder
-        payloads = list(slices(encoder.flush())) if encoder is not None else []
+        payloads = self._flushed_payloads()
         for payload in payloads[:-1]:
-            self._send(CONTINUATION, payload, stream_flags=ENCODED)
+            self._send_encoded(payload)
         if payloads:
             self._send(EOS, payloads[-1], stream_flags=ENCODED)
         else:
             self._send(EOS, b"")
+
+    def send_error(self, message: bytes, arguments: Sequence[bytes]) -> None:
+        """End with a command error, behind whole objects; those that are held are dropped."""
+        self._settle_encoder()
+        if self._is_inside:
+            # A status map would be taken for a part of the object.
+            self._send_error_response(b"command", format_message(message, arguments))
+            return
+        if self._is_cut:
+            self._flush()
+        super().send_error(message, arguments)
+
+    def send_server_error(self, text: bytes) -> None:
+        """End with an error frame; objects that are held are dropped."""
+        self._settle_encoder()
+        super().send_server_error(text)
+
+    def _settle_encoder(self) -> None:
+        """Send all that an encoding's context has taken in: later responses go on with it."""
+        if not self._begun or self._is_identity:
+            return
+        self._flush()
+        for payload in self._flushed_payloads():
+            self._send_encoded(payload)
+
+    def _flushed_payloads(self) -> list[bytes]:
+        encoder = self.stream.encoder
+        return [] if encoder is None else list(slices(encoder.flush()))
 
     @property
     def _is_identity(self) -> bool:
@@ -283,10 +314,13 @@ class ObjectsResponse(Response):
             self._send_encoded(encoded)
 
     def _coalesce_pieces(self, value: Value) -> None:
+        held_before, size = self._held_size, 0
+        self._is_inside = True
         for piece in cbor.encode_pieces(value, self._dialect.cbor.key_order):
             encoded = self._through_encoder(piece)
             if not encoded:
                 continue
+            size += len(encoded)
             if len(encoded) > SENT_PAYLOAD:
                 self._flush()
                 for payload in slices(encoded):
@@ -295,6 +329,9 @@ class ObjectsResponse(Response):
             if len(encoded) + self._held_size >= SENT_PAYLOAD:
                 self._flush()
             self._hold(encoded)
+        self._is_inside = False
+        if self._held_size < held_before + size:
+            self._is_cut = 0 < self._held_size < size
 
     def _hold(self, encoded: bytes) -> None:
         self._held.append(encoded)

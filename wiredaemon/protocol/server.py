@@ -24,6 +24,7 @@ from wiredaemon.protocol.responses import LONGEST_MESSAGE, RESPONSES
 from wiredaemon.protocol.settings import SettingsReceiver
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType
+from wiredaemon.wire.encodings import DEFAULT_OFFER
 from wiredaemon.wire.frames import ENCODED, FrameError, FrameReader
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.payloads import error_response
@@ -117,8 +118,8 @@ class ServerConnection:
     def receive_end(self) -> list[ServerEvent]:
         """Say that no more input follows; in half duplex this releases the output.
 
-        Each request that is incomplete gives a `RequestAborted`. Input that ends inside a frame
-        fails the connection.
+        Each request that is incomplete and not answered gives a `RequestAborted`. Input that ends
+        inside a frame fails the connection.
         """
         if self._failed or self._ended:
             return []
@@ -129,6 +130,8 @@ class ServerConnection:
         self._ended = True
         events: list[ServerEvent] = []
         for request in self._requests.receiving.values():
+            if request.announced and request.request_id not in self._answerable:
+                continue  # answered before its data ended
             part = "command data" if request.is_requested else "request frames"
             reason = f"input ended before the {part} of request {request.request_id}"
             self._answerable.add(request.request_id)
@@ -151,7 +154,8 @@ class ServerConnection:
                     if not event.has_data:
                         self._activate(event.request_id)
                 case RequestCompleted():
-                    if event.request_id in self._answerable:
+                    # It may have been answered before its data ended.
+                    if self._half_duplex or event.request_id in self._answerable:
                         self._activate(event.request_id)
         return events
 
@@ -211,13 +215,14 @@ class ServerConnection:
     def _apply_settings(self, settings: object) -> None:
         """Remember what the client offers; whatever else it says is not for us."""
         key = b"contentencodings"
-        offered: object
-        if isinstance(settings, dict):
-            offered = settings.get(key, (b"identity",))
-        elif (isinstance(settings, bytes | list) and key not in settings) or settings is None or isinstance(settings, bool | set):
-            return
-        else:
-            offered = None
+        offered: object = None
+        match settings:
+            case dict():
+                offered = settings.get(key, DEFAULT_OFFER)
+            case bytes() | list() if key not in settings:
+                return
+            case None | bool() | set():
+                return
         if not isinstance(offered, list | tuple | set | dict | bytes):
             message = "sender protocol settings frame without an array of contentencodings"
             raise RemoteProtocolError(message, malformed=True)

@@ -10,6 +10,8 @@ Source: framing, section 5.4.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 from struct import Struct
@@ -20,7 +22,7 @@ import cbor2
 from wiredaemon.wire.values import IndefiniteBytes, RawBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from wiredaemon.wire.limits import Limits
     from wiredaemon.wire.values import Value
@@ -146,7 +148,7 @@ def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one retur
                 raise UnencodableError(message)
             return value
         case str():
-            return value.encode("utf-8", "surrogateescape")
+            return _encoded_text(value)
         case RawBytes():
             return value.data
         case dict():
@@ -154,9 +156,22 @@ def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one retur
         case list() | tuple():
             return [_plain(element, order) for element in value]
         case set() | frozenset():
-            return cbor2.CBORTag(_SET_TAG, _sorted([_plain(element, order) for element in value]))
+            return _plain_set(value, order)
+        case _:
+            return _plain_other(value, order)
+
+
+def _plain_other(value: object, order: KeyOrder) -> object:
+    """Do the same for types that are rare and slow to ask for."""
+    match value:
         case bytearray() | memoryview():
             return bytes(value)
+        case Mapping():
+            return _plain_map(value, order)
+        case AbstractSet():
+            return _plain_set(value, order)
+        case Sequence():
+            return [_plain(element, order) for element in value]
         case _:
             message = f"a value of type {type(value).__name__} cannot be sent"
             raise UnencodableError(message)
@@ -165,7 +180,7 @@ def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one retur
 def _plain_map(value: Mapping[Any, object], order: KeyOrder) -> dict[bytes, object]:
     keys = {}
     for key in value:
-        plain = key.encode() if isinstance(key, str) else key
+        plain = _encoded_text(key) if isinstance(key, str) else key
         if not isinstance(plain, bytes):
             message = f"a map key of type {type(key).__name__} cannot be sent"
             raise UnencodableError(message)
@@ -179,12 +194,22 @@ def _plain_map(value: Mapping[Any, object], order: KeyOrder) -> dict[bytes, obje
     return {key: _plain(value[keys[key]], order) for key in ordered}
 
 
-def _sorted(elements: list[Any]) -> list[Any]:
+def _encoded_text(text: str) -> bytes:
     try:
-        return sorted(elements)
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        message = "a text with a surrogate in it cannot be sent"
+        raise UnencodableError(message) from None
+
+
+def _plain_set(value: AbstractSet[Any], order: KeyOrder) -> cbor2.CBORTag:
+    elements: list[Any] = [_plain(element, order) for element in value]
+    try:
+        elements.sort()
     except TypeError:
         message = "the elements of a set must be of one type"
         raise UnencodableError(message) from None
+    return cbor2.CBORTag(_SET_TAG, elements)
 
 
 # --- in --------------------------------------------------------------------------------------
@@ -211,14 +236,24 @@ class ItemScanner:
 
     __slots__ = ("_elements", "_limits", "_open", "_position", "_strict", "_tags", "_texts")
 
-    def __init__(self, rules: CborRules, limits: Limits) -> None:
-        """Scan one item that starts at the first byte."""
+    def __init__(
+        self, rules: CborRules, limits: Limits, *, start: int = 0, elements: int = 0
+    ) -> None:
+        """Scan one item.
+
+        Args:
+            rules: What the dialect accepts.
+            limits: Depth and element count.
+            start: Offset of the item's first byte in what is scanned.
+            elements: Seen in items before it that count against the same limit.
+        """
         self._strict = rules.strict
         self._limits = limits
-        self._position = 0
-        self._elements = 0
+        self._position = start
+        self._elements = elements
         self._open: list[int] = [1]
-        """Items still to come in each open container; `_ENDLESS` for indefinite ones."""
+        """Items still to come in each open container; `_ENDLESS` for indefinite ones, and for
+        indefinite strings the major type of their parts, negated."""
         self._texts: list[int] = []
         self._tags: list[tuple[int, int]] = []
 
@@ -231,7 +266,7 @@ class ItemScanner:
         """Give the offset just behind the item, or None while it is incomplete.
 
         Args:
-            data: All bytes of the item so far, from its first.
+            data: All bytes so far; what was scanned before is not looked at again.
 
         Raises:
             CborError: The item is not accepted; the text names why.
@@ -269,7 +304,8 @@ class ItemScanner:
             else:
                 end = after
             self._count(major, info)
-            _ACCEPT[major](self, _Head(data, position, after, info, number))
+            if major > _BYTES or number == _ENDLESS:
+                _ACCEPT[major](self, _Head(data, position, after, info, number))
             position = end
         self._position = position
         return None if pending else position
@@ -278,31 +314,31 @@ class ItemScanner:
         """Account for one item in its container and in the limit."""
         if major == _SPECIAL and info == _INDEFINITE:
             return
+        if self._open[-1] < _ENDLESS and (major != -self._open[-1] or info == _INDEFINITE):
+            message = "an indefinite string holds something else than definite strings of its type"
+            raise CborError(message)
         self._elements += 1
         if self._elements > self._limits.cbor_elements:
             self._refuse_elements()
         if self._open[-1] > 0:
             self._open[-1] -= 1
 
-    def _accept_integer(self, head: _Head) -> None:
-        if head.number == _ENDLESS:
-            message = "an integer cannot have indefinite length"
-            raise CborError(message)
+    def _refuse_endless_integer(self, _: _Head) -> None:
+        message = "an integer cannot have indefinite length"
+        raise CborError(message)
 
-    def _accept_bytes(self, head: _Head) -> None:
-        if head.number != _ENDLESS:
-            return
+    def _accept_endless_bytes(self, _: _Head) -> None:
         if self._strict and len(self._open) > 1:
             message = "indefinite length byte strings are only allowed as top level items"
             raise CborError(message)
-        self._enter(_ENDLESS)
+        self._enter(-_BYTES)
 
     def _accept_text(self, head: _Head) -> None:
         if self._strict:
             self._refuse_text()
         self._texts.append(head.start)
         if head.number == _ENDLESS:
-            self._enter(_ENDLESS)
+            self._enter(-_TEXT)
 
     def _accept_array(self, head: _Head) -> None:
         self._accept_container(head, 1)
@@ -323,7 +359,7 @@ class ItemScanner:
 
     def _accept_special(self, head: _Head) -> None:
         if head.info == _INDEFINITE:
-            if self._open[-1] != _ENDLESS:
+            if self._open[-1] >= 0:
                 message = "break outside of an indefinite item"
                 raise CborError(message)
             self._open[-1] = 0
@@ -382,22 +418,26 @@ class ItemScanner:
         rewritten = bytearray(item)
         for position in self._texts:
             rewritten[position] ^= (_TEXT ^ _BYTES) << 5
-        for start, end in reversed(self._tags):
-            del rewritten[start:end]
-        return bytes(rewritten)
+        kept = []
+        position = 0
+        for start, end in self._tags:
+            kept.append(rewritten[position:start])
+            position = end
+        kept.append(rewritten[position:])
+        return b"".join(kept)
 
 
 _ACCEPT: Final[tuple[Callable[[ItemScanner, _Head], None], ...]] = (
-    ItemScanner._accept_integer,
-    ItemScanner._accept_integer,
-    ItemScanner._accept_bytes,
+    ItemScanner._refuse_endless_integer,
+    ItemScanner._refuse_endless_integer,
+    ItemScanner._accept_endless_bytes,
     ItemScanner._accept_text,
     ItemScanner._accept_array,
     ItemScanner._accept_map,
     ItemScanner._accept_tag,
     ItemScanner._accept_special,
 )
-"""What to do with a head, by its major type."""
+"""What to do with a head, by its major type; whole integers and byte strings need nothing."""
 
 
 class ItemReader:
@@ -446,17 +486,25 @@ def decode_first(data: bytes, rules: CborRules, limits: Limits) -> object:
     return scanner.decode(data[:end])
 
 
-def decode_all(data: bytes, rules: CborRules, limits: Limits) -> list[object]:
-    """Decode consecutive items that fill ``data`` exactly.
+def decode_leading(data: bytes, rules: CborRules, limits: Limits) -> object:
+    """Decode the first of consecutive items that fill ``data`` exactly.
+
+    Those behind it are only looked at, and count against the limit of elements with it.
 
     Raises:
         CborError: One is incomplete or not accepted, or there is none.
     """
-    reader = ItemReader(rules, limits)
-    values = reader.receive_data(data)
-    if reader.held or not values:
+    scanner = ItemScanner(rules, limits)
+    end = scanner.scan(data)
+    if end is None:
         raise CborError(_incomplete(data))
-    return values
+    value = scanner.decode(data[:end])
+    while end < len(data):
+        scanner = ItemScanner(rules, limits, start=end, elements=scanner.elements)
+        end = scanner.scan(data)
+        if end is None:
+            raise CborError(_incomplete(data))
+    return value
 
 
 def _incomplete(data: bytes) -> str:

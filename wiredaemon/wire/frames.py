@@ -7,8 +7,8 @@ Source: framing, sections 2 and 3.
 
 from __future__ import annotations
 
+import struct
 from enum import IntFlag
-from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ HEADER_SIZE: Final = 8
 LARGEST_PAYLOAD: Final = (1 << 24) - 1
 """What the 24-bit little-endian length can say."""
 
-_HEADER: Final = Struct("<HBHBBB")
+_HEADER: Final = struct.Struct("<HBHBBB")
+_LARGEST_FLAGS: Final = 0x0F
 
 
 class StreamFlags(IntFlag):
@@ -80,6 +81,9 @@ def encode_frame(  # noqa: PLR0913, PLR0917 the fields of the header, in its ord
         FrameError: A number does not fit its field.
     """
     length = len(payload)
+    if not 0 <= flags <= _LARGEST_FLAGS:
+        message = f"frame flags {flags} do not fit the header"
+        raise FrameError(message)
     try:
         header = _HEADER.pack(
             length & 0xFFFF,
@@ -89,7 +93,7 @@ def encode_frame(  # noqa: PLR0913, PLR0917 the fields of the header, in its ord
             stream_flags,
             (type_number << 4) | flags,
         )
-    except Exception as error:
+    except struct.error as error:
         message = f"a frame field does not fit the header: {error}"
         raise FrameError(message) from error
     return EncodedFrame(header, payload)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from wiredaemon.wire.cbor import KeyOrder, encode
+from wiredaemon.wire.payloads import (
+    OK_MAP,
+    error_map,
+    error_response,
+    format_message,
+    request_map,
+)
+
+
+def test_the_ok_map_is_eleven_bytes() -> None:
+    # framing 6.2
+    assert OK_MAP == b"\xa1FstatusBok"
+    assert encode({b"status": b"ok"}, KeyOrder.BYTEWISE) == OK_MAP
+    assert len(OK_MAP) == 11
+
+
+def test_an_error_map_has_its_message_and_arguments() -> None:
+    # framing 6.3
+    assert error_map(b"no %s here", [b"node"]) == {
+        b"status": b"error",
+        b"error": {b"message": b"no %s here", b"args": [b"node"]},
+    }
+
+
+def test_an_error_map_without_arguments_leaves_them_out() -> None:
+    assert error_map(b"no", []) == {b"status": b"error", b"error": {b"message": b"no"}}
+
+
+def test_an_error_response_has_one_atom() -> None:
+    # framing 7, both wire examples
+    value = error_response(b"server", b"boom")
+    assert encode(value, KeyOrder.BYTEWISE) == b"\xa2Gmessage\x81\xa1CmsgDboomDtypeFserver"
+    assert encode(value, KeyOrder.CANONICAL) == b"\xa2DtypeFserverGmessage\x81\xa1CmsgDboom"
+
+
+def test_a_request_map_leaves_empty_arguments_out() -> None:
+    # framing 5.2
+    assert request_map(b"heads", {}, {}) == {b"name": b"heads"}
+    assert request_map(b"heads", {b"a": 1}, {b"redirect": None}) == {
+        b"name": b"heads",
+        b"args": {b"a": 1},
+        b"redirect": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "shown"),
+    [
+        (b"", [], b""),
+        (b"plain", [], b"plain"),
+        (b"%s", [b"a"], b"a"),
+        (b"%s and %s", [b"a", b"b"], b"a and b"),
+        (b"%s%s", [b"a", b"b"], b"ab"),
+        (b"%%", [], b"%"),
+        (b"100%% of %s", [b"it"], b"100% of it"),
+        (b"%%s", [b"a"], b"%s"),
+        (b"%%%s", [b"a"], b"%a"),
+        (b"%%%%", [], b"%%"),
+        (b"%d", [b"a"], b"%d"),
+        (b"%d%s%%", [b"a"], b"%da%"),
+        (b"100%", [], b"100%"),
+        (b"%s", [b"%s"], b"%s"),
+        (b"%s %s", [b"%s", b"x"], b"%s x"),
+        (b"%s %s", [b"a"], b"a %s"),
+        (b"%s", [b"a", b"unused"], b"a"),
+    ],
+)
+def test_messages_know_two_formats_and_leave_the_rest(
+    message: bytes, arguments: list[bytes], shown: bytes
+) -> None:
+    # framing 8: "only %s (next argument) and %%; any other %x is literal"
+    assert format_message(message, arguments) == shown
