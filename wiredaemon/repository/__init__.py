@@ -1,0 +1,1 @@
+"""Mercurial repositories: the worker program, its commands, and what the daemon knows of them."""

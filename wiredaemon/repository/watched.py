@@ -1,0 +1,68 @@
+"""The files whose change makes what we know of a repository stale.
+
+Paths only, existing or not, and what a look at them gives. Who compares, and what follows, is for
+others: ``opening`` opens the repository anew, the daemon asks for another ``describe``.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wiredaemon.repository.library import Repository
+
+Look: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+"""Modification time in ns, size and inode of each path; ``None`` for a missing file."""
+
+_IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
+
+
+def look(paths: Sequence[bytes]) -> Look:
+    """What the paths are like now; two looks are equal when nothing changed."""
+    return tuple(map(_look, paths))
+
+
+def _look(path: bytes) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116  done before each command: a Path costs five times as much
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def config_paths(repository: Repository) -> list[bytes]:
+    """Files that decide how the repository is opened and configured.
+
+    Those of its ``.hg`` folder (for a shared repository, of its source too), and every file that
+    set a configuration value: the user's, the system's, included ones.
+    """
+    folders = dict.fromkeys((repository.path, repository.sharedpath))
+    paths = [posixpath.join(folder, name) for folder in folders for name in _IN_EACH_FOLDER]
+    paths.append(posixpath.join(repository.spath, b"requires"))
+    return list(dict.fromkeys([*paths, *_value_files(repository)]))
+
+
+def _value_files(repository: Repository) -> list[bytes]:
+    ui = repository.ui
+    sources = {
+        ui.configsource(section, name, untrusted=True).rpartition(b":")[0]
+        for section, name, _ in ui.walkconfig(untrusted=True)
+    }
+    return sorted(source for source in sources if posixpath.isabs(source))
+
+
+def described_paths(repository: Repository) -> list[bytes]:
+    """Files that decide what ``describe`` gives.
+
+    Beyond the configuration: the phases (a secret changeset forbids stream clones), and the
+    clone bundles manifest (a capability while it exists).
+    """
+    return [
+        *config_paths(repository),
+        posixpath.join(repository.spath, b"phaseroots"),
+        posixpath.join(repository.path, b"clonebundles.manifest"),
+    ]
