@@ -1,0 +1,44 @@
+# Two commands for everybody: `make run` starts the daemon, `make test` checks everything. Each makes
+# the environment it needs in .venv, and makes it again when pyproject.toml changes.
+# `make PYTHON=python3.13 test` chooses another Python for a new environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint types unit format clean
+
+run: $(VENV)/.run-stamp
+	$(BIN)/wiredaemon serve --data data
+
+test: lint types unit
+
+lint: $(VENV)/.dev-stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev-stamp
+	$(BIN)/mypy --strict
+
+unit: $(VENV)/.dev-stamp
+	$(BIN)/pytest
+
+format: $(VENV)/.dev-stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Only what is needed to serve; all that is needed to work on it is below, and includes it.
+$(VENV)/.run-stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[hg]'
+	@touch $@
+
+$(VENV)/.dev-stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.run-stamp
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wiredaemon needs Python 3.11 or later: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from wiredaemon.daemon.config import (
+    LOOPBACK,
+    Api,
+    Commands,
+    Config,
+    ConfigurationError,
+    Data,
+    Listen,
+    Tls,
+    Web,
+    load_config,
+)
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SHIPPED: Final = ROOT / "conf" / "wiredaemon.toml"
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[[str], Config]:
+    """Loads a text as the file ``conf/test.toml`` of an empty folder."""
+
+    def load(text: str) -> Config:
+        file = tmp_path / "conf" / "test.toml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, "utf-8")
+        return load_config(file)
+
+    return load
+
+
+def test_an_empty_file_gives_the_defaults(load: Callable[[str], Config], tmp_path: Path) -> None:
+    assert load("") == Config(
+        file=tmp_path / "conf" / "test.toml",
+        data=Data(folder=tmp_path / "data"),
+        listen=Listen(
+            http=("tcp:8000:interface=127.0.0.1",), https=("tcp:8443:interface=127.0.0.1",)
+        ),
+        tls=Tls(certificate=None, private_key=None),
+        api=Api(
+            enabled=True,
+            http_v2=True,
+            debugreflect=False,
+            framings={"exp-http-v2-0001": ("0003", "0005", "0002"), "exp-http-v2-0003": ("0006",)},
+        ),
+        web=Web(
+            push_ssl=True,
+            allow_push=(),
+            deny_push=(),
+            allow_read=(),
+            deny_read=(),
+            allow_pull=True,
+        ),
+        paths={},
+        commands=Commands(load=()),
+        limits=Limits(),
+    )
+
+
+def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> None:
+    config = load(
+        """
+        [data]
+        folder = "state"
+        [listen]
+        http = ["tcp:0:interface=127.0.0.1", "unix:/run/hg"]
+        https = ["tcp:0"]
+        framed = []
+        framed_tls = []
+        [tls]
+        certificate = "cert.pem"
+        private_key = "/etc/key.pem"
+        client_ca = ""
+        [api]
+        enabled = false
+        http_v2 = false
+        debugreflect = true
+        [api.framings]
+        "exp-http-v2-0001" = ["0002"]
+        [web]
+        push_ssl = false
+        allow-push = ["*"]
+        deny_push = ["eve"]
+        allow_read = ["ann", "bob"]
+        deny_read = ["mallory"]
+        allow-pull = false
+        [paths]
+        "/" = "../server"
+        "/team/one.two" = "/srv/hg/one"
+        [commands]
+        load = ["package.module", "examples/dummycommands.py"]
+        [limits]
+        frame_payload = 32768
+        drain_seconds = 1
+        [auth]
+        """
+    )
+    conf = tmp_path / "conf"
+    assert config == Config(
+        file=conf / "test.toml",
+        data=Data(folder=conf / "state"),
+        listen=Listen(http=("tcp:0:interface=127.0.0.1", "unix:/run/hg"), https=("tcp:0",)),
+        tls=Tls(certificate=conf / "cert.pem", private_key=Path("/etc/key.pem")),
+        api=Api(
+            enabled=False,
+            http_v2=False,
+            debugreflect=True,
+            framings={"exp-http-v2-0001": ("0002",)},
+        ),
+        web=Web(
+            push_ssl=False,
+            allow_push=("*",),
+            deny_push=("eve",),
+            allow_read=("ann", "bob"),
+            deny_read=("mallory",),
+            allow_pull=False,
+        ),
+        paths={"/": tmp_path / "server", "/team/one.two": Path("/srv/hg/one")},
+        commands=Commands(load=("package.module", conf / "examples" / "dummycommands.py")),
+        limits=Limits(frame_payload=32768, drain_seconds=1.0),
+    )
+
+
+def test_a_list_left_out_of_listen_is_off(load: Callable[[str], Config]) -> None:
+    assert load('[listen]\nhttp = ["tcp:0"]').listen == Listen(http=("tcp:0",), https=())
+
+
+def test_an_empty_paths_table_serves_commands_only(load: Callable[[str], Config]) -> None:
+    assert load("[paths]").paths == {}
+
+
+@pytest.mark.parametrize("key", ["allow-push", "allow_push", "allowpush"])
+def test_the_keys_of_hgweb_may_be_spelled_as_in_a_hgrc(
+    load: Callable[[str], Config], key: str
+) -> None:
+    assert load(f'[web]\n{key} = ["ann"]').web == Web(allow_push=("ann",))
+
+
+@pytest.mark.parametrize("value", ["ann, bob", "ann bob", " ann,bob ", "ann,\\n bob,"])
+def test_a_list_of_users_may_be_written_as_in_a_hgrc(
+    load: Callable[[str], Config], value: str
+) -> None:
+    assert load(f'[web]\nallow_read = "{value}"').web == Web(allow_read=("ann", "bob"))
+
+
+def test_an_empty_string_is_an_empty_list_of_users(load: Callable[[str], Config]) -> None:
+    assert load('[web]\nallow_read = ""').web == Web()
+
+
+def test_a_number_of_seconds_may_be_whole(load: Callable[[str], Config]) -> None:
+    seconds = load("[limits]\ndrain_seconds = 3").limits.drain_seconds
+    assert (seconds, type(seconds)) == (3.0, float)
+
+
+WRONG: Final = [
+    ("[nosuch]", "nosuch", "unknown key", "data, listen, tls, api, web, paths, commands"),
+    ("listen = 1", "listen", "1 is not a table", "[listen]"),
+    ("[data]\ndir = ''", "data.dir", "unknown key", "folder"),
+    ("[data]\nfolder = 1", "data.folder", "1 is not accepted", "a path"),
+    ("[data]\nfolder = ''", "data.folder", "'' is not accepted", "the path of a folder"),
+    ("[listen]\nhttps_ = []", "listen.https_", "unknown key", "http, https, framed, framed_tls"),
+    ("[listen]\nhttp = 8000", "listen.http", "8000 is not accepted", "a list of Twisted endpoint"),
+    ("[listen]\nhttp = [8000]", "listen.http", "8000 in the list", "a list of Twisted endpoint"),
+    ("[listen]\nhttp = ['']", "listen.http", "'' in the list", "a list of Twisted endpoint"),
+    (
+        "[listen]\nframed = ['tcp:0']",
+        "listen.framed",
+        "not available in this version",
+        "an empty list",
+    ),
+    (
+        "[listen]\nframed_tls = ['tcp:0']",
+        "listen.framed_tls",
+        "not available in this version",
+        "an empty list",
+    ),
+    ("[tls]\nca = ''", "tls.ca", "unknown key", "certificate, private_key, client_ca"),
+    ("[tls]\nclient_ca = 'a.pem'", "tls.client_ca", "not available in this version", "leaving it"),
+    ("[tls]\ncertificate = 'a'", "tls.private_key", "missing", "both PEM files, or neither"),
+    ("[tls]\nprivate_key = 'a'", "tls.certificate", "missing", "both PEM files, or neither"),
+    ("[api]\nenabled = 'yes'", "api.enabled", "'yes' is not accepted", "true or false"),
+    ("[api]\nhttp_v2 = 1", "api.http_v2", "1 is not accepted", "true or false"),
+    ("[api]\nhttp-v2 = true", "api.http-v2", "unknown key", "enabled, http_v2, debugreflect"),
+    (
+        "[api.framings]\nexp-http-v2-0002 = ['0006']",
+        "api.framings.exp-http-v2-0002",
+        "unknown key",
+        "exp-http-v2-0001, exp-http-v2-0003",
+    ),
+    (
+        "[api.framings]\nexp-http-v2-0001 = ['0006']",
+        "api.framings.exp-http-v2-0001",
+        "['0006'] is not accepted",
+        "one or more of 0002, 0003, 0005, each once",
+    ),
+    (
+        "[api.framings]\nexp-http-v2-0001 = ['0005', '0005']",
+        "api.framings.exp-http-v2-0001",
+        "['0005', '0005'] is not accepted",
+        "each once",
+    ),
+    (
+        "[api.framings]\nexp-http-v2-0003 = []",
+        "api.framings.exp-http-v2-0003",
+        "[] is not accepted",
+        "one or more of 0006",
+    ),
+    ("[web]\nstyle = ''", "web.style", "unknown key", "allow-push"),
+    ("[web]\npush_ssl = 'no'", "web.push_ssl", "'no' is not accepted", "true or false"),
+    ("[web]\nallow-pull = []", "web.allow-pull", "[] is not accepted", "true or false"),
+    ("[web]\nallow-push = true", "web.allow-push", "true is not accepted", "a list of user names"),
+    (
+        "[web]\nallow-push = []\nallow_push = []",
+        "web.allow-push",
+        "given twice",
+        "one of them",
+    ),
+    ("[paths]\nserver = 'a'", "paths.server", "prefix is not accepted", '"/" or "/name"'),
+    ("[paths]\n'/a/' = 'a'", "paths./a/", "prefix is not accepted", 'no "/" at the end'),
+    ("[paths]\n'/a//b' = 'a'", "paths./a//b", "prefix is not accepted", "not empty"),
+    ("[paths]\n'/../b' = 'a'", "paths./../b", "prefix is not accepted", '"." or ".."'),
+    ("[paths]\n'/a/*' = 'a'", "paths./a/*", "prefix is not accepted", 'no "*"'),
+    ("[paths]\n'/' = ''", "paths./", "'' is not accepted", "a repository folder"),
+    ("[paths]\n'/' = ['a']", "paths./", "['a'] is not accepted", "a path"),
+    ("[commands]\nload = 'a.py'", "commands.load", "'a.py' is not accepted", "a list of modules"),
+    ("[commands]\nload = ['a-b']", "commands.load", "'a-b' is neither", "a list of modules"),
+    ("[limits]\nnosuch = 1", "limits.nosuch", "unknown key", "frame_payload, request_size"),
+    ("[limits]\ncbor_depth = -1", "limits.cbor_depth", "-1 is not accepted", "0 or more"),
+    ("[limits]\ncbor_depth = 1.5", "limits.cbor_depth", "1.5 is not accepted", "a whole number"),
+    ("[limits]\ncbor_depth = true", "limits.cbor_depth", "true is not accepted", "a whole number"),
+    ("[limits]\ncbor_depth = '1'", "limits.cbor_depth", "'1' is not accepted", "a whole number"),
+    ("[limits]\ndrain_seconds = nan", "limits.drain_seconds", "nan is not accepted", "a number"),
+    ("[limits]\ndrain_seconds = inf", "limits.drain_seconds", "inf is not accepted", "a number"),
+    ("[limits]\noutput_low = 999999", "limits.output_low", "more than output_high", "0 to 262144"),
+    ("[auth]\nhtpasswd = 'a'", "auth.htpasswd", "unknown key", "no keys in this version"),
+    ("[data\n", "", "is not TOML", "TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "problem", "accepted"), WRONG)
+def test_a_wrong_key_is_an_error_that_names_file_key_and_what_is_accepted(
+    load: Callable[[str], Config], tmp_path: Path, text: str, key: str, problem: str, accepted: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(text)
+    error = caught.value
+    assert (error.file, error.key) == (tmp_path / "conf" / "test.toml", key)
+    assert problem in error.problem
+    assert accepted in error.accepted
+    for part in (str(error.file), error.key, error.problem, error.accepted):
+        assert part in str(error)
+
+
+def test_a_long_wrong_value_is_cut_in_the_error(load: Callable[[str], Config]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(f"[data]\nfolder = {list(range(1000))}")
+    assert len(str(caught.value)) < 300
+
+
+def test_a_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file or directory"):
+        load_config(tmp_path / "nosuch.toml")
+
+
+def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "latin.toml"
+    file.write_bytes(b"# \xe4")
+    with pytest.raises(ConfigurationError, match=r"is not UTF-8 \(at byte 2\)"):
+        load_config(file)
+
+
+def test_a_relative_file_name_gives_absolute_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    config = load_config(Path("a.toml"))
+    assert (config.file, config.data.folder) == (
+        tmp_path / "a.toml",
+        tmp_path.parent / "data",
+    )
+
+
+def test_the_shipped_file_has_the_default_of_every_key(tmp_path: Path) -> None:
+    shipped = load_config(SHIPPED)
+    empty = tmp_path / "conf" / "wiredaemon.toml"
+    empty.parent.mkdir()
+    empty.touch()
+    defaults = load_config(empty)
+    moved = replace(shipped, file=empty, data=Data(folder=tmp_path / "data"), paths={})
+    assert moved == defaults
+    assert shipped.data == Data(folder=ROOT / "data")
+
+
+def test_the_shipped_file_serves_what_the_embedded_default_makes() -> None:
+    assert load_config(SHIPPED).paths == {"/": ROOT / "data" / "repository"}
+
+
+def test_the_shipped_file_names_every_key() -> None:
+    tables = tomllib.loads(SHIPPED.read_text("utf-8"))
+
+    def names(values: dict[str, Any]) -> set[str]:
+        return {name.replace("-", "_") for name in values}
+
+    defaults = Config(data=Data(folder=ROOT))
+    assert names(tables) == {
+        *(name for name in asdict(defaults) if name != "file"),
+        "auth",
+    }
+    assert names(tables["data"]) == {"folder"}
+    assert names(tables["listen"]) == set(asdict(LOOPBACK))
+    assert names(tables["tls"]) == {*asdict(Tls()), "client_ca"}
+    assert names(tables["api"]) == set(asdict(Api()))
+    assert set(tables["api"]["framings"]) == set(Api().framings)
+    assert names(tables["web"]) == set(asdict(Web()))
+    assert names(tables["commands"]) == {"load"}
+    assert names(tables["limits"]) == set(asdict(Limits()))
+
+
+def test_every_key_of_the_shipped_file_is_explained_above_it() -> None:
+    lines = SHIPPED.read_text("utf-8").splitlines()
+    bare = [
+        line
+        for above, line in zip(["", *lines], lines, strict=False)
+        if line and line[0] not in "#[" and not above.startswith("#")
+    ]
+    # The paths are explained together, above their table.
+    assert bare == ['"/" = "../data/repository"']

@@ -1,0 +1,1 @@
+"""Configuration, wiring, the ``twistd`` options and the command line."""

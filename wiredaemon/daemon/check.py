@@ -1,0 +1,116 @@
+"""What can be known to be wrong with a configuration before a port opens.
+
+Owns the look at everything a ``Config`` names outside its own file. ``check-config`` and the start
+of the daemon both ask here, so they agree. Repositories are not looked at: a missing one is said
+by the daemon, which serves the rest and goes on when it is mended.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.endpoints import serverFromString
+
+from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
+from wiredaemon.daemon.config import ConfigurationError
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorCore
+
+    from wiredaemon.daemon.config import Config
+
+
+def check(config: Config, reactor: IReactorCore) -> None:
+    """Verify what the configuration names; nothing is opened, made or changed.
+
+    Args:
+        config: as ``load_config`` or ``embedded_config`` gives it.
+        reactor: any; endpoints are made for it and dropped.
+
+    Raises:
+        ConfigurationError: for the first thing that is wrong.
+    """
+    _check_data(config)
+    _check_listen(config, reactor)
+    _check_tls(config)
+    _check_commands(config)
+
+
+# The port, where it stands first; empty for no port at all.
+_PORT: Final = re.compile(r"tcp6?(?::(?:port=)?|$)(?P<port>[^:=]*)(?::|$)")
+_PORTS: Final = 65535
+
+
+def _check_data(config: Config) -> None:
+    folder = config.data.folder
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(
+            config.file, "data.folder", f"{folder} is not a folder", "a folder, or a new name"
+        )
+
+
+def _check_listen(config: Config, reactor: IReactorCore) -> None:
+    lists = {"listen.http": config.listen.http, "listen.https": config.listen.https}
+    if not any(lists.values()):
+        raise ConfigurationError(
+            config.file, "listen", "nothing to listen on", f"one endpoint in {' or '.join(lists)}"
+        )
+    for key, descriptions in lists.items():
+        for description in descriptions:
+            problem = _endpoint_problem(description, reactor)
+            if problem:
+                raise ConfigurationError(
+                    config.file,
+                    key,
+                    f"{description!r} is no endpoint: {problem}",
+                    'Twisted endpoint strings without TLS, e.g. "tcp:8000:interface=127.0.0.1"',
+                )
+
+
+def _endpoint_problem(description: str, reactor: Any) -> str | None:  # noqa: ANN401 (as Twisted's)
+    if description.startswith("ssl:"):
+        return "TLS is listen.https, with the certificate of [tls]"
+    port = _PORT.match(description)
+    if port and not (port["port"].isdecimal() and int(port["port"]) <= _PORTS):
+        return f"the port is not a number from 0 to {_PORTS}"
+    try:
+        serverFromString(reactor, description)
+    except (ValueError, TypeError, LookupError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _check_tls(config: Config) -> None:
+    tls = config.tls
+    if tls.certificate is None or tls.private_key is None:
+        return
+    files = CertificateFiles(certificate=tls.certificate, private_key=tls.private_key)
+    try:
+        check_pair(files)
+    except CertificateError as error:
+        raise ConfigurationError(
+            config.file,
+            "tls.certificate, tls.private_key",
+            str(error),
+            "a PEM certificate and its own private key, not encrypted",
+        ) from None
+
+
+def _check_commands(config: Config) -> None:
+    for source in config.commands.load:
+        exists = source.is_file() if isinstance(source, Path) else _module_exists(source)
+        if not exists:
+            raise ConfigurationError(
+                config.file,
+                "commands.load",
+                f"{source} does not exist",
+                'a module that can be imported ("package.module"), or a file ("file.py")',
+            )
+
+
+def _module_exists(name: str) -> bool:
+    """Whether the module's outermost package is there; what is inside would have to be run."""
+    return find_spec(name.partition(".")[0]) is not None

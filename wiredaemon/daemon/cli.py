@@ -1,0 +1,123 @@
+"""The console script: ``wiredaemon serve | init | check-config``.
+
+Owns arguments, output for people and exit statuses: 0 done, 1 not done, 2 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wiredaemon import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Every subcommand imports what it needs when it runs: --help is quick, and `serve` may still
+# choose its reactor.
+# ruff: noqa: PLC0415
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and give the exit status.
+
+    Args:
+        arguments: without the program's name; those of the process when None.
+    """
+    options = _parser().parse_args(arguments)
+    status: int = options.run(options)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wiredaemon",
+        description="A daemon for Mercurial's frame-based wire protocol (hgrpc).",
+        epilog="`twistd wiredaemon` takes the options of serve and runs in the background.",
+    )
+    parser.add_argument("--version", action="version", version=f"wiredaemon {__version__}")
+    commands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
+
+    serve = commands.add_parser(
+        "serve",
+        help="run in the foreground",
+        description="Run the daemon in the foreground. Without --config it serves an embedded "
+        "default on loopback: HTTP on port 8000, HTTPS on port 8443.",
+    )
+    source = serve.add_mutually_exclusive_group()
+    source.add_argument("--config", metavar="FILE", type=Path, help="configuration file (TOML)")
+    source.add_argument(
+        "--data",
+        metavar="FOLDER",
+        type=Path,
+        help="data folder of the embedded default (default: $XDG_DATA_HOME/wiredaemon)",
+    )
+    serve.set_defaults(run=_serve)
+
+    init = commands.add_parser(
+        "init",
+        help="make a configuration and a data folder",
+        description="Make a documented configuration, example commands, a development certificate "
+        "and, where Mercurial is installed, an empty repository. Nothing is overwritten.",
+    )
+    init.add_argument("folder", metavar="FOLDER", type=Path, help="made when it is missing")
+    init.set_defaults(run=_init)
+
+    check_config = commands.add_parser(
+        "check-config",
+        help="say whether a configuration can be used",
+        description="Read a configuration and all it names, as the start of the daemon does.",
+    )
+    check_config.add_argument("file", metavar="FILE", type=Path, help="configuration file (TOML)")
+    check_config.set_defaults(run=_check_config)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from twisted.scripts import twistd
+
+    given = [("--config", options.config), ("--data", options.data)]
+    extra = [part for name, path in given if path is not None for part in (name, str(path))]
+    # twistd knows no other way to be given arguments. No pid file: nothing is in the background.
+    sys.argv = ["twistd", "--nodaemon", "--pidfile=", "wiredaemon", *extra]
+    twistd.run()
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    from wiredaemon.daemon.init_folder import InitError, init_folder
+
+    try:
+        configuration = init_folder(options.folder, now=datetime.now(UTC))
+    except InitError as error:
+        return _fail(error)
+    command = shlex.join(["wiredaemon", "serve", "--config", str(configuration)])
+    _say(f"made {configuration}; now run: {command}")
+    return 0
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    from twisted.internet import reactor
+
+    from wiredaemon.daemon.check import check
+    from wiredaemon.daemon.config import ConfigurationError, load_config
+
+    try:
+        check(load_config(options.file), reactor)
+    except ConfigurationError as error:
+        return _fail(error)
+    _say(f"{options.file}: OK")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _fail(error: Exception) -> int:
+    sys.stderr.write(f"wiredaemon: {error}\n")
+    return 1

@@ -1,0 +1,292 @@
+"""The configuration: a TOML file read into frozen values.
+
+Owns the names, types and defaults of all keys; ``conf/wiredaemon.toml`` documents them. Needs
+nothing outside the file itself: what must be looked up elsewhere (endpoints, certificates, command
+files) is verified by ``check``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from wiredaemon.daemon.toml_table import ConfigurationError, Table
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = [
+    "Api",
+    "Commands",
+    "Config",
+    "ConfigurationError",
+    "Data",
+    "Listen",
+    "Tls",
+    "Web",
+    "load_config",
+]
+
+FRAMINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "exp-http-v2-0001": ("0003", "0005", "0002"),
+    "exp-http-v2-0003": ("0006",),
+}
+"""The APIs that can be served and the framings each may list, in the default order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Where the daemon keeps what it makes itself."""
+
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Twisted endpoint strings, by what is spoken on them; an empty one is off."""
+
+    http: tuple[str, ...] = ()
+    https: tuple[str, ...] = ()
+    framed: tuple[str, ...] = ()
+    framed_tls: tuple[str, ...] = ()
+
+
+LOOPBACK: Final = Listen(
+    http=("tcp:8000:interface=127.0.0.1",), https=("tcp:8443:interface=127.0.0.1",)
+)
+"""What is listened on where a configuration has no ``[listen]`` at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """PEM files of the TLS listeners; both None stands for the development certificate."""
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """Which HTTP APIs exist, where no repository's hgrc says otherwise."""
+
+    enabled: bool = True
+    http_v2: bool = True
+    debugreflect: bool = False
+    framings: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(FRAMINGS))
+    """API name to its framings, the preferred one first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """Who may read and write, in hgweb's terms, where no repository's hgrc says otherwise."""
+
+    push_ssl: bool = True
+    allow_push: tuple[str, ...] = ()
+    deny_push: tuple[str, ...] = ()
+    allow_read: tuple[str, ...] = ()
+    deny_read: tuple[str, ...] = ()
+    allow_pull: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """Where commands come from besides the package and its entry points."""
+
+    load: tuple[Path | str, ...] = ()
+    """Files as absolute paths, modules as dotted names, in the order given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All that can be configured; all paths are absolute."""
+
+    data: Data
+    file: Path | None = None
+    """Where it was read from; None for the embedded default."""
+    listen: Listen = LOOPBACK
+    tls: Tls = Tls()
+    api: Api = field(default_factory=Api)
+    web: Web = Web()
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    """URL prefix ("/" or "/name/name") to repository folder; empty serves commands only."""
+    commands: Commands = Commands()
+    limits: Limits = field(default_factory=Limits)
+
+
+def load_config(file: Path) -> Config:
+    """Read a configuration file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is no TOML, or has an unknown or wrong key.
+    """
+    file = file.absolute()
+    top = Table(file, "", _parse(file), _TABLES)
+    top.table("auth", ())
+    return Config(
+        file=file,
+        data=_data(top),
+        listen=_listen(top),
+        tls=_tls(top),
+        api=_api(top),
+        web=_web(top),
+        paths=_paths(top),
+        commands=_commands(top),
+        limits=_limits(top),
+    )
+
+
+_TABLES: Final = ("data", "listen", "tls", "api", "web", "paths", "commands", "limits", "auth")
+_API: Final = Api()
+_WEB: Final = Web()
+_ENDPOINTS: Final = 'a list of Twisted endpoint strings, e.g. ["tcp:8000:interface=127.0.0.1"]'
+_LATER: Final = "not available in this version"
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8"))
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 (at byte {error.start})"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not TOML: {error}"
+    raise ConfigurationError(file, "", problem, "a readable TOML file in UTF-8")
+
+
+def _data(top: Table) -> Data:
+    table = top.table("data", _names(Data))
+    folder = table.path("folder", "../data")
+    if folder is None:
+        raise table.wrong("folder", "the path of a folder")
+    return Data(folder=folder)
+
+
+def _listen(top: Table) -> Listen:
+    if "listen" not in top.values:
+        return LOOPBACK
+    table = top.table("listen", _names(Listen))
+    for key in ("framed", "framed_tls"):
+        # Read all the same: a list that is wrong now would be wrong in the version that serves it.
+        if table.strings(key, _ENDPOINTS):
+            raise table.error(key, _LATER, "an empty list")
+    return Listen(http=table.strings("http", _ENDPOINTS), https=table.strings("https", _ENDPOINTS))
+
+
+def _tls(top: Table) -> Tls:
+    table = top.table("tls", (*_names(Tls), "client_ca"))
+    if table.path("client_ca", ""):
+        raise table.error("client_ca", _LATER, 'leaving it out, or ""')
+    certificate = table.path("certificate", "")
+    private_key = table.path("private_key", "")
+    if (certificate is None) != (private_key is None):
+        missing = "private_key" if private_key is None else "certificate"
+        raise table.error(
+            missing,
+            "missing, while the other of the pair is given",
+            "the paths of both PEM files, or neither for the development certificate",
+        )
+    return Tls(certificate=certificate, private_key=private_key)
+
+
+def _api(top: Table) -> Api:
+    table = top.table("api", _names(Api))
+    return Api(
+        enabled=table.boolean("enabled", default=_API.enabled),
+        http_v2=table.boolean("http_v2", default=_API.http_v2),
+        debugreflect=table.boolean("debugreflect", default=_API.debugreflect),
+        framings=_framings(table),
+    )
+
+
+def _framings(api: Table) -> Mapping[str, tuple[str, ...]]:
+    if "framings" not in api.values:
+        return dict(FRAMINGS)
+    table = api.table("framings", FRAMINGS)
+    return {name: _framings_of(table, name) for name in table.values}
+
+
+def _framings_of(table: Table, name: str) -> tuple[str, ...]:
+    accepted = f"a list of one or more of {', '.join(sorted(FRAMINGS[name]))}, each once"
+    framings = table.strings(name, accepted)
+    if not framings or len(set(framings)) < len(framings) or not {*framings} <= {*FRAMINGS[name]}:
+        raise table.wrong(name, accepted)
+    return framings
+
+
+def _web(top: Table) -> Web:
+    spellings = {spelling: name for name in _names(Web) for spelling in _spellings(name)}
+    table = top.table("web", sorted(spellings))
+    keys = {name: name for name in _names(Web)}
+    for key in table.values:
+        name = spellings[key]
+        if keys[name] != name or (key != name and name in table.values):
+            raise table.error(key, "given twice, in two spellings", "one of them")
+        keys[name] = key
+    users = 'a list of user names, or ["*"] for every user'
+    return Web(
+        push_ssl=table.boolean(keys["push_ssl"], default=_WEB.push_ssl),
+        allow_push=table.words(keys["allow_push"], users),
+        deny_push=table.words(keys["deny_push"], users),
+        allow_read=table.words(keys["allow_read"], users),
+        deny_read=table.words(keys["deny_read"], users),
+        allow_pull=table.boolean(keys["allow_pull"], default=_WEB.allow_pull),
+    )
+
+
+def _spellings(name: str) -> set[str]:
+    """The ways to write one of hgweb's keys: ``allow_pull``, ``allow-pull``, ``allowpull``."""
+    return {name, name.replace("_", "-"), name.replace("_", "")}
+
+
+def _paths(top: Table) -> Mapping[str, Path]:
+    table = top.table("paths")
+    accepted = '"/" or "/name", segments not empty, "." or "..", no "*" and no "/" at the end'
+    paths: dict[str, Path] = {}
+    for prefix in table.values:
+        if not re.fullmatch(r"/|(/(?!\.{1,2}(/|$))[^/*?#\s]+)+", prefix):
+            raise table.error(prefix, "this URL prefix is not accepted", accepted)
+        folder = table.path(prefix, "")
+        if folder is None:
+            raise table.wrong(prefix, "the path of a repository folder")
+        paths[prefix] = folder
+    return paths
+
+
+def _commands(top: Table) -> Commands:
+    table = top.table("commands", _names(Commands))
+    accepted = 'a list of modules ("package.module") and files ("file.py")'
+    return Commands(
+        load=tuple(_source(table, item, accepted) for item in table.strings("load", accepted))
+    )
+
+
+def _source(table: Table, item: str, accepted: str) -> Path | str:
+    if item.endswith(".py"):
+        return table.resolve(item)
+    if all(part.isidentifier() for part in item.split(".")):
+        return item
+    raise table.error("load", f"{item!r} is neither a module nor a file", accepted)
+
+
+def _limits(top: Table) -> Limits:
+    defaults = asdict(Limits())
+    table = top.table("limits", defaults)
+    # Any, for each value has the type of its default.
+    values: dict[str, Any] = {key: table.number(key, value) for key, value in defaults.items()}
+    limits = Limits(**values)
+    if limits.output_low > limits.output_high:
+        raise table.error(
+            "output_low",
+            f"{limits.output_low} is more than output_high",
+            f"0 to {limits.output_high} (output_high)",
+        )
+    return limits
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))

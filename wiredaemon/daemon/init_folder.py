@@ -1,0 +1,61 @@
+"""A new folder with a configuration and data, ready for ``wiredaemon serve --config``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.daemon.certificate import development_certificate
+from wiredaemon.daemon.embedded import REPOSITORY, make_repository, mercurial_is_installed
+from wiredaemon.daemon.shipped import CONFIGURATION, EXAMPLE_COMMANDS, shipped
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+DATA: Final = "data"
+"""Name of the data folder."""
+
+
+class InitError(Exception):
+    """The folder was not made ready; the text says why."""
+
+
+def init_folder(folder: Path, *, now: datetime) -> Path:
+    """Fill a folder, and give the path of its configuration.
+
+    Makes the documented configuration, the example commands, and a data folder with a development
+    certificate and, where Mercurial is installed, an empty repository.
+
+    Args:
+        folder: made when it is missing.
+        now: with its time zone, for the certificate.
+
+    Raises:
+        InitError: one of the files is there already (then nothing is changed), or cannot be made.
+    """
+    configuration = folder / CONFIGURATION
+    commands = folder / EXAMPLE_COMMANDS
+    data = folder / DATA
+    for path in (configuration, commands, data):
+        if path.exists():
+            raise InitError(f"{path} exists: it is not overwritten")
+    try:
+        commands.parent.mkdir(parents=True, exist_ok=True)
+        commands.write_text(shipped(EXAMPLE_COMMANDS), "utf-8")
+        development_certificate(data, now=now)
+        with_repository = mercurial_is_installed()
+        problem = make_repository(data / REPOSITORY) if with_repository else None
+        if problem:
+            raise InitError(f"cannot make {data / REPOSITORY}: {problem}")
+        # The configuration last: where it stands, the rest stands too.
+        configuration.write_text(_configuration(with_repository=with_repository), "utf-8")
+    except OSError as error:
+        raise InitError(f"cannot make {error.filename}: {error.strerror}") from None
+    return configuration
+
+
+def _configuration(*, with_repository: bool) -> str:
+    """The documented configuration, for a data folder beside it instead of above."""
+    text = shipped(CONFIGURATION).replace('"../data', f'"{DATA}')
+    # Without Mercurial, commands only.
+    return text if with_repository else text.replace('\n"/" = ', '\n# "/" = ')

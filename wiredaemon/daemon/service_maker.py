@@ -1,0 +1,53 @@
+"""What ``twistd wiredaemon`` calls: from options to a service, or to one line saying why not."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wiredaemon.daemon.check import check
+from wiredaemon.daemon.config import ConfigurationError, load_config
+from wiredaemon.daemon.embedded import default_data_folder, embedded_config, with_certificate
+from wiredaemon.daemon.options import Options
+
+if TYPE_CHECKING:
+    from twisted.application.service import IService
+    from twisted.internet.interfaces import IReactorCore
+
+    from wiredaemon.daemon.config import Config
+
+__all__ = ["Options", "makeService"]
+
+
+def makeService(options: Options) -> IService:
+    """The daemon's service; it opens no port and starts no process before it is started.
+
+    Raises:
+        SystemExit: the configuration is wrong, with the text for people and exit status 1.
+            ``UsageError`` would do only while options are parsed: from here on, ``twistd`` shows
+            its traceback.
+    """
+    from twisted.internet import reactor  # noqa: PLC0415 (importing it installs it)
+
+    try:
+        config = _config(options, reactor)
+        # It brings the whole of net with it, which --help and a wrong file need not load.
+        from wiredaemon.daemon.service import WireDaemonService  # noqa: PLC0415
+
+        return WireDaemonService(config, reactor)
+    except ConfigurationError as error:
+        raise SystemExit(f"wiredaemon: {error}") from None
+
+
+def _config(options: Options, reactor: IReactorCore) -> Config:
+    now = datetime.now(UTC)
+    if options["config"] is None:
+        folder = options["data"] or default_data_folder(os.environ, Path.home())
+        config = embedded_config(folder.absolute(), now=now)
+        check(config, reactor)
+        return config
+    config = load_config(options["config"])
+    check(config, reactor)
+    return with_certificate(config, now=now)

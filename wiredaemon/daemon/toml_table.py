@@ -1,0 +1,136 @@
+"""One TOML table being read, key by key, with errors a person can act on.
+
+Owns the types of values and the form of the error. Which tables and keys there are is known to
+``config``.
+"""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_SHOWN: Final = 80
+"""Characters of a wrong value that an error repeats."""
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; nothing was opened or changed.
+
+    Attributes:
+        file: the configuration file, or None for the embedded default.
+        key: the key's dotted name, e.g. ``listen.http``; empty for the file as a whole.
+        problem: what is wrong with it.
+        accepted: what would be right.
+    """
+
+    def __init__(self, file: Path | None, key: str, problem: str, accepted: str) -> None:
+        self.file = file
+        self.key = key
+        self.problem = problem
+        self.accepted = accepted
+        where = "embedded default" if file is None else str(file)
+        subject = f"{where}: {key}" if key else where
+        super().__init__(f"{subject}: {problem} (accepted: {accepted})")
+
+
+class Table:
+    """A TOML table whose keys are all known.
+
+    Args:
+        file: the file it stands in, for errors.
+        name: its dotted name; empty for the top of the file.
+        values: what the TOML parser gave.
+        keys: the keys accepted; None accepts any.
+
+    Raises:
+        ConfigurationError: ``values`` is no table, or holds a key that is not accepted.
+    """
+
+    def __init__(
+        self, file: Path, name: str, values: object, keys: Iterable[str] | None = None
+    ) -> None:
+        self.file = file
+        self._name = name
+        if not isinstance(values, dict):
+            raise ConfigurationError(file, name, f"{_shown(values)} is not a table", f"[{name}]")
+        self.values: Mapping[str, object] = values
+        if keys is None:
+            return
+        known = list(keys)
+        for key in self.values:
+            if key not in known:
+                raise self.error(key, "unknown key", ", ".join(known) or "no keys in this version")
+
+    def error(self, key: str, problem: str, accepted: str) -> ConfigurationError:
+        """The error for one key of this table."""
+        dotted = f"{self._name}.{key}" if self._name else key
+        return ConfigurationError(self.file, dotted, problem, accepted)
+
+    def wrong(self, key: str, accepted: str) -> ConfigurationError:
+        """The error for a key whose value is not of the accepted kind."""
+        return self.error(key, f"{_shown(self.values[key])} is not accepted", accepted)
+
+    def table(self, key: str, keys: Iterable[str] | None = None) -> Table:
+        """The table under ``key``; an empty one when it is absent."""
+        name = f"{self._name}.{key}" if self._name else key
+        return Table(self.file, name, self.values.get(key, {}), keys)
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """The switch under ``key``."""
+        value = self.values.get(key, default)
+        if isinstance(value, bool):
+            return value
+        raise self.wrong(key, "true or false")
+
+    def number(self, key: str, default: float) -> float:
+        """The number under ``key``, of the type of ``default``, finite and at least 0."""
+        value = self.values.get(key, default)
+        whole = isinstance(default, int)
+        accepted = "a whole number, 0 or more" if whole else "a number, 0 or more"
+        # TOML's booleans are Python's, which are integers too.
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise self.wrong(key, accepted)
+        if not isfinite(value) or value < 0:
+            raise self.wrong(key, accepted)
+        return type(default)(value)
+
+    def path(self, key: str, default: str) -> Path | None:
+        """The path under ``key``, taken from the file's folder; None for an empty string."""
+        value = self.values.get(key, default)
+        if not isinstance(value, str):
+            raise self.wrong(key, "a path, as a string")
+        return self.resolve(value) if value else None
+
+    def resolve(self, path: str) -> Path:
+        """A path as written in the file: relative ones start at the file's folder."""
+        return (self.file.parent / path).resolve()
+
+    def strings(self, key: str, accepted: str) -> tuple[str, ...]:
+        """The list of non-empty strings under ``key``; an empty one when it is absent."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list):
+            raise self.wrong(key, accepted)
+        for item in value:
+            if not isinstance(item, str) or not item:
+                raise self.error(key, f"{_shown(item)} in the list is not accepted", accepted)
+        return tuple(value)
+
+    def words(self, key: str, accepted: str) -> tuple[str, ...]:
+        """As ``strings``, or one string as hgrc has it, separated by commas or white space."""
+        value = self.values.get(key, [])
+        if isinstance(value, str):
+            return tuple(word for word in re.split(r"[,\s]+", value) if word)
+        return self.strings(key, accepted)
+
+
+def _shown(value: object) -> str:
+    """A value for people, short."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
