@@ -9,6 +9,7 @@ import pytest
 
 from wiredaemon.daemon.config import (
     LOOPBACK,
+    AccessRules,
     Api,
     Commands,
     Config,
@@ -16,7 +17,6 @@ from wiredaemon.daemon.config import (
     Data,
     Listen,
     Tls,
-    Web,
     load_config,
 )
 from wiredaemon.wire.limits import Limits
@@ -55,7 +55,7 @@ def test_an_empty_file_gives_the_defaults(load: Callable[[str], Config], tmp_pat
             debugreflect=False,
             framings={"exp-http-v2-0001": ("0003", "0005", "0002"), "exp-http-v2-0003": ("0006",)},
         ),
-        web=Web(
+        web=AccessRules(
             push_ssl=True,
             allow_push=(),
             deny_push=(),
@@ -119,7 +119,7 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
             debugreflect=True,
             framings={"exp-http-v2-0001": ("0002",)},
         ),
-        web=Web(
+        web=AccessRules(
             push_ssl=False,
             allow_push=("*",),
             deny_push=("eve",),
@@ -145,18 +145,18 @@ def test_an_empty_paths_table_serves_commands_only(load: Callable[[str], Config]
 def test_the_keys_of_hgweb_may_be_spelled_as_in_a_hgrc(
     load: Callable[[str], Config], key: str
 ) -> None:
-    assert load(f'[web]\n{key} = ["ann"]').web == Web(allow_push=("ann",))
+    assert load(f'[web]\n{key} = ["ann"]').web == AccessRules(allow_push=("ann",))
 
 
 @pytest.mark.parametrize("value", ["ann, bob", "ann bob", " ann,bob ", "ann,\\n bob,"])
 def test_a_list_of_users_may_be_written_as_in_a_hgrc(
     load: Callable[[str], Config], value: str
 ) -> None:
-    assert load(f'[web]\nallow_read = "{value}"').web == Web(allow_read=("ann", "bob"))
+    assert load(f'[web]\nallow_read = "{value}"').web == AccessRules(allow_read=("ann", "bob"))
 
 
 def test_an_empty_string_is_an_empty_list_of_users(load: Callable[[str], Config]) -> None:
-    assert load('[web]\nallow_read = ""').web == Web()
+    assert load('[web]\nallow_read = ""').web == AccessRules()
 
 
 def test_a_number_of_seconds_may_be_whole(load: Callable[[str], Config]) -> None:
@@ -324,7 +324,7 @@ def test_the_shipped_file_names_every_key() -> None:
     assert names(tables["tls"]) == {*asdict(Tls()), "client_ca"}
     assert names(tables["api"]) == set(asdict(Api()))
     assert set(tables["api"]["framings"]) == set(Api().framings)
-    assert names(tables["web"]) == set(asdict(Web()))
+    assert names(tables["web"]) == set(asdict(AccessRules()))
     assert names(tables["commands"]) == {"load"}
     assert names(tables["limits"]) == set(asdict(Limits()))
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.daemon.toml_table import ConfigurationError, Table
+from wiredaemon.net.access import AccessRules, ApiSwitches
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "AccessRules",
     "Api",
     "Commands",
     "Config",
@@ -27,7 +29,6 @@ __all__ = [
     "Data",
     "Listen",
     "Tls",
-    "Web",
     "load_config",
 ]
 
@@ -79,17 +80,12 @@ class Api:
     framings: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(FRAMINGS))
     """API name to its framings, the preferred one first."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Web:
-    """Who may read and write, in hgweb's terms, where no repository's hgrc says otherwise."""
-
-    push_ssl: bool = True
-    allow_push: tuple[str, ...] = ()
-    deny_push: tuple[str, ...] = ()
-    allow_read: tuple[str, ...] = ()
-    deny_read: tuple[str, ...] = ()
-    allow_pull: bool = True
+    @property
+    def switches(self) -> ApiSwitches:
+        """What a repository's hgrc overrides."""
+        return ApiSwitches(
+            enabled=self.enabled, http_v2=self.http_v2, debugreflect=self.debugreflect
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +106,7 @@ class Config:
     listen: Listen = LOOPBACK
     tls: Tls = Tls()
     api: Api = field(default_factory=Api)
-    web: Web = Web()
+    web: AccessRules = field(default_factory=AccessRules)
     paths: Mapping[str, Path] = field(default_factory=dict)
     """URL prefix ("/" or "/name/name") to repository folder; empty serves commands only."""
     commands: Commands = Commands()
@@ -141,7 +137,7 @@ def load_config(file: Path) -> Config:
 
 _TABLES: Final = ("data", "listen", "tls", "api", "web", "paths", "commands", "limits", "auth")
 _API: Final = Api()
-_WEB: Final = Web()
+_WEB: Final = AccessRules()
 _ENDPOINTS: Final = 'a list of Twisted endpoint strings, e.g. ["tcp:8000:interface=127.0.0.1"]'
 _LATER: Final = "not available in this version"
 
@@ -218,17 +214,17 @@ def _framings_of(table: Table, name: str) -> tuple[str, ...]:
     return framings
 
 
-def _web(top: Table) -> Web:
-    spellings = {spelling: name for name in _names(Web) for spelling in _spellings(name)}
+def _web(top: Table) -> AccessRules:
+    spellings = {spelling: name for name in _names(AccessRules) for spelling in _spellings(name)}
     table = top.table("web", sorted(spellings))
-    keys = {name: name for name in _names(Web)}
+    keys = {name: name for name in _names(AccessRules)}
     for key in table.values:
         name = spellings[key]
         if keys[name] != name or (key != name and name in table.values):
             raise table.error(key, "given twice, in two spellings", "one of them")
         keys[name] = key
     users = 'a list of user names, or ["*"] for every user'
-    return Web(
+    return AccessRules(
         push_ssl=table.boolean(keys["push_ssl"], default=_WEB.push_ssl),
         allow_push=table.words(keys["allow_push"], users),
         deny_push=table.words(keys["deny_push"], users),

@@ -56,6 +56,8 @@ class ServerConnection:
         self.dialect = dialect
         self._limits = limits
         self._half_duplex = half_duplex
+        self._output_held = half_duplex
+        """Output waits for the end of input, or for `release_output`."""
         self._reader = FrameReader(payload_limit=limits.frame_payload)
         self._input_streams = InputStreams(SERVER_SIDE)
         self._settings: SettingsReceiver | None = None
@@ -128,6 +130,7 @@ class ServerConnection:
         except FrameError as error:
             return self._fail(RemoteProtocolError(str(error), malformed=True), 0)
         self._ended = True
+        self._output_held = False
         events: list[ServerEvent] = []
         for request in self._requests.receiving.values():
             if request.announced and request.request_id not in self._answerable:
@@ -237,10 +240,14 @@ class ServerConnection:
             raise _FrameRefusedError(RemoteProtocolError(message, malformed=True), request_id)
         self._active.add(request_id)
 
+    def fail(self, error: RemoteProtocolError) -> None:
+        """Give up on the peer for a reason that only the caller can see."""
+        self._fail(error, 0)
+
     def _fail(self, error: RemoteProtocolError, request_id: int) -> list[ServerEvent]:
         first = not self._failed
         self._failed = True
-        if self._half_duplex:
+        if self._output_held:
             self._output.take()
         elif first:
             self._send_protocol_error(error, request_id)
@@ -264,9 +271,22 @@ class ServerConnection:
 
     def data_to_send(self) -> list[EncodedFrame]:
         """Give the frames that may be sent now; they are then the caller's."""
-        if self._half_duplex and not self._ended:
+        if self._output_held:
             return []
         return self._output.take()
+
+    @property
+    def output_held(self) -> bool:
+        """Output may not leave yet."""
+        return self._output_held
+
+    def release_output(self) -> None:
+        """In half duplex, let output go before input has ended.
+
+        For a command that answers its data while it arrives: neither can wait for the other. From
+        now on a failure adds an error frame, because the answer has begun.
+        """
+        self._output_held = False
 
     def send_object(self, request_id: int, value: Value) -> None:
         """Send the next of a request's several objects.

@@ -28,6 +28,7 @@ from mercurial import (
     initialization,
     streamclone,
     ui,
+    util,
     wireprotoserver,
     wireprototypes,
     wireprotov1server,
@@ -50,6 +51,7 @@ __all__ = [
     "extensions",
     "from_local",
     "hg",
+    "mercurial_version",
     "streamclone",
     "to_local",
     "ui",
@@ -161,3 +163,8 @@ def to_local(text: bytes) -> bytes:
 def from_local(text: bytes) -> bytes:
     """Text in local encoding for the wire, UTF-8 again."""
     return bytes(encoding.fromlocal(text))
+
+
+def mercurial_version() -> bytes:
+    """The version of the installed library."""
+    return bytes(util.version())

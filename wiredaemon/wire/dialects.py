@@ -109,6 +109,8 @@ class Dialect:
     """Bytes behind the request map must be complete CBOR items; else they are ignored."""
     strict_arguments: bool = False
     """Arguments that a command does not declare are refused, and `args` that is no map."""
+    loose_content_type: bool = False
+    """Over HTTP the case and the parameters of Content-Type do not count."""
     media_type: bytes = field(init=False)
     types: Mapping[int, FrameType] = field(init=False)
     """Frame types by number."""
@@ -219,6 +221,7 @@ _DIALECTS: Final = (
         runs_at_end=True,
         whole_request=True,
         strict_arguments=True,
+        loose_content_type=True,
     ),
 )
 

@@ -1,0 +1,1 @@
+"""The Twisted shells: bytes from sockets into connections, and answers back."""

@@ -1,0 +1,132 @@
+"""Running a blocking command in a thread; its objects are handed over with back-pressure."""
+
+from __future__ import annotations
+
+from inspect import isgenerator
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from wiredaemon.commands import Context, Peer, Permission, Repository, Value
+
+_BATCH_BYTES: Final = 256 * 1024
+_BATCH_OBJECTS: Final = 64
+
+
+def run_in_thread(
+    reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+    call: Callable[[], Any],
+    deliver: Callable[[Sequence[Any]], Deferred[None] | None],
+    end: object,
+) -> Deferred[Any]:
+    """Call a function in the reactor's thread pool.
+
+    Args:
+        reactor: With threads.
+        call: What blocks. If it gives a generator, that runs in the thread as well.
+        deliver: Takes the generator's objects in batches, in the reactor's thread; the thread goes
+            on when the Deferred fires, and ends if it fails.
+        end: What the result is once a generator has ended.
+
+    Returns:
+        The function's result, or ``end``.
+    """
+
+    def run() -> Any:  # noqa: ANN401 whatever the function gives
+        result = call()
+        if not isgenerator(result):
+            return result
+        for batch in _batches(result):
+            blockingCallFromThread(reactor, deliver, batch)
+        return end
+
+    return deferToThreadPool(reactor, reactor.getThreadPool(), run)
+
+
+def _batches(objects: Iterator[Any]) -> Iterator[list[Any]]:
+    """Group objects, so that not each of them costs two changes of thread."""
+    batch: list[Any] = []
+    size = 0
+    for value in objects:
+        batch.append(value)
+        size += len(value) if isinstance(value, bytes | str) else 0
+        if size >= _BATCH_BYTES or len(batch) >= _BATCH_OBJECTS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+class BlockingContext:
+    """The context as a blocking command sees it: what would be awaited blocks instead."""
+
+    def __init__(self, context: Context, reactor: Any) -> None:  # noqa: ANN401 as above
+        """Wrap the context of one request."""
+        self._context = context
+        self._reactor = reactor
+        self.data = BlockingData(context, reactor)
+
+    @property
+    def peer(self) -> Peer:
+        """Who asks."""
+        return self._context.peer
+
+    @property
+    def permission(self) -> Permission:
+        """What the peer was granted for this request."""
+        return self._context.permission
+
+    @property
+    def cancelled(self) -> bool:
+        """Nobody waits for the result any more."""
+        return self._context.cancelled
+
+    @property
+    def repository(self) -> BlockingRepository:
+        """The repository; raises `ServerError` where there is none."""
+        return BlockingRepository(self._context.repository, self._reactor)
+
+
+class BlockingData:
+    """Command data as an ordinary iterator of its pieces."""
+
+    def __init__(self, context: Context, reactor: Any) -> None:  # noqa: ANN401 as above
+        """Read the data of one request."""
+        self._pieces = context.data.__aiter__()
+        self._reactor = reactor
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the pieces, in order; raises `CommandError` if input ends too early."""
+        while (piece := self._next()) is not None:
+            yield piece
+
+    def read(self) -> bytes:
+        """Give all that is still to come."""
+        return b"".join(self)
+
+    def _next(self) -> bytes | None:
+        piece: bytes | None = blockingCallFromThread(self._reactor, self._next_later)  # type: ignore[arg-type] the stub knows no union
+        return piece
+
+    def _next_later(self) -> Deferred[bytes | None]:
+        return Deferred.fromCoroutine(self._await_next())
+
+    async def _await_next(self) -> bytes | None:
+        return await anext(self._pieces, None)
+
+
+class BlockingRepository:
+    """The repository as a blocking command sees it."""
+
+    def __init__(self, repository: Repository, reactor: Any) -> None:  # noqa: ANN401 as above
+        """Wrap a repository."""
+        self._repository = repository
+        self._reactor = reactor
+
+    def call(self, command: bytes, arguments: Mapping[bytes, Value]) -> object:
+        """Run a value command and wait for its result."""
+        return blockingCallFromThread(self._reactor, self._repository.call, command, arguments)

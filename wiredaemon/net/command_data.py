@@ -1,0 +1,88 @@
+"""Command data on its way from the peer to its command, bounded and with back-pressure."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from wiredaemon.commands import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+class IncomingData:
+    """The data of one request: an asynchronous iterator of the pieces as they arrived."""
+
+    def __init__(self, on_taken: Callable[[], None]) -> None:
+        """Begin empty; ``on_taken`` is called whenever the command takes a piece."""
+        self._on_taken = on_taken
+        self._pieces: deque[bytes] = deque()
+        self.ended = False
+        """Nothing more will be taken."""
+        self._error: CommandError | None = None
+        self._waiting: Deferred[None] | None = None
+        self.size = 0
+        """Bytes that wait for the command."""
+        self.received = 0
+        """Bytes that have come in all."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Add a piece."""
+        self._pieces.append(data)
+        self.size += len(data)
+        self.received += len(data)
+        self._wake()
+
+    def receive_end(self) -> None:
+        """Say that all has come."""
+        self.ended = True
+        self._wake()
+
+    def abort(self, reason: str) -> None:
+        """Say that no more will come although more was due."""
+        if not self.ended:
+            self._error = CommandError(reason.replace("%", "%%"))
+            self.receive_end()
+
+    def discard(self) -> None:
+        """Forget what waits: the command has ended."""
+        self._pieces.clear()
+        self.size = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give the pieces, in order."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Give the next piece.
+
+        Raises:
+            CommandError: Input ended too early.
+        """
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self.ended:
+                raise StopAsyncIteration
+            self._waiting = Deferred()
+            await self._waiting
+        piece = self._pieces.popleft()
+        self.size -= len(piece)
+        self._on_taken()
+        return piece
+
+    async def read(self) -> bytes:
+        """Give all that is still to come.
+
+        Raises:
+            CommandError: Input ended too early.
+        """
+        return b"".join([piece async for piece in self])
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)

@@ -1,0 +1,218 @@
+"""What is hosted at a path: a repository behind the worker pool, or commands alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wiredaemon.commands import Permission, ServerError
+from wiredaemon.commands.capabilities import RepositoryFacts
+from wiredaemon.repository.text import reduce_capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from twisted.python.failure import Failure
+
+    from wiredaemon.commands import Repository, Value
+    from wiredaemon.commands.registry import Registry
+    from wiredaemon.net.access import AccessRules, ApiSwitches
+    from wiredaemon.net.worker_pool import WorkerPool
+
+_FIRST_WATCHED: Final = (b"hgrc", b"hgrc-not-shared", b"requires")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that must be known of a host before a request to it can be decided."""
+
+    switches: ApiSwitches
+    access: AccessRules
+    facts: RepositoryFacts = field(default_factory=RepositoryFacts)
+    reduced_capabilities: bytes = b""
+    """The version 1 capability string as dialect 0002 shows it."""
+
+
+class Host(Protocol):
+    """Something that serves commands at a path."""
+
+    @property
+    def registry(self) -> Registry:
+        """The commands it knows."""
+
+    def settings(self) -> Settings | Deferred[Settings]:
+        """Give what is in force now; a Deferred only where it must be asked for."""
+
+    def repository(self, user: str | None, permission: Permission) -> Repository:
+        """Give the repository for one request's commands.
+
+        Raises:
+            ServerError: There is none.
+        """
+
+
+class CommandsOnly:
+    """Commands without a repository."""
+
+    def __init__(self, registry: Registry, switches: ApiSwitches, access: AccessRules) -> None:
+        self.registry = registry
+        self._settings = Settings(switches=switches, access=access)
+
+    def settings(self) -> Settings:
+        """Give the configuration's settings."""
+        return self._settings
+
+    def repository(self, user: str | None, permission: Permission) -> Repository:  # noqa: ARG002 of Host
+        """Refuse: there is none."""
+        message = "no repository is served at this path"
+        raise ServerError(message)
+
+
+class HostedRepository:
+    """A repository, described by a worker and described anew when its files change."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: bytes,
+        *,
+        registry: Registry,
+        switches: ApiSwitches,
+        access: AccessRules,
+        pool: WorkerPool,
+    ) -> None:
+        """Host the repository in the folder ``path``.
+
+        Args:
+            path: Absolute.
+            registry: The commands it knows.
+            switches: What holds where its hgrc says nothing.
+            access: The same.
+            pool: Runs what needs Mercurial.
+        """
+        self.path = path
+        self.registry = registry
+        self._switches = switches
+        self._access = access
+        self._pool = pool
+        self._known: Settings | None = None
+        self._watched: list[bytes] = [b"%s/.hg/%s" % (path, name) for name in _FIRST_WATCHED]
+        self._signature: object = None
+        self._asking: list[Deferred[Settings]] = []
+        self._complaint: str | None = None
+
+    def settings(self) -> Settings | Deferred[Settings]:
+        """Give the settings; a Deferred while a worker is asked.
+
+        It fails where the repository cannot be described.
+        """
+        if self._known is not None and _signature(self._watched) == self._signature:
+            return self._known
+        waiting: Deferred[Settings] = Deferred()
+        self._asking.append(waiting)
+        if len(self._asking) == 1:
+            # Read before the worker looks: a change in between is then seen at the next request.
+            before = _signature(self._watched)
+            asked = self._pool.describe(self.path)
+            asked.addCallback(self._learn, before)
+            asked.addCallbacks(self._tell, self._tell_failure)
+        return waiting
+
+    def repository(self, user: str | None, permission: Permission) -> Repository:
+        """Give the repository for one request's commands."""
+        return _Handle(self._pool, self.path, user, permission)
+
+    def _learn(self, description: Mapping[bytes, object], before: object) -> Settings:
+        watched = [path for path in _list(description[b"watched"]) if isinstance(path, bytes)]
+        if watched != self._watched:
+            self._watched = watched
+            before = _signature(watched)
+        web, api = description[b"web"], description[b"api"]
+        version1 = _bytes(description[b"capabilities"])
+        settings = Settings(
+            switches=self._switches.overridden_by(_dict(api)),
+            access=self._access.overridden_by(_dict(web)),
+            facts=RepositoryFacts(
+                version1=version1,
+                compression=[_bytes(name) for name in _list(description[b"compression"])],
+                requirements=[_bytes(name) for name in _list(description[b"requirements"])],
+                stream_allowed=bool(description[b"stream_allowed"]),
+            ),
+            reduced_capabilities=reduce_capabilities(version1),
+        )
+        self._known, self._signature = settings, before
+        if self._complaint is not None:
+            self._complaint = None
+            self._log.info("repository {path} is available again", path=_shown(self.path))
+        return settings
+
+    def _tell(self, settings: Settings) -> None:
+        asking, self._asking = self._asking, []
+        for waiting in asking:
+            waiting.callback(settings)
+
+    def _tell_failure(self, failure: Failure) -> None:
+        self._known = None
+        reason = failure.getErrorMessage()
+        if reason != self._complaint:
+            self._complaint = reason
+            self._log.error(
+                "repository {path} is not available: {reason}",
+                path=_shown(self.path),
+                reason=reason,
+            )
+        asking, self._asking = self._asking, []
+        for waiting in asking:
+            waiting.errback(failure)
+
+
+class _Handle:
+    """A hosted repository as one request's commands see it."""
+
+    def __init__(
+        self, pool: WorkerPool, path: bytes, user: str | None, permission: Permission
+    ) -> None:
+        self._pool = pool
+        self._path = path
+        self._user = user
+        self._permission = permission
+
+    def call(self, command: bytes, arguments: Mapping[bytes, Value]) -> Deferred[object]:
+        """Run a value command in a worker."""
+        return self._pool.call(
+            self._path, command, arguments, user=self._user, permission=self._permission
+        )
+
+
+def _signature(paths: Iterable[bytes]) -> object:
+    """Give what changes when one of the files does."""
+    return [_file_signature(path) for path in paths]
+
+
+def _file_signature(path: bytes) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 a path in bytes
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _shown(path: bytes) -> str:
+    return os.fsdecode(path)
+
+
+def _dict(value: object) -> dict[bytes, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""

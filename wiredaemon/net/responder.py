@@ -1,0 +1,592 @@
+"""The Responder: runs the commands of one connection and sends what they give.
+
+The same for every transport. It owns which commands run, how far output may run ahead of the peer
+and input ahead of the commands, and what a failure becomes. What bytes travel in, and what an
+answer outside of the frames looks like, is the sink's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.commands.running import (
+    Waiting,
+    is_async_objects,
+    is_objects,
+    present,
+    read_arguments,
+    start,
+    step,
+)
+from wiredaemon.net.blocking import BlockingContext, run_in_thread
+from wiredaemon.net.command_data import IncomingData
+from wiredaemon.net.context import CommandContext
+from wiredaemon.protocol import (
+    ConnectionFailed,
+    DataReceived,
+    RemoteProtocolError,
+    RequestAborted,
+    RequestCompleted,
+    RequestReceived,
+)
+from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.dialects import ResponseForm
+from wiredaemon.wire.payloads import format_message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from wiredaemon.commands import Command
+    from wiredaemon.net.context import Origin
+    from wiredaemon.protocol import ServerConnection
+    from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.wire.limits import Limits
+
+_END: Final = object()
+_CRASHED: Final = b"the command failed; the server's log says why"
+_UNSENDABLE: Final = b"the result of the command cannot be sent; the server's log says why"
+
+
+class Sink(Protocol):
+    """Where a responder's output goes."""
+
+    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
+        """Send frames; the responder is paused and resumed as a push producer."""
+
+    def pause_input(self) -> None:
+        """Stop feeding the responder, as far as possible."""
+
+    def resume_input(self) -> None:
+        """Go on feeding it."""
+
+    def connection_failed(self, error: RemoteProtocolError) -> None:
+        """Give the answer to broken input; nothing follows."""
+
+    def refused(self, answer: Any) -> None:  # noqa: ANN401 what the admission raised
+        """Give the answer of a refused admission; nothing follows."""
+
+    def responses_finished(self) -> None:
+        """All input was received and all of it is answered."""
+
+
+class ExchangeRefusedError(Exception):
+    """A request ends the whole exchange: its sink gives the answer."""
+
+    def __init__(self, answer: Any) -> None:  # noqa: ANN401 the sink knows it
+        super().__init__()
+        self.answer = answer
+
+
+class Admission(Protocol):
+    """Which commands a connection may run."""
+
+    def expects_data(self, event: RequestReceived) -> bool:
+        """Say whether the request is for a command that may run while its data arrives."""
+
+    def admit(self, event: RequestReceived) -> Command:
+        """Give the command to run.
+
+        Raises:
+            CommandError, ServerError: This request gets that for an answer.
+            ExchangeRefusedError: The whole exchange ends.
+        """
+
+
+class _Job:
+    """One admitted request."""
+
+    __slots__ = ("command", "context", "data", "event", "objects", "request_id", "room", "waiting")
+
+    def __init__(
+        self, event: RequestReceived, command: Command, data: IncomingData, origin: Origin
+    ) -> None:
+        self.event = event
+        self.request_id = event.request_id
+        self.command = command
+        self.data = data
+        self.context = CommandContext(origin, data)
+        self.objects: Any = None
+        """The generator that its objects come from."""
+        self.waiting: Deferred[Any] | None = None
+        """What it waits for."""
+        self.room: Deferred[None] | None = None
+        """Fires when a thread may hand over more objects."""
+
+
+@implementer(IPushProducer)
+class Responder:
+    """Runs the commands of one connection."""
+
+    _log = Logger()
+
+    def __init__(  # noqa: PLR0913 its collaborators
+        self,
+        connection: ServerConnection,
+        sink: Sink,
+        admission: Admission,
+        origin: Origin,
+        *,
+        half_duplex: bool,
+        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        limits: Limits,
+    ) -> None:
+        """Begin with nothing received.
+
+        Args:
+            connection: Says what bytes mean.
+            sink: Takes what is to be sent.
+            admission: Decides what may run.
+            origin: Of all its requests.
+            half_duplex: Commands run one after another, in the order they became complete.
+            reactor: For threads and for taking turns.
+            limits: How much may wait, and run.
+        """
+        self._connection = connection
+        self._sink = sink
+        self._admission = admission
+        self._origin = origin
+        self._dialect = connection.dialect
+        self._half_duplex = half_duplex
+        self._reactor = reactor
+        self._limits = limits
+        self._held: dict[int, RequestReceived] = {}
+        """Requests whose undeclared data is not complete."""
+        self._dropped: dict[int, int] = {}
+        """Bytes of undeclared data, by request."""
+        self._queue: deque[_Job] = deque()
+        self._running: dict[int, _Job] = {}
+        self._completed = 0
+        """Requests that arrived whole."""
+        self._input_ended = False
+        self._input_paused = False
+        self._output_paused = False
+        self._over = False
+
+    # --- input -------------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        self._receive(self._connection.receive_data(data))
+
+    def receive_end(self) -> None:
+        """Say that no more bytes follow."""
+        if self._over:
+            return
+        events = self._connection.receive_end()
+        self._input_ended = True
+        aborted = [event for event in events if isinstance(event, RequestAborted)]
+        if aborted and not self._completed:
+            self._fail(RemoteProtocolError(aborted[0].reason, malformed=True))
+            return
+        self._receive(events)
+        self._advance_all()
+
+    def connection_lost(self) -> None:
+        """Stop everything: nobody is there any more."""
+        self._stop()
+
+    def _receive(self, events: Sequence[ServerEvent]) -> None:
+        for event in events:
+            if self._over:
+                return
+            self._on_event(event)
+        self._settle()
+
+    def _on_event(self, event: ServerEvent) -> None:
+        match event:
+            case RequestReceived():
+                if not event.has_data:
+                    self._completed += 1
+                    self._admit(event)
+                elif self._admission.expects_data(event):
+                    self._admit(event)
+                else:
+                    self._held[event.request_id] = event
+            case DataReceived():
+                self._on_data(event)
+            case RequestCompleted():
+                self._completed += 1
+                self._on_completed(event.request_id)
+            case RequestAborted():
+                self._on_aborted(event)
+            case ConnectionFailed():
+                self._fail(event.error)
+
+    def _on_data(self, event: DataReceived) -> None:
+        job = self._find(event.request_id)
+        if job is not None:
+            self._feed(job, event.data)
+            return
+        if event.request_id not in self._held:
+            return  # its command has ended already
+        dropped = self._dropped.get(event.request_id, 0) + len(event.data)
+        self._dropped[event.request_id] = dropped
+        if dropped > self._limits.undeclared_data:
+            message = (
+                f"data of request {event.request_id}, whose command takes none, exceeds the "
+                f"limit of {self._limits.undeclared_data} bytes (undeclared_data)"
+            )
+            self._fail(RemoteProtocolError(message, malformed=True))
+
+    def _feed(self, job: _Job, data: bytes) -> None:
+        if job.data.ended:
+            return
+        limit = self._limits.command_data
+        if job.command.data_limit is not None:
+            limit = job.command.data_limit
+        if job.data.received + len(data) > limit:
+            job.data.abort(f"command data exceeds the limit of {limit} bytes (command_data)")
+            return
+        job.data.receive_data(data)
+        if job.data.size <= self._limits.buffered_data:
+            return
+        if job.request_id not in self._running:
+            message = (
+                f"data of request {job.request_id} has to wait for an earlier command and "
+                f"exceeds the limit of {self._limits.buffered_data} bytes (buffered_data)"
+            )
+            self._fail(RemoteProtocolError(message, malformed=True))
+            return
+        self._input_paused = True
+        self._sink.pause_input()
+
+    def _on_data_taken(self) -> None:
+        if self._input_paused and all(
+            job.data.size <= self._limits.buffered_data // 2 for job in self._running.values()
+        ):
+            self._input_paused = False
+            self._sink.resume_input()
+
+    def _on_completed(self, request_id: int) -> None:
+        job = self._find(request_id)
+        if job is not None:
+            job.data.receive_end()
+            return
+        event = self._held.pop(request_id, None)
+        if event is not None:
+            self._dropped.pop(request_id, None)
+            self._admit(event)
+
+    def _on_aborted(self, event: RequestAborted) -> None:
+        self._held.pop(event.request_id, None)
+        job = self._find(event.request_id)
+        if job is not None:
+            job.data.abort(event.reason)
+        else:
+            self._connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
+
+    def _find(self, request_id: int) -> _Job | None:
+        job = self._running.get(request_id)
+        if job is None:
+            job = next((each for each in self._queue if each.request_id == request_id), None)
+        return job
+
+    # --- running -----------------------------------------------------------------------------
+
+    def _admit(self, event: RequestReceived) -> None:
+        try:
+            command = self._admission.admit(event)
+        except ExchangeRefusedError as refused:
+            self._stop()
+            self._sink.refused(refused.answer)
+            return
+        except (CommandError, ServerError) as error:
+            self._send_failure(event.request_id, error)
+            return
+        job = _Job(event, command, IncomingData(self._on_data_taken), self._origin)
+        if not (event.has_data and command.has_data):
+            job.data.receive_end()
+        self._queue.append(job)
+
+    def _settle(self) -> None:
+        """Start what may start, send what may be sent, and see whether all is done."""
+        while not self._over and self._queue and self._may_start(self._queue[0]):
+            self._start(self._queue.popleft())
+        if self._over:
+            return
+        self._flush()
+        if self._input_ended and not self._queue and not self._running:
+            self._over = True
+            self._sink.responses_finished()
+
+    def _may_start(self, job: _Job) -> bool:
+        most = 1 if self._half_duplex else self._limits.running_commands
+        if len(self._running) >= most:
+            return False
+        waits_for_end = self._half_duplex and self._dialect.runs_at_end
+        return self._input_ended or not waits_for_end or job.command.has_data
+
+    def _start(self, job: _Job) -> None:
+        self._running[job.request_id] = job
+        try:
+            keywords = read_arguments(job.command, job.event.arguments, self._dialect)
+            if job.command.is_blocking:
+                self._start_blocking(job, keywords)
+                return
+            result = start(job.command, job.context, keywords)
+        except Exception:  # noqa: BLE001 a command may raise anything
+            self._end_failed(job, Failure())
+            return
+        self._take(job, result)
+
+    def _start_blocking(self, job: _Job, keywords: dict[str, object]) -> None:
+        context = BlockingContext(job.context, self._reactor)
+        job.waiting = run_in_thread(
+            self._reactor,
+            lambda: job.command.function(context, **keywords),
+            lambda objects: self._deliver(job, objects),
+            _END,
+        )
+        self._await(job)
+
+    def _take(self, job: _Job, result: Any) -> None:  # noqa: ANN401 whatever a command gives
+        """Go on with what a command gave so far."""
+        if isinstance(result, Waiting):
+            job.waiting = Deferred.fromCoroutine(result.coroutine)
+            self._await(job)
+        elif isinstance(result, Deferred):
+            job.waiting = result
+            self._await(job)
+        elif is_objects(result) or is_async_objects(result):
+            job.objects = result
+            self._advance(job)
+        else:
+            self._end_with(job, result)
+
+    def _await(self, job: _Job) -> None:
+        """Go on when what the job waits for has come."""
+        waiting = cast("Deferred[Any]", job.waiting)
+
+        def received(result: Any) -> None:  # noqa: ANN401 whatever a command gives
+            job.waiting = None
+            if not self._over:
+                if job.objects is None or result is _END:
+                    self._take(job, result)
+                else:
+                    self._take_object(job, result)
+                self._settle()
+
+        def failed(failure: Failure) -> None:
+            job.waiting = None
+            if not self._over:
+                self._end_failed(job, failure)
+                self._settle()
+
+        waiting.addCallbacks(received, failed)
+        waiting.addErrback(self._on_bug)
+
+    def _on_bug(self, failure: Failure) -> None:
+        self._log.failure("a responder broke", failure)
+        self._fail(RemoteProtocolError("internal error", malformed=True))
+
+    def _end_with(self, job: _Job, result: Any) -> None:  # noqa: ANN401 whatever a command gives
+        if result is _END:
+            self._connection.end_response(job.request_id)
+        else:
+            try:
+                value = present(job.command, result, self._dialect)
+                self._connection.send_result(job.request_id, value)
+            except Exception:  # noqa: BLE001 a text form may raise anything
+                self._end_failed(job, Failure())
+                return
+        self._end(job)
+
+    def _end(self, job: _Job) -> None:
+        self._running.pop(job.request_id, None)
+        job.data.discard()
+        self._on_data_taken()
+
+    # --- objects -----------------------------------------------------------------------------
+
+    def _advance_all(self) -> None:
+        """Let every job go on that output had stalled."""
+        for job in list(self._running.values()):
+            if self._over or self._is_stalled(job):
+                break
+            if job.room is not None:
+                room, job.room = job.room, None
+                room.callback(None)
+            elif job.objects is not None and job.waiting is None:
+                self._advance(job)
+        if not self._over:
+            self._settle()
+
+    def _advance(self, job: _Job) -> None:
+        """Send a generator's objects until output has enough for one turn."""
+        while not self._over and job.request_id in self._running:
+            if self._is_stalled(job):
+                return
+            if self._connection.output_size >= self._limits.output_low and (
+                not self._connection.output_held
+            ):
+                # The others' turn; this one goes on in the next.
+                self._flush()
+                self._reactor.callLater(0, self._advance_again, job)
+                return
+            try:
+                value = self._next_object(job)
+            except Exception:  # noqa: BLE001 a command may raise anything
+                self._end_failed(job, Failure())
+                return
+            if isinstance(value, Waiting):
+                job.waiting = Deferred.fromCoroutine(value.coroutine)
+                self._await(job)
+                return
+            if value is _END:
+                self._end_with(job, _END)
+                return
+            if not self._send_object(job, value):
+                return
+
+    def _advance_again(self, job: _Job) -> None:
+        if not self._over and job.waiting is None and job.request_id in self._running:
+            self._advance(job)
+            self._settle()
+
+    @staticmethod
+    def _next_object(job: _Job) -> Any:  # noqa: ANN401 whatever a command gives
+        if is_async_objects(job.objects):
+            return step(_next_of(job.objects))
+        return next(job.objects, _END)
+
+    def _take_object(self, job: _Job, value: Any) -> None:  # noqa: ANN401 whatever a command gives
+        """Send an object that had to be waited for, and go on."""
+        if self._send_object(job, value):
+            self._advance(job)
+
+    def _send_object(self, job: _Job, value: Any) -> bool:  # noqa: ANN401 whatever a command gives
+        try:
+            self._connection.send_object(job.request_id, present(job.command, value, self._dialect))
+        except Exception:  # noqa: BLE001 a generator inside a value may raise anything
+            self._end_failed(job, Failure())
+            return False
+        return True
+
+    def _deliver(self, job: _Job, objects: Sequence[Any]) -> Deferred[None] | None:
+        """Take objects from a thread; the Deferred fires when there is room for more."""
+        if self._over or job.request_id not in self._running:
+            raise CancelledError
+        for value in objects:
+            if not self._send_object(job, value):
+                raise CancelledError
+        self._flush()
+        if not self._is_stalled(job):
+            return None
+        job.room = Deferred()
+        return job.room
+
+    def _is_stalled(self, job: _Job) -> bool:
+        """Say whether output has no room; a job that still reads its data makes room."""
+        if self._output_paused:
+            return True
+        if (
+            not self._connection.output_held
+            or self._connection.output_size < self._limits.output_high
+        ):
+            return False
+        if job.command.has_data and not job.data.ended:
+            self._connection.release_output()
+            self._flush()
+            return self._output_paused
+        return True
+
+    # --- failures ----------------------------------------------------------------------------
+
+    def _end_failed(self, job: _Job, failure: Failure) -> None:
+        """Answer a request whose command failed."""
+        error = failure.value
+        text = job.command.text
+        if (
+            isinstance(error, CommandError | ServerError)
+            and text is not None
+            and text.failure is not None
+            and self._dialect.response is ResponseForm.TEXT
+        ):
+            self._connection.send_result(job.request_id, text.failure(_text_of(error)))
+        elif isinstance(error, CommandError | ServerError):
+            self._send_failure(job.request_id, error)
+        else:
+            self._log.failure(
+                "command {command} failed for {peer}",
+                failure,
+                command=job.command.name,
+                peer=self._origin.peer.address,
+            )
+            shown = _UNSENDABLE if isinstance(error, UnencodableError) else _CRASHED
+            self._connection.send_server_error(job.request_id, shown)
+        self._end(job)
+
+    def _send_failure(self, request_id: int, error: CommandError | ServerError) -> None:
+        if isinstance(error, CommandError):
+            self._connection.send_error(request_id, error.message, error.arguments)
+        else:
+            self._connection.send_server_error(request_id, error.text)
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        if self._over:
+            return
+        if not self._connection.failed:
+            self._connection.fail(error)
+        self._flush()
+        self._stop()
+        self._sink.connection_failed(error)
+
+    def _stop(self) -> None:
+        """Cancel every command."""
+        self._over = True
+        jobs = [*self._running.values(), *self._queue]
+        self._running.clear()
+        self._queue.clear()
+        for job in jobs:
+            job.context.cancelled = True
+            for waiting in (job.room, job.waiting):
+                if waiting is not None:
+                    waiting.cancel()
+            if is_objects(job.objects):
+                self._close(job)
+
+    def _close(self, job: _Job) -> None:
+        try:
+            job.objects.close()
+        except Exception:  # noqa: BLE001 a command may raise anything
+            self._log.failure("command {command} failed to stop", command=job.command.name)
+
+    # --- output ------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        frames = self._connection.data_to_send()
+        if frames:
+            self._sink.write_frames(frames)
+
+    def pauseProducing(self) -> None:
+        """The peer takes no more for now."""
+        self._output_paused = True
+
+    def resumeProducing(self) -> None:
+        """The peer takes more."""
+        self._output_paused = False
+        if not self._over:
+            self._advance_all()
+
+    def stopProducing(self) -> None:
+        """The transport has gone."""
+        self._stop()
+
+
+async def _next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command gives
+    return await anext(objects, _END)
+
+
+def _text_of(error: CommandError | ServerError) -> bytes:
+    if isinstance(error, CommandError):
+        return format_message(error.message, error.arguments)
+    return error.text

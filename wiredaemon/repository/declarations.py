@@ -1,0 +1,188 @@
+"""The repository commands as peers may call them.
+
+Declarations only: each asks a worker, through ``context.repository``, and so never imports
+Mercurial.
+
+Source: commands, sections 1, 2 and 4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from wiredaemon.commands import (
+    Argument,
+    CommandError,
+    Context,
+    Permission,
+    ServerError,
+    TextForm,
+    Value,
+    WithOutput,
+    command,
+)
+from wiredaemon.commands.arguments import ArgumentType
+from wiredaemon.commands.capabilities import RepositoryFacts
+from wiredaemon.repository import text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+_0002: Final = frozenset({"0002"})
+
+
+def repository_facts(description: Mapping[bytes, Any]) -> RepositoryFacts:
+    """What descriptors say of a repository, from what a worker's ``describe`` gave."""
+    return RepositoryFacts(
+        version1=text.reduce_capabilities(description[b"capabilities"]),
+        compression=description[b"compression"],
+        requirements=description[b"requirements"],
+        stream_allowed=description[b"stream_allowed"],
+    )
+
+
+# --- every dialect ---------------------------------------------------------------------------
+
+
+@command("branchmap", permission=Permission.RO, text=TextForm(result=text.encode_branchmap))
+async def branchmap(context: Context) -> object:
+    """Give the heads of each branch."""
+    return await context.repository.call(b"branchmap", {})
+
+
+def _heads_of_all(_given: bytes) -> bool:
+    """0002's ``heads`` has no arguments, and an argument too many is ignored there."""
+    return False
+
+
+@command(
+    "heads",
+    permission=Permission.RO,
+    arguments={"publiconly": Argument(type=ArgumentType.BOOL, default=False, example=False)},
+    text=TextForm(result=text.encode_heads, arguments={"publiconly": _heads_of_all}),
+)
+async def heads(context: Context, publiconly: bool) -> object:  # noqa: FBT001 named by the protocol
+    """Give the heads of all that is served, or of what is public."""
+    return await context.repository.call(b"heads", {b"publiconly": publiconly})
+
+
+@command(
+    "known",
+    permission=Permission.RO,
+    arguments={"nodes": Argument(type=ArgumentType.LIST, default=(), example=[b"deadbeef"])},
+    text=TextForm(result=bytes, arguments={"nodes": text.parse_nodes}),
+)
+async def known(context: Context, nodes: Sequence[object]) -> object:
+    """Say of each node whether it is served."""
+    if not all(isinstance(node, bytes) for node in nodes):
+        raise CommandError("the elements of argument nodes must be byte strings")
+    return await context.repository.call(b"known", {b"nodes": cast("Sequence[bytes]", nodes)})
+
+
+def _listkeys_text(keys: Mapping[bytes, bytes]) -> bytes:
+    try:
+        return text.encode_listkeys(keys)
+    except ValueError as error:
+        raise ServerError(str(error)) from error
+
+
+@command(
+    "listkeys",
+    permission=Permission.RO,
+    arguments={"namespace": Argument(type=ArgumentType.BYTES, example=b"ns")},
+    text=TextForm(result=_listkeys_text),
+)
+async def listkeys(context: Context, namespace: bytes) -> object:
+    """Give the keys of a namespace and their values."""
+    return await context.repository.call(b"listkeys", {b"namespace": namespace})
+
+
+@command(
+    "lookup",
+    permission=Permission.RO,
+    arguments={"key": Argument(type=ArgumentType.BYTES, example=b"foo")},
+    text=TextForm(result=text.encode_lookup, failure=text.encode_lookup_failure),
+)
+async def lookup(context: Context, key: bytes) -> object:
+    """Give the node that a name stands for."""
+    return await context.repository.call(b"lookup", {b"key": key})
+
+
+def _pushkey_text(result: WithOutput) -> bytes:
+    return text.encode_pushkey(moved=bool(result.value), output=result.output)
+
+
+@command(
+    "pushkey",
+    permission=Permission.RW,
+    arguments={
+        "namespace": Argument(type=ArgumentType.BYTES, example=b"ns"),
+        "key": Argument(type=ArgumentType.BYTES, example=b"key"),
+        "old": Argument(type=ArgumentType.BYTES, example=b"old"),
+        "new": Argument(type=ArgumentType.BYTES, example=b"new"),
+    },
+    text=TextForm(result=_pushkey_text),
+)
+async def pushkey(
+    context: Context, namespace: bytes, key: bytes, old: bytes, new: bytes
+) -> WithOutput:
+    """Move a key from one value to another, and say whether it has moved."""
+    arguments: Mapping[bytes, Value] = {
+        b"namespace": namespace,
+        b"key": key,
+        b"old": old,
+        b"new": new,
+    }
+    match await context.repository.call(b"pushkey", arguments):
+        case [bool() as moved, bytes() as output]:
+            return WithOutput(moved, output)
+        case _:
+            raise ServerError("pushkey gave no proper result")
+
+
+# --- only 0002, which shares version 1's commands --------------------------------------------
+
+
+@command("clonebundles", permission=Permission.RO, dialects=_0002, text=TextForm(result=bytes))
+async def clonebundles(context: Context) -> object:
+    """Give the manifest of clone bundles, or nothing."""
+    return await context.repository.call(b"clonebundles", {})
+
+
+@command("hello", permission=Permission.RO, dialects=_0002, text=TextForm(result=text.encode_hello))
+async def hello(context: Context) -> object:
+    """Give the capabilities as a greeting."""
+    return await context.describe()
+
+
+def _needs_version_1(
+    name: str, permission: Permission, *arguments: str, exposed: bool = True
+) -> Callable[..., Coroutine[Any, Any, Value]]:
+    """Declare a command that 0002 knows and that only version 1 could carry out."""
+
+    @command(
+        name,
+        permission=permission,
+        dialects=_0002,
+        exposed=exposed,
+        arguments={argument: Argument(type=ArgumentType.BYTES) for argument in arguments},
+        text=TextForm(result=bytes),
+    )
+    async def refuse(_context: Context, **_arguments: object) -> Value:
+        raise ServerError(
+            f"{name} is not available: this server does not have version 1 of the protocol"
+        )
+
+    return refuse
+
+
+debugwireargs = _needs_version_1("debugwireargs", Permission.RO, "one", "two")
+getbundle = _needs_version_1("getbundle", Permission.RO)
+stream_out = _needs_version_1("stream_out", Permission.RO)
+unbundle = _needs_version_1("unbundle", Permission.RW, "heads")
+
+batch = _needs_version_1("batch", Permission.RO, exposed=False)
+between = _needs_version_1("between", Permission.RO, exposed=False)
+branches = _needs_version_1("branches", Permission.RO, exposed=False)
+changegroup = _needs_version_1("changegroup", Permission.RO, exposed=False)
+changegroupsubset = _needs_version_1("changegroupsubset", Permission.RO, exposed=False)

@@ -1,0 +1,73 @@
+"""What the daemon and its workers agree on beyond the protocol: both sides import this.
+
+A worker speaks dialect 0006 on its standard input and output. Each request carries one more key,
+``context``; two commands are for the daemon alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.commands import CommandError, Permission
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wiredaemon.wire.values import Value
+
+WORKER_MODULE: Final = "wiredaemon.repository.worker"
+"""The program, for ``python -P -m``."""
+
+READY: Final = b"ready"
+"""Private command: answered with Mercurial's version as soon as the worker can work."""
+
+DESCRIBE: Final = b"describe"
+"""Private command: gives what ``describe.describe`` gives."""
+
+UNAVAILABLE: Final = b"repository unavailable: %s"
+"""Message of the command error that answers ``describe``; its argument is the reason."""
+
+CONTEXT_KEY: Final = b"context"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """On what, for whom and with what right a command runs: a map in the request map."""
+
+    repository: bytes
+    """Path of its working folder."""
+    user: str | None = None
+    permission: Permission = Permission.RO
+    """What the daemon granted."""
+
+    def encode(self) -> Mapping[bytes, Value]:
+        """Give the extra keys of the request map."""
+        user = None if self.user is None else self.user.encode("utf-8", "surrogateescape")
+        context: Mapping[bytes, Value] = {
+            b"repository": self.repository,
+            b"user": user,
+            b"permission": self.permission.value.encode(),
+        }
+        return {CONTEXT_KEY: context}
+
+    @classmethod
+    def parse(cls, extra: Mapping[bytes, object]) -> CallContext:
+        """Read the extra keys of a request map.
+
+        Raises:
+            CommandError: They are not what ``encode`` gives.
+        """
+        match extra.get(CONTEXT_KEY):
+            case {
+                b"repository": bytes() as repository,
+                b"user": (bytes() | None) as user,
+                b"permission": b"ro" | b"rw" as permission,
+            }:
+                return cls(
+                    repository=repository,
+                    user=None if user is None else user.decode("utf-8", "surrogateescape"),
+                    permission=Permission(permission.decode()),
+                )
+            case _:
+                raise CommandError("the request has no proper context")
