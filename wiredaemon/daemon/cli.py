@@ -80,11 +80,19 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     from twisted.scripts import twistd
 
+    from wiredaemon.daemon.service import StartError
+
+    terminal = sys.stderr
     given = [("--config", options.config), ("--data", options.data)]
     extra = [part for name, path in given if path is not None for part in (name, str(path))]
     # twistd knows no other way to be given arguments. No pid file: nothing is in the background.
     sys.argv = ["twistd", "--nodaemon", "--pidfile=", "wiredaemon", *extra]
-    twistd.run()
+    try:
+        twistd.run()
+    except StartError as error:
+        # twistd has turned sys.stderr into a log by now.
+        sys.stderr = terminal
+        return _fail(error)
     return 0
 
 

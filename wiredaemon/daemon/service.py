@@ -19,6 +19,7 @@ from wiredaemon.commands.registry import (
     marked_commands,
 )
 from wiredaemon.daemon.config import Config, ConfigurationError
+from wiredaemon.daemon.example import example_command
 from wiredaemon.net.hosting import CommandsOnly, HostedRepository
 from wiredaemon.net.http.site import make_site
 from wiredaemon.net.http.tree import Application
@@ -32,10 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+    from twisted.python.failure import Failure
 
     from wiredaemon.net.hosting import Host
 
 _log: Final = Logger()
+
+
+class StartError(Exception):
+    """The daemon cannot start.
+
+    Not a SystemExit: twistd tells its parent process, which waits for it, only of an Exception.
+    """
 
 
 class WireDaemonService(Service):
@@ -108,13 +117,24 @@ class WireDaemonService(Service):
 
     # --- running -----------------------------------------------------------------------------
 
+    def privilegedStartService(self) -> None:
+        """Open the listeners, while ports below 1024 may still be opened.
+
+        Raises:
+            StartError: One cannot be opened.
+        """
+        super().privilegedStartService()
+        failures: list[Failure] = []
+        opening: Deferred[None] = self._open_all()
+        opening.addErrback(failures.append)
+        if failures:
+            raise StartError(failures[0].getErrorMessage()) from failures[0].value
+
     def startService(self) -> None:
-        """Start workers and open the listeners."""
+        """Start the workers."""
         super().startService()
         if self._config.paths:
             self._pool.start()
-        starting: Deferred[None] = self._open_all()
-        starting.addErrback(self._give_up)
 
     @inlineCallbacks
     def _open_all(self) -> Generator[Deferred[Any], Any, None]:
@@ -135,7 +155,7 @@ class WireDaemonService(Service):
             port = yield serverFromString(self._reactor, endpoint).listen(factory)
         except Exception as error:
             message = f"cannot listen on {endpoint} ({name}): {error}"
-            raise _ListenError(message) from error
+            raise StartError(message) from error
         self._ports.append(port)
         address = port.getHost()
         host, number = getattr(address, "host", None), getattr(address, "port", None)
@@ -144,17 +164,8 @@ class WireDaemonService(Service):
         else:
             where = f"{name}://{f'[{host}]' if ':' in host else host}:{number}/"
         _log.info("{name} listening on {where}", name=name, where=where)
-        insecure = " --insecure" if name == "https" else ""
-        _log.info("  try: curl{insecure} {where}api", insecure=insecure, where=where)
-
-    def _give_up(self, failure: Any) -> None:  # noqa: ANN401 Twisted's Failure
-        """Stop the process: half a daemon helps nobody."""
-        if failure.check(_ListenError):
-            _log.critical("wiredaemon cannot start: {reason}", reason=failure.getErrorMessage())
-        else:
-            _log.failure("wiredaemon cannot start", failure)
-        if self._reactor.running:
-            self._reactor.stop()
+        if host is not None:
+            _log.info("  try: {example}", example=example_command(self._config, where))
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners and end the workers."""
@@ -166,7 +177,3 @@ class WireDaemonService(Service):
             consumeErrors=True,
         )
         return done.addCallback(lambda _: None)
-
-
-class _ListenError(Exception):
-    """A port cannot be opened."""

@@ -62,8 +62,9 @@ class Reactor(Protocol):
     ) -> IDelayedCall:
         """As of ``IReactorTime``."""
 
-    # Any: as wide as ``IReactorProcess``, of which we give a part by keyword.
-    spawnProcess: Any
+    @property
+    def spawnProcess(self) -> Any:  # noqa: ANN401 of its many arguments we give a part
+        """As of ``IReactorProcess``."""
 
 
 class WorkerState(Enum):
