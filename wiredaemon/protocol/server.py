@@ -26,8 +26,8 @@ from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType
 from wiredaemon.wire.encodings import DEFAULT_OFFER
 from wiredaemon.wire.frames import ENCODED, FrameError, FrameReader
-from wiredaemon.wire.limits import Limits
-from wiredaemon.wire.payloads import error_response
+from wiredaemon.wire.limits import SENT_PAYLOAD, Limits
+from wiredaemon.wire.payloads import error_response, progress, text_atom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -338,6 +338,52 @@ class ServerConnection:
         response = self._response(request_id)
         response.send_server_error(text)
         self._finish(response)
+
+    def send_text(
+        self,
+        request_id: int,
+        message: bytes,
+        arguments: Sequence[bytes] = (),
+        labels: Sequence[bytes] = (),
+    ) -> None:
+        """Send text for people, at once, whatever objects are waiting.
+
+        Mercurial's clients cannot take it: whoever calls this knows that the peer can.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer, the text does not fit a
+                frame, or the dialect has no such frame in CBOR.
+        """
+        atoms: Value = [text_atom(message, arguments, labels)]
+        self._send_beside(request_id, FrameType.TEXT_OUTPUT, atoms)
+
+    def send_progress(  # noqa: PLR0913 the keys of the map
+        self,
+        request_id: int,
+        topic: bytes,
+        position: int,
+        *,
+        total: int | None = None,
+        label: bytes | None = None,
+        item: bytes | None = None,
+    ) -> None:
+        """Send how far a command has come; the rest as `send_text`.
+
+        Raises:
+            LocalProtocolError: As `send_text`.
+        """
+        content = progress(topic, position, total, label, item)
+        self._send_beside(request_id, FrameType.PROGRESS, content)
+
+    def _send_beside(self, request_id: int, kind: FrameType, content: Value) -> None:
+        if FrameType.PROGRESS not in self.dialect.frames:
+            message = f"dialect {self.dialect.name} has no {kind.value} frame in CBOR"
+            raise LocalProtocolError(message)
+        payload = cbor.encode(content, self.dialect.cbor.key_order)
+        if len(payload) > SENT_PAYLOAD:
+            message = "cannot encode data in a single frame"
+            raise LocalProtocolError(message)
+        self._response(request_id).stream.send(request_id, kind, 0, payload)
 
     def _response(self, request_id: int) -> Response:
         if self._failed:

@@ -39,6 +39,41 @@ def error_response(kind: bytes, text: bytes) -> Mapping[bytes, Value]:
     return {b"type": kind, b"message": [{b"msg": text}]}
 
 
+def text_atom(
+    message: bytes, arguments: Sequence[bytes], labels: Sequence[bytes]
+) -> Mapping[bytes, Value]:
+    """Give one atom of a ``text-output`` frame (framing, section 8).
+
+    Args:
+        message: printf-style format in ASCII.
+        arguments: UTF-8; left out when empty.
+        labels: ASCII; left out when empty.
+    """
+    atom: dict[bytes, Value] = {b"msg": message}
+    if arguments:
+        atom[b"args"] = list(arguments)
+    if labels:
+        atom[b"labels"] = list(labels)
+    return atom
+
+
+def progress(
+    topic: bytes, position: int, total: int | None, label: bytes | None, item: bytes | None
+) -> Mapping[bytes, Value]:
+    """Give the map of a ``progress`` frame (framing, section 9).
+
+    Args:
+        topic: What is being counted.
+        position: How far it is; -1 ends the topic.
+        total: How far it goes; left out, as the others are, where it is not known.
+        label: What one step is called.
+        item: What is being worked on.
+    """
+    optional = {b"total": total, b"label": label, b"item": item}
+    given: dict[bytes, Value] = {key: value for key, value in optional.items() if value is not None}
+    return {b"topic": topic, b"pos": position, **given}
+
+
 def format_message(message: bytes, arguments: Sequence[bytes]) -> bytes:
     """Fill in ``%s`` and ``%%``; any other ``%`` is literal (framing, section 8)."""
     remaining = iter(arguments)
