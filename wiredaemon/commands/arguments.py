@@ -5,6 +5,7 @@ Source: commands, sections 4.1 and 4.2.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -63,6 +64,12 @@ class Argument:
         """There is no default."""
         return self.default is REQUIRED
 
+    def fresh_default(self) -> object:
+        """Give the default; each call gets its own, so that no command changes it for the next."""
+        if isinstance(self.default, list | dict | set):
+            return deepcopy(self.default)
+        return self.default
+
     def check(self, name: str, value: object) -> object:
         """Give the value to call the command with.
 
@@ -85,7 +92,8 @@ class Argument:
     def _check_values(self, name: str, value: object) -> None:
         given = value if isinstance(value, list | set | frozenset) else [value]
         for element in given:
-            if element not in self.valid_values:
+            # Elements may be of any type, and not every type can be looked up in a set.
+            if not isinstance(element, bytes) or element not in self.valid_values:
                 shown = element if isinstance(element, bytes) else repr(element)
                 allowed = b", ".join(sorted(self.valid_values))
                 message = "argument %s does not accept %s; valid values are: %s"
@@ -125,9 +133,16 @@ def _type_name(value: object) -> str:
     return type(value).__name__
 
 
+def _read_int(text: bytes) -> int:
+    # Python alone would also take spaces, underscores and a plus sign.
+    if not text.removeprefix(b"-").isdigit():
+        raise ValueError
+    return int(text)
+
+
 _TEXT_READERS: Final[Mapping[ArgumentType, Callable[[bytes], object]]] = {
     ArgumentType.BYTES: bytes,
-    ArgumentType.INT: int,
+    ArgumentType.INT: _read_int,
     ArgumentType.BOOL: {b"0": False, b"1": True}.__getitem__,
 }
 
@@ -160,11 +175,12 @@ def check_arguments(
         if argument.is_required and name.encode() not in given
     ]
     if missing:
-        raise CommandError(f"missing required arguments: {', '.join(sorted(missing))}")
+        names = ", ".join(sorted(missing)).replace("%", "%%")
+        raise CommandError(f"missing required arguments: {names}")
     return {
         name: argument.check(name, given[name.encode()])
         if name.encode() in given
-        else argument.default
+        else argument.fresh_default()
         for name, argument in declared.items()
     }
 

@@ -31,6 +31,8 @@ class RepositoryFacts:
 
     version1: bytes = b""
     """The version 1 capability string."""
+    reduced: bytes = b""
+    """The same as dialect 0002 shows it: without what only version 1 has."""
     compression: Sequence[bytes] = ()
     """Version 1 compression engines in order of preference."""
     requirements: Sequence[bytes] = ()
@@ -50,17 +52,17 @@ def describe_api(
         facts: About the repository.
     """
     if dialect.response is ResponseForm.TEXT:
-        return facts.version1
+        return facts.reduced
     media_types = [framing.media_type for framing in framings]
-    commands = registry.exposed(dialect)
+    commands = [
+        known
+        for known in registry.exposed(dialect)
+        if facts.stream_allowed or not known.needs_stream
+    ]
     if dialect.response is not ResponseForm.OBJECTS:
         return _describe_by_example(commands, media_types, facts)
     described: dict[bytes, Value] = {
-        b"commands": {
-            known.name.encode(): _describe_command(known)
-            for known in commands
-            if facts.stream_allowed or not known.needs_stream
-        },
+        b"commands": {known.name.encode(): _describe_command(known) for known in commands},
         b"framingmediatypes": media_types,
         b"pathfilterprefixes": _PATH_FILTER_PREFIXES,
         b"rawrepoformats": sorted(facts.requirements),

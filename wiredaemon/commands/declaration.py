@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
+from wiredaemon.commands.permission import Permission
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
     from wiredaemon.commands.arguments import Argument
-    from wiredaemon.commands.permission import Permission
 
 ALL_DIALECTS: Final = frozenset(DIALECTS)
 MARK: Final = "__wiredaemon_command__"
@@ -55,6 +56,8 @@ class Command:
     """Left out of capabilities where raw store access is not allowed."""
     details: Mapping[bytes, Any] = field(default_factory=dict)
     """Further entries of its capability descriptor (0006)."""
+    module: str = ""
+    """The module that marked it."""
 
     def __post_init__(self) -> None:
         """Refuse what could never work.
@@ -62,22 +65,54 @@ class Command:
         Raises:
             TypeError: The declaration does not fit the function or the protocol.
         """
+        for name in (self.name, *self.arguments):
+            if not _is_sendable(name):
+                raise TypeError(f"command {self.name!r}: {name!r} is no name; names are texts")
+        if not isinstance(self.permission, Permission):
+            raise TypeError(f"command {self.name}: {self.permission!r} is no Permission")
         unknown = self.dialects - ALL_DIALECTS
         if unknown:
             message = f"command {self.name}: unknown dialects {', '.join(sorted(unknown))}"
             raise TypeError(message)
-        names = list(inspect.signature(self.function).parameters)
-        takes_any = any(
-            parameter.kind is parameter.VAR_KEYWORD
-            for parameter in inspect.signature(self.function).parameters.values()
-        )
-        if not names:
-            message = f"command {self.name}: its function must take the context"
+        self._check_function()
+
+    def _check_function(self) -> None:
+        """Refuse a function that cannot be called as commands are."""
+        try:
+            signature = inspect.signature(self.function)
+        except ValueError as error:
+            raise TypeError(f"command {self.name}: {error}") from error
+        kinds = [parameter.kind for parameter in signature.parameters.values()]
+        if not kinds or kinds[0] in _KEYWORD_KINDS:
+            raise TypeError(f"command {self.name}: its function must take the context first")
+        try:
+            signature.bind(None, **dict.fromkeys(self.arguments))
+        except TypeError as error:
+            message = f"command {self.name}: its function does not fit its arguments: {error}"
+            raise TypeError(message) from error
+        if self.is_blocking and _is_asynchronous(self.function):
+            message = f"command {self.name}: a blocking function cannot be asynchronous"
             raise TypeError(message)
-        absent = [name for name in self.arguments if name not in names[1:] and not takes_any]
-        if absent:
-            message = f"command {self.name}: its function does not take {', '.join(absent)}"
-            raise TypeError(message)
+
+
+_KEYWORD_KINDS: Final = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
+
+
+def _is_sendable(name: object) -> bool:
+    """Say whether a name is a text that has a form in UTF-8."""
+    try:
+        return isinstance(name, str) and bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def is_marked(mark: object, value: object) -> TypeGuard[Command]:
+    """Say whether a mark was set on a value itself: this is no copy, subclass or instance of it."""
+    return isinstance(mark, Command) and mark.function is value
+
+
+def _is_asynchronous(function: object) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def command(
@@ -94,15 +129,25 @@ def command(
         declared: Further fields of `Command`.
 
     Raises:
-        TypeError: The declaration does not fit the function.
+        TypeError: The declaration does not fit the function, or the function cannot be marked.
     """
 
     def mark(function: _Function) -> _Function:
-        setattr(
-            function,
-            MARK,
-            Command(name=name, permission=permission, function=function, **declared),
+        # The function's own ``__module__`` does not say it: a partial object has none, and what is
+        # marked may come from somewhere else.
+        module = sys._getframe(1).f_globals.get("__name__", "")
+        made = Command(
+            name=name, permission=permission, function=function, module=module, **declared
         )
+        before = inspect.getattr_static(function, MARK, None)
+        if is_marked(before, function) and before.name != name:
+            raise TypeError(f"command {name}: its function is already command {before.name}")
+        try:
+            setattr(function, MARK, made)
+        except AttributeError as error:
+            kind = type(function).__name__
+            message = f"command {name}: a {kind} cannot be marked; wrap it in a function"
+            raise TypeError(message) from error
         return function
 
     return mark

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wiredaemon.commands.declaration import MARK, Command
+from wiredaemon.commands.declaration import MARK, Command, is_marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,15 +39,19 @@ class Registry:
             self.register(command)
 
     def register(self, command: Command) -> None:
-        """Add one command.
+        """Add one command; one that is already there is no mistake.
 
         Raises:
             CommandLoadError: The name is taken in one of its dialects.
         """
         name = command.name.encode()
-        for dialect in command.dialects:
-            if name in self._by_dialect.get(dialect, {}):
-                message = f"command {command.name} is declared twice for dialect {dialect}"
+        for dialect in sorted(command.dialects):
+            taken = self._by_dialect.get(dialect, {}).get(name, command)
+            if taken is not command:
+                message = (
+                    f"command {command.name} is declared twice for dialect {dialect}: "
+                    f"by {taken.module} and by {command.module}"
+                )
                 raise CommandLoadError(message)
         for dialect in command.dialects:
             self._by_dialect.setdefault(dialect, {})[name] = command
@@ -65,11 +70,33 @@ class Registry:
 
 
 def marked_commands(module: ModuleType) -> Iterator[Command]:
-    """Give the commands that a module itself marks, in definition order."""
-    for value in vars(module).values():
-        command = getattr(value, MARK, None)
-        if isinstance(command, Command) and value.__module__ == module.__name__:
+    """Give the commands that a module itself marks, in definition order.
+
+    Raises:
+        CommandLoadError: A decorator above ``@command`` would have no effect.
+    """
+    # Read without running code of the objects: a proxy may do anything in `__getattr__`.
+    found = [(inspect.getattr_static(value, MARK, None), value) for value in vars(module).values()]
+    marked = {id(command) for command, value in found if is_marked(command, value)}
+    given: set[int] = set()
+    for command, value in found:
+        if not isinstance(command, Command) or not _is_of(command, module):
+            continue
+        if id(command) not in marked:
+            message = (
+                f"{module.__name__}: command {command.name} is wrapped in something else: "
+                "@command must be the outermost decorator"
+            )
+            raise CommandLoadError(message)
+        if is_marked(command, value) and id(command) not in given:
+            given.add(id(command))
             yield command
+
+
+def _is_of(command: Command, module: ModuleType) -> bool:
+    """Say whether a module marks a command itself, if perhaps by a decorator from elsewhere."""
+    defined_in = getattr(command.function, "__module__", None)
+    return module.__name__ in (command.module, defined_in)
 
 
 def load_commands(sources: Iterable[str]) -> list[Command]:
@@ -92,10 +119,18 @@ def load_installed_commands() -> list[Command]:
     """Load what installed distributions offer under the group ``wiredaemon.commands``.
 
     Raises:
-        CommandLoadError: An entry point cannot be imported.
+        CommandLoadError: An entry point cannot be imported, or names no module.
     """
     points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
-    return load_commands(sorted(point.value for point in points))
+    return load_commands(sorted({_module_of(point) for point in points}))
+
+
+def _module_of(point: importlib.metadata.EntryPoint) -> str:
+    match = point.pattern.match(point.value)
+    if match is None or match["attr"] is not None:
+        message = f"entry point {point.name} = {point.value} must name a module and nothing in it"
+        raise CommandLoadError(message)
+    return match["module"]
 
 
 def _import(source: str) -> ModuleType:
@@ -103,7 +138,7 @@ def _import(source: str) -> ModuleType:
         if source.endswith(".py"):
             return _import_file(Path(source))
         return importlib.import_module(source)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         message = f"{source} cannot be loaded: {type(error).__name__}: {error}"
         raise CommandLoadError(message) from error
 
@@ -116,5 +151,9 @@ def _import_file(path: Path) -> ModuleType:
         raise ImportError(message)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
