@@ -287,7 +287,10 @@ def test_the_facts_of_a_repository_come_from_its_description() -> None:
         b"stream_allowed": False,
     }
     assert declarations.repository_facts(description) == RepositoryFacts(
-        version1=b"lookup known", compression=[b"zstd"], requirements=[b"revlogv1"]
+        version1=b"batch lookup httpheader=1024 known",
+        reduced=b"lookup known",
+        compression=[b"zstd"],
+        requirements=[b"revlogv1"],
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from inspect import isgenerator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
@@ -40,8 +41,9 @@ def run_in_thread(
         result = call()
         if not isgenerator(result):
             return result
-        for batch in _batches(result):
-            blockingCallFromThread(reactor, deliver, batch)
+        with closing(result):
+            for batch in _batches(result):
+                blockingCallFromThread(reactor, deliver, batch)
         return end
 
     return deferToThreadPool(reactor, reactor.getThreadPool(), run)
@@ -109,7 +111,8 @@ class BlockingData:
         return b"".join(self)
 
     def _next(self) -> bytes | None:
-        piece: bytes | None = blockingCallFromThread(self._reactor, self._next_later)  # type: ignore[arg-type] the stub knows no union
+        call = cast("Callable[[], Any]", self._next_later)  # the stub knows no union
+        piece: bytes | None = blockingCallFromThread(self._reactor, call)
         return piece
 
     def _next_later(self) -> Deferred[bytes | None]:

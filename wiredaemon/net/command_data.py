@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from wiredaemon.commands import CommandError
 
@@ -22,7 +22,7 @@ class IncomingData:
         self._pieces: deque[bytes] = deque()
         self.ended = False
         """Nothing more will be taken."""
-        self._error: CommandError | None = None
+        self._error: Exception | None = None
         self._waiting: Deferred[None] | None = None
         self.size = 0
         """Bytes that wait for the command."""
@@ -52,6 +52,12 @@ class IncomingData:
         self._pieces.clear()
         self.size = 0
 
+    def cancel(self) -> None:
+        """Give nothing more: whoever reads or goes on to read is cancelled."""
+        self.discard()
+        self._error = CancelledError()
+        self.receive_end()
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Give the pieces, in order."""
         return self
@@ -61,6 +67,7 @@ class IncomingData:
 
         Raises:
             CommandError: Input ended too early.
+            CancelledError: Nobody waits for the result any more.
         """
         while not self._pieces:
             if self._error is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wiredaemon.commands.capabilities import describe_api
-from wiredaemon.wire.dialects import ResponseForm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +77,6 @@ class CommandContext:
     async def describe(self) -> Value:
         """Give what the API that this request came by offers."""
         origin = self._origin
-        if origin.dialect.response is ResponseForm.TEXT:
-            return origin.settings.reduced_capabilities
         return describe_api(
             origin.host.registry, origin.dialect, origin.framings, origin.settings.facts
         )

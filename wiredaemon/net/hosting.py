@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.commands.capabilities import RepositoryFacts
-from wiredaemon.repository.text import reduce_capabilities
+from wiredaemon.repository.declarations import repository_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,8 +33,6 @@ class Settings:
     switches: ApiSwitches
     access: AccessRules
     facts: RepositoryFacts = field(default_factory=RepositoryFacts)
-    reduced_capabilities: bytes = b""
-    """The version 1 capability string as dialect 0002 shows it."""
 
 
 class Host(Protocol):
@@ -133,17 +131,10 @@ class HostedRepository:
             self._watched = watched
             before = _signature(watched)
         web, api = description[b"web"], description[b"api"]
-        version1 = _bytes(description[b"capabilities"])
         settings = Settings(
             switches=self._switches.overridden_by(_dict(api)),
             access=self._access.overridden_by(_dict(web)),
-            facts=RepositoryFacts(
-                version1=version1,
-                compression=[_bytes(name) for name in _list(description[b"compression"])],
-                requirements=[_bytes(name) for name in _list(description[b"requirements"])],
-                stream_allowed=bool(description[b"stream_allowed"]),
-            ),
-            reduced_capabilities=reduce_capabilities(version1),
+            facts=repository_facts(description),
         )
         self._known, self._signature = settings, before
         if self._complaint is not None:
@@ -212,7 +203,3 @@ def _dict(value: object) -> dict[bytes, object]:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else b""

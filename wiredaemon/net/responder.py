@@ -42,7 +42,9 @@ from wiredaemon.wire.dialects import ResponseForm
 from wiredaemon.wire.payloads import format_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Generator, Sequence
+
+    from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.commands import Command
     from wiredaemon.net.context import Origin
@@ -104,7 +106,17 @@ class Admission(Protocol):
 class _Job:
     """One admitted request."""
 
-    __slots__ = ("command", "context", "data", "event", "objects", "request_id", "room", "waiting")
+    __slots__ = (
+        "command",
+        "context",
+        "data",
+        "event",
+        "objects",
+        "request_id",
+        "room",
+        "turn",
+        "waiting",
+    )
 
     def __init__(
         self, event: RequestReceived, command: Command, data: IncomingData, origin: Origin
@@ -120,6 +132,8 @@ class _Job:
         """What it waits for."""
         self.room: Deferred[None] | None = None
         """Fires when a thread may hand over more objects."""
+        self.turn: IDelayedCall | None = None
+        """When its objects go on after those of others."""
 
 
 @implementer(IPushProducer)
@@ -169,6 +183,7 @@ class Responder:
         self._input_ended = False
         self._input_paused = False
         self._output_paused = False
+        self._is_starting = False
         self._over = False
 
     # --- input -------------------------------------------------------------------------------
@@ -181,13 +196,16 @@ class Responder:
         """Say that no more bytes follow."""
         if self._over:
             return
+        was_held = self._connection.output_held
         events = self._connection.receive_end()
-        self._input_ended = True
         aborted = [event for event in events if isinstance(event, RequestAborted)]
-        if aborted and not self._completed:
-            self._fail(RemoteProtocolError(aborted[0].reason, malformed=True))
+        if aborted and was_held and not self._completed:
+            # Not by `_fail`: the end of input has released the output, and this is no frame.
+            self._stop()
+            self._sink.connection_failed(RemoteProtocolError(aborted[0].reason, malformed=True))
             return
         self._receive(events)
+        self._input_ended = True
         self._advance_all()
 
     def connection_lost(self) -> None:
@@ -260,9 +278,9 @@ class Responder:
         self._sink.pause_input()
 
     def _on_data_taken(self) -> None:
-        if self._input_paused and all(
-            job.data.size <= self._limits.buffered_data // 2 for job in self._running.values()
-        ):
+        if not self._input_paused or (self._output_paused and self._queue):
+            return
+        if all(job.data.size <= self._limits.buffered_data // 2 for job in self._running.values()):
             self._input_paused = False
             self._sink.resume_input()
 
@@ -309,18 +327,30 @@ class Responder:
 
     def _settle(self) -> None:
         """Start what may start, send what may be sent, and see whether all is done."""
-        while not self._over and self._queue and self._may_start(self._queue[0]):
-            self._start(self._queue.popleft())
+        if self._is_starting:
+            return  # a command that did not wait long; the loop below goes on
+        self._is_starting = True
+        try:
+            while not self._over and self._queue and self._may_start(self._queue[0]):
+                self._start(self._queue.popleft())
+                if self._connection.output_size >= self._limits.output_high:
+                    self._flush()  # the peer may have had enough
+        finally:
+            self._is_starting = False
         if self._over:
             return
         self._flush()
+        if self._output_paused and self._queue and not self._input_paused:
+            # More requests would only wait as well.
+            self._input_paused = True
+            self._sink.pause_input()
         if self._input_ended and not self._queue and not self._running:
             self._over = True
             self._sink.responses_finished()
 
     def _may_start(self, job: _Job) -> bool:
         most = 1 if self._half_duplex else self._limits.running_commands
-        if len(self._running) >= most:
+        if len(self._running) >= most or self._output_paused:
             return False
         waits_for_end = self._half_duplex and self._dialect.runs_at_end
         return self._input_ended or not waits_for_end or job.command.has_data
@@ -368,21 +398,27 @@ class Responder:
 
         def received(result: Any) -> None:  # noqa: ANN401 whatever a command gives
             job.waiting = None
-            if not self._over:
-                if job.objects is None or result is _END:
-                    self._take(job, result)
-                else:
-                    self._take_object(job, result)
-                self._settle()
+            if not self._is_running(job):
+                self._close(job)
+                return
+            if job.objects is None or result is _END:
+                self._take(job, result)
+            else:
+                self._take_object(job, result)
+            self._settle()
 
         def failed(failure: Failure) -> None:
             job.waiting = None
-            if not self._over:
+            if self._is_running(job):
                 self._end_failed(job, failure)
                 self._settle()
 
         waiting.addCallbacks(received, failed)
         waiting.addErrback(self._on_bug)
+
+    def _is_running(self, job: _Job) -> bool:
+        """Say whether its answer is still open; a thread may end after that."""
+        return self._running.get(job.request_id) is job
 
     def _on_bug(self, failure: Failure) -> None:
         self._log.failure("a responder broke", failure)
@@ -415,22 +451,22 @@ class Responder:
             if job.room is not None:
                 room, job.room = job.room, None
                 room.callback(None)
-            elif job.objects is not None and job.waiting is None:
+            elif job.objects is not None and job.waiting is None and job.turn is None:
                 self._advance(job)
         if not self._over:
             self._settle()
 
     def _advance(self, job: _Job) -> None:
         """Send a generator's objects until output has enough for one turn."""
-        while not self._over and job.request_id in self._running:
+        while self._is_running(job):
             if self._is_stalled(job):
                 return
             if self._connection.output_size >= self._limits.output_low and (
                 not self._connection.output_held
             ):
                 # The others' turn; this one goes on in the next.
+                job.turn = self._reactor.callLater(0, self._advance_again, job)
                 self._flush()
-                self._reactor.callLater(0, self._advance_again, job)
                 return
             try:
                 value = self._next_object(job)
@@ -448,8 +484,9 @@ class Responder:
                 return
 
     def _advance_again(self, job: _Job) -> None:
-        if not self._over and job.waiting is None and job.request_id in self._running:
-            self._advance(job)
+        job.turn = None
+        self._advance(job)
+        if not self._over:
             self._settle()
 
     @staticmethod
@@ -473,12 +510,15 @@ class Responder:
 
     def _deliver(self, job: _Job, objects: Sequence[Any]) -> Deferred[None] | None:
         """Take objects from a thread; the Deferred fires when there is room for more."""
-        if self._over or job.request_id not in self._running:
+        if not self._is_running(job):
             raise CancelledError
         for value in objects:
             if not self._send_object(job, value):
+                self._settle()
                 raise CancelledError
         self._flush()
+        if not self._is_running(job):
+            raise CancelledError
         if not self._is_stalled(job):
             return None
         job.room = Deferred()
@@ -524,6 +564,7 @@ class Responder:
             shown = _UNSENDABLE if isinstance(error, UnencodableError) else _CRASHED
             self._connection.send_server_error(job.request_id, shown)
         self._end(job)
+        self._close(job)
 
     def _send_failure(self, request_id: int, error: CommandError | ServerError) -> None:
         if isinstance(error, CommandError):
@@ -548,17 +589,26 @@ class Responder:
         self._queue.clear()
         for job in jobs:
             job.context.cancelled = True
+            if job.turn is not None and job.turn.active():
+                job.turn.cancel()
             for waiting in (job.room, job.waiting):
                 if waiting is not None:
                     waiting.cancel()
-            if is_objects(job.objects):
-                self._close(job)
+            # Threads that read data wait for nothing of the above.
+            job.data.cancel()
+            self._close(job)
 
     def _close(self, job: _Job) -> None:
-        try:
-            job.objects.close()
-        except Exception:  # noqa: BLE001 a command may raise anything
-            self._log.failure("command {command} failed to stop", command=job.command.name)
+        """Run what a generator has to do at its end, unless it waits: it is cancelled then."""
+        objects = job.objects
+        if objects is None or job.waiting is not None:
+            return
+        closing = _close_async(objects) if is_async_objects(objects) else _close(objects)
+        Deferred.fromCoroutine(closing).addErrback(
+            lambda failure: self._log.failure(
+                "command {command} failed to stop", failure, command=job.command.name
+            )
+        )
 
     # --- output ------------------------------------------------------------------------------
 
@@ -576,10 +626,19 @@ class Responder:
         self._output_paused = False
         if not self._over:
             self._advance_all()
+            self._on_data_taken()
 
     def stopProducing(self) -> None:
         """The transport has gone."""
         self._stop()
+
+
+async def _close(objects: Generator[Any, None, None]) -> None:
+    objects.close()
+
+
+async def _close_async(objects: AsyncGenerator[Any, None]) -> None:
+    await objects.aclose()
 
 
 async def _next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command gives

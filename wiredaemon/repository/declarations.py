@@ -33,8 +33,10 @@ _0002: Final = frozenset({"0002"})
 
 def repository_facts(description: Mapping[bytes, Any]) -> RepositoryFacts:
     """What descriptors say of a repository, from what a worker's ``describe`` gave."""
+    version1 = description[b"capabilities"]
     return RepositoryFacts(
-        version1=text.reduce_capabilities(description[b"capabilities"]),
+        version1=version1,
+        reduced=text.reduce_capabilities(version1),
         compression=description[b"compression"],
         requirements=description[b"requirements"],
         stream_allowed=description[b"stream_allowed"],

@@ -116,8 +116,8 @@ class Reflection:
         errors = "surrogateescape" if escapes_more else "strict"
         shown = json.dumps(_texts(action, errors), sort_keys=True)
         if escapes_more:
-            # Outside of strings none of these can occur.
-            shown = shown.replace("<", r"\u003c").replace(">", r"\u003e").replace("\x7f", r"\u007f")
+            # Outside of strings neither can occur.
+            shown = shown.replace("<", r"\u003c").replace(">", r"\u003e")
         return shown.encode("ascii")
 
 
@@ -135,13 +135,20 @@ def _texts(value: object, errors: str) -> object:
                 message = "a byte string is not UTF-8 and cannot be shown"
                 raise RemoteProtocolError(message, malformed=True) from None
         case dict():
-            return {str(_texts(key, errors)): _texts(inner, errors) for key, inner in value.items()}
+            return {_key(key, errors): _texts(inner, errors) for key, inner in value.items()}
         case list() | tuple():
             return [_texts(inner, errors) for inner in value]
         case set() | frozenset():
-            return [_texts(inner, errors) for inner in sorted(value)]
+            # Elements of different types have no order of their own.
+            return [_texts(inner, errors) for inner in sorted(value, key=repr)]
         case None | bool() | int() | float() | str():
             return value
         case _:
             message = f"a value of type {type(value).__name__} cannot be shown"
             raise RemoteProtocolError(message, malformed=True)
+
+
+def _key(key: object, errors: str) -> str:
+    """Give a key as JSON, which knows only texts, writes it."""
+    shown = _texts(key, errors)
+    return shown if isinstance(shown, str) else json.dumps(shown)

@@ -70,6 +70,8 @@ class StreamingRequest(Request):
         self._drained = 0
         self._drain_timer: IDelayedCall | None = None
         self._paused = False
+        self._idle_timeout: float | None = None
+        """What the channel's was before the first pause."""
 
     # --- called by Twisted -------------------------------------------------------------------
 
@@ -118,7 +120,15 @@ class StreamingRequest(Request):
         """End the response."""
         self._stop_draining()
         self._receiver = None
+        if self._idle_timeout is not None:
+            # Of a body that ended while it was paused, the channel has saved none.
+            self.channel._savedTimeOut = self._idle_timeout
         super().finish()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """The client has gone: nobody waits for an answer."""
+        return bool(self._disconnected)
 
     # --- the head ----------------------------------------------------------------------------
 
@@ -151,7 +161,7 @@ class StreamingRequest(Request):
         """Read no more of the body for now; a paused client is not an idle one."""
         if not self._disconnected and not self._body_ended:
             self._paused = True
-            self.channel.setTimeout(None)
+            self._idle_timeout = self.channel.setTimeout(None) or self._idle_timeout
             self._transport().pauseProducing()
 
     def resume_input(self) -> None:
@@ -159,7 +169,7 @@ class StreamingRequest(Request):
         if self._paused and not self._disconnected:
             self._paused = False
             if not self._body_ended:
-                self.channel.setTimeout(self.channel.timeOut)
+                self.channel.setTimeout(self._idle_timeout)
             self._transport().resumeProducing()
 
     def _transport(self) -> IPushProducer:

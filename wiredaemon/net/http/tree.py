@@ -201,21 +201,27 @@ def _decide(request: StreamingRequest, host: Host, decide: Callable[[Settings], 
         return
     request.pause_input()
 
+    def on_settings(known: Settings) -> None:
+        if not request.is_abandoned:
+            decide(known)
+
     def on_failure(_: Failure) -> None:
         request.answer(unavailable())
 
     def on_bug(failure: Failure) -> None:
         _log.failure("a request could not be decided", failure)
+        if not request.is_abandoned:
+            request.channel.loseConnection()
 
-    settings.addCallbacks(decide, on_failure)
+    settings.addCallbacks(on_settings, on_failure)
     settings.addErrback(on_bug)
 
 
 def _query_command(request: StreamingRequest) -> bytes | None:
     """Give the version 1 command that the query names."""
-    query = request.uri.partition(b"?")[2]
-    values = parse_qs(query).get(b"cmd")
-    return values[0] if values else None
+    query = request.uri.partition(b"?")[2].decode("latin-1")
+    values = parse_qs(query, encoding="latin-1").get("cmd")
+    return values[0].encode("latin-1") if values else None
 
 
 _WELCOME: Final = text(

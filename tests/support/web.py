@@ -1,0 +1,265 @@
+"""The real site in memory: requests go in as bytes, and every byte of the answers comes out.
+
+Owns a clock in place of the reactor, a connection over a transport that only collects, and hosts
+whose settings a test gives. Nothing waits: what has not been answered when all bytes are in, is
+not answered.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from support.daemon import DUMMY_COMMANDS
+from support.peers import request_frames, settings_frames
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from zope.interface import alsoProvides
+
+from wiredaemon.commands import ServerError
+from wiredaemon.commands.registry import Registry, load_commands
+from wiredaemon.net.access import AccessRules, ApiSwitches
+from wiredaemon.net.hosting import Settings
+from wiredaemon.net.http.site import make_site
+from wiredaemon.net.http.tree import Application
+from wiredaemon.net.rules import Api
+from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Self
+
+    from twisted.internet.defer import Deferred
+
+    from wiredaemon.commands import Command, Permission, Repository
+    from wiredaemon.net.hosting import Host
+
+FIRST: Final = "exp-http-v2-0001"
+SECOND: Final = "exp-http-v2-0003"
+API: Final = {"0002": FIRST, "0003": FIRST, "0005": FIRST, "0006": SECOND}
+"""The API that speaks each framing."""
+
+MEDIA: Final = {era: f"application/mercurial-exp-framing-{era}" for era in API}
+
+OPEN: Final = AccessRules(push_ssl=False, allow_push=("*",))
+"""Everybody may do everything."""
+
+_STAMP: Final = re.compile(
+    rb"(HTTP/1\.1 [^\r\n]*\r\n)Server: wiredaemon/[^\r\n]+\r\nDate: [^\r\n]+ GMT\r\n"
+)
+
+
+def dummy_commands() -> list[Command]:
+    """The seeds' two commands."""
+    return load_commands([str(DUMMY_COMMANDS)])
+
+
+class FakeHost:
+    """A host with the settings a test gives, or will give."""
+
+    def __init__(
+        self,
+        commands: Iterable[Command] | None = None,
+        *,
+        settings: Settings | None = None,
+        repository: Repository | None = None,
+    ) -> None:
+        """Host commands, by default the seeds'.
+
+        Args:
+            commands: In order.
+            settings: In force; by default everything but debugreflect is on for everybody.
+            repository: That commands are given.
+        """
+        self.registry = Registry(dummy_commands() if commands is None else commands)
+        self.now: Settings | Deferred[Settings] = settings or settings_of()
+        self._repository = repository
+
+    def settings(self) -> Settings | Deferred[Settings]:
+        """What the test gave."""
+        return self.now
+
+    def repository(self, user: str | None, permission: Permission) -> Repository:  # noqa: ARG002 of Host
+        """The test's, if there is one."""
+        if self._repository is None:
+            raise ServerError("no repository is served at this path")
+        return self._repository
+
+
+def settings_of(*, access: AccessRules = OPEN, switches: ApiSwitches | None = None) -> Settings:
+    """Settings of a host that is open to everybody."""
+    return Settings(switches=switches or ApiSwitches(), access=access)
+
+
+class _Transport(StringTransport):
+    """Collects; as a real transport does, it overlooks what comes too late."""
+
+    def resumeProducing(self) -> None:
+        """Go on, unless it closes."""
+        if not self.disconnecting:
+            super().resumeProducing()  # type: ignore[no-untyped-call]
+
+    def setTcpNoDelay(self, enabled: object) -> None:
+        """Send everything at once, as it does anyway."""
+
+    def unregisterProducer(self) -> None:
+        """Forget its producer, if there is one."""
+        if self.producer is not None:
+            super().unregisterProducer()  # type: ignore[no-untyped-call]
+
+
+class Connection:
+    """One connection to the site."""
+
+    def __init__(self, web: Web, *, secure: bool = False) -> None:
+        """Connect."""
+        self.transport = _Transport()  # type: ignore[no-untyped-call]
+        if secure:
+            alsoProvides(self.transport, ISSLTransport)
+        protocol = web.site.buildProtocol(IPv4Address("TCP", "192.168.1.1", 54321))
+        assert protocol is not None
+        self.protocol = protocol
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> Self:
+        """Let the site receive bytes."""
+        self.protocol.dataReceived(data)
+        return self
+
+    def take(self) -> bytes:
+        """All it has sent since, but for the first two headers of each head."""
+        sent = self.transport.io.getvalue()
+        self.transport.io.seek(0)
+        self.transport.io.truncate()
+        return _STAMP.sub(rb"\1", sent)
+
+    def exchange(self, request: bytes) -> bytes:
+        """What a request is answered."""
+        return self.send(request).take()
+
+    @property
+    def is_closed(self) -> bool:
+        """The site has closed it."""
+        return self.transport.disconnecting
+
+
+class Web:
+    """The site, in memory."""
+
+    def __init__(
+        self,
+        *framings: str,
+        host: Host | None = None,
+        hosts: Mapping[str, Host] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Serve a host at the root.
+
+        Args:
+            framings: In order; each belongs to the API that speaks it.
+            host: At the root.
+            hosts: In its place, by prefix.
+            limits: The server's.
+        """
+        self.clock = Clock()
+        by_api: dict[str, list[str]] = {}
+        for era in framings or API:
+            by_api.setdefault(API[era], []).append(era)
+        apis = [
+            Api(name=name.encode(), framings=[DIALECTS[era] for era in eras])
+            for name, eras in by_api.items()
+        ]
+        application = Application(apis=apis, limits=limits or Limits(), reactor=self.clock)
+        served: Mapping[str, Host] = hosts if hosts is not None else {"/": host or FakeHost()}
+        self.site = make_site(application, served)
+
+    def connect(self, *, secure: bool = False) -> Connection:
+        """Open a connection."""
+        return Connection(self, secure=secure)
+
+    def exchange(self, request: bytes, *, secure: bool = False) -> bytes:
+        """What one request is answered on a connection of its own, which stays open."""
+        connection = self.connect(secure=secure)
+        answer = connection.exchange(request)
+        assert not connection.is_closed
+        return answer
+
+
+def ask(method: str, target: str, headers: Mapping[str, str] | None = None) -> bytes:
+    """A request without a body."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: test"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def path_of(era: str, command: str, permission: str = "ro") -> str:
+    """Where a command is."""
+    return f"/api/{API[era]}/{permission}/{command}"
+
+
+def posted(
+    era: str,
+    command: str,
+    body: bytes = b"",
+    *,
+    permission: str = "ro",
+    headers: Mapping[str, str] | None = None,
+) -> bytes:
+    """A POST to a command, with both media types unless `headers` says otherwise."""
+    own = {"Accept": MEDIA[era], "Content-Type": MEDIA[era]} if headers is None else headers
+    length = {"Content-Length": str(len(body))}
+    return ask("POST", path_of(era, command, permission), {**own, **length}) + body
+
+
+def requests(era: str, *names: bytes) -> bytes:
+    """Requests 1, 3, ... without arguments; only the first frame begins the stream."""
+    frames = [
+        frame
+        for number, name in enumerate(names)
+        for frame in request_frames(era, 2 * number + 1, name)
+    ]
+    return b"".join(frames)
+
+
+def settings_first(*profiles: bytes) -> bytes:
+    """The settings that 0006 clients begin with."""
+    return b"".join(settings_frames(*profiles))
+
+
+def text_answer(status: str, body: bytes, *headers: str) -> bytes:
+    """A fixed answer of plain text."""
+    return fixed_answer(status, body, "Content-Type: text/plain", *headers)
+
+
+def fixed_answer(status: str, body: bytes, *headers: str) -> bytes:
+    """A fixed answer: these headers, then the length."""
+    head = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(head).encode("latin-1") + body
+
+
+def framed_answer(era: str, *frames: bytes) -> bytes:
+    """An answer of frames: each in a chunk, given without its size."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {MEDIA[era]}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = [b"%x\r\n%b\r\n" % (len(frame), frame) for frame in frames]
+    return b"".join([head.encode(), *chunks, b"0\r\n\r\n"])
+
+
+def frames_of(era: str, answer: bytes) -> Sequence[bytes]:
+    """The chunks of an answer of frames."""
+    head = framed_answer(era)[: -len(b"0\r\n\r\n")]
+    assert answer.startswith(head)
+    rest = answer[len(head) :]
+    chunks: list[bytes] = []
+    while True:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size, 16)
+        chunk, rest = rest[:length], rest[length:]
+        assert rest.startswith(b"\r\n")
+        rest = rest[2:]
+        if not length:
+            assert rest == b""
+            return chunks
+        chunks.append(chunk)
