@@ -265,9 +265,11 @@ class Responder:
             job.data.abort(f"command data exceeds the limit of {limit} bytes (command_data)")
             return
         job.data.receive_data(data)
-        if job.data.size <= self._limits.buffered_data:
+        if job.data.size > self._limits.buffered_data and not self._is_running(job):
+            self._settle()  # it may have come in the same read
+        if self._over or job.data.size <= self._limits.buffered_data:
             return
-        if job.request_id not in self._running:
+        if not self._is_running(job):
             message = (
                 f"data of request {job.request_id} has to wait for an earlier command and "
                 f"exceeds the limit of {self._limits.buffered_data} bytes (buffered_data)"

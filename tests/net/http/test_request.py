@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-import pytest_twisted
 from support import peers
-from support.responding import make_command
+from support.responding import ensure_deferred, make_command
 from twisted.internet import reactor as real_reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
@@ -35,16 +34,19 @@ MEDIA_TYPE: Final = b"application/mercurial-exp-framing-0006"
 KIB: Final = 1024
 
 
+_DONE: Final = Failure(ConnectionDone())
+
+
 class Transport(StringTransport):
     """Counts writes, and keeps what was written together apart."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.writes: list[bytes] = []
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)
-        super().write(data)
+        super().write(data)  # type: ignore[no-untyped-call]
 
     def writeSequence(self, data: Any) -> None:
         self.write(b"".join(data))
@@ -67,8 +69,8 @@ class Served:
         host = CommandsOnly(Registry(commands), ApiSwitches(), AccessRules())
         api = Api(name=b"exp-http-v2-0003", framings=[DIALECTS["0006"]])
         application = Application(apis=[api], limits=Limits(), reactor=self.clock)
-        self.site = make_site(application, {"/": host})
-        self.transport = Transport()
+        self.site: Any = make_site(application, {"/": host})
+        self.transport: Any = Transport()  # StringTransport is not annotated
         self.protocol: Any = self.site.buildProtocol(None)
         self.channel: Any = None
         self.protocol.callLater = self.clock.callLater
@@ -81,10 +83,11 @@ class Served:
         self.transport.clear()
         for one in data:
             self.protocol.dataReceived(one)
-        return self.transport.value()
+        written: bytes = self.transport.value()
+        return written
 
     def lose(self) -> None:
-        self.protocol.connectionLost(Failure(ConnectionDone()))
+        self.protocol.connectionLost(_DONE)
 
 
 def head(
@@ -252,7 +255,7 @@ class Gated:
 
     def __init__(self) -> None:
         self.gate: Deferred[None] = Deferred()
-        self.cancelled = False
+        self.cancelled: Any = False
 
     async def gated(self, context: Any) -> int:
         try:
@@ -334,34 +337,29 @@ def test_a_client_that_goes_away_inside_an_answer_closes_the_generator() -> None
     assert closed == ["closed"]
 
 
-@pytest_twisted.ensureDeferred
+@ensure_deferred
 async def test_accepted_connections_do_not_delay_small_writes() -> None:
     served = Served()
-    accepted: Deferred[bool] = Deferred()
+    found = served.site.getResourceFor
+    seen: list[bool] = []
     lost: Deferred[None] = Deferred()
-    build = served.site.buildProtocol
 
-    def build_and_look(address: Any) -> Any:
-        protocol = build(address)
-        made = protocol.makeConnection
-
-        def look(transport: Any) -> None:
-            made(transport)
-            accepted.callback(bool(transport.getTcpNoDelay()))
-
-        protocol.makeConnection = look
-        return protocol
+    def look(request: Any) -> Any:
+        seen.append(bool(request.channel.transport.getTcpNoDelay()))
+        return found(request)
 
     class Client(Protocol):
-        def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: ARG002, B008
+        def connectionMade(self) -> None:
+            self.transport.write(b"GET / HTTP/1.0\r\n\r\n")  # type: ignore[union-attr]
+
+        def connectionLost(self, reason: Failure = _DONE) -> None:  # noqa: ARG002 Twisted's
             lost.callback(None)
 
-    served.site.buildProtocol = build_and_look
+    served.site.getResourceFor = look
     reactor: Any = real_reactor
     port = reactor.listenTCP(0, served.site, interface="127.0.0.1")
-    factory = ClientFactory.forProtocol(Client)
-    client = reactor.connectTCP("127.0.0.1", port.getHost().port, factory)
-    assert await accepted
-    client.disconnect()
+    make_client: Any = ClientFactory.forProtocol
+    reactor.connectTCP("127.0.0.1", port.getHost().port, make_client(Client))
     await lost
     await port.stopListening()
+    assert seen == [True]

@@ -1,0 +1,216 @@
+"""A Responder in memory: commands made on the spot, and a sink that remembers everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import pytest_twisted
+from support import peers
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel
+
+from wiredaemon.commands import Command, Peer, Permission, ServerError
+from wiredaemon.commands.registry import Registry
+from wiredaemon.net.access import AccessRules, ApiSwitches
+from wiredaemon.net.context import Origin
+from wiredaemon.net.hosting import CommandsOnly
+from wiredaemon.net.responder import ExchangeRefusedError, Responder
+from wiredaemon.protocol import ServerConnection
+from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from twisted.logger import LogEvent
+
+    from wiredaemon.protocol import RemoteProtocolError, RequestReceived
+    from wiredaemon.wire.frames import EncodedFrame
+
+CRASHED: Final = b"the command failed; the server's log says why"
+UNSENDABLE: Final = b"the result of the command cannot be sent; the server's log says why"
+FINISHED: Final = "finished"
+
+_Test = TypeVar("_Test", bound="Callable[..., Any]")
+
+
+def ensure_deferred(test: _Test) -> _Test:
+    """Let a coroutine be a test; pytest-twisted's own is not annotated."""
+    decorated: _Test = pytest_twisted.ensureDeferred(test)
+    return decorated
+
+
+def make_command(function: Callable[..., Any], **declared: Any) -> Command:
+    """Declare a command named after its function."""
+    return Command(name=function.__name__, permission=Permission.RO, function=function, **declared)
+
+
+def make_origin(dialect: str) -> Origin:
+    """Give an origin that hosts nothing."""
+    host = CommandsOnly(Registry(), ApiSwitches(), AccessRules())
+    return Origin(
+        host=host,
+        settings=host.settings(),
+        framings=[DIALECTS[dialect]],
+        dialect=DIALECTS[dialect],
+        peer=Peer(address="10.0.0.1:99"),
+        permission=Permission.RO,
+    )
+
+
+class RecordingSink:
+    """Remembers what a responder does, in order."""
+
+    def __init__(self) -> None:
+        self.writes: list[list[EncodedFrame]] = []
+        self.input: list[str] = []
+        """``pause`` and ``resume`` as they came."""
+        self.outcomes: list[object] = []
+        """How the exchange ended; the test fails if it ends twice."""
+        self.on_write: Callable[[], None] | None = None
+
+    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
+        assert frames
+        assert not self.outcomes, "frames behind the end"
+        self.writes.append(list(frames))
+        if self.on_write is not None:
+            self.on_write()
+
+    def pause_input(self) -> None:
+        self.input.append("pause")
+
+    def resume_input(self) -> None:
+        self.input.append("resume")
+
+    def connection_failed(self, error: RemoteProtocolError) -> None:
+        self.outcomes.append(error)
+
+    def refused(self, answer: Any) -> None:
+        self.outcomes.append(("refused", answer))
+
+    def responses_finished(self) -> None:
+        self.outcomes.append(FINISHED)
+
+    @property
+    def wire(self) -> bytes:
+        """All bytes sent."""
+        return b"".join(header + payload for frames in self.writes for header, payload in frames)
+
+    @property
+    def size(self) -> int:
+        """How many bytes were sent."""
+        return sum(
+            len(header) + len(payload) for frames in self.writes for header, payload in frames
+        )
+
+
+class Commands:
+    """Admits the commands that were given, and refuses the whole exchange for ``refused``."""
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self._commands: Mapping[object, Command] = {
+            command.name.encode(): command for command in commands
+        }
+
+    def expects_data(self, event: RequestReceived) -> bool:
+        command = self._commands.get(event.command)
+        return command is not None and command.has_data
+
+    def admit(self, event: RequestReceived) -> Command:
+        if event.command == b"refused":
+            raise ExchangeRefusedError("the answer")
+        command = self._commands.get(event.command)
+        if command is None:
+            raise ServerError("no such command")
+        return command
+
+
+class Responding:
+    """A responder, its sink and its clock."""
+
+    def __init__(
+        self,
+        dialect: str,
+        *commands: Command,
+        half_duplex: bool = True,
+        reactor: Any = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.dialect = dialect
+        self.limits = limits or Limits()
+        self.clock = Clock()
+        self.sink = RecordingSink()
+        self.connection = ServerConnection(
+            DIALECTS[dialect], half_duplex=half_duplex, limits=self.limits
+        )
+        self.responder = Responder(
+            self.connection,
+            self.sink,
+            Commands(commands),
+            make_origin(dialect),
+            half_duplex=half_duplex,
+            reactor=reactor or self.clock,
+            limits=self.limits,
+        )
+
+    def receive(self, *frames: bytes) -> None:
+        """Feed frames, each by itself."""
+        for frame in frames:
+            self.responder.receive_data(frame)
+
+    def ask(self, request_id: int, name: str, data: bytes | None = None) -> None:
+        """Feed one request."""
+        self.receive(*peers.request_frames(self.dialect, request_id, name.encode(), data=data))
+
+    def announce(self, request_id: int, name: str) -> None:
+        """Feed the request part of a request that has data."""
+        frames = peers.request_frames(self.dialect, request_id, name.encode(), data=b"")
+        self.receive(*frames[:-1])
+
+    def data(self, request_id: int, piece: bytes, *, is_last: bool = False) -> None:
+        """Feed one frame of command data."""
+        number = peers.NUMBERS[self.dialect]["data"]
+        self.receive(peers.frame(number, 2 if is_last else 1, piece, request_id=request_id))
+
+    def end(self) -> None:
+        """End the input."""
+        self.responder.receive_end()
+
+    def turn(self) -> None:
+        """Let the reactor turn once; `Clock.advance` would run what is only due in the next."""
+        calls, self.clock.calls = self.clock.calls, []
+        for call in calls:
+            if call.active():
+                call.called = 1
+                call.func(*call.args, **call.kw)
+
+    def run_turns(self, limit: int = 2_000) -> None:
+        """Let the reactor turn until nothing is left to do."""
+        for _ in range(limit):
+            if not self.clock.getDelayedCalls():
+                return
+            self.turn()
+        raise AssertionError("it never ends")
+
+    @property
+    def answers(self) -> dict[int, peers.Answer]:
+        """All answers, each complete."""
+        return peers.read_answers(self.dialect, peers.parse_frames(self.sink.wire))
+
+    @property
+    def order(self) -> list[int]:
+        """Request ids in the order in which their first frames were sent."""
+        return list(dict.fromkeys(one.request_id for one in peers.parse_frames(self.sink.wire)))
+
+    def result(self, *values: object) -> bytes:
+        """What a response with these objects holds."""
+        canonical = self.dialect != "0006"
+        content = b"".join(peers.item(value, canonical=canonical) for value in values)
+        if self.dialect in {"0005", "0006"}:
+            content = peers.item({b"status": b"ok"}, canonical=True) + content
+        return content
+
+
+def failures(events: Sequence[LogEvent]) -> list[LogEvent]:
+    """Give what was logged as an error, unhandled errors of Deferreds among it."""
+    return [event for event in events if event["log_level"] >= LogLevel.error]
