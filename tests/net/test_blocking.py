@@ -37,7 +37,8 @@ def never(_: Sequence[Any]) -> None:
 
 
 def context(data: IncomingData | None = None) -> CommandContext:
-    return CommandContext(make_origin("0006"), data or IncomingData(lambda: None))
+    pieces = data or IncomingData(lambda: None)
+    return CommandContext(make_origin("0006"), pieces, Permission.RO)
 
 
 @ensure_deferred

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
     from wiredaemon.commands.permission import Permission
     from wiredaemon.wire.values import Value
@@ -67,6 +67,34 @@ class Context(Protocol):
     @property
     def cancelled(self) -> bool:
         """Nobody waits for the result any more."""
+
+    def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
+        """Send a line for people while the command runs, to peers that say they take it.
+
+        Args:
+            message: printf-style format in ASCII; ``%s`` stands for the next argument.
+            arguments: What fills the ``%s``.
+            labels: What kinds of text it is, in ASCII.
+        """
+
+    def progress(
+        self,
+        topic: str,
+        position: int,
+        total: int | None = None,
+        *,
+        label: str | None = None,
+        item: str | None = None,
+    ) -> None:
+        """Send how far the command has come, to peers that say they take it.
+
+        Args:
+            topic: What is being counted.
+            position: How far it is; -1 ends the topic.
+            total: How far it goes.
+            label: What one step is called.
+            item: What is being worked on.
+        """
 
     def describe(self) -> Awaitable[Value]:
         """Give what the API that this request came by offers."""

@@ -92,6 +92,14 @@ class BlockingContext:
         """The repository; raises `ServerError` where there is none."""
         return BlockingRepository(self._context.repository, self._reactor)
 
+    def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
+        """Send a line for people while the command runs."""
+        self._reactor.callFromThread(self._context.write_text, message, *arguments, labels=labels)
+
+    def progress(self, topic: str, position: int, total: int | None = None, **more: str) -> None:
+        """Send how far the command has come; ``more`` is ``label`` and ``item``."""
+        self._reactor.callFromThread(self._context.progress, topic, position, total, **more)
+
 
 class BlockingData:
     """Command data as an ordinary iterator of its pieces."""

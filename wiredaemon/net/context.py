@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from wiredaemon.commands.capabilities import describe_api
 
@@ -12,6 +12,23 @@ if TYPE_CHECKING:
     from wiredaemon.commands import CommandData, Peer, Permission, Repository, Value
     from wiredaemon.net.hosting import Host, Settings
     from wiredaemon.wire.dialects import Dialect
+
+
+class Beside(Protocol):
+    """Takes what a command says beside its result."""
+
+    def text(self, message: bytes, arguments: Sequence[bytes], labels: Sequence[bytes]) -> None:
+        """Send text."""
+
+    def progress(
+        self,
+        topic: bytes,
+        position: int,
+        total: int | None,
+        label: bytes | None,
+        item: bytes | None,
+    ) -> None:
+        """Send how far it is."""
 
 
 class Origin:
@@ -48,10 +65,25 @@ class Origin:
 class CommandContext:
     """One request as its command sees it; implements `wiredaemon.commands.Context`."""
 
-    def __init__(self, origin: Origin, data: CommandData) -> None:
-        """Give a command its origin and its data."""
+    def __init__(
+        self,
+        origin: Origin,
+        data: CommandData,
+        needs: Permission,
+        beside: Beside | None = None,
+    ) -> None:
+        """Give a command its surroundings.
+
+        Args:
+            origin: Of the request.
+            data: Of the request.
+            needs: The permission that the command declares.
+            beside: Takes text and progress, or None if the peer did not say that it can.
+        """
         self._origin = origin
         self._data = data
+        self._needs = needs
+        self._beside = beside
         self.cancelled = False
 
     @property
@@ -72,7 +104,36 @@ class CommandContext:
     @property
     def repository(self) -> Repository:
         """The repository; raises `ServerError` where there is none."""
-        return self._origin.host.repository(self.peer.user, self.permission)
+        # What only reads may be stopped when the peer leaves, whatever the peer could have asked.
+        return self._origin.host.repository(self.peer.user, self._needs)
+
+    def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
+        """Send a line for people while the command runs."""
+        if self._beside is not None and not self.cancelled:
+            self._beside.text(
+                message.encode("ascii", "replace"),
+                [argument.encode() for argument in arguments],
+                [label.encode("ascii", "replace") for label in labels],
+            )
+
+    def progress(
+        self,
+        topic: str,
+        position: int,
+        total: int | None = None,
+        *,
+        label: str | None = None,
+        item: str | None = None,
+    ) -> None:
+        """Send how far the command has come."""
+        if self._beside is not None and not self.cancelled:
+            self._beside.progress(
+                topic.encode(),
+                position,
+                total,
+                None if label is None else label.encode(),
+                None if item is None else item.encode(),
+            )
 
     async def describe(self) -> Value:
         """Give what the API that this request came by offers."""

@@ -38,16 +38,16 @@ from wiredaemon.protocol import (
     RequestReceived,
 )
 from wiredaemon.wire.cbor import UnencodableError
-from wiredaemon.wire.dialects import ResponseForm
+from wiredaemon.wire.dialects import FrameType, ResponseForm
 from wiredaemon.wire.payloads import format_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
     from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.commands import Command
-    from wiredaemon.net.context import Origin
+    from wiredaemon.net.context import Beside, Origin
     from wiredaemon.protocol import ServerConnection
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.wire.frames import EncodedFrame
@@ -119,13 +119,18 @@ class _Job:
     )
 
     def __init__(
-        self, event: RequestReceived, command: Command, data: IncomingData, origin: Origin
+        self,
+        event: RequestReceived,
+        command: Command,
+        data: IncomingData,
+        origin: Origin,
+        beside: Beside | None,
     ) -> None:
         self.event = event
         self.request_id = event.request_id
         self.command = command
         self.data = data
-        self.context = CommandContext(origin, data)
+        self.context = CommandContext(origin, data, command.permission, beside)
         self.objects: Any = None
         """The generator that its objects come from."""
         self.waiting: Deferred[Any] | None = None
@@ -134,6 +139,41 @@ class _Job:
         """Fires when a thread may hand over more objects."""
         self.turn: IDelayedCall | None = None
         """When its objects go on after those of others."""
+
+
+class _Beside:
+    """Sends what one command says beside its result."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        request_id: int,
+        accepts: Sequence[object],
+        flush: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._request_id = request_id
+        self._accepts = accepts
+        self._flush = flush
+
+    def text(self, message: bytes, arguments: Sequence[bytes], labels: Sequence[bytes]) -> None:
+        if b"text-output" in self._accepts and not self._connection.failed:
+            self._connection.send_text(self._request_id, message, arguments, labels)
+            self._flush()
+
+    def progress(
+        self,
+        topic: bytes,
+        position: int,
+        total: int | None,
+        label: bytes | None,
+        item: bytes | None,
+    ) -> None:
+        if b"progress" in self._accepts and not self._connection.failed:
+            self._connection.send_progress(
+                self._request_id, topic, position, total=total, label=label, item=item
+            )
+            self._flush()
 
 
 @implementer(IPushProducer)
@@ -178,6 +218,8 @@ class Responder:
         """Bytes of undeclared data, by request."""
         self._queue: deque[_Job] = deque()
         self._running: dict[int, _Job] = {}
+        self._aborted: list[RequestAborted] = []
+        """Requests that ended half way."""
         self._completed = 0
         """Requests that arrived whole."""
         self._input_ended = False
@@ -217,6 +259,8 @@ class Responder:
             if self._over:
                 return
             self._on_event(event)
+            # Before later frames count: what a command does must not depend on how input was cut.
+            self._start_ready()
         self._settle()
 
     def _on_event(self, event: ServerEvent) -> None:
@@ -302,7 +346,18 @@ class Responder:
         if job is not None:
             job.data.abort(event.reason)
         else:
-            self._connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
+            self._aborted.append(event)
+
+    def _beside(self, event: RequestReceived) -> Beside | None:
+        """Give what takes text and progress, if the request says that its peer takes them.
+
+        No protocol says how a peer could tell; Mercurial's clients hang on such frames. Ours put
+        ``accepts: [text-output, progress]`` into the request map, where others ignore it.
+        """
+        accepts = event.extra.get(b"accepts")
+        if FrameType.PROGRESS not in self._dialect.frames or not isinstance(accepts, list):
+            return None
+        return _Beside(self._connection, event.request_id, accepts, self._flush)
 
     def _find(self, request_id: int) -> _Job | None:
         job = self._running.get(request_id)
@@ -322,13 +377,26 @@ class Responder:
         except (CommandError, ServerError) as error:
             self._send_failure(event.request_id, error)
             return
-        job = _Job(event, command, IncomingData(self._on_data_taken), self._origin)
+        data = IncomingData(self._on_data_taken)
+        job = _Job(event, command, data, self._origin, self._beside(event))
         if not (event.has_data and command.has_data):
             job.data.receive_end()
         self._queue.append(job)
 
     def _settle(self) -> None:
         """Start what may start, send what may be sent, and see whether all is done."""
+        self._start_ready()
+        if self._over or self._is_starting:
+            return
+        self._flush()
+        if self._output_paused and self._queue and not self._input_paused:
+            # More requests would only wait as well.
+            self._input_paused = True
+            self._sink.pause_input()
+        if self._input_ended and not self._queue and not self._running:
+            self._finish()
+
+    def _start_ready(self) -> None:
         if self._is_starting:
             return  # a command that did not wait long; the loop below goes on
         self._is_starting = True
@@ -339,16 +407,14 @@ class Responder:
                     self._flush()  # the peer may have had enough
         finally:
             self._is_starting = False
-        if self._over:
-            return
+
+    def _finish(self) -> None:
+        """Answer what was never complete, behind all that was, and end."""
+        for event in self._aborted:
+            self._connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
         self._flush()
-        if self._output_paused and self._queue and not self._input_paused:
-            # More requests would only wait as well.
-            self._input_paused = True
-            self._sink.pause_input()
-        if self._input_ended and not self._queue and not self._running:
-            self._over = True
-            self._sink.responses_finished()
+        self._over = True
+        self._sink.responses_finished()
 
     def _may_start(self, job: _Job) -> bool:
         most = 1 if self._half_duplex else self._limits.running_commands
@@ -381,7 +447,11 @@ class Responder:
         self._await(job)
 
     def _take(self, job: _Job, result: Any) -> None:  # noqa: ANN401 whatever a command gives
-        """Go on with what a command gave so far."""
+        """Go on with what a command gave so far.
+
+        If input has failed behind it, the answer goes nowhere and the command is stopped in a
+        moment.
+        """
         if isinstance(result, Waiting):
             job.waiting = Deferred.fromCoroutine(result.coroutine)
             self._await(job)
@@ -390,7 +460,10 @@ class Responder:
             self._await(job)
         elif is_objects(result) or is_async_objects(result):
             job.objects = result
-            self._advance(job)
+            if not self._connection.failed:
+                self._advance(job)
+        elif self._connection.failed:
+            self._end(job)
         else:
             self._end_with(job, result)
 
@@ -440,6 +513,7 @@ class Responder:
 
     def _end(self, job: _Job) -> None:
         self._running.pop(job.request_id, None)
+        job.context.cancelled = True
         job.data.discard()
         self._on_data_taken()
 
@@ -545,6 +619,9 @@ class Responder:
 
     def _end_failed(self, job: _Job, failure: Failure) -> None:
         """Answer a request whose command failed."""
+        if self._connection.failed:
+            self._end(job)
+            return
         error = failure.value
         text = job.command.text
         if (
