@@ -569,11 +569,9 @@ class Objects:
             yield value
 
 
-@every_dialect
+@pytest.mark.parametrize("dialect", ["0003", "0005"])
 @pytest.mark.parametrize("name", ["objects", "awaited"])
 def test_output_that_is_held_stops_a_generator_at_the_high_mark(dialect: str, name: str) -> None:
-    if dialect == "0006":
-        pytest.skip("0006 runs nothing while output is held")
     source = Objects()
     run = Responding(dialect, make_command(getattr(source, name)))
     run.ask(1, name)
@@ -1140,3 +1138,36 @@ async def test_a_thread_sees_that_it_is_cancelled() -> None:
         await deferToThread(int)
     assert seen == [True]
     assert run.sink.writes == []
+
+
+# --- how input is cut ---------------------------------------------------------------------------
+
+
+async def never_done(_: Any) -> None:
+    await Deferred()
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0005"])
+@pytest.mark.parametrize("function", [plain, at_once, never_done, generated])
+def test_a_command_in_front_of_broken_input_runs_in_whatever_read_it_came(
+    dialect: str, function: Callable[..., Any]
+) -> None:
+    ran: list[int] = []
+
+    def counted(context: Any) -> Any:
+        ran.append(1)
+        return function(context)
+
+    request = b"".join(peers.request_frames(dialect, 1, b"counted"))
+    broken = peers.frame(1, 0, b"", request_id=3)
+    for reads in ([request + broken], [request, broken]):
+        run = Responding(dialect, make_command(counted))
+        run.receive(*reads)
+        run.end()
+        assert run.sink.wire == b""
+        assert run.sink.outcomes == [
+            RemoteProtocolError(
+                "received command request frame with neither new nor continuation flags set"
+            )
+        ]
+    assert ran == [1, 1]

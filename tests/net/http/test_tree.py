@@ -1251,3 +1251,18 @@ def test_a_client_that_ends_its_body_in_time_keeps_its_connection() -> None:
 
 def test_every_era_is_tested() -> None:
     assert set(API) == set(DIALECTS) - {"0004"}
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://example.org/api", "/api"),
+        ("https://example.org:8443/api/", "/api"),
+        ("http://example.org/nothing?x=1", "/nothing?x=1"),
+        ("http://example.org", "/"),
+    ],
+)
+def test_a_whole_url_as_request_target_is_its_path(target: str, path: str) -> None:
+    asked = "GET {} HTTP/1.1\r\nHost: example.org\r\n\r\n"
+    answers = [Web("0006").exchange(asked.format(each).encode()) for each in (target, path)]
+    assert answers[0] == answers[1]

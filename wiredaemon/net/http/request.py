@@ -80,7 +80,7 @@ class StreamingRequest(Request):
         channel = self.channel
         # The channel hands these over only with the whole body; a test pins the names.
         self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version
-        self.path = self.uri.partition(b"?")[0]
+        self.path = _without_authority(self.uri).partition(b"?")[0]
         self.args: dict[bytes, list[bytes]] = {}
         self.content = None
         self.site = channel.factory
@@ -267,3 +267,12 @@ class StreamingRequest(Request):
         self._stop_draining()
         if not self._disconnected:
             self.channel.loseConnection()
+
+
+def _without_authority(target: bytes) -> bytes:
+    """Give the path and query of a request target, which may be a whole URL (RFC 9112, 3.2.2)."""
+    if not target.startswith((b"http://", b"https://")):
+        return target
+    _, _, rest = target.partition(b"://")
+    _, slash, path = rest.partition(b"/")
+    return slash + path
