@@ -11,17 +11,14 @@ from mercurial.utils import cborutil
 from support import peers
 
 from wiredaemon.wire.cbor import (
-    CborError,
-    CborRules,
     ItemReader,
-    KeyOrder,
     UnencodableError,
     decode_first,
     decode_leading,
     encode,
-    encode_head,
     encode_pieces,
 )
+from wiredaemon.wire.cbor_heads import CborError, CborRules, KeyOrder, encode_head
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.values import IndefiniteBytes, RawBytes
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from wiredaemon.wire.cbor import KeyOrder
+from wiredaemon.wire.cbor_heads import KeyOrder
 from wiredaemon.wire.dialects import DIALECTS
 
 CUTS: Final = {"continuation": 1, "eos": 2}

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from wiredaemon.wire.cbor import KeyOrder, encode
+from wiredaemon.wire.cbor import encode
+from wiredaemon.wire.cbor_heads import KeyOrder
 from wiredaemon.wire.payloads import (
     OK_MAP,
     error_map,

@@ -24,7 +24,8 @@ from wiredaemon.protocol.output import Output, OutputStream
 from wiredaemon.protocol.responses import slices
 from wiredaemon.protocol.settings import SettingsReceiver
 from wiredaemon.wire import cbor
-from wiredaemon.wire.cbor import CborError, decode_first
+from wiredaemon.wire.cbor import decode_first
+from wiredaemon.wire.cbor_heads import CborError
 from wiredaemon.wire.dialects import (
     CONTINUATION,
     DIALECTS,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wiredaemon.protocol.errors import RemoteProtocolError
-from wiredaemon.wire.cbor import CborError, ItemReader
+from wiredaemon.wire.cbor import ItemReader
+from wiredaemon.wire.cbor_heads import CborError
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:

@@ -18,12 +18,14 @@ from wiredaemon.protocol.events import (
     RequestReceived,
 )
 from wiredaemon.protocol.input_streams import SERVER_SIDE, InputStreams
+from wiredaemon.protocol.map_requests import MapRequestMachine
+from wiredaemon.protocol.named_requests import NamedRequestMachine
 from wiredaemon.protocol.output import Output, OutputStreams
-from wiredaemon.protocol.requests import InputState, make_request_machine
+from wiredaemon.protocol.requests import InputState
 from wiredaemon.protocol.responses import LONGEST_MESSAGE, RESPONSES
 from wiredaemon.protocol.settings import SettingsReceiver
 from wiredaemon.wire import cbor
-from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType
+from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType, RequestForm
 from wiredaemon.wire.encodings import DEFAULT_OFFER
 from wiredaemon.wire.frames import ENCODED, FrameError, FrameReader
 from wiredaemon.wire.limits import SENT_PAYLOAD, Limits
@@ -39,6 +41,11 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 _NO_LIMITS_GIVEN: Final = Limits()
+
+_MACHINES: Final[dict[RequestForm, type[MapRequestMachine | NamedRequestMachine]]] = {
+    RequestForm.MAP: MapRequestMachine,
+    RequestForm.FRAMES: NamedRequestMachine,
+}
 
 
 class ServerConnection:
@@ -70,7 +77,7 @@ class ServerConnection:
         """Complete requests that are not answered: their ids are in use."""
         self._answerable: set[int] = set()
         """Requests that were announced and not answered."""
-        self._requests = make_request_machine(dialect, limits, self._active)
+        self._requests = _MACHINES[dialect.request](dialect, limits, self._active)
         self._output = Output()
         self._output_streams = OutputStreams(dialect, self._output)
         self._responses: dict[int, Response] = {}

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wiredaemon.protocol.errors import RemoteProtocolError
-from wiredaemon.wire.cbor import CborError, ItemReader
+from wiredaemon.wire.cbor import ItemReader
+from wiredaemon.wire.cbor_heads import CborError
 from wiredaemon.wire.dialects import CONTINUATION, EOS
 
 if TYPE_CHECKING:

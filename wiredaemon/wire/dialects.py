@@ -13,7 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from wiredaemon.wire.cbor import CborRules, KeyOrder
+from wiredaemon.wire.cbor_heads import CborRules, KeyOrder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from wiredaemon.commands.capabilities import describe_api
 from wiredaemon.net.access import authorize
 from wiredaemon.net.rules import Answer
 from wiredaemon.wire import cbor
-from wiredaemon.wire.cbor import KeyOrder
+from wiredaemon.wire.cbor_heads import KeyOrder
 from wiredaemon.wire.dialects import ResponseForm
 
 if TYPE_CHECKING:

@@ -1,0 +1,160 @@
+"""Requests that are one CBOR map, cut into frames: dialects 0003 and later.
+
+Source: server-state-machine, sections 1.8 to 1.10; framing, section 5.2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.protocol.errors import RemoteProtocolError
+from wiredaemon.protocol.events import RequestReceived
+from wiredaemon.protocol.requests import IncomingRequest, InputState, RequestMachine, Steps
+from wiredaemon.wire.cbor import decode_first, decode_leading
+from wiredaemon.wire.cbor_heads import CborError
+from wiredaemon.wire.dialects import (
+    REQUEST_CONTINUATION,
+    REQUEST_HAVE_DATA,
+    REQUEST_MORE,
+    REQUEST_NEW,
+    FrameType,
+)
+
+if TYPE_CHECKING:
+    from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.frames import Frame
+    from wiredaemon.wire.limits import Limits
+
+
+class MapRequest(IncomingRequest):
+    """A request that is one CBOR map, cut into frames (0003 and later)."""
+
+    def __init__(
+        self, request_id: int, *, has_data: bool, dialect: Dialect, limits: Limits
+    ) -> None:
+        """Begin with nothing received."""
+        super().__init__(request_id, has_data=has_data, limits=limits)
+        self._dialect = dialect
+        self._parts: list[bytes] = []
+        self._requested = False
+
+    @property
+    def is_requested(self) -> bool:
+        """The frame without ``more`` has come."""
+        return self._requested
+
+    def receive_frame(self, frame: Frame) -> None:
+        """Take one command-request frame."""
+        self.count(frame)
+        self._parts.append(frame.payload)
+        self._requested = not frame.flags & REQUEST_MORE
+
+    def read(self) -> RequestReceived:
+        """Decode the map (server-state-machine, section 1.10)."""
+        payload = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = []
+        content = self._decode(payload)
+        if not isinstance(content, dict):
+            raise self._refuse(content)
+        if b"name" not in content:
+            raise self._nameless()
+        command = content.pop(b"name")
+        arguments = content.pop(b"args", {})
+        return RequestReceived(
+            request_id=self.request_id,
+            command=command,
+            arguments=arguments,
+            has_data=self.has_data,
+            redirect=content.pop(b"redirect", None),
+            extra=content,
+        )
+
+    def _decode(self, payload: bytes) -> object:
+        try:
+            if self._dialect.whole_request:
+                return decode_leading(payload, self._dialect.cbor, self._limits)
+            return decode_first(payload, self._dialect.cbor, self._limits)
+        except CborError as error:
+            message = f"error decoding CBOR from command request {self.request_id}: {error}"
+            raise RemoteProtocolError(message, malformed=True) from error
+
+    def _refuse(self, content: object) -> RemoteProtocolError:
+        """Give the error for content that is no map."""
+        if isinstance(content, list | set | bytes) and b"name" not in content:
+            return self._nameless()
+        message = f"command request {self.request_id} is not a map"
+        return RemoteProtocolError(message, malformed=True)
+
+    @staticmethod
+    def _nameless() -> RemoteProtocolError:
+        return RemoteProtocolError('command request missing "name" field')
+
+
+class MapRequestMachine(RequestMachine[MapRequest]):
+    """Dialects 0003 and later."""
+
+    expected_text = "expected command request frame; got %d"
+
+    @classmethod
+    def _steps(cls) -> Steps:
+        return _MAP_STEPS
+
+    def _begin(self, frame: Frame) -> list[ServerEvent]:
+        self._check_flags(frame)
+        self._refuse_known(frame.request_id)
+        if not frame.flags & REQUEST_NEW:
+            message = "received command request frame without new flag set"
+            raise RemoteProtocolError(message)
+        request = MapRequest(
+            frame.request_id,
+            has_data=bool(frame.flags & REQUEST_HAVE_DATA),
+            dialect=self._dialect,
+            limits=self._limits,
+        )
+        request.receive_frame(frame)
+        if request.is_requested and not request.has_data:
+            return self._complete(request)
+        self._register(request)
+        return request.announce() if request.is_requested else []
+
+    def _continue(self, frame: Frame) -> list[ServerEvent]:
+        if frame.flags & REQUEST_NEW:
+            return self._begin(frame)
+        self._check_flags(frame)
+        request = self._find(frame)
+        if request.is_requested:
+            message = "received command request frame when request frames were supposedly done"
+            raise RemoteProtocolError(message)
+        if bool(frame.flags & REQUEST_HAVE_DATA) != request.has_data:
+            message = "mismatch between expect data flag and previous frame"
+            raise RemoteProtocolError(message)
+        request.receive_frame(frame)
+        if frame.flags & REQUEST_MORE:
+            return []
+        return request.announce() if request.has_data else self._complete(request)
+
+    @staticmethod
+    def _check_flags(frame: Frame) -> None:
+        new, continued = frame.flags & REQUEST_NEW, frame.flags & REQUEST_CONTINUATION
+        if new and continued:
+            message = "received command request frame with both new and continuation flags set"
+            raise RemoteProtocolError(message)
+        if not new and not continued:
+            message = "received command request frame with neither new nor continuation flags set"
+            raise RemoteProtocolError(message)
+
+    def _finish_data(self, request: MapRequest) -> list[ServerEvent]:
+        if not request.is_requested:
+            message = (
+                f"command data of request {request.request_id} ended before its request frames"
+            )
+            raise RemoteProtocolError(message, malformed=True)
+        return self._complete(request)
+
+
+_MAP_STEPS: Final[Steps] = {
+    (InputState.IDLE, FrameType.COMMAND_REQUEST): MapRequestMachine._begin,
+    (InputState.RECEIVING, FrameType.COMMAND_REQUEST): MapRequestMachine._continue,
+    (InputState.RECEIVING, FrameType.COMMAND_DATA): MapRequestMachine._receive_data,
+}
