@@ -14,7 +14,8 @@ from wiredaemon.commands.registry import Registry
 from wiredaemon.net.access import AccessRules, ApiSwitches
 from wiredaemon.net.context import Origin
 from wiredaemon.net.hosting import CommandsOnly
-from wiredaemon.net.responder import ExchangeRefusedError, Responder
+from wiredaemon.net.responder import Responder
+from wiredaemon.net.sink import ExchangeRefusedError
 from wiredaemon.protocol import ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits

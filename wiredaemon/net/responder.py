@@ -8,7 +8,7 @@ answer outside of the frames looks like, is the sink's.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -24,11 +24,12 @@ from wiredaemon.commands.running import (
     present,
     read_arguments,
     start,
-    step,
 )
+from wiredaemon.net.beside import BesideResult
 from wiredaemon.net.blocking import BlockingContext, run_in_thread
 from wiredaemon.net.command_data import IncomingData
-from wiredaemon.net.context import CommandContext
+from wiredaemon.net.job import END, Job
+from wiredaemon.net.sink import Admission, ExchangeRefusedError, Sink
 from wiredaemon.protocol import (
     ConnectionFailed,
     DataReceived,
@@ -42,138 +43,15 @@ from wiredaemon.wire.dialects import FrameType, ResponseForm
 from wiredaemon.wire.payloads import format_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+    from collections.abc import Sequence
 
-    from twisted.internet.interfaces import IDelayedCall
-
-    from wiredaemon.commands import Command
     from wiredaemon.net.context import Beside, Origin
     from wiredaemon.protocol import ServerConnection
     from wiredaemon.protocol.events import ServerEvent
-    from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.limits import Limits
 
-_END: Final = object()
 _CRASHED: Final = b"the command failed; the server's log says why"
 _UNSENDABLE: Final = b"the result of the command cannot be sent; the server's log says why"
-
-
-class Sink(Protocol):
-    """Where a responder's output goes."""
-
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames; the responder is paused and resumed as a push producer."""
-
-    def pause_input(self) -> None:
-        """Stop feeding the responder, as far as possible."""
-
-    def resume_input(self) -> None:
-        """Go on feeding it."""
-
-    def connection_failed(self, error: RemoteProtocolError) -> None:
-        """Give the answer to broken input; nothing follows."""
-
-    def refused(self, answer: Any) -> None:  # noqa: ANN401 what the admission raised
-        """Give the answer of a refused admission; nothing follows."""
-
-    def responses_finished(self) -> None:
-        """All input was received and all of it is answered."""
-
-
-class ExchangeRefusedError(Exception):
-    """A request ends the whole exchange: its sink gives the answer."""
-
-    def __init__(self, answer: Any) -> None:  # noqa: ANN401 the sink knows it
-        super().__init__()
-        self.answer = answer
-
-
-class Admission(Protocol):
-    """Which commands a connection may run."""
-
-    def expects_data(self, event: RequestReceived) -> bool:
-        """Say whether the request is for a command that may run while its data arrives."""
-
-    def admit(self, event: RequestReceived) -> Command:
-        """Give the command to run.
-
-        Raises:
-            CommandError, ServerError: This request gets that for an answer.
-            ExchangeRefusedError: The whole exchange ends.
-        """
-
-
-class _Job:
-    """One admitted request."""
-
-    __slots__ = (
-        "command",
-        "context",
-        "data",
-        "event",
-        "objects",
-        "request_id",
-        "room",
-        "turn",
-        "waiting",
-    )
-
-    def __init__(
-        self,
-        event: RequestReceived,
-        command: Command,
-        data: IncomingData,
-        origin: Origin,
-        beside: Beside | None,
-    ) -> None:
-        self.event = event
-        self.request_id = event.request_id
-        self.command = command
-        self.data = data
-        self.context = CommandContext(origin, data, command.permission, beside)
-        self.objects: Any = None
-        """The generator that its objects come from."""
-        self.waiting: Deferred[Any] | None = None
-        """What it waits for."""
-        self.room: Deferred[None] | None = None
-        """Fires when a thread may hand over more objects."""
-        self.turn: IDelayedCall | None = None
-        """When its objects go on after those of others."""
-
-
-class _Beside:
-    """Sends what one command says beside its result."""
-
-    def __init__(
-        self,
-        connection: ServerConnection,
-        request_id: int,
-        accepts: Sequence[object],
-        flush: Callable[[], None],
-    ) -> None:
-        self._connection = connection
-        self._request_id = request_id
-        self._accepts = accepts
-        self._flush = flush
-
-    def text(self, message: bytes, arguments: Sequence[bytes], labels: Sequence[bytes]) -> None:
-        if b"text-output" in self._accepts and not self._connection.failed:
-            self._connection.send_text(self._request_id, message, arguments, labels)
-            self._flush()
-
-    def progress(
-        self,
-        topic: bytes,
-        position: int,
-        total: int | None,
-        label: bytes | None,
-        item: bytes | None,
-    ) -> None:
-        if b"progress" in self._accepts and not self._connection.failed:
-            self._connection.send_progress(
-                self._request_id, topic, position, total=total, label=label, item=item
-            )
-            self._flush()
 
 
 @implementer(IPushProducer)
@@ -216,8 +94,8 @@ class Responder:
         """Requests whose undeclared data is not complete."""
         self._dropped: dict[int, int] = {}
         """Bytes of undeclared data, by request."""
-        self._queue: deque[_Job] = deque()
-        self._running: dict[int, _Job] = {}
+        self._queue: deque[Job] = deque()
+        self._running: dict[int, Job] = {}
         self._aborted: list[RequestAborted] = []
         """Requests that ended half way."""
         self._completed = 0
@@ -299,7 +177,7 @@ class Responder:
             )
             self._fail(RemoteProtocolError(message, malformed=True))
 
-    def _feed(self, job: _Job, data: bytes) -> None:
+    def _feed(self, job: Job, data: bytes) -> None:
         if job.data.ended:
             return
         limit = self._limits.command_data
@@ -357,9 +235,9 @@ class Responder:
         accepts = event.extra.get(b"accepts")
         if FrameType.PROGRESS not in self._dialect.frames or not isinstance(accepts, list):
             return None
-        return _Beside(self._connection, event.request_id, accepts, self._flush)
+        return BesideResult(self._connection, event.request_id, accepts, self._flush)
 
-    def _find(self, request_id: int) -> _Job | None:
+    def _find(self, request_id: int) -> Job | None:
         job = self._running.get(request_id)
         if job is None:
             job = next((each for each in self._queue if each.request_id == request_id), None)
@@ -378,7 +256,7 @@ class Responder:
             self._send_failure(event.request_id, error)
             return
         data = IncomingData(self._on_data_taken)
-        job = _Job(event, command, data, self._origin, self._beside(event))
+        job = Job(event, command, data, self._origin, self._beside(event))
         if not (event.has_data and command.has_data):
             job.data.receive_end()
         self._queue.append(job)
@@ -416,14 +294,14 @@ class Responder:
         self._over = True
         self._sink.responses_finished()
 
-    def _may_start(self, job: _Job) -> bool:
+    def _may_start(self, job: Job) -> bool:
         most = 1 if self._half_duplex else self._limits.running_commands
         if len(self._running) >= most or self._output_paused:
             return False
         waits_for_end = self._half_duplex and self._dialect.runs_at_end
         return self._input_ended or not waits_for_end or job.command.has_data
 
-    def _start(self, job: _Job) -> None:
+    def _start(self, job: Job) -> None:
         self._running[job.request_id] = job
         try:
             keywords = read_arguments(job.command, job.event.arguments, self._dialect)
@@ -436,17 +314,17 @@ class Responder:
             return
         self._take(job, result)
 
-    def _start_blocking(self, job: _Job, keywords: dict[str, object]) -> None:
+    def _start_blocking(self, job: Job, keywords: dict[str, object]) -> None:
         context = BlockingContext(job.context, self._reactor)
         job.waiting = run_in_thread(
             self._reactor,
             lambda: job.command.function(context, **keywords),
             lambda objects: self._deliver(job, objects),
-            _END,
+            END,
         )
         self._await(job)
 
-    def _take(self, job: _Job, result: Any) -> None:  # noqa: ANN401 whatever a command gives
+    def _take(self, job: Job, result: Any) -> None:  # noqa: ANN401 whatever a command gives
         """Go on with what a command gave so far.
 
         If input has failed behind it, the answer goes nowhere and the command is stopped in a
@@ -467,16 +345,16 @@ class Responder:
         else:
             self._end_with(job, result)
 
-    def _await(self, job: _Job) -> None:
+    def _await(self, job: Job) -> None:
         """Go on when what the job waits for has come."""
         waiting = cast("Deferred[Any]", job.waiting)
 
         def received(result: Any) -> None:  # noqa: ANN401 whatever a command gives
             job.waiting = None
             if not self._is_running(job):
-                self._close(job)
+                job.close()
                 return
-            if job.objects is None or result is _END:
+            if job.objects is None or result is END:
                 self._take(job, result)
             else:
                 self._take_object(job, result)
@@ -491,7 +369,7 @@ class Responder:
         waiting.addCallbacks(received, failed)
         waiting.addErrback(self._on_bug)
 
-    def _is_running(self, job: _Job) -> bool:
+    def _is_running(self, job: Job) -> bool:
         """Say whether its answer is still open; a thread may end after that."""
         return self._running.get(job.request_id) is job
 
@@ -499,8 +377,8 @@ class Responder:
         self._log.failure("a responder broke", failure)
         self._fail(RemoteProtocolError("internal error", malformed=True))
 
-    def _end_with(self, job: _Job, result: Any) -> None:  # noqa: ANN401 whatever a command gives
-        if result is _END:
+    def _end_with(self, job: Job, result: Any) -> None:  # noqa: ANN401 whatever a command gives
+        if result is END:
             self._connection.end_response(job.request_id)
         else:
             try:
@@ -511,7 +389,7 @@ class Responder:
                 return
         self._end(job)
 
-    def _end(self, job: _Job) -> None:
+    def _end(self, job: Job) -> None:
         self._running.pop(job.request_id, None)
         job.context.cancelled = True
         job.data.discard()
@@ -532,7 +410,7 @@ class Responder:
         if not self._over:
             self._settle()
 
-    def _advance(self, job: _Job) -> None:
+    def _advance(self, job: Job) -> None:
         """Send a generator's objects until output has enough for one turn."""
         while self._is_running(job):
             if self._is_stalled(job):
@@ -545,7 +423,7 @@ class Responder:
                 self._flush()
                 return
             try:
-                value = self._next_object(job)
+                value = job.next_object()
             except Exception:  # noqa: BLE001 a command may raise anything
                 self._end_failed(job, Failure())
                 return
@@ -553,30 +431,24 @@ class Responder:
                 job.waiting = Deferred.fromCoroutine(value.coroutine)
                 self._await(job)
                 return
-            if value is _END:
-                self._end_with(job, _END)
+            if value is END:
+                self._end_with(job, END)
                 return
             if not self._send_object(job, value):
                 return
 
-    def _advance_again(self, job: _Job) -> None:
+    def _advance_again(self, job: Job) -> None:
         job.turn = None
         self._advance(job)
         if not self._over:
             self._settle()
 
-    @staticmethod
-    def _next_object(job: _Job) -> Any:  # noqa: ANN401 whatever a command gives
-        if is_async_objects(job.objects):
-            return step(_next_of(job.objects))
-        return next(job.objects, _END)
-
-    def _take_object(self, job: _Job, value: Any) -> None:  # noqa: ANN401 whatever a command gives
+    def _take_object(self, job: Job, value: Any) -> None:  # noqa: ANN401 whatever a command gives
         """Send an object that had to be waited for, and go on."""
         if self._send_object(job, value):
             self._advance(job)
 
-    def _send_object(self, job: _Job, value: Any) -> bool:  # noqa: ANN401 whatever a command gives
+    def _send_object(self, job: Job, value: Any) -> bool:  # noqa: ANN401 whatever a command gives
         try:
             self._connection.send_object(job.request_id, present(job.command, value, self._dialect))
         except Exception:  # noqa: BLE001 a generator inside a value may raise anything
@@ -584,7 +456,7 @@ class Responder:
             return False
         return True
 
-    def _deliver(self, job: _Job, objects: Sequence[Any]) -> Deferred[None] | None:
+    def _deliver(self, job: Job, objects: Sequence[Any]) -> Deferred[None] | None:
         """Take objects from a thread; the Deferred fires when there is room for more."""
         if not self._is_running(job):
             raise CancelledError
@@ -600,7 +472,7 @@ class Responder:
         job.room = Deferred()
         return job.room
 
-    def _is_stalled(self, job: _Job) -> bool:
+    def _is_stalled(self, job: Job) -> bool:
         """Say whether output has no room; a job that still reads its data makes room."""
         if self._output_paused:
             return True
@@ -617,7 +489,7 @@ class Responder:
 
     # --- failures ----------------------------------------------------------------------------
 
-    def _end_failed(self, job: _Job, failure: Failure) -> None:
+    def _end_failed(self, job: Job, failure: Failure) -> None:
         """Answer a request whose command failed."""
         if self._connection.failed:
             self._end(job)
@@ -643,7 +515,7 @@ class Responder:
             shown = _UNSENDABLE if isinstance(error, UnencodableError) else _CRASHED
             self._connection.send_server_error(job.request_id, shown)
         self._end(job)
-        self._close(job)
+        job.close()
 
     def _send_failure(self, request_id: int, error: CommandError | ServerError) -> None:
         if isinstance(error, CommandError):
@@ -667,27 +539,7 @@ class Responder:
         self._running.clear()
         self._queue.clear()
         for job in jobs:
-            job.context.cancelled = True
-            if job.turn is not None and job.turn.active():
-                job.turn.cancel()
-            for waiting in (job.room, job.waiting):
-                if waiting is not None:
-                    waiting.cancel()
-            # Threads that read data wait for nothing of the above.
-            job.data.cancel()
-            self._close(job)
-
-    def _close(self, job: _Job) -> None:
-        """Run what a generator has to do at its end, unless it waits: it is cancelled then."""
-        objects = job.objects
-        if objects is None or job.waiting is not None:
-            return
-        closing = _close_async(objects) if is_async_objects(objects) else _close(objects)
-        Deferred.fromCoroutine(closing).addErrback(
-            lambda failure: self._log.failure(
-                "command {command} failed to stop", failure, command=job.command.name
-            )
-        )
+            job.cancel()
 
     # --- output ------------------------------------------------------------------------------
 
@@ -710,18 +562,6 @@ class Responder:
     def stopProducing(self) -> None:
         """The transport has gone."""
         self._stop()
-
-
-async def _close(objects: Generator[Any, None, None]) -> None:
-    objects.close()
-
-
-async def _close_async(objects: AsyncGenerator[Any, None]) -> None:
-    await objects.aclose()
-
-
-async def _next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command gives
-    return await anext(objects, _END)
 
 
 def _text_of(error: CommandError | ServerError) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wiredaemon.net.responder import ExchangeRefusedError, Responder
+from wiredaemon.net.responder import Responder
 from wiredaemon.net.rules import (
     MULTIREQUEST,
     Accepted,
@@ -17,6 +17,7 @@ from wiredaemon.net.rules import (
     protocol_error,
     text,
 )
+from wiredaemon.net.sink import ExchangeRefusedError
 from wiredaemon.protocol import RemoteProtocolError, ServerConnection
 
 if TYPE_CHECKING:

@@ -1,0 +1,107 @@
+"""One request on its way through the Responder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wiredaemon.commands.running import is_async_objects, step
+from wiredaemon.net.context import CommandContext
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from twisted.internet.interfaces import IDelayedCall
+
+    from wiredaemon.commands import Command
+    from wiredaemon.net.command_data import IncomingData
+    from wiredaemon.net.context import Beside, Origin
+    from wiredaemon.protocol import RequestReceived
+
+END: Final = object()
+"""In place of an object: there are no more."""
+
+_log: Final = Logger()
+
+
+class Job:
+    """One admitted request."""
+
+    __slots__ = (
+        "command",
+        "context",
+        "data",
+        "event",
+        "objects",
+        "request_id",
+        "room",
+        "turn",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        event: RequestReceived,
+        command: Command,
+        data: IncomingData,
+        origin: Origin,
+        beside: Beside | None,
+    ) -> None:
+        """Begin before the command is called."""
+        self.event = event
+        self.request_id = event.request_id
+        self.command = command
+        self.data = data
+        self.context = CommandContext(origin, data, command.permission, beside)
+        self.objects: Any = None
+        """The generator that its objects come from."""
+        self.waiting: Deferred[Any] | None = None
+        """What it waits for."""
+        self.room: Deferred[None] | None = None
+        """Fires when a thread may hand over more objects."""
+        self.turn: IDelayedCall | None = None
+        """When its objects go on after those of others."""
+
+    def next_object(self) -> Any:  # noqa: ANN401 whatever a command gives
+        """Give the next object, `END`, or a `Waiting` for one of them."""
+        if is_async_objects(self.objects):
+            return step(_next_of(self.objects))
+        return next(self.objects, END)
+
+    def cancel(self) -> None:
+        """Stop whatever it is doing."""
+        self.context.cancelled = True
+        if self.turn is not None and self.turn.active():
+            self.turn.cancel()
+        for waiting in (self.room, self.waiting):
+            if waiting is not None:
+                waiting.cancel()
+        # Threads that read data wait for nothing of the above.
+        self.data.cancel()
+        self.close()
+
+    def close(self) -> None:
+        """Run what a generator has to do at its end, unless it waits: it is cancelled then."""
+        objects = self.objects
+        if objects is None or self.waiting is not None:
+            return
+        closing = _close_async(objects) if is_async_objects(objects) else _close(objects)
+        Deferred.fromCoroutine(closing).addErrback(
+            lambda failure: _log.failure(
+                "command {command} failed to stop", failure, command=self.command.name
+            )
+        )
+
+
+async def _close(objects: Generator[Any, None, None]) -> None:
+    objects.close()
+
+
+async def _close_async(objects: AsyncGenerator[Any, None]) -> None:
+    await objects.aclose()
+
+
+async def _next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command gives
+    return await anext(objects, END)
