@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from OpenSSL import SSL, crypto
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
+from OpenSSL import SSL
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -29,21 +31,18 @@ def server_options(certificate: Path, private_key: Path) -> CertificateOptions:
         TlsError: A file cannot be read or used, or they do not belong together.
     """
     try:
-        pem = certificate.read_bytes()
-        key = crypto.load_privatekey(crypto.FILETYPE_PEM, private_key.read_bytes())
-        blocks = pem.split(b"-----BEGIN CERTIFICATE-----")[1:]
-        own, *chain = (
-            crypto.load_certificate(crypto.FILETYPE_PEM, b"-----BEGIN CERTIFICATE-----" + block)
-            for block in blocks
-        )
+        # Twisted declares pyOpenSSL's own types; pyOpenSSL itself warns of them by now.
+        key: Any = load_pem_private_key(private_key.read_bytes(), password=None)
+        certificates: list[Any] = [*load_pem_x509_certificates(certificate.read_bytes())]
         options = CertificateOptions(
             privateKey=key,
-            certificate=own,
-            extraCertChain=chain,
+            certificate=certificates[0],
+            extraCertChain=certificates[1:],
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
+        # Made now, for it is here that a key of another certificate is found out.
         options.getContext()
-    except (OSError, ValueError, crypto.Error, SSL.Error) as error:
+    except (OSError, ValueError, TypeError, SSL.Error) as error:
         message = f"{certificate} and {private_key} cannot be used: {error}"
         raise TlsError(message) from error
     return options
