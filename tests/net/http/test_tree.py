@@ -1266,3 +1266,14 @@ def test_a_whole_url_as_request_target_is_its_path(target: str, path: str) -> No
     asked = "GET {} HTTP/1.1\r\nHost: example.org\r\n\r\n"
     answers = [Web("0006").exchange(asked.format(each).encode()) for each in (target, path)]
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1\r\nConnection: close\r\n", b"HTTP/1.0\r\n"], ids=["close", "1.0"]
+)
+def test_who_asks_to_be_closed_is_and_needs_no_header_to_know(head: bytes) -> None:
+    connection = Web("0006").connect()
+    assert connection.exchange(b"GET /api/exp-http-v2-0003 " + head + b"\r\n") == (
+        text_answer("200 OK", b"HTTP version 2 API handler")
+    )
+    assert connection.is_closed

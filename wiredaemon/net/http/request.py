@@ -189,7 +189,7 @@ class StreamingRequest(Request):
         self._early.clear()
         content = b"" if self.method == b"HEAD" else answer.body
         headers = [*answer.headers, (b"Content-Length", b"%d" % len(answer.body))]
-        if self._must_close():
+        if self._body_may_be_long():
             self.channel.persistent = False
             headers.append(_CLOSE)
         # An answer given now takes the place of "100 Continue".
@@ -241,9 +241,11 @@ class StreamingRequest(Request):
     def _is_http10(self) -> bool:
         return bool(self.clientproto == b"HTTP/1.0")
 
-    def _must_close(self) -> bool:
-        if self._is_http10() or not self.channel.persistent:
-            return True
+    def _body_may_be_long(self) -> bool:
+        """Say whether what is left of the body is not worth waiting for.
+
+        A client that asked for the connection to be closed needs no header to tell it (observed).
+        """
         if self._body_ended or self._declared == 0:
             return False
         if self._declared is None or self.requestHeaders.hasHeader(b"Expect"):
