@@ -1171,3 +1171,24 @@ def test_a_command_in_front_of_broken_input_runs_in_whatever_read_it_came(
             )
         ]
     assert ran == [1, 1]
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0005"])
+def test_a_crash_in_front_of_broken_input_is_logged_all_the_same(
+    dialect: str, logged: list[LogEvent]
+) -> None:
+    request = b"".join(peers.request_frames(dialect, 1, b"crashes"))
+    run = Responding(dialect, make_command(crashes))
+    run.receive(request + peers.frame(1, 0, b"", request_id=3))
+    assert len(taken_failures(logged)) == 1
+    assert len(run.sink.outcomes) == 1
+
+
+@every_dialect
+def test_a_request_that_is_not_admitted_in_front_of_broken_input_breaks_nothing(
+    dialect: str,
+) -> None:
+    request = b"".join(peers.request_frames(dialect, 1, b"unknown"))
+    run = Responding(dialect, half_duplex=False)
+    run.receive(request + peers.frame(1, 0, b"", request_id=3))
+    assert [type(outcome) for outcome in run.sink.outcomes] == [RemoteProtocolError]

@@ -135,7 +135,7 @@ def command(
     def mark(function: _Function) -> _Function:
         # The function's own ``__module__`` does not say it: a partial object has none, and what is
         # marked may come from somewhere else.
-        module = sys._getframe(1).f_globals.get("__name__", "")
+        module = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 no other way
         made = Command(
             name=name, permission=permission, function=function, module=module, **declared
         )

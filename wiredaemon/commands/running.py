@@ -6,16 +6,17 @@ caller to drive in its own way of waiting.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Coroutine, Generator
 from dataclasses import dataclass
 from inspect import isasyncgen, iscoroutine, isgenerator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from wiredaemon.commands.arguments import check_arguments
 from wiredaemon.commands.results import CommandError, WithOutput
 from wiredaemon.wire.dialects import ResponseForm
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from wiredaemon.commands.context import Context
     from wiredaemon.commands.declaration import Command
     from wiredaemon.wire.dialects import Dialect
@@ -27,10 +28,6 @@ class Waiting:
     """A coroutine that has begun and waits for something."""
 
     coroutine: Coroutine[Any, Any, Any]
-
-
-Objects: TypeAlias = Generator[Any, None, None]
-AsyncObjects: TypeAlias = AsyncGenerator[Any, None]
 
 
 def read_arguments(command: Command, given: object, dialect: Dialect) -> dict[str, object]:
@@ -61,7 +58,7 @@ def start(command: Command, context: Context, keywords: dict[str, object]) -> An
     """Call a command that does not block.
 
     Returns:
-        Its value, its objects (`Objects` or `AsyncObjects`), or `Waiting`.
+        Its value, its objects (a generator or an asynchronous one), or `Waiting`.
     """
     result = command.function(context, **keywords)
     return step(result) if iscoroutine(result) else result

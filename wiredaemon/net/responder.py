@@ -45,6 +45,7 @@ from wiredaemon.wire.payloads import format_message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wiredaemon.commands import TextForm
     from wiredaemon.net.context import Beside, Origin
     from wiredaemon.protocol import ServerConnection
     from wiredaemon.protocol.events import ServerEvent
@@ -491,21 +492,8 @@ class Responder:
 
     def _end_failed(self, job: Job, failure: Failure) -> None:
         """Answer a request whose command failed."""
-        if self._connection.failed:
-            self._end(job)
-            return
         error = failure.value
-        text = job.command.text
-        if (
-            isinstance(error, CommandError | ServerError)
-            and text is not None
-            and text.failure is not None
-            and self._dialect.response is ResponseForm.TEXT
-        ):
-            self._connection.send_result(job.request_id, text.failure(_text_of(error)))
-        elif isinstance(error, CommandError | ServerError):
-            self._send_failure(job.request_id, error)
-        else:
+        if not isinstance(error, CommandError | ServerError):
             self._log.failure(
                 "command {command} failed for {peer}",
                 failure,
@@ -513,12 +501,22 @@ class Responder:
                 peer=self._origin.peer.address,
             )
             shown = _UNSENDABLE if isinstance(error, UnencodableError) else _CRASHED
-            self._connection.send_server_error(job.request_id, shown)
+            self._send_failure(job.request_id, ServerError(shown))
+        else:
+            self._send_failure(job.request_id, error, job.command.text)
         self._end(job)
         job.close()
 
-    def _send_failure(self, request_id: int, error: CommandError | ServerError) -> None:
-        if isinstance(error, CommandError):
+    def _send_failure(
+        self, request_id: int, error: CommandError | ServerError, text: TextForm | None = None
+    ) -> None:
+        """Send a failure in the dialect's form; ``text`` is the command's, if it has one."""
+        if self._connection.failed:
+            return  # the input behind the request was broken: nothing more is answered
+        is_text = self._dialect.response is ResponseForm.TEXT
+        if is_text and text is not None and text.failure is not None:
+            self._connection.send_result(request_id, text.failure(_text_of(error)))
+        elif isinstance(error, CommandError):
             self._connection.send_error(request_id, error.message, error.arguments)
         else:
             self._connection.send_server_error(request_id, error.text)

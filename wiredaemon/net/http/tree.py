@@ -64,21 +64,21 @@ class PathResource(Resource):
         """Begin with nothing below."""
         super().__init__()
         self._application = application
-        self._host = host
+        self.host = host
 
     def getChild(self, name: bytes, request: StreamingRequest) -> Resource:
         """Find what is below, where no deeper path hosts it."""
         if name == b"" and not request.postpath and len(request.prepath) == 1:
             return self
-        if self._host is None:
+        if self.host is None:
             return FixedResource(not_found())
         if name == b"api":
-            return ApiResource(self._application, self._host)
-        return PageResource(self._host, name)
+            return ApiResource(self._application, self.host)
+        return PageResource(self.host, name)
 
     def headers_received(self, request: StreamingRequest) -> None:
         """Answer at the path itself."""
-        host = self._host
+        host = self.host
         if host is None:
             request.answer(not_found())
             return
@@ -252,5 +252,5 @@ def make_tree(application: Application, hosts: Mapping[str, Host]) -> PathResour
                 node.putChild(component, child)
             node = child
         if components:
-            node._host = hosts[prefix]
+            node.host = hosts[prefix]
     return root
