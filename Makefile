@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit format clean
+.PHONY: run test lint types unit bench format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -23,6 +23,10 @@ types: $(VENV)/.dev-stamp
 unit: $(VENV)/.dev-stamp
 	$(BIN)/pytest
 
+# `make bench BENCH="batch post --rounds 4"` measures some figures only.
+bench: $(VENV)/.bench-stamp
+	$(BIN)/python -m benchmarks $(BENCH)
+
 format: $(VENV)/.dev-stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -37,6 +41,10 @@ $(VENV)/.run-stamp: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev-stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.run-stamp
+
+$(VENV)/.bench-stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[hg,bench]'
 	@touch $@ $(VENV)/.run-stamp
 
 $(BIN)/python:

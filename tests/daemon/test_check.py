@@ -3,14 +3,22 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from wiredaemon.daemon.certificate import development_certificate
 from wiredaemon.daemon.check import check
-from wiredaemon.daemon.config import Commands, Config, ConfigurationError, Data, Listen, Tls
+from wiredaemon.daemon.config import (
+    Commands,
+    Config,
+    ConfigurationError,
+    Data,
+    Framed,
+    Listen,
+    Tls,
+)
 
 NOW: Final = datetime.now(UTC)
 
@@ -61,14 +69,17 @@ def test_every_kind_of_plain_endpoint_is_accepted(config: Config, tmp_path: Path
         ("tcp:-1", "the port is not a number from 0 to 65535"),
         ("tcp:8000:interfaces=127.0.0.1", "interfaces"),
         ("nosuch:8000", "Unknown endpoint type: 'nosuch'"),
-        ("ssl:8443", "TLS is listen.https, with the certificate of [tls]"),
+        ("ssl:8443", "TLS is listen.https or listen.framed_tls"),
     ],
 )
-@pytest.mark.parametrize("listener", ["http", "https"])
+@pytest.mark.parametrize("listener", ["http", "https", "framed", "framed_tls"])
 def test_a_wrong_endpoint_is_named_with_its_list(
     config: Config, listener: str, endpoint: str, problem: str
 ) -> None:
-    wrong = replace(config, listen=replace(Listen(), **{listener: ("tcp:0", endpoint)}))
+    entries: Any = ("tcp:0", endpoint)
+    if listener.startswith("framed"):
+        entries = tuple(Framed(entry) for entry in entries)
+    wrong = replace(config, listen=replace(Listen(), **{listener: entries}))
     key, found, accepted = problem_of(wrong)
     assert key == f"listen.{listener}"
     assert found.startswith(f"{endpoint!r} is no endpoint: ")
@@ -80,7 +91,7 @@ def test_a_daemon_without_any_listener_is_refused(config: Config) -> None:
     assert problem_of(replace(config, listen=Listen())) == (
         "listen",
         "nothing to listen on",
-        "one endpoint in listen.http or listen.https",
+        "one endpoint in listen.http or listen.https or listen.framed or listen.framed_tls",
     )
 
 

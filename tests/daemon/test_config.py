@@ -15,6 +15,7 @@ from wiredaemon.daemon.config import (
     Config,
     ConfigurationError,
     Data,
+    Framed,
     Listen,
     Tls,
     load_config,
@@ -46,7 +47,10 @@ def test_an_empty_file_gives_the_defaults(load: Callable[[str], Config], tmp_pat
         file=tmp_path / "conf" / "test.toml",
         data=Data(folder=tmp_path / "data"),
         listen=Listen(
-            http=("tcp:8000:interface=127.0.0.1",), https=("tcp:8443:interface=127.0.0.1",)
+            http=("tcp:8000:interface=127.0.0.1",),
+            https=("tcp:8443:interface=127.0.0.1",),
+            framed=(Framed("tcp:8010:interface=127.0.0.1", "0006"),),
+            framed_tls=(Framed("tcp:8011:interface=127.0.0.1", "0006"),),
         ),
         tls=Tls(certificate=None, private_key=None),
         api=Api(
@@ -77,8 +81,8 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
         [listen]
         http = ["tcp:0:interface=127.0.0.1", "unix:/run/hg"]
         https = ["tcp:0"]
-        framed = []
-        framed_tls = []
+        framed = ["tcp:0:interface=127.0.0.1", "0003 unix:/run/hg framed"]
+        framed_tls = ["0005  tcp:0"]
         [tls]
         certificate = "cert.pem"
         private_key = "/etc/key.pem"
@@ -111,7 +115,15 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
     assert config == Config(
         file=conf / "test.toml",
         data=Data(folder=conf / "state"),
-        listen=Listen(http=("tcp:0:interface=127.0.0.1", "unix:/run/hg"), https=("tcp:0",)),
+        listen=Listen(
+            http=("tcp:0:interface=127.0.0.1", "unix:/run/hg"),
+            https=("tcp:0",),
+            framed=(
+                Framed("tcp:0:interface=127.0.0.1", "0006"),
+                Framed("unix:/run/hg framed", "0003"),
+            ),
+            framed_tls=(Framed("tcp:0", "0005"),),
+        ),
         tls=Tls(certificate=conf / "cert.pem", private_key=Path("/etc/key.pem")),
         api=Api(
             enabled=False,
@@ -175,16 +187,16 @@ WRONG: Final = [
     ("[listen]\nhttp = [8000]", "listen.http", "8000 in the list", "a list of Twisted endpoint"),
     ("[listen]\nhttp = ['']", "listen.http", "'' in the list", "a list of Twisted endpoint"),
     (
-        "[listen]\nframed = ['tcp:0']",
+        "[listen]\nframed = ['0007 tcp:0']",
         "listen.framed",
-        "not available in this version",
-        "an empty list",
+        "'0007 tcp:0' is not accepted",
+        "each perhaps behind a dialect: 0002, 0003, 0004, 0005, 0006",
     ),
     (
-        "[listen]\nframed_tls = ['tcp:0']",
+        "[listen]\nframed_tls = ['0006 ']",
         "listen.framed_tls",
-        "not available in this version",
-        "an empty list",
+        "'0006 ' is not accepted",
+        "each perhaps behind a dialect",
     ),
     ("[tls]\nca = ''", "tls.ca", "unknown key", "certificate, private_key, client_ca"),
     ("[tls]\nclient_ca = 'a.pem'", "tls.client_ca", "not available in this version", "leaving it"),

@@ -79,8 +79,8 @@ def test_the_embedded_default_makes_what_it_serves_and_can_be_used(
 
 
 def test_everything_the_embedded_default_listens_on_is_loopback() -> None:
-    endpoints = [*LOOPBACK.http, *LOOPBACK.https]
-    assert len(endpoints) == 2
+    endpoints = [each for kind in LOOPBACK.endpoints().values() for each in kind]
+    assert len(endpoints) == 4
     assert all(endpoint.endswith(":interface=127.0.0.1") for endpoint in endpoints)
 
 

@@ -1,4 +1,4 @@
-"""The client's side of 0006: server-state-machine 2."""
+"""The client's side as 0006 has it: server-state-machine 2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from wiredaemon.protocol import (
     TextOutputReceived,
 )
 from wiredaemon.wire.cbor import UnencodableError
-from wiredaemon.wire.encodings import DECODERS
 from wiredaemon.wire.limits import Limits
 
 CONTINUATION, EOS = 1, 2
@@ -422,35 +421,6 @@ def test_half_settings_do_not_leak_into_the_next_stream_of_the_same_id() -> None
     text = "error setting stream decoder: unknown stream decoder: entity"
     assert events_of(half, settings(EOS, b"Fentity")) == [failed(text)]
     assert events_of(half, settings(EOS)) == []
-
-
-class Reversing:
-    """A decoder whose work can be seen."""
-
-    def decode(self, data: bytes) -> bytes:
-        return data[::-1]
-
-
-def test_encoded_frames_are_decoded_as_the_settings_of_their_stream_say(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # 2.3, point 3
-    monkeypatch.setitem(DECODERS, b"reversing", Reversing)
-    said = settings(EOS, b"Ireversing")
-    coded = answer(CONTINUATION, b"atad", stream_flags=ENCODED)
-    plain = answer(CONTINUATION, b"data", stream_flags=0)
-    other = answer(CONTINUATION, b"data", stream_id=4, stream_flags=BEGIN | ENCODED)
-    assert events_of(said, coded, plain, other, coded) == [got()] * 4
-
-
-def test_a_stream_that_begins_again_after_its_end_has_no_encoding(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(DECODERS, b"reversing", Reversing)
-    said = settings(EOS, b"Ireversing")
-    last = answer(CONTINUATION, b"atad", stream_flags=ENCODED | END)
-    anew = answer(CONTINUATION, b"data", stream_flags=BEGIN | ENCODED)
-    assert events_of(said, last, anew) == [got(), got()]
 
 
 def test_settings_of_streams_do_not_mix() -> None:

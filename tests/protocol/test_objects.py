@@ -3,9 +3,17 @@ from __future__ import annotations
 import pytest
 from support.peers import item
 
-from wiredaemon.protocol import RemoteProtocolError, ResponseReader
-from wiredaemon.protocol.objects import ResponseError
+from wiredaemon.protocol import (
+    ObjectReader,
+    RemoteProtocolError,
+    ResponseDataReceived,
+    ResponseError,
+    ResponseReader,
+    response_reader,
+)
+from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.values import RawBytes
 
 OK = b"\xa1FstatusBok"
 
@@ -84,3 +92,100 @@ def test_a_response_may_have_a_size_limit() -> None:
     assert response.receive_data(OK + b"\x01\x02") == [1, 2]
     with pytest.raises(RemoteProtocolError, match="response exceeds the limit of 13 bytes"):
         response.receive_data(b"\x03")
+
+
+# --- every dialect -----------------------------------------------------------------------------
+
+
+def made(dialect: str, *, size_limit: int | None = None) -> ObjectReader:
+    return response_reader(DIALECTS[dialect], Limits(), size_limit=size_limit)
+
+
+def read(
+    reader: ObjectReader, *parts: bytes, is_cbor: bool = True, end: bool = True
+) -> list[list[object]]:
+    """Give what each part of a response gives, the last of them its end."""
+    return [
+        reader.receive_event(
+            ResponseDataReceived(
+                request_id=1, data=part, end=end and number == len(parts), is_cbor=is_cbor
+            )
+        )
+        for number, part in enumerate(parts, start=1)
+    ]
+
+
+def test_a_response_of_0002_is_one_byte_string_at_its_end() -> None:
+    # framing 6.1
+    assert read(made("0002"), b"raw ", b"", b"bytes", is_cbor=False) == [
+        [],
+        [],
+        [RawBytes(b"raw bytes")],
+    ]
+    assert read(made("0002"), b"", is_cbor=False) == [[RawBytes(b"")]]
+
+
+def test_the_last_frame_of_a_response_of_0003_says_whether_it_is_cbor() -> None:
+    # server-state-machine 2.5
+    for before in (True, False):
+        reader = made("0003")
+        assert read(reader, b"\x82\x01", is_cbor=before, end=False) == [[]]
+        assert read(reader, b"\x02Aa", is_cbor=True) == [[[1, 2], b"a"]]
+        reader = made("0003")
+        assert read(reader, b"\x82\x01", is_cbor=before, end=False) == [[]]
+        assert read(reader, b"\x02Aa", is_cbor=False) == [[RawBytes(b"\x82\x01\x02Aa")]]
+
+
+def test_a_response_of_0004_is_cbor_without_a_status() -> None:
+    assert read(made("0004"), b"\xa1FstatusB", b"ok\x01") == [[], [{b"status": b"ok"}, 1]]
+    assert read(made("0004"), b"") == [[]]
+
+
+@pytest.mark.parametrize("dialect", ["0005", "0006"])
+def test_from_0005_on_a_status_leads(dialect: str) -> None:
+    assert read(made(dialect), OK + b"\x01\x82", b"\x02\x03") == [[1], [[2, 3]]]
+    reader = made(dialect)
+    error = item({b"message": b"no %s", b"args": [b"node"]}, canonical=True)
+    assert read(reader, b"\xa2FstatusEerrorEerror" + error) == [[]]
+    assert reader.error == ResponseError(message=b"no %s", arguments=[b"node"])
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0004", "0005"])
+def test_text_is_bytes_up_to_0005(dialect: str) -> None:
+    # framing 5.4
+    status = b"\xa1fstatusbok" if dialect == "0005" else b""
+    assert read(made(dialect), status + b"\x62hi") == [[b"hi"]]
+
+
+def test_text_is_refused_in_0006() -> None:
+    with pytest.raises(RemoteProtocolError, match="string major type not supported"):
+        read(made("0006"), b"\xa1fstatusbok")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "data"),
+    [("0003", b"\x81"), ("0004", b"\x42a"), ("0005", OK + b"\x81"), ("0006", b""), ("0005", b"")],
+)
+def test_a_response_that_ends_inside_is_incomplete_in_every_dialect(
+    dialect: str, data: bytes
+) -> None:
+    with pytest.raises(RemoteProtocolError, match="the response is incomplete") as caught:
+        read(made(dialect), data)
+    assert caught.value.malformed
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0004", "0005", "0006"])
+def test_bad_cbor_is_no_response_in_any_dialect(dialect: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="error decoding CBOR from response: ") as caught:
+        read(made(dialect), b"\xff")
+    assert caught.value.malformed
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_a_response_may_have_a_size_limit_in_every_dialect(dialect: str) -> None:
+    data = OK if dialect in {"0005", "0006"} else b"\x4aten bytes."
+    is_cbor = dialect != "0002"
+    limited = made(dialect, size_limit=11)
+    assert len(read(limited, data, is_cbor=is_cbor)) == 1
+    with pytest.raises(RemoteProtocolError, match="response exceeds the limit of 11 bytes"):
+        read(made(dialect, size_limit=11), data, b"x", is_cbor=is_cbor)

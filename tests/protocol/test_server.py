@@ -276,6 +276,32 @@ def test_only_requests_that_wait_can_be_answered_and_only_once(
 def test_nothing_can_be_sent_after_a_failure(dialect: str) -> None:
     connection = server(dialect, half_duplex=False)
     receive(connection, request(dialect) + FAILURE)
+    connection.data_to_send()
+    assert connection.output_ended
+    with pytest.raises(LocalProtocolError, match="nothing can be sent after the connection"):
+        connection.send_result(1, RAW)
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_in_full_duplex_a_request_in_front_of_a_failure_is_answered_in_front_of_it(
+    dialect: str,
+) -> None:
+    connection = server(dialect, half_duplex=False)
+    receive(connection, request(dialect) + FAILURE)
+    assert connection.failed
+    assert not connection.output_ended
+    connection.send_result(1, RAW)
+    frames = parse_frames(joined(connection.data_to_send()))
+    assert [one.request_id for one in frames] == [1] * (len(frames) - 1) + [frames[-1].request_id]
+    assert frames[-1].type_number == NUMBERS[dialect]["error"]
+    assert connection.data_to_send() == []
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_in_half_duplex_nothing_in_front_of_a_failure_is_answered(dialect: str) -> None:
+    connection = server(dialect)
+    receive(connection, request(dialect) + FAILURE)
+    assert connection.output_ended
     with pytest.raises(LocalProtocolError, match="nothing can be sent after the connection"):
         connection.send_result(1, RAW)
 
@@ -482,19 +508,38 @@ def test_half_open_requests_have_a_limit(dialect: str) -> None:
     assert outcome.events[-1] == failed(text, malformed=True)
 
 
-@pytest.mark.parametrize("half_duplex", [True, False])
 @pytest.mark.parametrize("dialect", ALL)
-def test_requests_that_wait_for_an_answer_have_a_limit(
-    dialect: str,
-    half_duplex: bool,  # noqa: FBT001 both ways
-) -> None:
+def test_requests_that_wait_for_an_answer_have_a_limit_in_half_duplex(dialect: str) -> None:
     limits = Limits(concurrent_requests=2)
     two = [request(dialect, 1), request(dialect, 3)]
-    outcome = fed(dialect, *two, half_duplex=half_duplex, limits=limits)
-    assert outcome.events == [received(1), received(3)]
+    assert fed(dialect, *two, limits=limits).events == [received(1), received(3)]
     text = "requests not answered exceed the limit of 2 (concurrent_requests)"
-    third = fed(dialect, *two, request(dialect, 5), half_duplex=half_duplex, limits=limits)
+    third = fed(dialect, *two, request(dialect, 5), limits=limits)
     assert third.events == [received(1), received(3), failed(text, malformed=True)]
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_in_full_duplex_a_request_too_many_waits_until_one_is_answered(dialect: str) -> None:
+    connection = server(dialect, half_duplex=False, limits=Limits(concurrent_requests=2))
+    many = b"".join(request(dialect, request_id) for request_id in (1, 3, 5, 7))
+    assert receive(connection, many) == [received(1), received(3)]
+    assert receive(connection, request(dialect, 9)) == []
+    assert connection.pending
+    connection.send_result(3, RAW)
+    assert receive(connection, b"") == [received(5)]
+    connection.send_result(1, RAW)
+    connection.send_result(5, RAW)
+    assert receive(connection, b"") == [received(7), received(9)]
+    assert not connection.pending
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_a_request_too_many_beside_one_that_needs_its_data_is_an_error(dialect: str) -> None:
+    connection = server(dialect, half_duplex=False, limits=Limits(concurrent_requests=1))
+    receive(connection, begun_with_data(dialect))
+    events = receive(connection, request(dialect, 3) + request(dialect, 5))
+    text = "requests not answered exceed the limit of 1 (concurrent_requests)"
+    assert events == [received(3), failed(text, malformed=True)]
 
 
 @pytest.mark.parametrize("dialect", ALL)

@@ -8,10 +8,11 @@ Source: framing, sections 2 to 6.
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 BEGIN: Final = 0x01
 END: Final = 0x02
@@ -249,10 +250,14 @@ class Answer(NamedTuple):
 
 
 def read_answers(dialect: str, frames: Iterable[WireFrame]) -> dict[int, Answer]:
-    """Put the frames of each response together, and check the rules that hold for all of them."""
+    """Put the frames of each response together, and check the rules that hold for all of them.
+
+    Contents are decoded from the encoding of their stream: identity or zlib.
+    """
     answers: dict[int, Answer] = {}
     ended: set[int] = set()
     streams: set[int] = set()
+    decoders: dict[int, Callable[[bytes], bytes]] = {}
     for one in frames:
         assert one.stream_id % 2 == 0
         assert one.stream_id in streams or one.stream_flags & BEGIN
@@ -261,13 +266,19 @@ def read_answers(dialect: str, frames: Iterable[WireFrame]) -> dict[int, Answer]
         assert one.request_id not in ended
         answer = answers.get(one.request_id, Answer(b"", ()))
         if one.type_number == NUMBERS[dialect].get("stream"):
-            assert (one.flags, one.payload) == (2, b"Hidentity")
+            assert one.stream_id not in decoders
+            assert one.flags == 2
+            assert one.payload in {b"Hidentity", b"Dzlib"}
+            inflate = zlib.decompressobj().decompress
+            decoders[one.stream_id] = bytes if one.payload == b"Hidentity" else inflate
         elif one.type_number == NUMBERS[dialect]["error"]:
             ended.add(one.request_id)
             answer = answer._replace(error=one.payload)
         else:
             assert one.type_number == NUMBERS[dialect]["response"]
-            answer = Answer(answer.content + one.payload, (*answer.flags, one.flags))
+            encoded = one.stream_flags & ENCODED
+            payload = decoders[one.stream_id](one.payload) if encoded else one.payload
+            answer = Answer(answer.content + payload, (*answer.flags, one.flags))
             if one.flags & 2:
                 ended.add(one.request_id)
         answers[one.request_id] = answer

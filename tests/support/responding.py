@@ -15,7 +15,7 @@ from wiredaemon.net.access import AccessRules, ApiSwitches
 from wiredaemon.net.context import Origin
 from wiredaemon.net.hosting import CommandsOnly
 from wiredaemon.net.responder import Responder
-from wiredaemon.net.sink import ExchangeRefusedError
+from wiredaemon.net.sink import Admitted, ExchangeRefusedError
 from wiredaemon.protocol import ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
@@ -108,7 +108,8 @@ class RecordingSink:
 class Commands:
     """Admits the commands that were given, and refuses the whole exchange for ``refused``."""
 
-    def __init__(self, commands: Iterable[Command]) -> None:
+    def __init__(self, commands: Iterable[Command], origin: Origin) -> None:
+        self._origin = origin
         self._commands: Mapping[object, Command] = {
             command.name.encode(): command for command in commands
         }
@@ -117,13 +118,13 @@ class Commands:
         command = self._commands.get(event.command)
         return command is not None and command.has_data
 
-    def admit(self, event: RequestReceived) -> Command:
+    def admit(self, event: RequestReceived) -> Admitted:
         if event.command == b"refused":
             raise ExchangeRefusedError("the answer")
         command = self._commands.get(event.command)
         if command is None:
             raise ServerError("no such command")
-        return command
+        return Admitted(command, self._origin)
 
 
 class Responding:
@@ -147,8 +148,7 @@ class Responding:
         self.responder = Responder(
             self.connection,
             self.sink,
-            Commands(commands),
-            make_origin(dialect),
+            Commands(commands, make_origin(dialect)),
             half_duplex=half_duplex,
             reactor=reactor or self.clock,
             limits=self.limits,

@@ -78,7 +78,7 @@ def test_frame_types_are_found_by_number(name: str) -> None:
     by_number = {number: kind for kind, (number, _) in FORMS[name].items()}
     assert {number: kind.value for number, kind in dialect.types.items()} == by_number
     for kind, form in dialect.frames.items():
-        assert dialect.number(kind) == form.number
+        assert dialect.numbers[kind] == form.number
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -6,10 +6,14 @@ from wiredaemon.wire.cbor import encode
 from wiredaemon.wire.cbor_heads import KeyOrder
 from wiredaemon.wire.payloads import (
     OK_MAP,
+    PayloadError,
     error_map,
     error_response,
+    format_atom,
     format_message,
+    read_text_atoms,
     request_map,
+    text_atom,
 )
 
 
@@ -76,3 +80,53 @@ def test_messages_know_two_formats_and_leave_the_rest(
 ) -> None:
     # framing 8: "only %s (next argument) and %%; any other %x is literal"
     assert format_message(message, arguments) == shown
+
+
+# --- text atoms --------------------------------------------------------------------------------
+
+ATOM = b"\x06\x00\x01\x02" + b"\x07" + b"\x01\x00\x00\x00" + b"%s and" + b"ui.note" + b"a"
+"""Size of the message, one label and two arguments; their sizes; then they (framing 8)."""
+
+
+def test_the_atoms_of_0002_are_those_of_later_dialects() -> None:
+    assert list(read_text_atoms(ATOM)) == [text_atom(b"%s and", [b"a", b""], [b"ui.note"])]
+    plain = b"\x01\x00\x00\x00\n"
+    empty = b"\x00\x00\x00\x00"
+    assert list(read_text_atoms(ATOM + empty + plain)) == [
+        text_atom(b"%s and", [b"a", b""], [b"ui.note"]),
+        text_atom(b"", [], []),
+        text_atom(b"\n", [], []),
+    ]
+    assert list(read_text_atoms(b"")) == []
+
+
+def test_the_largest_atom_of_0002_is_read() -> None:
+    # framing 8, "Limits"
+    labels, arguments = [bytes(255)] * 255, [bytes(65535)] * 255
+    sizes = b"\xff\xff\xff\xff" + b"\xff" * 255 + b"\xff\xff" * 255
+    payload = sizes + bytes(65535) + b"".join(labels) + b"".join(arguments)
+    assert list(read_text_atoms(payload)) == [text_atom(bytes(65535), arguments, labels)]
+
+
+def test_an_atom_that_is_cut_is_refused_wherever_it_is() -> None:
+    for place in range(1, len(ATOM)):
+        atoms = read_text_atoms(ATOM + ATOM[:place])
+        assert next(atoms) == text_atom(b"%s and", [b"a", b""], [b"ui.note"])
+        with pytest.raises(PayloadError, match="text-output frame ends inside an atom"):
+            next(atoms)
+
+
+@pytest.mark.parametrize(
+    ("atom", "text"),
+    [
+        (text_atom(b"%s of %s%%", [b"1", b"2"], [b"l"]), b"1 of 2%"),
+        ({b"msg": b"%s%s", b"args": [1, b"a"]}, b"a%s"),
+        ({b"msg": b"%s", b"args": b"a"}, b"%s"),
+        ({b"msg": 1}, b""),
+        ({}, b""),
+        (b"text", b""),
+        (None, b""),
+    ],
+)
+def test_the_text_of_an_atom_is_formatted(atom: object, text: bytes) -> None:
+    assert format_atom(atom) == text

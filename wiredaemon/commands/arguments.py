@@ -6,14 +6,14 @@ Source: commands, sections 4.1 and 4.2.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.commands.results import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from wiredaemon.wire.values import Value
 
@@ -58,17 +58,19 @@ class Argument:
     """What the value, or each element of a set or list, must be one of; empty allows all."""
     example: Value = b""
     """Shown by the capabilities of 0003 to 0005 in place of the type."""
+    exact_type: Any = field(init=False, repr=False)
+    """Values of exactly this type are accepted as they are; None where each must be looked at."""
+
+    def __post_init__(self) -> None:
+        """Derive what checking can tell at one look."""
+        looked_at = self.type is ArgumentType.SET or bool(self.valid_values)
+        exact = None if looked_at else _PYTHON_TYPES[self.type][0]
+        object.__setattr__(self, "exact_type", exact)
 
     @property
     def is_required(self) -> bool:
         """There is no default."""
         return self.default is REQUIRED
-
-    def fresh_default(self) -> object:
-        """Give the default; each call gets its own, so that no command changes it for the next."""
-        if isinstance(self.default, list | dict | set):
-            return deepcopy(self.default)
-        return self.default
 
     def check(self, name: str, value: object) -> object:
         """Give the value to call the command with.
@@ -160,29 +162,60 @@ def check_arguments(
     Raises:
         CommandError: An argument is unknown, missing or wrong; the text names it.
     """
+    if type(given) is dict and len(given) == len(declared):
+        keywords = _all_as_declared(declared, given)
+        if keywords is not None:
+            return keywords
     if not isinstance(given, dict):
         if strict or declared:
             raise CommandError("args must be a map")
         given = {}
-    if strict:
+    keywords = {}
+    absent: list[str] = []
+    for name in declared:
+        value = given.get(name.encode(), REQUIRED)
+        if value is REQUIRED:
+            absent.append(name)
+        else:
+            keywords[name] = value
+    if strict and len(given) > len(keywords):
         unknown = [name for name in given if _name(name) not in declared]
-        if unknown:
-            names = ", ".join(sorted(map(_name, unknown))).replace("%", "%%")
-            raise CommandError(f"unsupported argument to command: {names}")
-    missing = [
-        name
-        for name, argument in declared.items()
-        if argument.is_required and name.encode() not in given
-    ]
+        names = ", ".join(sorted(map(_name, unknown))).replace("%", "%%")
+        raise CommandError(f"unsupported argument to command: {names}")
+    defaults = _defaults(declared, absent) if absent else {}
+    for name, value in keywords.items():
+        argument = declared[name]
+        if type(value) is not argument.exact_type:
+            keywords[name] = argument.check(name, value)
+    keywords.update(defaults)
+    return keywords
+
+
+def _all_as_declared(
+    declared: Mapping[str, Argument], given: Mapping[object, object]
+) -> dict[str, object] | None:
+    """Give the keywords where nothing must be looked at twice, as with nearly all requests."""
+    keywords: dict[str, object] = {}
+    for name, argument in declared.items():
+        value = given.get(name.encode(), REQUIRED)
+        if type(value) is not argument.exact_type:
+            return None
+        keywords[name] = value
+    return keywords
+
+
+def _defaults(declared: Mapping[str, Argument], absent: Iterable[str]) -> dict[str, object]:
+    """Give what absent arguments count as; each call gets its own.
+
+    Raises:
+        CommandError: Some may not be absent.
+    """
+    missing = [name for name in absent if declared[name].is_required]
     if missing:
         names = ", ".join(sorted(missing)).replace("%", "%%")
         raise CommandError(f"missing required arguments: {names}")
-    return {
-        name: argument.check(name, given[name.encode()])
-        if name.encode() in given
-        else argument.fresh_default()
-        for name, argument in declared.items()
-    }
+    # A copy, so that no command changes a default for the next call.
+    return {name: deepcopy(declared[name].default) for name in absent}
 
 
 def _name(key: object) -> str:

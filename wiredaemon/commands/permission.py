@@ -11,6 +11,9 @@ class Permission(Enum):
     RO = "ro"
     RW = "rw"
 
+    # There is one object for each; Enum's own hashes their names anew each time, in Python.
+    __hash__ = object.__hash__
+
     @property
     def description(self) -> bytes:
         """The word that capability descriptors use."""

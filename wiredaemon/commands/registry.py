@@ -60,6 +60,13 @@ class Registry:
         """Give the command of that name, exposed or not, or None."""
         return self._by_dialect.get(dialect.name, {}).get(name)
 
+    def find_exposed(self, name: object, dialect: Dialect) -> Command | None:
+        """Give the command of that name if it can be called; a name may be anything."""
+        if not isinstance(name, bytes):
+            return None
+        command = self.find(name, dialect)
+        return command if command is not None and command.exposed else None
+
     def exposed(self, dialect: Dialect) -> list[Command]:
         """Give the commands that can be called, in the order they were registered."""
         return [

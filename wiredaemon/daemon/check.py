@@ -53,7 +53,7 @@ def _check_data(config: Config) -> None:
 
 
 def _check_listen(config: Config, reactor: IReactorCore) -> None:
-    lists = {"listen.http": config.listen.http, "listen.https": config.listen.https}
+    lists = {f"listen.{kind}": each for kind, each in config.listen.endpoints().items()}
     if not any(lists.values()):
         raise ConfigurationError(
             config.file, "listen", "nothing to listen on", f"one endpoint in {' or '.join(lists)}"
@@ -72,7 +72,7 @@ def _check_listen(config: Config, reactor: IReactorCore) -> None:
 
 def _endpoint_problem(description: str, reactor: Any) -> str | None:  # noqa: ANN401 (as Twisted's)
     if description.startswith("ssl:"):
-        return "TLS is listen.https, with the certificate of [tls]"
+        return "TLS is listen.https or listen.framed_tls, with the certificate of [tls]"
     port = _PORT.match(description)
     if port and not (port["port"].isdecimal() and int(port["port"]) <= _PORTS):
         return f"the port is not a number from 0 to {_PORTS}"

@@ -1,4 +1,4 @@
-"""The console script: ``wiredaemon serve | init | check-config``.
+"""The console script: ``wiredaemon serve | init | check-config | call``.
 
 Owns arguments, output for people and exit statuses: 0 done, 1 not done, 2 wrong arguments.
 """
@@ -6,6 +6,7 @@ Owns arguments, output for people and exit statuses: 0 done, 1 not done, 2 wrong
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -74,7 +75,82 @@ def _parser() -> argparse.ArgumentParser:
     )
     check_config.add_argument("file", metavar="FILE", type=Path, help="configuration file (TOML)")
     check_config.set_defaults(run=_check_config)
+
+    _add_call(commands)
     return parser
+
+
+def _add_call(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from wiredaemon.wire.dialects import DIALECTS
+
+    call = commands.add_parser(
+        "call",
+        help="call a command of a server",
+        description="Call a command and print the objects of its response as they arrive; its text "
+        "and its progress go to standard error. URL is http://, https://, hgrpc:// (frames over "
+        "TCP) or hgrpcs:// (frames over TLS); its path names the repository.",
+        epilog="KEY=VALUE is read as the type that the server declares: a number, true or false, a "
+        "comma-separated list, bytes. KEY=hex:00ff gives bytes in hexadecimal, KEY:=JSON any "
+        "value, its strings being bytes. The exit status is 0, or 1 when something failed.",
+    )
+    call.add_argument("url", metavar="URL", help="of the repository")
+    call.add_argument("command", metavar="COMMAND", help="for instance heads")
+    call.add_argument("arguments", metavar="KEY=VALUE", nargs="*", help="arguments of the command")
+    call.add_argument(
+        "--output",
+        choices=["pretty", "json", "raw"],
+        default="pretty",
+        help="how objects are printed: pretty (the default), json (a line for each), raw (byte "
+        "strings as they are)",
+    )
+    call.add_argument("--data", metavar="FILE", help="command data; - for standard input")
+    call.add_argument(
+        "--dialect",
+        choices=list(DIALECTS),
+        help="framing to speak (default: the server's best over HTTP, else 0006)",
+    )
+    call.add_argument(
+        "--encoding",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="content encoding to offer, for instance zlib; may be repeated, best first",
+    )
+    call.add_argument(
+        "--permission",
+        choices=["ro", "rw"],
+        help="what the URL of HTTP asks for (default: what the server says the command needs)",
+    )
+    trust = call.add_mutually_exclusive_group()
+    trust.add_argument(
+        "--ca",
+        metavar="FILE",
+        type=Path,
+        help="certificates to trust, PEM (default: those of the system)",
+    )
+    trust.add_argument(
+        "--insecure", action="store_true", help="do not verify the server's certificate"
+    )
+    call.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        help="how long the server may be silent (default: 30 for connecting, then for ever)",
+    )
+    call.set_defaults(run=_call)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return seconds
+
+
+def _call(options: argparse.Namespace) -> int:
+    from wiredaemon.daemon.call import call
+
+    return call(options)
 
 
 def _serve(options: argparse.Namespace) -> int:

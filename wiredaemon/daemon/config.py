@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.daemon.toml_table import ConfigurationError, Table
 from wiredaemon.net.access import AccessRules, ApiSwitches
+from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = [
     "Config",
     "ConfigurationError",
     "Data",
+    "Framed",
     "Listen",
     "Tls",
     "load_config",
@@ -46,18 +48,43 @@ class Data:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """A raw listener: a Twisted endpoint string, and the dialect that is spoken there."""
+
+    endpoint: str
+    dialect: str = "0006"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     """Twisted endpoint strings, by what is spoken on them; an empty one is off."""
 
     http: tuple[str, ...] = ()
     https: tuple[str, ...] = ()
-    framed: tuple[str, ...] = ()
-    framed_tls: tuple[str, ...] = ()
+    framed: tuple[Framed, ...] = ()
+    framed_tls: tuple[Framed, ...] = ()
+
+    @property
+    def needs_tls(self) -> bool:
+        """A certificate is needed."""
+        return bool(self.https or self.framed_tls)
+
+    def endpoints(self) -> Mapping[str, tuple[str, ...]]:
+        """Give the endpoint strings of each kind."""
+        return {
+            "http": self.http,
+            "https": self.https,
+            "framed": tuple(each.endpoint for each in self.framed),
+            "framed_tls": tuple(each.endpoint for each in self.framed_tls),
+        }
 
 
 LOOPBACK: Final = Listen(
-    http=("tcp:8000:interface=127.0.0.1",), https=("tcp:8443:interface=127.0.0.1",)
+    http=("tcp:8000:interface=127.0.0.1",),
+    https=("tcp:8443:interface=127.0.0.1",),
+    framed=(Framed("tcp:8010:interface=127.0.0.1"),),
+    framed_tls=(Framed("tcp:8011:interface=127.0.0.1"),),
 )
 """What is listened on where a configuration has no ``[listen]`` at all."""
 
@@ -166,11 +193,26 @@ def _listen(top: Table) -> Listen:
     if "listen" not in top.values:
         return LOOPBACK
     table = top.table("listen", _names(Listen))
-    for key in ("framed", "framed_tls"):
-        # Read all the same: a list that is wrong now would be wrong in the version that serves it.
-        if table.strings(key, _ENDPOINTS):
-            raise table.error(key, _LATER, "an empty list")
-    return Listen(http=table.strings("http", _ENDPOINTS), https=table.strings("https", _ENDPOINTS))
+    return Listen(
+        http=table.strings("http", _ENDPOINTS),
+        https=table.strings("https", _ENDPOINTS),
+        framed=_framed(table, "framed"),
+        framed_tls=_framed(table, "framed_tls"),
+    )
+
+
+def _framed(table: Table, key: str) -> tuple[Framed, ...]:
+    accepted = f"{_ENDPOINTS}, each perhaps behind a dialect: {', '.join(DIALECTS)}"
+    listeners: list[Framed] = []
+    for entry in table.strings(key, accepted):
+        dialect, space, endpoint = entry.partition(" ")
+        if not space or not dialect.isdecimal():
+            listeners.append(Framed(entry))
+        elif dialect in DIALECTS and endpoint.strip():
+            listeners.append(Framed(endpoint.strip(), dialect))
+        else:
+            raise table.error(key, f"{entry!r} is not accepted", accepted)
+    return tuple(listeners)
 
 
 def _tls(top: Table) -> Tls:

@@ -66,7 +66,7 @@ def with_certificate(config: Config, *, now: datetime) -> Config:
     Raises:
         ConfigurationError: the data folder cannot be written.
     """
-    if not config.listen.https or config.tls.certificate is not None:
+    if not config.listen.needs_tls or config.tls.certificate is not None:
         return config
     folder = config.data.folder
     try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wiredaemon.protocol import ClientConnection
@@ -12,13 +15,16 @@ if TYPE_CHECKING:
     from wiredaemon.daemon.config import Config
 
 
-def example_command(config: Config, url: str) -> str:
+def example_command(config: Config, url: str, dialect: str = "0006") -> str:
     """Give a shell command that sends one framed request, or asks for the APIs.
 
     Args:
         config: What is served.
-        url: Of an HTTP or HTTPS listener, with a slash at its end.
+        url: Of a listener, with a slash at its end.
+        dialect: That is spoken there, if it is a raw one.
     """
+    if url.startswith("hgrpc"):
+        return _example_call(config, url, dialect)
     curl = "curl -s --insecure" if url.startswith("https:") else "curl -s"
     prefix = next(iter(config.paths), "/").strip("/")
     base = f"{url}{prefix}/" if prefix else url
@@ -33,6 +39,25 @@ def example_command(config: Config, url: str) -> str:
                 f" {shlex.quote(f'{base}api/{api}/ro/{command}')} | od -c"
             )
     return f"{curl} {shlex.quote(f'{base}api')}"
+
+
+def _example_call(config: Config, url: str, dialect: str) -> str:
+    """Give a call by our own client, for no other program speaks raw frames."""
+    words = [_program(), "call"]
+    if url.startswith("hgrpcs:") and config.tls.certificate is not None:
+        words += ["--ca", str(config.tls.certificate)]
+    if dialect != "0006":
+        words += ["--dialect", dialect]
+    return shlex.join([*words, url, "heads" if "/" in config.paths else "capabilities"])
+
+
+def _program() -> str:
+    """Give the console script as a shell of whoever reads this finds it."""
+    beside = Path(sys.executable).with_name("wiredaemon")
+    found = shutil.which("wiredaemon")
+    if found is not None and Path(found) == beside:
+        return "wiredaemon"
+    return str(beside) if beside.exists() else f"{sys.executable} -m wiredaemon"
 
 
 def _request(command: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
@@ -20,6 +20,7 @@ from wiredaemon.commands.registry import (
 )
 from wiredaemon.daemon.config import Config, ConfigurationError
 from wiredaemon.daemon.example import example_command
+from wiredaemon.net.framed.protocol import FramedFactory
 from wiredaemon.net.hosting import CommandsOnly, HostedRepository
 from wiredaemon.net.http.site import make_site
 from wiredaemon.net.http.tree import Application
@@ -35,9 +36,29 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.python.failure import Failure
 
+    from wiredaemon.daemon.config import Framed
     from wiredaemon.net.hosting import Host
 
 _log: Final = Logger()
+
+
+_SCHEMES: Final = {
+    "http": "http",
+    "https": "https",
+    "framed": "hgrpc",
+    "framed_tls": "hgrpcs",
+}
+"""What URLs begin with, by the kind of listener."""
+
+
+class Listener(NamedTuple):
+    """What is to be listened on: the kind, the endpoint string and what speaks there."""
+
+    kind: str
+    endpoint: str
+    factory: IProtocolFactory
+    dialect: str = "0006"
+    """Of a raw listener."""
 
 
 class StartError(Exception):
@@ -63,7 +84,7 @@ class WireDaemonService(Service):
         self._reactor = reactor
         self._pool = WorkerPool(reactor, config.limits)
         self._hosts = self._make_hosts()
-        self._tls = self._make_tls()
+        self._listeners = self._make_listeners()
         self._ports: list[IListeningPort] = []
 
     # --- joining -----------------------------------------------------------------------------
@@ -95,12 +116,17 @@ class WireDaemonService(Service):
             for prefix, path in config.paths.items()
         }
 
-    def _make_tls(self) -> Any:  # noqa: ANN401 CertificateOptions is not annotated
+    def _over_tls(self, factory: IProtocolFactory) -> IProtocolFactory:
+        """Give the factory that speaks TLS in front of another one.
+
+        Each has options of its own, for what ALPN may choose is kept in them.
+        """
         tls = self._config.tls
-        if not self._config.listen.https or tls.certificate is None or tls.private_key is None:
-            return None
+        if tls.certificate is None or tls.private_key is None:
+            message = "there is no certificate"
+            raise StartError(message)
         try:
-            return server_options(tls.certificate, tls.private_key)
+            return over_tls(factory, server_options(tls.certificate, tls.private_key))
         except TlsError as error:
             raise ConfigurationError(
                 self._config.file, "tls", str(error), "a PEM certificate and its private key"
@@ -136,36 +162,56 @@ class WireDaemonService(Service):
         if self._config.paths:
             self._pool.start()
 
+    def _make_listeners(self) -> list[Listener]:
+        listen = self._config.listen
+        site = self._make_site()
+        listeners = [Listener("http", endpoint, site) for endpoint in listen.http]
+        if listen.https:
+            secure = self._over_tls(site)
+            listeners += [Listener("https", endpoint, secure) for endpoint in listen.https]
+        for framed in listen.framed:
+            plain = self._make_framed(framed)
+            listeners.append(Listener("framed", framed.endpoint, plain, framed.dialect))
+        for framed in listen.framed_tls:
+            secure = self._over_tls(self._make_framed(framed))
+            listeners.append(Listener("framed_tls", framed.endpoint, secure, framed.dialect))
+        return listeners
+
+    def _make_framed(self, framed: Framed) -> FramedFactory:
+        return FramedFactory(
+            self._hosts,
+            DIALECTS[framed.dialect],
+            reactor=self._reactor,
+            limits=self._config.limits,
+        )
+
     @inlineCallbacks
     def _open_all(self) -> Generator[Deferred[Any], Any, None]:
-        site = self._make_site()
-        for endpoint in self._config.listen.http:
-            yield self._open("http", endpoint, site)
-        if self._config.listen.https:
-            secure = over_tls(site, self._tls)
-            for endpoint in self._config.listen.https:
-                yield self._open("https", endpoint, secure)
+        for listener in self._listeners:
+            yield self._open(listener)
         _log.info("wiredaemon is ready")
 
     @inlineCallbacks
-    def _open(
-        self, name: str, endpoint: str, factory: IProtocolFactory
-    ) -> Generator[Deferred[Any], Any, None]:
+    def _open(self, listener: Listener) -> Generator[Deferred[Any], Any, None]:
+        name = listener.kind
         try:
-            port = yield serverFromString(self._reactor, endpoint).listen(factory)
+            port = yield serverFromString(self._reactor, listener.endpoint).listen(listener.factory)
         except Exception as error:
-            message = f"cannot listen on {endpoint} ({name}): {error}"
+            message = f"cannot listen on {listener.endpoint} ({name}): {error}"
             raise StartError(message) from error
         self._ports.append(port)
         address = port.getHost()
         host, number = getattr(address, "host", None), getattr(address, "port", None)
+        scheme = _SCHEMES[name]
         if host is None:
-            where = f"{name}+unix:{getattr(address, 'name', address)}"
+            path = getattr(address, "name", address)
+            where = f"{scheme}+unix:{os.fsdecode(path) if isinstance(path, bytes) else path}"
         else:
-            where = f"{name}://{f'[{host}]' if ':' in host else host}:{number}/"
+            where = f"{scheme}://{f'[{host}]' if ':' in host else host}:{number}/"
         _log.info("{name} listening on {where}", name=name, where=where)
         if host is not None:
-            _log.info("  try: {example}", example=example_command(self._config, where))
+            example = example_command(self._config, where, listener.dialect)
+            _log.info("  try: {example}", example=example)
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners and end the workers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -13,8 +13,40 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 
+class NoData:
+    """The data of a request that has none, or whose command takes none."""
+
+    __slots__ = ()
+
+    ended = True
+    size = 0
+    received = 0
+
+    def discard(self) -> None:
+        """Do nothing: nothing waits."""
+
+    cancel = discard
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give no piece."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """End."""
+        raise StopAsyncIteration
+
+    async def read(self) -> bytes:
+        """Give nothing."""
+        return b""
+
+
+NO_DATA: Final = NoData()
+
+
 class IncomingData:
     """The data of one request: an asynchronous iterator of the pieces as they arrived."""
+
+    __slots__ = ("_error", "_on_taken", "_pieces", "_waiting", "ended", "received", "size")
 
     def __init__(self, on_taken: Callable[[], None]) -> None:
         """Begin empty; ``on_taken`` is called whenever the command takes a piece."""

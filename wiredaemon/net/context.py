@@ -32,7 +32,9 @@ class Beside(Protocol):
 
 
 class Origin:
-    """Where the requests of one connection come from and what they were made to."""
+    """Where requests of one connection come from and what they were made to."""
+
+    __slots__ = ("dialect", "framings", "host", "peer", "permission", "settings")
 
     def __init__(  # noqa: PLR0913 what requests share
         self,
@@ -44,7 +46,7 @@ class Origin:
         peer: Peer,
         permission: Permission,
     ) -> None:
-        """Hold what all requests of a connection share.
+        """Hold what requests of a connection share.
 
         Args:
             host: What is asked.
@@ -64,6 +66,8 @@ class Origin:
 
 class CommandContext:
     """One request as its command sees it; implements `wiredaemon.commands.Context`."""
+
+    __slots__ = ("_beside", "_data", "_needs", "_origin", "cancelled")
 
     def __init__(
         self,

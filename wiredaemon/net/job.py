@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wiredaemon.commands.running import is_async_objects, step
-from wiredaemon.net.context import CommandContext
+from wiredaemon.net.command_data import NO_DATA
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.commands import Command
-    from wiredaemon.net.command_data import IncomingData
-    from wiredaemon.net.context import Beside, Origin
+    from wiredaemon.net.command_data import IncomingData, NoData
+    from wiredaemon.net.context import CommandContext
     from wiredaemon.protocol import RequestReceived
 
 END: Final = object()
@@ -29,40 +29,26 @@ _log: Final = Logger()
 class Job:
     """One admitted request."""
 
-    __slots__ = (
-        "command",
-        "context",
-        "data",
-        "event",
-        "objects",
-        "request_id",
-        "room",
-        "turn",
-        "waiting",
-    )
+    # Of the class: most requests are answered before any of them is set.
+    objects: Any = None
+    """The generator that its objects come from."""
+    waiting: Deferred[Any] | None = None
+    """What it waits for."""
+    room: Deferred[None] | None = None
+    """Fires when a thread may hand over more objects."""
+    turn: IDelayedCall | None = None
+    """When its objects go on after those of others."""
+
+    data: IncomingData | NoData = NO_DATA
 
     def __init__(
-        self,
-        event: RequestReceived,
-        command: Command,
-        data: IncomingData,
-        origin: Origin,
-        beside: Beside | None,
+        self, event: RequestReceived, command: Command, context: CommandContext
     ) -> None:
         """Begin before the command is called."""
-        self.event = event
         self.request_id = event.request_id
+        self.arguments = event.arguments
         self.command = command
-        self.data = data
-        self.context = CommandContext(origin, data, command.permission, beside)
-        self.objects: Any = None
-        """The generator that its objects come from."""
-        self.waiting: Deferred[Any] | None = None
-        """What it waits for."""
-        self.room: Deferred[None] | None = None
-        """Fires when a thread may hand over more objects."""
-        self.turn: IDelayedCall | None = None
-        """When its objects go on after those of others."""
+        self.context = context
 
     def next_object(self) -> Any:  # noqa: ANN401 whatever a command gives
         """Give the next object, `END`, or a `Waiting` for one of them."""

@@ -8,6 +8,7 @@ answer outside of the frames looks like, is the sink's.
 from __future__ import annotations
 
 from collections import deque
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,17 +18,19 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.commands.arguments import check_arguments
 from wiredaemon.commands.running import (
     Waiting,
     is_async_objects,
     is_objects,
     present,
     read_arguments,
-    start,
+    step,
 )
 from wiredaemon.net.beside import BesideResult
 from wiredaemon.net.blocking import BlockingContext, run_in_thread
-from wiredaemon.net.command_data import IncomingData
+from wiredaemon.net.command_data import NO_DATA, IncomingData
+from wiredaemon.net.context import CommandContext
 from wiredaemon.net.job import END, Job
 from wiredaemon.net.sink import Admission, ExchangeRefusedError, Sink
 from wiredaemon.protocol import (
@@ -41,18 +44,22 @@ from wiredaemon.protocol import (
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import FrameType, ResponseForm
 from wiredaemon.wire.payloads import format_message
+from wiredaemon.wire.values import RawBytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wiredaemon.commands import TextForm
-    from wiredaemon.net.context import Beside, Origin
+    from wiredaemon.net.context import Beside
+    from wiredaemon.net.sink import Admitted
     from wiredaemon.protocol import ServerConnection
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.wire.limits import Limits
 
 _CRASHED: Final = b"the command failed; the server's log says why"
 _UNSENDABLE: Final = b"the result of the command cannot be sent; the server's log says why"
+_VALUES: Final = frozenset({RawBytes, bytes, str, int, bool, dict, list, type(None)})
+"""What most commands give: known at one look to be neither objects nor something to wait for."""
 
 
 @implementer(IPushProducer)
@@ -66,7 +73,6 @@ class Responder:
         connection: ServerConnection,
         sink: Sink,
         admission: Admission,
-        origin: Origin,
         *,
         half_duplex: bool,
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
@@ -78,7 +84,6 @@ class Responder:
             connection: Says what bytes mean.
             sink: Takes what is to be sent.
             admission: Decides what may run.
-            origin: Of all its requests.
             half_duplex: Commands run one after another, in the order they became complete.
             reactor: For threads and for taking turns.
             limits: How much may wait, and run.
@@ -86,21 +91,30 @@ class Responder:
         self._connection = connection
         self._sink = sink
         self._admission = admission
-        self._origin = origin
         self._dialect = connection.dialect
-        self._half_duplex = half_duplex
+        self._is_text = self._dialect.response is ResponseForm.TEXT
+        self._is_strict = self._dialect.strict_arguments
+        self._most_running = 1 if half_duplex else limits.running_commands
+        self._waits_for_end = half_duplex and self._dialect.runs_at_end
         self._reactor = reactor
         self._limits = limits
         self._held: dict[int, RequestReceived] = {}
         """Requests whose undeclared data is not complete."""
         self._dropped: dict[int, int] = {}
         """Bytes of undeclared data, by request."""
+        self._deciding: Deferred[None] | None = None
+        """It is being asked whether a request may run."""
+        self._backlog: list[ServerEvent] = []
+        """What came behind that request."""
         self._queue: deque[Job] = deque()
         self._running: dict[int, Job] = {}
         self._aborted: list[RequestAborted] = []
         """Requests that ended half way."""
         self._completed = 0
         """Requests that arrived whole."""
+        self._is_reading = False
+        self._end_is_due = False
+        """Input has ended behind what was not looked at yet."""
         self._input_ended = False
         self._input_paused = False
         self._output_paused = False
@@ -113,9 +127,29 @@ class Responder:
         """Take bytes from the peer."""
         self._receive(self._connection.receive_data(data))
 
+    def _read_on(self) -> None:
+        """Take what the connection holds back until requests in front of it are answered."""
+        self._is_reading = True
+        while self._connection.pending and not (self._over or self._deciding):
+            events = self._connection.receive_data(b"")
+            if not events:
+                if not self._input_paused:
+                    self._pause_input()
+                break
+            self._receive(events)
+        self._is_reading = False
+        if not (self._connection.pending or self._deciding):
+            self._resume_input()
+            if self._end_is_due:
+                self._end_is_due = False
+                self.receive_end()
+
     def receive_end(self) -> None:
         """Say that no more bytes follow."""
         if self._over:
+            return
+        if self._deciding or self._connection.pending:
+            self._end_is_due = True
             return
         was_held = self._connection.output_held
         events = self._connection.receive_end()
@@ -137,18 +171,22 @@ class Responder:
         for event in events:
             if self._over:
                 return
-            self._on_event(event)
+            if self._deciding:
+                self._backlog.append(event)
+            elif type(event) is RequestReceived and not event.has_data:
+                self._completed += 1
+                self._admit(event)
+            else:
+                self._on_event(event)
             # Before later frames count: what a command does must not depend on how input was cut.
-            self._start_ready()
+            if self._queue:
+                self._start_ready()
         self._settle()
 
     def _on_event(self, event: ServerEvent) -> None:
         match event:
             case RequestReceived():
-                if not event.has_data:
-                    self._completed += 1
-                    self._admit(event)
-                elif self._admission.expects_data(event):
+                if self._admission.expects_data(event):
                     self._admit(event)
                 else:
                     self._held[event.request_id] = event
@@ -179,7 +217,7 @@ class Responder:
             self._fail(RemoteProtocolError(message, malformed=True))
 
     def _feed(self, job: Job, data: bytes) -> None:
-        if job.data.ended:
+        if job.data.ended or not isinstance(job.data, IncomingData):
             return
         limit = self._limits.command_data
         if job.command.data_limit is not None:
@@ -199,11 +237,17 @@ class Responder:
             )
             self._fail(RemoteProtocolError(message, malformed=True))
             return
+        self._pause_input()
+
+    def _pause_input(self) -> None:
         self._input_paused = True
         self._sink.pause_input()
 
-    def _on_data_taken(self) -> None:
-        if not self._input_paused or (self._output_paused and self._queue):
+    def _resume_input(self) -> None:
+        """Let the peer go on, if nothing is against it any more."""
+        if not self._input_paused or self._over or self._deciding or self._connection.pending:
+            return
+        if self._output_paused and self._queue:
             return
         if all(job.data.size <= self._limits.buffered_data // 2 for job in self._running.values()):
             self._input_paused = False
@@ -212,7 +256,8 @@ class Responder:
     def _on_completed(self, request_id: int) -> None:
         job = self._find(request_id)
         if job is not None:
-            job.data.receive_end()
+            if isinstance(job.data, IncomingData):
+                job.data.receive_end()
             return
         event = self._held.pop(request_id, None)
         if event is not None:
@@ -222,9 +267,9 @@ class Responder:
     def _on_aborted(self, event: RequestAborted) -> None:
         self._held.pop(event.request_id, None)
         job = self._find(event.request_id)
-        if job is not None:
+        if job is not None and isinstance(job.data, IncomingData):
             job.data.abort(event.reason)
-        else:
+        elif job is None:
             self._aborted.append(event)
 
     def _beside(self, event: RequestReceived) -> Beside | None:
@@ -248,30 +293,75 @@ class Responder:
 
     def _admit(self, event: RequestReceived) -> None:
         try:
-            command = self._admission.admit(event)
-        except ExchangeRefusedError as refused:
+            admitted = self._admission.admit(event)
+        except (ExchangeRefusedError, CommandError, ServerError) as error:
+            self._refuse(event, error)
+            return
+        if isinstance(admitted, Deferred):
+            self._decide_later(event, admitted)
+        else:
+            self._accept(event, admitted)
+
+    def _accept(self, event: RequestReceived, admitted: Admitted) -> None:
+        command, origin = admitted
+        reads_data = event.has_data and command.has_data
+        data = IncomingData(self._resume_input) if reads_data else NO_DATA
+        beside = self._beside(event) if event.extra else None
+        context = CommandContext(origin, data, command.permission, beside)
+        job = Job(event, command, context)
+        if reads_data:
+            job.data = data
+        if self._queue or self._is_starting or not self._may_start(job):
+            self._queue.append(job)
+        else:
+            self._is_starting = True
+            self._start(job)
+            self._is_starting = False
+
+    def _refuse(self, event: RequestReceived, error: BaseException | None) -> None:
+        if isinstance(error, ExchangeRefusedError):
             self._stop()
-            self._sink.refused(refused.answer)
-            return
-        except (CommandError, ServerError) as error:
+            self._sink.refused(error.answer)
+        elif isinstance(error, CommandError | ServerError):
             self._send_failure(event.request_id, error)
-            return
-        data = IncomingData(self._on_data_taken)
-        job = Job(event, command, data, self._origin, self._beside(event))
-        if not (event.has_data and command.has_data):
-            job.data.receive_end()
-        self._queue.append(job)
+
+    def _decide_later(self, event: RequestReceived, asked: Deferred[Admitted]) -> None:
+        """Look at nothing else until it is known whether a request may run."""
+
+        def decided(admitted: Admitted) -> None:
+            self._accept(event, admitted)
+
+        def refused(failure: Failure) -> None:
+            failure.trap(ExchangeRefusedError, CommandError, ServerError)
+            self._refuse(event, failure.value)
+
+        def go_on(_: object) -> None:
+            self._deciding = None
+            if self._over:
+                return
+            backlog, self._backlog = self._backlog, []
+            self._receive(backlog)
+            self._read_on()
+
+        self._deciding = deciding = asked.addCallbacks(decided, refused).addCallback(go_on)
+        if deciding.called:
+            self._deciding = None
+        else:
+            self._pause_input()
+        deciding.addErrback(self._on_bug)
 
     def _settle(self) -> None:
         """Start what may start, send what may be sent, and see whether all is done."""
-        self._start_ready()
+        if self._queue:
+            self._start_ready()
         if self._over or self._is_starting:
             return
         self._flush()
         if self._output_paused and self._queue and not self._input_paused:
             # More requests would only wait as well.
-            self._input_paused = True
-            self._sink.pause_input()
+            self._pause_input()
+        if self._connection.pending and not self._is_reading:
+            self._read_on()
         if self._input_ended and not self._queue and not self._running:
             self._finish()
 
@@ -280,9 +370,10 @@ class Responder:
             return  # a command that did not wait long; the loop below goes on
         self._is_starting = True
         try:
-            while not self._over and self._queue and self._may_start(self._queue[0]):
-                self._start(self._queue.popleft())
-                if self._connection.output_size >= self._limits.output_high:
+            connection, queue = self._connection, self._queue
+            while queue and not self._over and self._may_start(queue[0]):
+                self._start(queue.popleft())
+                if connection.output_size >= self._limits.output_high and not connection.failed:
                     self._flush()  # the peer may have had enough
         finally:
             self._is_starting = False
@@ -296,23 +387,34 @@ class Responder:
         self._sink.responses_finished()
 
     def _may_start(self, job: Job) -> bool:
-        most = 1 if self._half_duplex else self._limits.running_commands
-        if len(self._running) >= most or self._output_paused:
+        if len(self._running) >= self._most_running or self._output_paused:
             return False
-        waits_for_end = self._half_duplex and self._dialect.runs_at_end
-        return self._input_ended or not waits_for_end or job.command.has_data
+        return self._input_ended or not self._waits_for_end or job.command.has_data
 
     def _start(self, job: Job) -> None:
-        self._running[job.request_id] = job
+        """Call a command; most have given their result with that."""
+        command = job.command
         try:
-            keywords = read_arguments(job.command, job.event.arguments, self._dialect)
-            if job.command.is_blocking:
+            if self._is_text:
+                keywords = read_arguments(command, job.arguments, self._dialect)
+            else:
+                keywords = check_arguments(command.arguments, job.arguments, strict=self._is_strict)
+            if command.is_blocking:
+                self._running[job.request_id] = job
                 self._start_blocking(job, keywords)
                 return
-            result = start(job.command, job.context, keywords)
+            result = command.function(job.context, **keywords)
+            if type(result) is CoroutineType:
+                result = step(result)
+            if type(result) in _VALUES and job.data is NO_DATA and not self._is_text:
+                if not self._connection.output_ended:
+                    self._connection.send_result(job.request_id, result)
+                job.context.cancelled = True
+                return
         except Exception:  # noqa: BLE001 a command may raise anything
             self._end_failed(job, Failure())
             return
+        self._running[job.request_id] = job
         self._take(job, result)
 
     def _start_blocking(self, job: Job, keywords: dict[str, object]) -> None:
@@ -339,9 +441,9 @@ class Responder:
             self._await(job)
         elif is_objects(result) or is_async_objects(result):
             job.objects = result
-            if not self._connection.failed:
+            if not self._connection.output_ended:
                 self._advance(job)
-        elif self._connection.failed:
+        elif self._connection.output_ended:
             self._end(job)
         else:
             self._end_with(job, result)
@@ -394,7 +496,8 @@ class Responder:
         self._running.pop(job.request_id, None)
         job.context.cancelled = True
         job.data.discard()
-        self._on_data_taken()
+        if self._input_paused:
+            self._resume_input()
 
     # --- objects -----------------------------------------------------------------------------
 
@@ -416,7 +519,7 @@ class Responder:
         while self._is_running(job):
             if self._is_stalled(job):
                 return
-            if self._connection.output_size >= self._limits.output_low and (
+            if self._connection.output_size >= self._limits.output_high and (
                 not self._connection.output_held
             ):
                 # The others' turn; this one goes on in the next.
@@ -498,7 +601,7 @@ class Responder:
                 "command {command} failed for {peer}",
                 failure,
                 command=job.command.name,
-                peer=self._origin.peer.address,
+                peer=job.context.peer.address,
             )
             shown = _UNSENDABLE if isinstance(error, UnencodableError) else _CRASHED
             self._send_failure(job.request_id, ServerError(shown))
@@ -511,10 +614,9 @@ class Responder:
         self, request_id: int, error: CommandError | ServerError, text: TextForm | None = None
     ) -> None:
         """Send a failure in the dialect's form; ``text`` is the command's, if it has one."""
-        if self._connection.failed:
+        if self._connection.output_ended:
             return  # the input behind the request was broken: nothing more is answered
-        is_text = self._dialect.response is ResponseForm.TEXT
-        if is_text and text is not None and text.failure is not None:
+        if self._is_text and text is not None and text.failure is not None:
             self._connection.send_result(request_id, text.failure(_text_of(error)))
         elif isinstance(error, CommandError):
             self._connection.send_error(request_id, error.message, error.arguments)
@@ -555,7 +657,7 @@ class Responder:
         self._output_paused = False
         if not self._over:
             self._advance_all()
-            self._on_data_taken()
+            self._resume_input()
 
     def stopProducing(self) -> None:
         """The transport has gone."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TEXT_PLAIN: Final = (b"Content-Type", b"text/plain")
 MULTIREQUEST: Final = b"multirequest"
 DEBUGREFLECT: Final = b"debugreflect"
+UNAVAILABLE: Final = b"the repository is not available; the server's log says why"
 _OK, _BAD, _FORBIDDEN, _MISSING, _UNAVAILABLE = 200, 400, 403, 404, 503
 
 
@@ -106,8 +107,7 @@ def not_found() -> Answer:
 
 def unavailable() -> Answer:
     """Give the answer for a repository that cannot be read; the log says why."""
-    body = b"the repository is not available; the server's log says why\n"
-    return text(_UNAVAILABLE, b"Service Unavailable", body)
+    return text(_UNAVAILABLE, b"Service Unavailable", UNAVAILABLE + b"\n")
 
 
 def insufficient_permissions(command: bytes) -> Answer:

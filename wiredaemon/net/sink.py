@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from twisted.internet.defer import Deferred
+
     from wiredaemon.commands import Command
+    from wiredaemon.net.context import Origin
     from wiredaemon.protocol import RemoteProtocolError, RequestReceived
     from wiredaemon.wire.frames import EncodedFrame
 
@@ -42,16 +45,23 @@ class ExchangeRefusedError(Exception):
         self.answer = answer
 
 
+class Admitted(NamedTuple):
+    """A request that may run."""
+
+    command: Command
+    origin: Origin
+
+
 class Admission(Protocol):
     """Which commands a connection may run."""
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Say whether the request is for a command that may run while its data arrives."""
 
-    def admit(self, event: RequestReceived) -> Command:
-        """Give the command to run.
+    def admit(self, event: RequestReceived) -> Admitted | Deferred[Admitted]:
+        """Give the command to run; a Deferred where that must be asked for first.
 
-        Raises:
+        Raises, or fails with:
             CommandError, ServerError: This request gets that for an answer.
             ExchangeRefusedError: The whole exchange ends.
         """

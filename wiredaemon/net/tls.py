@@ -1,4 +1,4 @@
-"""TLS for listeners: the server's certificate and the protocol versions."""
+"""TLS, for listeners and for our client: certificates, trust and the protocol versions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
-from OpenSSL import SSL
-from twisted.internet.ssl import CertificateOptions, TLSVersion
+from OpenSSL import SSL, crypto
+
+# service_identity's, as Twisted raises it; Twisted has no public name for it.
+from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    TLSVersion,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from twisted.internet.interfaces import IProtocolFactory
@@ -51,3 +64,89 @@ def server_options(certificate: Path, private_key: Path) -> CertificateOptions:
 def over_tls(factory: IProtocolFactory, options: CertificateOptions) -> TLSMemoryBIOFactory:
     """Give the factory that speaks TLS in front of another one."""
     return TLSMemoryBIOFactory(options, False, factory)  # noqa: FBT003 Twisted's signature: a server
+
+
+# --- clients ---------------------------------------------------------------------------------
+
+
+def client_options(
+    hostname: str,
+    *,
+    authorities: Path | None = None,
+    trusts_anybody: bool = False,
+    protocols: Sequence[bytes] = (),
+) -> IOpenSSLClientConnectionCreator:
+    """Give what makes TLS connections to one host: 1.2 and 1.3.
+
+    Args:
+        hostname: Whose certificate it must be; a name or an address.
+        authorities: PEM of the certificates to trust; None for those of the system.
+        trusts_anybody: Neither the certificate nor its host name is looked at.
+        protocols: To offer by ALPN, the most preferred first; a server without ALPN chooses none.
+
+    Raises:
+        TlsError: ``authorities`` cannot be read.
+    """
+    minimum = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+    if trusts_anybody:
+        return _TrustingCreator(hostname, CertificateOptions(**minimum), protocols)
+    return optionsForClientTLS(
+        hostname,
+        trustRoot=None if authorities is None else _trust(authorities),
+        acceptableProtocols=list(protocols) or None,
+        extraCertificateOptions=minimum,
+    )
+
+
+def _trust(authorities: Path) -> Any:  # noqa: ANN401 Twisted's interface is not public
+    try:
+        # pyOpenSSL's type, made here from cryptography's: Twisted knows only it.
+        certificates = [
+            Certificate(crypto.X509.from_cryptography(certificate))
+            for certificate in load_pem_x509_certificates(authorities.read_bytes())
+        ]
+    except (OSError, ValueError) as error:
+        message = f"{authorities} cannot be used: {error}"
+        raise TlsError(message) from error
+    return trustRootFromCertificates(certificates)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _TrustingCreator:
+    """Connects to whoever is there; Twisted has only one that verifies."""
+
+    def __init__(
+        self, hostname: str, options: CertificateOptions, protocols: Sequence[bytes]
+    ) -> None:
+        self._hostname = hostname
+        self._options = options
+        self._protocols = list(protocols)
+
+    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:  # noqa: ARG002 of the interface
+        connection = SSL.Connection(self._options.getContext(), None)
+        if not isIPAddress(self._hostname) and not isIPv6Address(self._hostname):
+            connection.set_tlsext_host_name(self._hostname.encode("idna"))
+        if self._protocols:
+            connection.set_alpn_protos(self._protocols)
+        return connection
+
+
+def distrust(error: BaseException) -> str | None:
+    """Say why a server's certificate was refused, if that is what an error is about."""
+    if isinstance(error, VerificationError):
+        return "it is for another host"
+    if isinstance(error, SSL.Error) and "certificate verify failed" in describe_error(error):
+        return "no authority that is trusted vouches for it, or it is not valid now"
+    return None
+
+
+def is_tls_error(error: BaseException) -> bool:
+    """Say whether an error is one of TLS on the wire."""
+    return isinstance(error, SSL.Error)
+
+
+def describe_error(error: BaseException) -> str:
+    """Give the text of an error of TLS: the reasons that OpenSSL queued."""
+    queue = error.args[0] if isinstance(error, SSL.Error) and error.args else None
+    reasons = [entry[-1] for entry in queue] if isinstance(queue, list) else []
+    return ", ".join(reasons) or str(error) or type(error).__name__

@@ -18,7 +18,12 @@ from wiredaemon.protocol.events import (
     ResponseDataReceived,
     TextOutputReceived,
 )
-from wiredaemon.protocol.objects import ResponseReader
+from wiredaemon.protocol.objects import (
+    ObjectReader,
+    ResponseError,
+    ResponseReader,
+    response_reader,
+)
 from wiredaemon.protocol.server import ServerConnection
 
 __all__ = [
@@ -27,6 +32,7 @@ __all__ = [
     "DataReceived",
     "Event",
     "LocalProtocolError",
+    "ObjectReader",
     "ProgressReceived",
     "RemoteProtocolError",
     "RequestAborted",
@@ -34,7 +40,9 @@ __all__ = [
     "RequestFailed",
     "RequestReceived",
     "ResponseDataReceived",
+    "ResponseError",
     "ResponseReader",
     "ServerConnection",
     "TextOutputReceived",
+    "response_reader",
 ]

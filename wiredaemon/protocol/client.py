@@ -1,58 +1,53 @@
-"""The client's side of a connection, for dialect 0006.
+"""The client's side of a connection, for every dialect.
 
 Content of responses is handed on as bytes (`ResponseDataReceived`), decoded from the stream's
 content encoding but not from CBOR: who only passes it on need not look inside, and who wants the
-objects uses `ResponseReader`.
+objects uses a reader (``protocol.objects``). What a request is made of, ``client_requests`` knows;
+what is said beside results, ``client_messages``.
 
 Source: server-state-machine, section 2.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from wiredaemon.protocol.client_messages import MessageReader
+from wiredaemon.protocol.client_requests import Command, data_frames, request_frames
 from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
-from wiredaemon.protocol.events import (
-    ConnectionFailed,
-    ProgressReceived,
-    RequestFailed,
-    ResponseDataReceived,
-    TextOutputReceived,
-)
+from wiredaemon.protocol.events import ConnectionFailed, ResponseDataReceived
 from wiredaemon.protocol.input_streams import CLIENT_SIDE, InputStreams
 from wiredaemon.protocol.output import Output, OutputStream
-from wiredaemon.protocol.responses import slices
-from wiredaemon.protocol.settings import SettingsReceiver
+from wiredaemon.protocol.stream_contents import StreamContents, read_whole
 from wiredaemon.wire import cbor
-from wiredaemon.wire.cbor import decode_first
-from wiredaemon.wire.cbor_heads import CborError
-from wiredaemon.wire.dialects import (
-    CONTINUATION,
-    DIALECTS,
-    EOS,
-    REQUEST_CONTINUATION,
-    REQUEST_HAVE_DATA,
-    REQUEST_MORE,
-    REQUEST_NEW,
-    FrameType,
-)
-from wiredaemon.wire.encodings import DECODERS, Identity
-from wiredaemon.wire.frames import ENCODED, FrameError, FrameReader
+from wiredaemon.wire.dialects import DIALECTS, EOS, RESPONSE_CBOR, FrameType, ResponseForm
+from wiredaemon.wire.encodings import ContentError
+from wiredaemon.wire.frames import Frame, FrameError, FrameReader
 from wiredaemon.wire.limits import Limits
-from wiredaemon.wire.payloads import format_message, request_map
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wiredaemon.protocol.events import ClientEvent
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.encodings import ContentDecoder
-    from wiredaemon.wire.frames import EncodedFrame, Frame
+    from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.values import Value
 
 _CLIENT_STREAM: Final = 1
 _REQUEST_IDS: Final = 1 << 16
 _NO_LIMITS_GIVEN: Final = Limits()
+
+_ALL_FLAGS: Final = frozenset(range(16))
+_CBOR_FLAGS: Final[dict[ResponseForm, frozenset[int]]] = {
+    ResponseForm.TEXT: frozenset(),
+    ResponseForm.BYTES_OR_CBOR: frozenset(flags for flags in _ALL_FLAGS if flags & RESPONSE_CBOR),
+    ResponseForm.CBOR: _ALL_FLAGS,
+    ResponseForm.STATUS_MAP: _ALL_FLAGS,
+    ResponseForm.OBJECTS: _ALL_FLAGS,
+}
+"""Flags of those response frames whose content is CBOR."""
 
 
 class ClientConnection:
@@ -68,18 +63,31 @@ class ClientConnection:
         """Begin with nothing sent.
 
         Args:
-            dialect: 0006.
+            dialect: What the server speaks.
             content_encodings: Profiles to offer, the most preferred first; none sends no settings,
-                which the server takes for ``identity``.
+                which the server takes for ``identity``. Only 0006 has them.
             limits: What the server may make us hold.
+
+        Raises:
+            LocalProtocolError: The dialect has no content encodings.
         """
+        if content_encodings and not dialect.sender_settings:
+            message = f"dialect {dialect.name} has no content encodings"
+            raise LocalProtocolError(message)
         self._dialect = dialect
         self._limits = limits
         self._content_encodings = content_encodings
         self._reader = FrameReader(payload_limit=limits.frame_payload)
+        self._given: deque[bytes] = deque()
+        """Bytes that the reader has not had."""
+        self._reading: Iterator[ClientEvent] | None = None
+        """Gives the events of bytes that were received, if it has been stopped in between."""
+        self._room = 0
+        """Decoded bytes that may still be given by this call."""
         self._input_streams = InputStreams(CLIENT_SIDE)
-        self._decoders: dict[int, ContentDecoder] = {}
-        self._settings: dict[int, SettingsReceiver] = {}
+        self._contents = StreamContents(dialect, limits)
+        self._messages = MessageReader(dialect, limits)
+        self._cbor_flags = _CBOR_FLAGS[dialect.response]
         self._failed = False
         self._active: set[int] = set()
         self._sending: set[int] = set()
@@ -108,30 +116,31 @@ class ClientConnection:
 
         Args:
             name: The command.
-            arguments: Left out on the wire when empty.
+            arguments: By name. In 0002 byte strings of at most 65535 bytes, or `RawBytes`.
             has_data: `send_data` will follow, at least once.
-            redirect: What redirect targets can be followed, if the server knows any.
-            extra: Further keys of the request map.
+            redirect: What redirect targets can be followed, if the server knows any; only in 0006.
+            extra: Further keys of the request map; only from 0003 on.
 
         Raises:
-            LocalProtocolError: The connection has failed, or all ids are in use.
-            UnencodableError: An argument has no form on the wire.
+            LocalProtocolError: The connection has failed, all ids are in use, or the dialect has no
+                place for ``redirect`` or ``extra``.
+            UnencodableError: The name or an argument has no form on the wire.
         """
         if self._failed:
             message = "cannot issue new commands: the connection has failed"
             raise LocalProtocolError(message)
-        more = dict(extra or {})
-        if redirect is not None:
-            more[b"redirect"] = redirect
-        content = cbor.encode(request_map(name, arguments, more), self._dialect.cbor.key_order)
+        command = Command(
+            name=name,
+            arguments=arguments,
+            has_data=has_data,
+            redirect=redirect,
+            extra=extra or {},
+        )
+        frames = request_frames(command, self._dialect)
         request_id = self._allocate()
         self._send_settings_once(request_id)
-        payloads = list(slices(content))
-        flags = REQUEST_NEW | (REQUEST_HAVE_DATA if has_data else 0)
-        for payload in payloads[:-1]:
-            self._send(request_id, FrameType.COMMAND_REQUEST, flags | REQUEST_MORE, payload)
-            flags = flags & ~REQUEST_NEW | REQUEST_CONTINUATION
-        self._send(request_id, FrameType.COMMAND_REQUEST, flags, payloads[-1])
+        for frame in frames:
+            self._stream.send(request_id, *frame)
         self._active.add(request_id)
         if has_data:
             self._sending.add(request_id)
@@ -146,30 +155,21 @@ class ClientConnection:
         if request_id not in self._sending:
             message = f"request {request_id} does not send data"
             raise LocalProtocolError(message)
-        payloads = list(slices(data))
+        for frame in data_frames(data, end=end):
+            self._stream.send(request_id, *frame)
         if end:
             self._sending.discard(request_id)
-            last = payloads.pop() if payloads else b""
-            for payload in payloads:
-                self._send(request_id, FrameType.COMMAND_DATA, CONTINUATION, payload)
-            self._send(request_id, FrameType.COMMAND_DATA, EOS, last)
-            return
-        for payload in payloads:
-            self._send(request_id, FrameType.COMMAND_DATA, CONTINUATION, payload)
 
     def data_to_send(self) -> list[EncodedFrame]:
         """Give the frames to send; they are then the caller's."""
         return self._output.take()
-
-    def _send(self, request_id: int, kind: FrameType, flags: int, payload: bytes) -> None:
-        self._stream.send(request_id, kind, flags, payload)
 
     def _send_settings_once(self, request_id: int) -> None:
         if not self._content_encodings:
             return
         settings: Value = {b"contentencodings": list(self._content_encodings)}
         payload = cbor.encode(settings, self._dialect.cbor.key_order)
-        self._send(request_id, FrameType.SENDER_PROTOCOL_SETTINGS, EOS, payload)
+        self._stream.send(request_id, FrameType.SENDER_PROTOCOL_SETTINGS, EOS, payload)
         self._content_encodings = ()
 
     def _allocate(self) -> int:
@@ -183,8 +183,17 @@ class ClientConnection:
 
     # --- in ----------------------------------------------------------------------------------
 
+    @property
+    def pending(self) -> bool:
+        """More events may be inside: `receive_data` without data gives them."""
+        return self._reading is not None
+
     def receive_data(self, data: bytes) -> list[ClientEvent]:
-        """Take bytes in any cuts and give what they say.
+        """Take bytes in any cuts and give what they say, or a part of it while `pending` is true.
+
+        Content that comes out of a decoder ends a call when it reaches ``Limits.decoded_size``;
+        other content is never more than the bytes that were given, and is not counted. Bytes given
+        while something is pending wait behind it.
 
         A server's mistake never raises: the last event is then a `ConnectionFailed`, and nothing
         that comes later is looked at.
@@ -192,17 +201,31 @@ class ClientConnection:
         events: list[ClientEvent] = []
         if self._failed:
             return events
+        self._given.append(data)
+        self._room = self._limits.decoded_size
+        reading = self._reading or self._read()
         try:
-            for frame in self._reader.receive_data(data):
-                events += self._receive_frame(frame)
-        except FrameError as error:
+            for event in reading:
+                events.append(event)
+                if self._room <= 0:
+                    self._reading = reading
+                    return events
+            self._reading = None
+        except (FrameError, ContentError) as error:
             events.append(self._fail(RemoteProtocolError(str(error), malformed=True)))
         except RemoteProtocolError as error:
             events.append(self._fail(error))
         return events
 
     def receive_end(self) -> list[ClientEvent]:
-        """Say that no more input follows; a request without its answer fails the connection."""
+        """Say that no more input follows; a request without its answer fails the connection.
+
+        Raises:
+            LocalProtocolError: Events are `pending`.
+        """
+        if self.pending:
+            message = "events are pending: they come before the end"
+            raise LocalProtocolError(message)
         if self._failed:
             return []
         try:
@@ -216,127 +239,96 @@ class ClientConnection:
 
     def _fail(self, error: RemoteProtocolError) -> ConnectionFailed:
         self._failed = True
+        self._reading = None
+        self._given.clear()
         return ConnectionFailed(error=error)
 
-    def _receive_frame(self, frame: Frame) -> list[ClientEvent]:
-        self._input_streams.receive_frame(frame)
-        payload = frame.payload
-        if frame.stream_flags & ENCODED:
-            payload = self._decoders.get(frame.stream_id, _IDENTITY).decode(payload)
-        self._input_streams.end_where_flagged(frame)
+    def _read(self) -> Iterator[ClientEvent]:
+        """Yield what the given bytes say; those given meanwhile too."""
+        while self._given:
+            for frame in self._reader.frames(self._given.popleft()):
+                yield from self._receive_frame(frame)
+
+    def _receive_frame(self, frame: Frame) -> Iterable[ClientEvent]:
         kind = self._dialect.types.get(frame.type_number)
-        if kind is FrameType.STREAM_SETTINGS:
-            self._receive_stream_settings(frame)
-        if not self._input_streams.is_open(frame.stream_id):
-            # The next stream of this id begins without settings.
-            self._decoders.pop(frame.stream_id, None)
-            self._settings.pop(frame.stream_id, None)
-        if kind is FrameType.STREAM_SETTINGS:
-            return []
+        streams = self._input_streams
+        if not frame.stream_flags and frame.stream_id in streams.open:
+            decoder, ended = None, False
+        else:
+            streams.receive_frame(frame)
+            decoder = self._contents.feed(frame)
+            streams.end_where_flagged(frame)
+            ended = frame.stream_id not in streams.open
+        is_settings = kind is FrameType.STREAM_SETTINGS and self._dialect.sender_settings
+        if is_settings:
+            self._contents.receive_settings(self._decoded(frame, decoder), ended=ended)
+        if ended:
+            self._contents.forget(frame.stream_id)
+        return () if is_settings else self._route(frame, kind, decoder)
+
+    def _route(
+        self, frame: Frame, kind: FrameType | None, decoder: ContentDecoder | None
+    ) -> Iterable[ClientEvent]:
         if frame.request_id not in self._active:
             message = f"received frame for inactive request ID: {frame.request_id}"
             raise RemoteProtocolError(message)
         match kind:
-            case FrameType.COMMAND_RESPONSE:
-                return self._receive_response(frame, payload)
+            case FrameType.COMMAND_RESPONSE | FrameType.BYTES_RESPONSE:
+                return self._receive_response(frame, decoder)
             case FrameType.ERROR_RESPONSE:
-                return self._receive_error(frame.request_id, payload)
+                failed = self._messages.read_error(self._decoded(frame, decoder))
+                self._active.discard(frame.request_id)
+                return (failed,)
             case FrameType.TEXT_OUTPUT:
-                text = _format_atoms(self._decode(payload, "text-output"))
-                return [TextOutputReceived(request_id=frame.request_id, text=text)]
+                return (self._messages.read_text(self._decoded(frame, decoder)),)
             case FrameType.PROGRESS:
-                return [self._read_progress(frame.request_id, payload)]
+                return (self._messages.read_progress(self._decoded(frame, decoder)),)
             case _:
                 message = f"unhandled frame type: {frame.type_number}"
                 raise RemoteProtocolError(message)
 
-    def _receive_response(self, frame: Frame, payload: bytes) -> list[ClientEvent]:
+    def _decoded(self, frame: Frame, decoder: ContentDecoder | None) -> Frame:
+        """Give a frame with all its content as payload."""
+        if decoder is None:
+            return frame
+        kind = self._dialect.types[frame.type_number]
+        content = read_whole(decoder, self._limits.frame_payload, f"{kind.value} frame")
+        return Frame(
+            frame.request_id,
+            frame.stream_id,
+            frame.stream_flags,
+            frame.type_number,
+            frame.flags,
+            content,
+        )
+
+    def _receive_response(
+        self, frame: Frame, decoder: ContentDecoder | None
+    ) -> Iterable[ClientEvent]:
         # Neither flag is required, and both together end the response (section 2.3).
         end = bool(frame.flags & EOS)
+        if decoder is not None:
+            return self._decode_response(frame, decoder, end=end)
+        return (self._response_event(frame, frame.payload, end=end),)
+
+    def _decode_response(
+        self, frame: Frame, decoder: ContentDecoder, *, end: bool
+    ) -> Iterator[ClientEvent]:
+        """Yield the content of one frame in steps; the request ends with the last one."""
+        while True:
+            data = decoder.read()
+            self._room -= len(data)
+            is_last = not decoder.pending
+            yield self._response_event(frame, data, end=end and is_last)
+            if is_last:
+                return
+
+    def _response_event(self, frame: Frame, data: bytes, *, end: bool) -> ResponseDataReceived:
         if end:
             self._active.discard(frame.request_id)
-        return [ResponseDataReceived(request_id=frame.request_id, data=payload, end=end)]
-
-    def _receive_error(self, request_id: int, payload: bytes) -> list[ClientEvent]:
-        content = self._decode(payload, "error-response")
-        kind = content.get(b"type") if isinstance(content, dict) else None
-        if not isinstance(content, dict) or not isinstance(kind, bytes):
-            message = "error-response frame without a type"
-            raise RemoteProtocolError(message, malformed=True)
-        self._active.discard(request_id)
-        text = _format_atoms(content.get(b"message"))
-        return [RequestFailed(request_id=request_id, kind=kind, message=text)]
-
-    def _read_progress(self, request_id: int, payload: bytes) -> ProgressReceived:
-        content = self._decode(payload, "progress")
-        match content:
-            case {b"topic": bytes() as topic, b"pos": int() as position, **rest}:
-                total, label, item = rest.get(b"total"), rest.get(b"label"), rest.get(b"item")
-                return ProgressReceived(
-                    request_id=request_id,
-                    topic=topic,
-                    position=position,
-                    total=total if isinstance(total, int) else None,
-                    label=label if isinstance(label, bytes) else None,
-                    item=item if isinstance(item, bytes) else None,
-                )
-            case _:
-                message = "progress frame without topic and pos"
-                raise RemoteProtocolError(message, malformed=True)
-
-    def _decode(self, payload: bytes, name: str) -> object:
-        try:
-            return decode_first(payload, self._dialect.cbor, self._limits)
-        except CborError as error:
-            message = f"error decoding CBOR from {name} frame: {error}"
-            raise RemoteProtocolError(message, malformed=True) from error
-
-    def _receive_stream_settings(self, frame: Frame) -> None:
-        receiver = self._settings.get(frame.stream_id)
-        if receiver is None:
-            receiver = SettingsReceiver(
-                "stream encoding settings frame", self._dialect, self._limits
-            )
-            self._settings[frame.stream_id] = receiver
-        items = receiver.receive_frame(frame)
-        if items is None:
-            return
-        del self._settings[frame.stream_id]
-        if not self._input_streams.is_open(frame.stream_id):
-            message = f"error setting stream decoder: {frame.stream_id}"
-            raise RemoteProtocolError(message)
-        self._decoders[frame.stream_id] = _make_decoder(items)
-
-
-_IDENTITY: Final = Identity()
-
-
-def _make_decoder(items: list[object]) -> ContentDecoder:
-    """Give the decoder that stream settings ask for."""
-    name, extra = items[0], items[1:]
-    shown = name.decode("ascii", "backslashreplace") if isinstance(name, bytes) else repr(name)
-    make = DECODERS.get(name) if isinstance(name, bytes) else None
-    if make is None:
-        message = f"error setting stream decoder: unknown stream decoder: {shown}"
-        raise RemoteProtocolError(message)
-    if extra:
-        subject = shown.replace("-", "")
-        message = (
-            f"error setting stream decoder: {subject} decoder received unexpected additional values"
+        return ResponseDataReceived(
+            request_id=frame.request_id,
+            data=data,
+            end=end,
+            is_cbor=frame.flags in self._cbor_flags,
         )
-        raise RemoteProtocolError(message)
-    return make()
-
-
-def _format_atoms(atoms: object) -> bytes:
-    """Format and join text atoms (framing, section 8); what is none counts as no text."""
-    texts: list[bytes] = []
-    for atom in atoms if isinstance(atoms, list) else [{b"msg": atoms}]:
-        match atom:
-            case {b"msg": bytes() as message}:
-                given = atom.get(b"args", [])
-                arguments = given if isinstance(given, list) else []
-                texts.append(
-                    format_message(message, [arg for arg in arguments if isinstance(arg, bytes)])
-                )
-    return b"".join(texts)

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from wiredaemon.protocol.errors import RemoteProtocolError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class RequestReceived:
     """To servers: the request part of a command is complete.
 
-    Without data the whole request is complete with it.
+    Without data the whole request is complete with it. Neither frozen nor by keyword only, because
+    one is made for each request: either doubles what that costs.
     """
 
     request_id: int
@@ -66,8 +67,11 @@ class ResponseDataReceived:
 
     request_id: int
     data: bytes
+    """Where a content encoding was decoded, at most a step of 64 KiB; else what a frame held."""
     end: bool
     """Nothing follows for this request."""
+    is_cbor: bool = True
+    """The response is CBOR and not raw bytes; in 0003 the event that ends it has the last word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +80,9 @@ class RequestFailed:
 
     request_id: int
     kind: bytes
-    """``protocol``, ``server`` or ``command``."""
+    """``protocol``, ``server`` or ``command``; up to 0004 ``protocol`` or ``application``."""
     message: bytes
-    """Its atoms, formatted and joined."""
+    """Its atoms, formatted and joined; up to 0004 the text as it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,11 +45,8 @@ class InputStreams:
     def __init__(self, side: StreamSide) -> None:
         """Begin with no stream open."""
         self._side = side
-        self._open: set[int] = set()
-
-    def is_open(self, stream_id: int) -> bool:
-        """Say whether frames may follow without beginning the stream."""
-        return stream_id in self._open
+        self.open: set[int] = set()
+        """Streams on which frames may follow without beginning them."""
 
     def receive_frame(self, frame: Frame) -> None:
         """Check a frame and begin its stream where it does. Beginning an open one is no error.
@@ -59,12 +56,12 @@ class InputStreams:
         """
         if frame.stream_id % 2 == self._side.refused_parity:
             raise RemoteProtocolError(self._side.parity_text % frame.stream_id)
-        if frame.stream_id not in self._open:
+        if frame.stream_id not in self.open:
             if not frame.stream_flags & BEGIN:
                 raise RemoteProtocolError(self._side.inactive_text)
-            self._open.add(frame.stream_id)
+            self.open.add(frame.stream_id)
 
     def end_where_flagged(self, frame: Frame) -> None:
         """Close the stream if this is its last frame; the frame itself still counts."""
         if frame.stream_flags & END:
-            self._open.discard(frame.stream_id)
+            self.open.discard(frame.stream_id)

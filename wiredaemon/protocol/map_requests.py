@@ -52,43 +52,49 @@ class MapRequest(IncomingRequest):
 
     def read(self) -> RequestReceived:
         """Decode the map (server-state-machine, section 1.10)."""
-        payload = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        payload = b"".join(self._parts)
         self._parts = []
-        content = self._decode(payload)
-        if not isinstance(content, dict):
-            raise self._refuse(content)
-        if b"name" not in content:
-            raise self._nameless()
-        command = content.pop(b"name")
-        arguments = content.pop(b"args", {})
-        return RequestReceived(
-            request_id=self.request_id,
-            command=command,
-            arguments=arguments,
-            has_data=self.has_data,
-            redirect=content.pop(b"redirect", None),
-            extra=content,
+        return read_request(
+            self.request_id, payload, self._dialect, self._limits, has_data=self.has_data
         )
 
-    def _decode(self, payload: bytes) -> object:
-        try:
-            if self._dialect.whole_request:
-                return decode_leading(payload, self._dialect.cbor, self._limits)
-            return decode_first(payload, self._dialect.cbor, self._limits)
-        except CborError as error:
-            message = f"error decoding CBOR from command request {self.request_id}: {error}"
-            raise RemoteProtocolError(message, malformed=True) from error
 
-    def _refuse(self, content: object) -> RemoteProtocolError:
-        """Give the error for content that is no map."""
-        if isinstance(content, list | set | bytes) and b"name" not in content:
-            return self._nameless()
-        message = f"command request {self.request_id} is not a map"
-        return RemoteProtocolError(message, malformed=True)
+def read_request(
+    request_id: int, payload: bytes, dialect: Dialect, limits: Limits, *, has_data: bool = False
+) -> RequestReceived:
+    """Decode the map of a request (server-state-machine, section 1.10).
 
-    @staticmethod
-    def _nameless() -> RemoteProtocolError:
-        return RemoteProtocolError('command request missing "name" field')
+    Raises:
+        RemoteProtocolError: It is none, or crosses a limit.
+    """
+    try:
+        if dialect.whole_request:
+            content = decode_leading(payload, dialect.cbor, limits)
+        else:
+            content = decode_first(payload, dialect.cbor, limits)
+    except CborError as error:
+        message = f"error decoding CBOR from command request {request_id}: {error}"
+        raise RemoteProtocolError(message, malformed=True) from error
+    if not isinstance(content, dict):
+        raise _refuse(request_id, content)
+    if b"name" not in content:
+        raise _nameless()
+    command = content.pop(b"name")
+    arguments = content.pop(b"args", {})
+    redirect = content.pop(b"redirect", None) if content else None
+    return RequestReceived(request_id, command, arguments, has_data, redirect, content)
+
+
+def _refuse(request_id: int, content: object) -> RemoteProtocolError:
+    """Give the error for content that is no map."""
+    if isinstance(content, list | set | bytes) and b"name" not in content:
+        return _nameless()
+    message = f"command request {request_id} is not a map"
+    return RemoteProtocolError(message, malformed=True)
+
+
+def _nameless() -> RemoteProtocolError:
+    return RemoteProtocolError('command request missing "name" field')
 
 
 class MapRequestMachine(RequestMachine[MapRequest]):
@@ -97,10 +103,17 @@ class MapRequestMachine(RequestMachine[MapRequest]):
     expected_text = "expected command request frame; got %d"
 
     @classmethod
-    def _steps(cls) -> Steps:
+    def steps(cls) -> Steps:
+        """Give the table below."""
         return _MAP_STEPS
 
     def _begin(self, frame: Frame) -> list[ServerEvent]:
+        if frame.flags == REQUEST_NEW and len(frame.payload) <= self._limits.request_size:
+            # Nearly all requests: complete in one frame, nothing to remember.
+            request_id = frame.request_id
+            if request_id in self.receiving or request_id in self._active:
+                self._refuse_known(request_id)
+            return [read_request(request_id, frame.payload, self._dialect, self._limits)]
         self._check_flags(frame)
         self._refuse_known(frame.request_id)
         if not frame.flags & REQUEST_NEW:

@@ -108,7 +108,8 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
     expected_text = "expected command frame; got %d"
 
     @classmethod
-    def _steps(cls) -> Steps:
+    def steps(cls) -> Steps:
+        """Give the table below."""
         return _NAMED_STEPS
 
     @staticmethod

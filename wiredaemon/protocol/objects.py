@@ -1,21 +1,30 @@
-"""The objects inside a response of 0006: the leading status map, then what the command gave.
+"""The objects inside a response, for every dialect.
 
-Source: framing, section 6.3.
+A reader lives as long as one response. It is given what `ClientConnection` says of that response
+and gives the objects as soon as they are complete, which in 0002 and 0003 is at the end: only
+there the last frame says what the content is.
+
+Source: framing, section 6; server-state-machine, section 2.5.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.cbor_heads import CborError
-from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.dialects import DIALECTS, ResponseForm
+from wiredaemon.wire.values import RawBytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wiredaemon.protocol.events import ResponseDataReceived
+    from wiredaemon.wire.cbor_heads import CborRules
+    from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.limits import Limits
 
 
@@ -27,43 +36,123 @@ class ResponseError:
     arguments: Sequence[bytes] = ()
 
 
-class ResponseReader:
-    """Reads one response from the contents of its frames."""
+class ObjectReader(ABC):
+    """Reads one response from its events.
 
-    def __init__(self, limits: Limits, *, size_limit: int | None = None) -> None:
-        """Begin before the status map.
+    `RequestFailed` is no event of these: behind it nothing comes, and the reader can be dropped.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        size_limit: int | None = None,
+        rules: CborRules = DIALECTS["0006"].cbor,
+    ) -> None:
+        """Begin in front of the response.
 
         Args:
             limits: Depth and element count of each object.
-            size_limit: Bytes that the whole response may have.
+            size_limit: Bytes that the whole response may have, counted as decoded from its content
+                encoding. None sets no bound to the size of an object, which is held whole.
+            rules: What CBOR is accepted.
         """
-        self._items = ItemReader(DIALECTS["0006"].cbor, limits)
+        self._items = ItemReader(rules, limits)
         self._size_limit = size_limit
         self._size = 0
-        self._status_seen = False
         self.error: ResponseError | None = None
+        """How the command failed, where a status map said so."""
         self.location: object = None
         """Where to look instead, if the status was ``redirect``."""
+
+    def receive_event(self, event: ResponseDataReceived) -> list[object]:
+        """Give the objects that are complete now; a status map is not among them.
+
+        Raises:
+            RemoteProtocolError: It is no response of the dialect, is incomplete at its end, or too
+                large; the reader must not be used again.
+        """
+        self._count(event.data)
+        objects = self._receive(event)
+        if event.end:
+            self.receive_end()
+        return objects
+
+    def receive_end(self) -> None:
+        """Say that the response has ended; `receive_event` does where an event ends it.
+
+        Raises:
+            RemoteProtocolError: It ends inside an object.
+        """
+        if self._items.held:
+            raise self._incomplete()
+
+    @abstractmethod
+    def _receive(self, event: ResponseDataReceived) -> list[object]:
+        """Give the objects that an event completes."""
+
+    def _count(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size_limit is not None and self._size > self._size_limit:
+            message = f"response exceeds the limit of {self._size_limit} bytes"
+            raise RemoteProtocolError(message, malformed=True)
+
+    def _decode(self, data: bytes) -> list[object]:
+        try:
+            return self._items.receive_data(data)
+        except CborError as error:
+            message = f"error decoding CBOR from response: {error}"
+            raise RemoteProtocolError(message, malformed=True) from error
+
+    @staticmethod
+    def _incomplete() -> RemoteProtocolError:
+        return RemoteProtocolError("the response is incomplete", malformed=True)
+
+
+class WholeReader(ObjectReader):
+    """Holds the content to its end, where it is one `RawBytes` or, in 0003, perhaps CBOR items."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        size_limit: int | None = None,
+        rules: CborRules = DIALECTS["0003"].cbor,
+    ) -> None:
+        """Begin as `ObjectReader`."""
+        super().__init__(limits, size_limit=size_limit, rules=rules)
+        self._parts: list[bytes] = []
+
+    def _receive(self, event: ResponseDataReceived) -> list[object]:
+        if event.data:
+            self._parts.append(event.data)
+        if not event.end:
+            return []
+        content = b"".join(self._parts)
+        self._parts = []
+        return self._decode(content) if event.is_cbor else [RawBytes(content)]
+
+
+class ItemsReader(ObjectReader):
+    """Reads CBOR items and nothing else (0004)."""
+
+    def _receive(self, event: ResponseDataReceived) -> list[object]:
+        return self._decode(event.data)
+
+
+class ResponseReader(ObjectReader):
+    """Reads the leading status map, then what the command gave (0005 and 0006)."""
+
+    _status_seen = False
 
     def receive_data(self, data: bytes) -> list[object]:
         """Give the objects that ``data`` completes, the status map not among them.
 
         Raises:
-            RemoteProtocolError: It is no response, or too large.
+            RemoteProtocolError: As `receive_event`.
         """
-        self._size += len(data)
-        if self._size_limit is not None and self._size > self._size_limit:
-            message = f"response exceeds the limit of {self._size_limit} bytes"
-            raise RemoteProtocolError(message, malformed=True)
-        try:
-            values = self._items.receive_data(data)
-        except CborError as error:
-            message = f"error decoding CBOR from response: {error}"
-            raise RemoteProtocolError(message, malformed=True) from error
-        if values and not self._status_seen:
-            self._status_seen = True
-            self._read_status(values.pop(0))
-        return values
+        self._count(data)
+        return self._read(data)
 
     def receive_end(self) -> None:
         """Say that the response has ended.
@@ -71,9 +160,19 @@ class ResponseReader:
         Raises:
             RemoteProtocolError: It has no status, or ends inside an object.
         """
-        if not self._status_seen or self._items.held:
-            message = "the response is incomplete"
-            raise RemoteProtocolError(message, malformed=True)
+        if not self._status_seen:
+            raise self._incomplete()
+        super().receive_end()
+
+    def _receive(self, event: ResponseDataReceived) -> list[object]:
+        return self._read(event.data)
+
+    def _read(self, data: bytes) -> list[object]:
+        values = self._decode(data)
+        if values and not self._status_seen:
+            self._status_seen = True
+            self._read_status(values.pop(0))
+        return values
 
     def _read_status(self, status: object) -> None:
         match status:
@@ -90,3 +189,23 @@ class ResponseReader:
             case _:
                 message = "the response does not begin with a status map"
                 raise RemoteProtocolError(message, malformed=True)
+
+
+_READERS: Final[dict[ResponseForm, type[ObjectReader]]] = {
+    ResponseForm.TEXT: WholeReader,
+    ResponseForm.BYTES_OR_CBOR: WholeReader,
+    ResponseForm.CBOR: ItemsReader,
+    ResponseForm.STATUS_MAP: ResponseReader,
+    ResponseForm.OBJECTS: ResponseReader,
+}
+
+
+def response_reader(
+    dialect: Dialect, limits: Limits, *, size_limit: int | None = None
+) -> ObjectReader:
+    """Give the reader of one response in a dialect; the arguments are those of `ObjectReader`.
+
+    In 0002 a response is one `RawBytes`; in 0003 that, or CBOR items; in 0004 CBOR items; from 0005
+    on what follows the status map.
+    """
+    return _READERS[dialect.response](limits, size_limit=size_limit, rules=dialect.cbor)

@@ -25,16 +25,13 @@ _LAST_SERVER_STREAM: Final = 254
 class Output:
     """Frames that wait to be sent."""
 
+    __slots__ = ("frames", "size")
+
     def __init__(self) -> None:
         """Begin empty."""
         self.frames: list[EncodedFrame] = []
         self.size = 0
         """Bytes waiting, headers included."""
-
-    def append(self, frame: EncodedFrame) -> None:
-        """Add one frame behind the others."""
-        self.frames.append(frame)
-        self.size += HEADER_SIZE + len(frame.payload)
 
     def take(self) -> list[EncodedFrame]:
         """Give all frames and forget them."""
@@ -50,6 +47,17 @@ class OutputStream:
     encoded payload.
     """
 
+    __slots__ = (
+        "_begun",
+        "_dialect",
+        "_encoding",
+        "_numbers",
+        "_output",
+        "encoder",
+        "settings_sent",
+        "stream_id",
+    )
+
     def __init__(
         self, stream_id: int, dialect: Dialect, output: Output, encoding: bytes | None
     ) -> None:
@@ -63,6 +71,7 @@ class OutputStream:
         """
         self.stream_id = stream_id
         self._dialect = dialect
+        self._numbers = dialect.numbers
         self._output = output
         self._encoding = encoding
         self._begun = False
@@ -90,16 +99,13 @@ class OutputStream:
         if not self._begun:
             self._begun = True
             stream_flags |= BEGIN
-        self._output.append(
+        output = self._output
+        output.frames.append(
             encode_frame(
-                request_id,
-                self.stream_id,
-                stream_flags,
-                self._dialect.frames[kind].number,
-                flags,
-                payload,
+                request_id, self.stream_id, stream_flags, self._numbers[kind], flags, payload
             )
         )
+        output.size += HEADER_SIZE + len(payload)
 
     def restart(self) -> None:
         """Let the next frame begin the stream anew."""
@@ -112,6 +118,8 @@ class OutputStreams:
     A response holds a stream from its first frame to its last, because a content encoding's
     context must not be shared by responses that interleave.
     """
+
+    __slots__ = ("_dialect", "_free", "_next_id", "_output", "offered")
 
     def __init__(self, dialect: Dialect, output: Output) -> None:
         """Begin with no stream."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import DataReceived, RequestCompleted, RequestReceived
@@ -124,9 +125,9 @@ class IncomingRequest(ABC):
 
 
 _Request = TypeVar("_Request", bound=IncomingRequest)
-Steps: TypeAlias = (
-    "Mapping[tuple[InputState, FrameType | None], Callable[[Any, Frame], list[ServerEvent]]]"
-)
+_Step: TypeAlias = "Callable[[Any, Frame], list[ServerEvent]]"
+Steps: TypeAlias = "Mapping[tuple[InputState, FrameType], _Step]"
+_FRAME_NUMBERS: Final = 16
 
 
 class RequestMachine(ABC, Generic[_Request]):
@@ -140,6 +141,7 @@ class RequestMachine(ABC, Generic[_Request]):
         self._dialect = dialect
         self._limits = limits
         self._active = active
+        self._steps_idle, self._steps_receiving = _tables(type(self), dialect)
         self.receiving: dict[int, _Request] = {}
 
     @property
@@ -153,19 +155,18 @@ class RequestMachine(ABC, Generic[_Request]):
         Raises:
             RemoteProtocolError: The frame is not allowed now; the connection has failed.
         """
-        kind = self._dialect.types.get(frame.type_number)
-        state = InputState.RECEIVING if self.receiving else InputState.IDLE
-        step = self._steps().get((state, kind))
+        steps = self._steps_receiving if self.receiving else self._steps_idle
+        step = steps[frame.type_number]
         if step is not None:
             return step(self, frame)
-        if state is InputState.IDLE:
+        if not self.receiving:
             raise RemoteProtocolError(self.expected_text % frame.type_number)
         self._find(frame)
         raise self._unexpected(frame)
 
     @classmethod
     @abstractmethod
-    def _steps(cls) -> Steps:
+    def steps(cls) -> Steps:
         """Give the table of what may come in each state."""
 
     @staticmethod
@@ -231,3 +232,17 @@ class RequestMachine(ABC, Generic[_Request]):
     @abstractmethod
     def _finish_data(self, request: _Request) -> list[ServerEvent]:
         """Complete a request whose last data has come."""
+
+
+@cache
+def _tables(
+    machine: type[RequestMachine[Any]], dialect: Dialect
+) -> tuple[list[_Step | None], list[_Step | None]]:
+    """Give a machine's steps in the states idle and receiving, by the numbers of frame types."""
+    steps = machine.steps()
+    kinds = [dialect.types.get(number) for number in range(_FRAME_NUMBERS)]
+    idle, receiving = (
+        [None if kind is None else steps.get((state, kind)) for kind in kinds]
+        for state in (InputState.IDLE, InputState.RECEIVING)
+    )
+    return idle, receiving

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
+_SMALL_OBJECT: Final = SENT_PAYLOAD // 2
+"""Bytes of an object that fits one frame, however badly it compresses."""
 LONGEST_MESSAGE: Final = 8192
 """Bytes of an error text that are sent; an error frame cannot be split."""
 
@@ -48,6 +50,23 @@ class Response(ABC):
     """What is sent about one request."""
 
     kind: ClassVar[FrameType]
+
+    @staticmethod
+    @abstractmethod
+    def whole(dialect: Dialect, value: Value) -> tuple[int, bytes] | None:
+        """Give the flags and the content of a result for `send_whole`, or None if it is too large.
+
+        Raises:
+            UnencodableError: The value has no form.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def send_whole(request_id: int, stream: OutputStream, whole: tuple[int, bytes]) -> None:
+        """Send all that a small result needs: what nearly every request is answered with.
+
+        The same frames as those of a response that is begun, sent a value and ended.
+        """
 
     def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
         """Begin with nothing sent; ``stream`` is this response's alone until it ends."""
@@ -135,6 +154,17 @@ class BytesResponse(Response):
 
     kind = FrameType.BYTES_RESPONSE
 
+    @staticmethod
+    def whole(dialect: Dialect, value: Value) -> tuple[int, bytes] | None:
+        """Give one slice, if it is only one."""
+        data, flags = _bytes_form(dialect, value)
+        return (EOS | flags, data) if len(data) <= SENT_PAYLOAD else None
+
+    @staticmethod
+    def send_whole(request_id: int, stream: OutputStream, whole: tuple[int, bytes]) -> None:
+        """Send that slice."""
+        stream.send(request_id, FrameType.BYTES_RESPONSE, *whole)
+
     def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
         """Begin with nothing sent."""
         super().__init__(request_id, dialect, stream)
@@ -144,12 +174,17 @@ class BytesResponse(Response):
 
     def send_object(self, value: Value) -> None:
         """Hold the last slice back, send those before it."""
-        data, flags = self._form(value)
+        data, flags = _bytes_form(self._dialect, value)
         if self._flags not in (None, flags):
             message = "raw bytes and other values cannot be mixed in one result"
             raise UnencodableError(message)
         self._flags = flags
-        data = self._held + data if self._held else data
+        if len(self._held) == SENT_PAYLOAD and data:
+            # Known by now not to be the last: sent as it is, and nothing is copied.
+            self._begun = True
+            self._send(CONTINUATION | flags, self._held)
+        elif self._held:
+            data = self._held + data
         start = 0
         while len(data) - start > SENT_PAYLOAD:
             self._begun = True
@@ -161,28 +196,36 @@ class BytesResponse(Response):
         """Send the last slice."""
         self._send(EOS | (self._flags or 0), self._held)
 
-    def _form(self, value: Value) -> tuple[bytes, int]:
-        """Give the bytes and flags of a value."""
-        match self._dialect.response:
-            case ResponseForm.TEXT:
-                if isinstance(value, RawBytes):
-                    return value.data, 0
-                if isinstance(value, bytes):
-                    return value, 0
-                message = f"a value of type {type(value).__name__} has no text form"
-                raise UnencodableError(message)
-            case ResponseForm.BYTES_OR_CBOR if isinstance(value, RawBytes):
-                return value.data, 0
-            case ResponseForm.BYTES_OR_CBOR:
-                return self._encode(value), RESPONSE_CBOR
-            case _:
-                return self._encode(value), 0
+
+def _bytes_form(dialect: Dialect, value: Value) -> tuple[bytes, int]:
+    """Give the bytes and flags of a value in dialects 0002 to 0004."""
+    form = dialect.response
+    if isinstance(value, RawBytes) and form is not ResponseForm.CBOR:
+        return value.data, 0
+    if form is ResponseForm.TEXT:
+        if isinstance(value, bytes):
+            return value, 0
+        message = f"a value of type {type(value).__name__} has no text form"
+        raise UnencodableError(message)
+    flags = RESPONSE_CBOR if form is ResponseForm.BYTES_OR_CBOR else 0
+    return cbor.encode(value, dialect.cbor.key_order), flags
 
 
 class StatusMapResponse(Response):
     """The ok map and CBOR, together if they fit one frame (0005)."""
 
     kind = FrameType.COMMAND_RESPONSE
+
+    @staticmethod
+    def whole(dialect: Dialect, value: Value) -> tuple[int, bytes] | None:
+        """Give the map and the value, if they fit one frame together."""
+        content = OK_MAP + cbor.encode(value, dialect.cbor.key_order)
+        return (EOS, content) if len(content) <= SENT_PAYLOAD else None
+
+    @staticmethod
+    def send_whole(request_id: int, stream: OutputStream, whole: tuple[int, bytes]) -> None:
+        """Send that frame."""
+        stream.send(request_id, FrameType.COMMAND_RESPONSE, *whole)
 
     def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
         """Begin with nothing sent."""
@@ -191,11 +234,8 @@ class StatusMapResponse(Response):
         self._sent_data = False
 
     def send_result(self, value: Value) -> None:
-        """Send the map and the value in one frame, or apart if they do not fit."""
+        """Send the map and the value apart: they do not fit one frame."""
         data = self._encode(value)
-        if len(OK_MAP) + len(data) <= SENT_PAYLOAD:
-            self._send(EOS, OK_MAP + data)
-            return
         self._begin()
         payloads = list(slices(data))
         for payload in payloads[:-1]:
@@ -230,10 +270,46 @@ class StatusMapResponse(Response):
         self._sent_data = True
 
 
+def _is_large(value: Value) -> bool:
+    """Say whether a value, which has a form for sure, is known not to fit a frame with others."""
+    return type(value) is bytes and len(value) >= SENT_PAYLOAD
+
+
 class ObjectsResponse(Response):
     """The ok map, then objects coalesced by pieces and content encoded (0006)."""
 
     kind = FrameType.COMMAND_RESPONSE
+
+    @staticmethod
+    def whole(dialect: Dialect, value: Value) -> tuple[int, bytes] | None:
+        """Give the object, if its pieces would be coalesced into one frame."""
+        if isinstance(value, IndefiniteBytes):
+            return None
+        content = cbor.encode(value, dialect.cbor.key_order)
+        return (CONTINUATION, content) if len(content) < _SMALL_OBJECT else None
+
+    @staticmethod
+    def send_whole(request_id: int, stream: OutputStream, whole: tuple[int, bytes]) -> None:
+        """Send the settings if they are due, the ok map, the object and the end."""
+        if not stream.settings_sent:
+            stream.send_settings_once(request_id)
+        flags, content = whole
+        send, encoder = stream.send, stream.encoder
+        kind = FrameType.COMMAND_RESPONSE
+        if encoder is None or isinstance(encoder, Identity):
+            encoded = ENCODED if stream.settings_sent else 0
+            send(request_id, kind, CONTINUATION, OK_MAP, encoded)
+            send(request_id, kind, flags, content, encoded)
+            send(request_id, kind, EOS, b"")
+            return
+        first = encoder.encode(OK_MAP)
+        if first:
+            send(request_id, kind, CONTINUATION, first, ENCODED)
+        held = encoder.encode(content)
+        if held:
+            send(request_id, kind, flags, held, ENCODED)
+        rest = encoder.flush()
+        send(request_id, kind, EOS, rest, ENCODED if rest else 0)
 
     def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
         """Begin with nothing sent."""
@@ -247,7 +323,7 @@ class ObjectsResponse(Response):
 
     def send_object(self, value: Value) -> None:
         """Coalesce the pieces of one object with those before it."""
-        if isinstance(value, IndefiniteBytes):
+        if isinstance(value, IndefiniteBytes) or _is_large(value):
             self._begin()
             self._coalesce_pieces(value)
             return

@@ -27,7 +27,7 @@ from wiredaemon.protocol.settings import SettingsReceiver
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType, RequestForm
 from wiredaemon.wire.encodings import DEFAULT_OFFER
-from wiredaemon.wire.frames import ENCODED, FrameError, FrameReader
+from wiredaemon.wire.frames import ALL_FRAMES, ENCODED, FrameError, FrameReader
 from wiredaemon.wire.limits import SENT_PAYLOAD, Limits
 from wiredaemon.wire.payloads import error_response, progress, text_atom
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.protocol.output import OutputStream
     from wiredaemon.protocol.responses import Response
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import EncodedFrame, Frame
@@ -71,6 +72,9 @@ class ServerConnection:
         self._before_requests = InputState.INITIAL if dialect.sender_settings else None
         """State in front of the first request, None when that is over."""
         self._failed = False
+        self._failure: tuple[RemoteProtocolError, int] | None = None
+        """That is to be told, and the request that it was met on."""
+        self._output_ended = False
         self._ended = False
         self._empty_frames = 0
         self._active: set[int] = set()
@@ -80,6 +84,7 @@ class ServerConnection:
         self._requests = _MACHINES[dialect.request](dialect, limits, self._active)
         self._output = Output()
         self._output_streams = OutputStreams(dialect, self._output)
+        self._response_class = RESPONSES[dialect.response]
         self._responses: dict[int, Response] = {}
 
     # --- in ----------------------------------------------------------------------------------
@@ -93,8 +98,17 @@ class ServerConnection:
 
     @property
     def failed(self) -> bool:
-        """The peer broke the protocol."""
+        """The peer broke the protocol: no input is looked at any more."""
         return self._failed
+
+    @property
+    def output_ended(self) -> bool:
+        """Nothing can be sent any more: the input has failed, and that was told.
+
+        In full duplex, requests in front of the failure may be answered until `data_to_send` is
+        called; in half duplex it is over at once.
+        """
+        return self._output_ended
 
     def receive_data(self, data: bytes) -> list[ServerEvent]:
         """Take bytes in any cuts and give what they say.
@@ -106,13 +120,34 @@ class ServerConnection:
         if self._failed or self._ended:
             return events
         try:
-            for frame in self._reader.receive_data(data):
+            for frame in self._reader.receive_data(data, self._room()):
                 events += self._receive_frame(frame)
+            while self._reader.pending and (room := self._room()):
+                for frame in self._reader.receive_data(b"", room):
+                    events += self._receive_frame(frame)
         except FrameError as error:
-            events += self._fail(RemoteProtocolError(str(error), malformed=True), 0)
+            events.append(self._fail(RemoteProtocolError(str(error), malformed=True), 0))
         except _FrameRefusedError as refused:
-            events += self._fail(refused.error, refused.request_id)
+            events.append(self._fail(refused.error, refused.request_id))
         return events
+
+    @property
+    def pending(self) -> bool:
+        """Frames wait inside, because as many requests as may be are not answered.
+
+        Once one is answered, `receive_data` without data gives what they say.
+        """
+        return self._reader.pending and not self._failed
+
+    def _room(self) -> int:
+        """Give the number of frames that may be looked at: each may be a request.
+
+        In half duplex nothing is answered before the end of input, and a request that waits for
+        its data needs further frames: there a request too many is an error.
+        """
+        if self._half_duplex or self._requests.receiving:
+            return ALL_FRAMES
+        return max(self._limits.concurrent_requests - len(self._active), 0)
 
     def receive_frame(self, frame: Frame) -> list[ServerEvent]:
         """Take one frame, also after a failure: each wrong frame then fails again.
@@ -122,7 +157,7 @@ class ServerConnection:
         try:
             return self._receive_frame(frame)
         except _FrameRefusedError as refused:
-            return self._fail(refused.error, refused.request_id)
+            return [self._fail(refused.error, refused.request_id)]
 
     def receive_end(self) -> list[ServerEvent]:
         """Say that no more input follows; in half duplex this releases the output.
@@ -135,7 +170,7 @@ class ServerConnection:
         try:
             self._reader.receive_end()
         except FrameError as error:
-            return self._fail(RemoteProtocolError(str(error), malformed=True), 0)
+            return [self._fail(RemoteProtocolError(str(error), malformed=True), 0)]
         self._ended = True
         self._output_held = False
         events: list[ServerEvent] = []
@@ -151,31 +186,43 @@ class ServerConnection:
 
     def _receive_frame(self, frame: Frame) -> list[ServerEvent]:
         try:
-            self._input_streams.receive_frame(frame)
-            self._check_content(frame)
-            self._input_streams.end_where_flagged(frame)
-            events = self._route(frame)
+            if frame.stream_flags or frame.stream_id not in self._input_streams.open:
+                self._check_stream(frame)
+            if frame.payload:
+                self._empty_frames = 0
+            else:
+                self._count_empty()
+            if self._failed or self._before_requests is not None:
+                events = self._route(frame)
+            else:
+                events = self._requests.receive_frame(frame)
         except RemoteProtocolError as error:
             raise _FrameRefusedError(error, frame.request_id) from error
         for event in events:
-            match event:
-                case RequestReceived():
-                    self._answerable.add(event.request_id)
-                    if not event.has_data:
-                        self._activate(event.request_id)
-                case RequestCompleted():
-                    # It may have been answered before its data ended.
-                    if self._half_duplex or event.request_id in self._answerable:
-                        self._activate(event.request_id)
+            if type(event) is RequestReceived:
+                request_id = event.request_id
+                self._answerable.add(request_id)
+                if not event.has_data:
+                    if len(self._active) >= self._limits.concurrent_requests:
+                        self._refuse_active(request_id)
+                    self._active.add(request_id)
+            elif type(event) is RequestCompleted and (
+                # It may have been answered before its data ended.
+                self._half_duplex or event.request_id in self._answerable
+            ):
+                if len(self._active) >= self._limits.concurrent_requests:
+                    self._refuse_active(event.request_id)
+                self._active.add(event.request_id)
         return events
 
-    def _check_content(self, frame: Frame) -> None:
+    def _check_stream(self, frame: Frame) -> None:
+        self._input_streams.receive_frame(frame)
         if frame.stream_flags & ENCODED:
             message = "content encoded frames are not accepted from clients"
             raise RemoteProtocolError(message, malformed=True)
-        if frame.payload:
-            self._empty_frames = 0
-            return
+        self._input_streams.end_where_flagged(frame)
+
+    def _count_empty(self) -> None:
         self._empty_frames += 1
         if self._empty_frames > self._limits.empty_frames:
             message = (
@@ -188,8 +235,6 @@ class ServerConnection:
         if self._failed:
             message = "server already errored"
             raise RemoteProtocolError(message)
-        if self._before_requests is None:
-            return self._requests.receive_frame(frame)
         kind = self.dialect.types.get(frame.type_number)
         if kind is FrameType.SENDER_PROTOCOL_SETTINGS:
             self._receive_settings(frame)
@@ -238,29 +283,30 @@ class ServerConnection:
             raise RemoteProtocolError(message, malformed=True)
         self._output_streams.offered = offered
 
-    def _activate(self, request_id: int) -> None:
-        if len(self._active) >= self._limits.concurrent_requests:
-            message = (
-                f"requests not answered exceed the limit of {self._limits.concurrent_requests} "
-                "(concurrent_requests)"
-            )
-            raise _FrameRefusedError(RemoteProtocolError(message, malformed=True), request_id)
-        self._active.add(request_id)
+    def _refuse_active(self, request_id: int) -> None:
+        message = (
+            f"requests not answered exceed the limit of {self._limits.concurrent_requests} "
+            "(concurrent_requests)"
+        )
+        raise _FrameRefusedError(RemoteProtocolError(message, malformed=True), request_id)
 
     def fail(self, error: RemoteProtocolError) -> None:
         """Give up on the peer for a reason that only the caller can see."""
         self._fail(error, 0)
 
-    def _fail(self, error: RemoteProtocolError, request_id: int) -> list[ServerEvent]:
-        first = not self._failed
-        self._failed = True
+    def _fail(self, error: RemoteProtocolError, request_id: int) -> ConnectionFailed:
         if self._output_held:
             self._output.take()
-        elif first:
-            self._send_protocol_error(error, request_id)
-        return [ConnectionFailed(error=error)]
+            self._output_ended = True
+        elif not self._failed:
+            self._failure = (error, request_id)
+        self._failed = True
+        return ConnectionFailed(error=error)
 
-    def _send_protocol_error(self, error: RemoteProtocolError, request_id: int) -> None:
+    def _end_output(self, error: RemoteProtocolError, request_id: int) -> None:
+        """Send a failure behind what requests in front of it were answered."""
+        self._failure = None
+        self._output_ended = True
         text = error.message.encode("utf-8", "replace")[:LONGEST_MESSAGE]
         stream = self._output_streams.acquire()
         if self.dialect.error is ErrorForm.TEXT:
@@ -280,6 +326,8 @@ class ServerConnection:
         """Give the frames that may be sent now; they are then the caller's."""
         if self._output_held:
             return []
+        if self._failure is not None:
+            self._end_output(*self._failure)
         return self._output.take()
 
     @property
@@ -310,6 +358,13 @@ class ServerConnection:
         Raises:
             LocalProtocolError, UnencodableError: As `send_object`.
         """
+        if request_id not in self._responses:
+            whole = self._response_class.whole(self.dialect, value)
+            if whole is not None:
+                stream = self._begin_response(request_id)
+                self._response_class.send_whole(request_id, stream, whole)
+                self._end_response(request_id, stream)
+                return
         response = self._response(request_id)
         response.send_result(value)
         self._finish(response)
@@ -393,24 +448,29 @@ class ServerConnection:
         self._response(request_id).stream.send(request_id, kind, 0, payload)
 
     def _response(self, request_id: int) -> Response:
-        if self._failed:
-            message = "nothing can be sent after the connection has failed"
-            raise LocalProtocolError(message)
         response = self._responses.get(request_id)
-        if response is None:
-            if request_id not in self._answerable:
-                message = f"request {request_id} is not waiting for an answer"
-                raise LocalProtocolError(message)
-            stream = self._output_streams.acquire()
-            response = RESPONSES[self.dialect.response](request_id, self.dialect, stream)
+        if response is None or self._output_ended:
+            stream = self._begin_response(request_id)
+            response = self._response_class(request_id, self.dialect, stream)
             self._responses[request_id] = response
         return response
 
+    def _begin_response(self, request_id: int) -> OutputStream:
+        if self._output_ended:
+            message = "nothing can be sent after the connection has failed"
+            raise LocalProtocolError(message)
+        if request_id not in self._answerable:
+            message = f"request {request_id} is not waiting for an answer"
+            raise LocalProtocolError(message)
+        return self._output_streams.acquire()
+
     def _finish(self, response: Response) -> None:
-        request_id = response.request_id
-        del self._responses[request_id]
+        del self._responses[response.request_id]
+        self._end_response(response.request_id, response.stream)
+
+    def _end_response(self, request_id: int, stream: OutputStream) -> None:
         self._answerable.discard(request_id)
-        self._output_streams.release(response.stream)
+        self._output_streams.release(stream)
         if not self._half_duplex:
             # In half duplex an id stays in use: its frames have not left before input ends.
             self._active.discard(request_id)

@@ -26,6 +26,7 @@ from wiredaemon.wire.cbor_heads import (
     KeyOrder,
     encode_head,
 )
+from wiredaemon.wire.cbor_small import plain_size
 from wiredaemon.wire.values import IndefiniteBytes, RawBytes
 
 if TYPE_CHECKING:
@@ -175,8 +176,8 @@ def _plain_set(value: AbstractSet[Any], order: KeyOrder) -> cbor2.CBORTag:
 
 # --- in --------------------------------------------------------------------------------------
 
-
-# --- in -------------------------------------------------------------------------------------
+_REFUSED: Final = (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError)
+"""What cbor2 raises. Its depth is given one less than ours: it does not count empty containers."""
 
 
 class ItemReader:
@@ -218,6 +219,11 @@ def decode_first(data: bytes, rules: CborRules, limits: Limits) -> object:
     Raises:
         CborError: There is no whole item, or it is not accepted.
     """
+    if plain_size(data) and len(data) <= limits.cbor_elements:
+        try:
+            return cbor2.loads(data, max_depth=limits.cbor_depth - 1)
+        except _REFUSED:
+            pass  # worded below
     scanner = ItemScanner(rules, limits)
     end = scanner.scan(data)
     if end is None:
@@ -233,6 +239,11 @@ def decode_leading(data: bytes, rules: CborRules, limits: Limits) -> object:
     Raises:
         CborError: One is incomplete or not accepted, or there is none.
     """
+    if data and plain_size(data) == len(data) <= limits.cbor_elements:
+        try:
+            return cbor2.loads(data, max_depth=limits.cbor_depth - 1)
+        except _REFUSED:
+            pass  # worded below
     scanner = ItemScanner(rules, limits)
     end = scanner.scan(data)
     if end is None:
@@ -259,5 +270,5 @@ def _decode(scanner: ItemScanner, item: bytes) -> object:
     strict = scanner.elements > _UNHASHED_ELEMENTS
     try:
         return cbor2.loads(scanner.rewritten(item), strict_hashable_types=strict)
-    except (cbor2.CBORDecodeError, ValueError, TypeError) as error:
+    except _REFUSED as error:
         raise CborError(str(error)) from None

@@ -34,6 +34,9 @@ class FrameType(Enum):
     SENDER_PROTOCOL_SETTINGS = "sender-protocol-settings"
     STREAM_SETTINGS = "stream-settings"
 
+    # There is one object for each: Enum's own hashes their names anew, in Python, for each frame.
+    __hash__ = object.__hash__
+
 
 # Flag bits, by frame type (framing, section 4).
 NAME_EOS, NAME_HAVE_ARGUMENTS, NAME_HAVE_DATA = 0x01, 0x02, 0x04
@@ -88,9 +91,9 @@ class FrameForm:
     flags: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dialect:
-    """One revision of the framing."""
+    """One revision of the framing; there is one object for each."""
 
     name: str
     """Four digits."""
@@ -114,6 +117,8 @@ class Dialect:
     media_type: bytes = field(init=False)
     types: Mapping[int, FrameType] = field(init=False)
     """Frame types by number."""
+    numbers: Mapping[FrameType, int] = field(init=False)
+    """And their numbers."""
 
     def __post_init__(self) -> None:
         """Derive what follows from the other fields."""
@@ -121,14 +126,8 @@ class Dialect:
         object.__setattr__(self, "media_type", media_type)
         by_number = {form.number: kind for kind, form in self.frames.items()}
         object.__setattr__(self, "types", MappingProxyType(by_number))
-
-    def number(self, kind: FrameType) -> int:
-        """Give the number of a frame type.
-
-        Raises:
-            KeyError: The dialect does not have it.
-        """
-        return self.frames[kind].number
+        numbers = {kind: form.number for kind, form in self.frames.items()}
+        object.__setattr__(self, "numbers", MappingProxyType(numbers))
 
 
 _LENIENT: Final = CborRules(strict=False, key_order=KeyOrder.CANONICAL)

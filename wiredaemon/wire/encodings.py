@@ -1,14 +1,38 @@
 """Content encodings of streams: profiles by name, and which one a server chooses.
 
-Source: framing, sections 11 and 12.
+An encoder's context lasts as long as its stream and is never finished, so what a decoder gets is
+the beginning of a compressed stream whose end need not come. Decoders give what they hold in
+bounded steps: a few bytes from the wire can stand for gigabytes.
+
+Source: framing, sections 11 and 12; reliability, section 1.
 """
 
 from __future__ import annotations
 
+import sys
+import zlib
 from typing import TYPE_CHECKING, Final, Protocol
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
+
+DECODED_STEP: Final = 64 * 1024
+"""Bytes that a decoder gives at once, at most."""
+
+_LARGEST_WINDOW_LOG: Final = 23
+LARGEST_WINDOW: Final = 1 << _LARGEST_WINDOW_LOG
+"""Bytes of history that a ``zstd-8mb`` stream may refer to, which its decoder holds (RFC 9659)."""
+
+_ZSTD_LEVEL: Final = 3
+
+
+class ContentError(ValueError):
+    """Encoded content is corrupt, or needs more memory than its profile allows."""
 
 
 class ContentEncoder(Protocol):
@@ -18,14 +42,31 @@ class ContentEncoder(Protocol):
         """Take the next bytes and give what they brought out, perhaps nothing."""
 
     def flush(self) -> bytes:
-        """Give all that is held back, at the end of a command; the context goes on."""
+        """Give all that is held back, at the end of a command; the context goes on.
+
+        Directly behind another flush there is nothing to give.
+        """
 
 
 class ContentDecoder(Protocol):
-    """Decodes what one stream carries."""
+    """Decodes what one stream carries: feed it, then read while it has something pending.
 
-    def decode(self, data: bytes) -> bytes:
-        """Give what the next encoded bytes say."""
+    It holds what it was fed and has not read yet, the context of its stream, and one step.
+    """
+
+    @property
+    def pending(self) -> bool:
+        """`read` may give more without being fed."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next encoded bytes; nothing is decoded yet."""
+
+    def read(self) -> bytes:
+        """Give the next decoded bytes, at most `DECODED_STEP`; none when nothing is pending.
+
+        Raises:
+            ContentError: What was fed is not in this encoding; the decoder must not be used again.
+        """
 
 
 class Identity:
@@ -39,16 +80,183 @@ class Identity:
         """Give nothing: nothing is held back."""
         return b""
 
-    def decode(self, data: bytes) -> bytes:
-        """Give ``data`` itself."""
+
+class IdentityDecoder:
+    """The other side of `Identity`."""
+
+    def __init__(self) -> None:
+        """Begin with nothing fed."""
+        self._fed = bytearray()
+
+    @property
+    def pending(self) -> bool:
+        """Something was not read yet."""
+        return bool(self._fed)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes to give."""
+        self._fed += data
+
+    def read(self) -> bytes:
+        """Give them, a step at a time."""
+        data = bytes(self._fed[:DECODED_STEP])
+        del self._fed[:DECODED_STEP]
         return data
 
 
-ENCODERS: Final[dict[bytes, Callable[[], ContentEncoder]]] = {b"identity": Identity}
+class ZlibEncoder:
+    """The profile ``zlib``: one RFC 1950 stream of the default level, never finished.
+
+    The first call of either method brings out the two bytes of the header.
+    """
+
+    def __init__(self) -> None:
+        """Begin a stream."""
+        self._compressor = zlib.compressobj()
+
+    def encode(self, data: bytes) -> bytes:
+        """Compress without flushing, as the original does: small pieces bring out nothing."""
+        return self._compressor.compress(data)
+
+    def flush(self) -> bytes:
+        """End on a byte with an empty block, ``00 00 ff ff`` at its end (``Z_SYNC_FLUSH``).
+
+        The first flush of a stream gives header and block even if nothing was encoded; a flush
+        directly behind another gives nothing.
+        """
+        return self._compressor.flush(zlib.Z_SYNC_FLUSH)
+
+
+class ZlibDecoder:
+    """Decodes a ``zlib`` stream; its window is at most 32 KiB."""
+
+    def __init__(self) -> None:
+        """Begin a stream."""
+        self._decompressor = zlib.decompressobj()
+        self._fed = b""
+        self._pending = False
+
+    @property
+    def pending(self) -> bool:
+        """Bytes were not decoded, or the last step was a full one and more may be behind it."""
+        return self._pending
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        self._fed += data
+        self._pending = self._pending or bool(data)
+
+    def read(self) -> bytes:
+        """Decode one step.
+
+        Raises:
+            ContentError: The stream is corrupt, or bytes follow its end.
+        """
+        decompressor = self._decompressor
+        if decompressor.eof:
+            return _nothing_behind_the_end("zlib", self._fed)
+        try:
+            data = decompressor.decompress(self._fed, DECODED_STEP)
+        except zlib.error as error:
+            message = f"content is not in the encoding zlib: {error}"
+            raise ContentError(message) from error
+        _nothing_behind_the_end("zlib", decompressor.unused_data)
+        self._fed = decompressor.unconsumed_tail
+        self._pending = bool(self._fed) or len(data) == DECODED_STEP
+        return data
+
+
+class ZstdEncoder:
+    """The profile ``zstd-8mb``: one zstd frame of level 3 without content size, never finished.
+
+    Its window is 2 MiB, what level 3 takes; a stream that sent that much holds about 5 MiB.
+    """
+
+    def __init__(self) -> None:
+        """Begin a frame."""
+        self._compressor = zstd.ZstdCompressor(level=_ZSTD_LEVEL)
+
+    def encode(self, data: bytes) -> bytes:
+        """Compress without flushing: less than a block, 128 KiB, brings out nothing."""
+        return self._compressor.compress(data)
+
+    def flush(self) -> bytes:
+        """End the block, not the frame; with nothing held back, even at first, give nothing."""
+        return self._compressor.flush(zstd.ZstdCompressor.FLUSH_BLOCK)
+
+
+class ZstdDecoder:
+    """Decodes a ``zstd-8mb`` frame. What the frame says of its content's size counts for nothing.
+
+    It holds the window that the frame asks for, which is refused above `LARGEST_WINDOW`.
+    """
+
+    def __init__(self) -> None:
+        """Begin a frame."""
+        self._decompressor = zstd.ZstdDecompressor(
+            options={zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW_LOG}
+        )
+        self._fed = b""
+        self._pending = False
+
+    @property
+    def pending(self) -> bool:
+        """Bytes were not decoded, or the last step was a full one and more may be behind it."""
+        return self._pending
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the frame."""
+        self._fed += data
+        self._pending = self._pending or bool(data)
+
+    def read(self) -> bytes:
+        """Decode one step.
+
+        Raises:
+            ContentError: The frame is corrupt or asks for a larger window, or bytes follow its end.
+        """
+        decompressor = self._decompressor
+        if decompressor.eof:
+            return _nothing_behind_the_end("zstd-8mb", self._fed)
+        fed, self._fed = self._fed, b""
+        try:
+            data = decompressor.decompress(fed, max_length=DECODED_STEP)
+        except zstd.ZstdError as error:
+            message = (
+                "content is not in the encoding zstd-8mb, whose window is at most "
+                f"{LARGEST_WINDOW} bytes: {error}"
+            )
+            raise ContentError(message) from error
+        _nothing_behind_the_end("zstd-8mb", decompressor.unused_data)
+        self._pending = not decompressor.needs_input and not decompressor.eof
+        return data
+
+
+def _nothing_behind_the_end(name: str, data: bytes) -> bytes:
+    """Give ``data``, which is behind the end of a stream that need not have ended: nothing.
+
+    Raises:
+        ContentError: There is something.
+    """
+    if data:
+        message = f"content goes on behind the end of its {name} stream"
+        raise ContentError(message)
+    return data
+
+
+ENCODERS: Final[dict[bytes, Callable[[], ContentEncoder]]] = {
+    b"zstd-8mb": ZstdEncoder,
+    b"zlib": ZlibEncoder,
+    b"identity": Identity,
+}
 """Makers of encoders by profile name, in the server's order of preference."""
 
-DECODERS: Final[dict[bytes, Callable[[], ContentDecoder]]] = {b"identity": Identity}
-"""Makers of decoders by profile name."""
+DECODERS: Final[dict[bytes, Callable[[], ContentDecoder]]] = {
+    b"zstd-8mb": ZstdDecoder,
+    b"zlib": ZlibDecoder,
+    b"identity": IdentityDecoder,
+}
+"""Makers of decoders by profile name, in the order in which Mercurial's clients prefer them."""
 
 DEFAULT_OFFER: Final[tuple[bytes, ...]] = (b"identity",)
 """What a client that sends no settings is taken to offer."""

@@ -8,8 +8,9 @@ Source: framing, sections 2 and 3.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from enum import IntFlag
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,14 @@ HEADER_SIZE: Final = 8
 LARGEST_PAYLOAD: Final = (1 << 24) - 1
 """What the 24-bit little-endian length can say."""
 
+ALL_FRAMES: Final = 1 << 30
+"""More than can be there."""
+_MOST_PARTS: Final = 64
+"""Each costs memory beyond its bytes, and a peer may send them one by one."""
+
 _HEADER: Final = struct.Struct("<HBHBBB")
-_LARGEST_FLAGS: Final = 0x0F
+_pack, _unpack = _HEADER.pack, _HEADER.unpack_from
+_NO_FLAGS: Final = ~0x0F
 
 
 class StreamFlags(IntFlag):
@@ -35,11 +42,12 @@ END: Final = int(StreamFlags.END)
 ENCODED: Final = int(StreamFlags.ENCODED)
 
 
-class Frame(NamedTuple):
+@dataclass(slots=True)
+class Frame:
     """One frame as received.
 
-    A tuple and not a dataclass: one is made for every frame, and a frozen dataclass costs three
-    times as much to make.
+    Not frozen, and made without keywords: one is made for every frame, and a frozen one costs
+    three times as much to make.
     """
 
     request_id: int
@@ -56,11 +64,11 @@ class Frame(NamedTuple):
     """As on the wire, so perhaps content encoded."""
 
 
-class EncodedFrame(NamedTuple):
-    """One frame to be sent, in two parts, so that a large payload is not copied."""
+EncodedFrame: TypeAlias = tuple[bytes, bytes]
+"""One frame to be sent: its header and its payload, so that a large payload is not copied.
 
-    header: bytes
-    payload: bytes
+A plain tuple: one is made for every frame, and anything more costs ten times as much.
+"""
 
 
 class FrameError(ValueError):
@@ -81,76 +89,105 @@ def encode_frame(  # noqa: PLR0913, PLR0917 the fields of the header, in its ord
         FrameError: A number does not fit its field.
     """
     length = len(payload)
-    if not 0 <= flags <= _LARGEST_FLAGS:
-        message = f"frame flags {flags} do not fit the header"
-        raise FrameError(message)
+    kind = -1 if flags & _NO_FLAGS else type_number << 4 | flags
     try:
-        header = _HEADER.pack(
-            length & 0xFFFF,
-            length >> 16,
-            request_id,
-            stream_id,
-            stream_flags,
-            (type_number << 4) | flags,
-        )
+        header = _pack(length & 0xFFFF, length >> 16, request_id, stream_id, stream_flags, kind)
     except struct.error as error:
         message = f"a frame field does not fit the header: {error}"
         raise FrameError(message) from error
-    return EncodedFrame(header, payload)
+    return header, payload
 
 
 class FrameReader:
     """Cuts a stream of bytes into frames, whatever the cuts it arrives in.
 
-    It holds at most one incomplete frame. After a `FrameError` it must not be used again.
+    It holds at most one incomplete frame, and what it was told to leave for later. After a
+    `FrameError` it must not be used again.
     """
 
     def __init__(self, *, payload_limit: int) -> None:
         """Accept payloads of up to ``payload_limit`` bytes."""
         self._payload_limit = payload_limit
-        self._buffer = bytearray()
+        self._parts: list[bytes] = []
+        """What was received and not given as frames; joined only when a frame is complete."""
+        self._size = 0
         self._needed = HEADER_SIZE
+        self.pending = False
+        """Frames are there that were not given yet, or one that will be refused."""
 
-    def receive_data(self, data: bytes) -> Iterator[Frame]:
-        """Yield each frame that ``data`` completes; to be iterated to its end.
+    def receive_data(self, data: bytes, most: int = ALL_FRAMES) -> list[Frame]:
+        """Give the frames that ``data`` completes.
+
+        While `pending` is true, calling it again, perhaps without data, gives further ones.
+
+        Args:
+            data: The next bytes of the stream.
+            most: Frames to give at most.
 
         Raises:
-            FrameError: A frame announces a payload over the limit. The frames before it were
-                yielded.
+            FrameError: The next frame announces a payload over the limit. The frames before it
+                were given by earlier calls.
         """
-        if self._buffer:
-            self._buffer += data
-            if len(self._buffer) < self._needed:
-                return
-            data = bytes(self._buffer)
-            self._buffer.clear()
+        if self._size:
+            self._hold(data)
+            if self._size < self._needed and not self.pending:
+                return []
+            data = self._held()
+        frames: list[Frame] = []
         position, size = 0, len(data)
         self._needed = HEADER_SIZE
+        self.pending = False
         while size - position >= HEADER_SIZE:
-            low, high, request_id, stream_id, stream_flags, kind = _HEADER.unpack_from(
-                data, position
-            )
+            low, high, request_id, stream_id, stream_flags, kind = _unpack(data, position)
             length = low | high << 16
-            if length > self._payload_limit:
-                message = (
-                    f"frame payload of {length} bytes exceeds the limit of "
-                    f"{self._payload_limit} bytes (frame_payload)"
-                )
-                raise FrameError(message)
             start = position + HEADER_SIZE
+            if len(frames) >= most or length > self._payload_limit:
+                if not frames and most > 0:
+                    raise self._too_large(length)
+                self.pending = True
+                break
             if size - start < length:
                 self._needed = HEADER_SIZE + length
                 break
             position = start + length
-            yield Frame(
-                request_id,
-                stream_id,
-                stream_flags,
-                kind >> 4,
-                kind & 0x0F,
-                data[start:position],
+            frames.append(
+                Frame(
+                    request_id,
+                    stream_id,
+                    stream_flags,
+                    kind >> 4,
+                    kind & 0x0F,
+                    data[start:position],
+                )
             )
-        self._buffer += data[position:]
+        self._parts = [data[position:]]
+        self._size = size - position
+        return frames
+
+    def frames(self, data: bytes) -> Iterator[Frame]:
+        """Yield each frame that ``data`` completes.
+
+        Raises:
+            FrameError: As `receive_data`, behind the frames before it.
+        """
+        yield from self.receive_data(data)
+        while self.pending:
+            yield from self.receive_data(b"")
+
+    def _hold(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+        if len(self._parts) > _MOST_PARTS:
+            self._parts = [self._held()]
+
+    def _held(self) -> bytes:
+        return b"".join(self._parts)
+
+    def _too_large(self, length: int) -> FrameError:
+        return FrameError(
+            f"frame payload of {length} bytes exceeds the limit of "
+            f"{self._payload_limit} bytes (frame_payload)"
+        )
 
     def receive_end(self) -> None:
         """Say that no more bytes follow.
@@ -158,9 +195,9 @@ class FrameReader:
         Raises:
             FrameError: The input ended inside a frame, with Mercurial's text for it.
         """
-        held = len(self._buffer)
+        held = self._size
         if 0 < held < HEADER_SIZE:
-            shown = bytes(self._buffer).ljust(HEADER_SIZE, b"\0")
+            shown = self._held().ljust(HEADER_SIZE, b"\0")
             message = f"received incomplete frame: got {held} bytes: {shown!r}"
             raise FrameError(message)
         if held:

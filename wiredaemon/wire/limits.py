@@ -37,7 +37,15 @@ class Limits:
     """Frames without payload in a row on one connection."""
 
     settings_size: int = 16 * 1024
-    """Sender protocol settings, all frames together."""
+    """Sender protocol settings or stream settings, all frames together."""
+
+    decoded_size: int = 1024 * 1024
+    """Content that a client decodes from content encodings before its caller is asked again; one
+    step of 64 KiB more may come."""
+
+    encoded_streams: int = 32
+    """Streams in a content encoding that a client decodes side by side: each may hold a window of
+    8 MiB."""
 
     half_open_requests: int = 16
     """Requests begun and not yet complete on one connection."""

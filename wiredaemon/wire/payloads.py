@@ -1,19 +1,27 @@
-"""The CBOR maps that the protocol itself puts into payloads, as values.
+"""What the protocol itself puts into payloads: CBOR maps as values, and the text atoms of 0002.
 
-Source: framing, sections 5.2, 6.2, 6.3 and 7.
+Source: framing, sections 5.2, 6.2, 6.3, 7 and 8.
 """
 
 from __future__ import annotations
 
+from struct import Struct, unpack_from
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wiredaemon.wire.values import Value
 
 OK_MAP: Final = b"\xa1FstatusBok"
 """The encoded ``{b'status': b'ok'}`` that leads every result from 0005 on."""
+
+_ATOM_HEAD: Final = Struct("<HBB")
+"""Size of the message, number of labels, number of arguments."""
+
+
+class PayloadError(ValueError):
+    """A payload is not what its frame type holds."""
 
 
 def error_map(message: bytes, arguments: Sequence[bytes]) -> Mapping[bytes, Value]:
@@ -57,6 +65,39 @@ def text_atom(
     return atom
 
 
+def read_text_atoms(payload: bytes) -> Iterator[Mapping[bytes, object]]:
+    """Yield the atoms of a ``text-output`` frame of 0002, in the form that `text_atom` gives.
+
+    On the wire an atom is a 16-bit little-endian size of the message, 8-bit numbers of labels and
+    of arguments, an 8-bit size of each label, a 16-bit little-endian size of each argument, and
+    then message, labels and arguments (framing, section 8).
+
+    Raises:
+        PayloadError: The payload ends inside an atom; those before it were yielded.
+    """
+    position = 0
+    while position < len(payload):
+        heads = position + _ATOM_HEAD.size
+        if heads > len(payload):
+            raise PayloadError(_CUT_ATOM)
+        message_size, labels, arguments = _ATOM_HEAD.unpack_from(payload, position)
+        position = heads + labels + 2 * arguments
+        if position > len(payload):
+            raise PayloadError(_CUT_ATOM)
+        sizes = (message_size, *unpack_from(f"<{labels}B{arguments}H", payload, heads))
+        if position + sum(sizes) > len(payload):
+            raise PayloadError(_CUT_ATOM)
+        parts = []
+        for size in sizes:
+            parts.append(payload[position : position + size])
+            position += size
+        message, *strings = parts
+        yield text_atom(message, strings[labels:], strings[:labels])
+
+
+_CUT_ATOM: Final = "text-output frame ends inside an atom"
+
+
 def progress(
     topic: bytes, position: int, total: int | None, label: bytes | None, item: bytes | None
 ) -> Mapping[bytes, Value]:
@@ -93,6 +134,17 @@ def format_message(message: bytes, arguments: Sequence[bytes]) -> bytes:
     if literal:
         shown.append(b"%")
     return b"".join(shown)
+
+
+def format_atom(atom: object) -> bytes:
+    """Give the text of one atom (framing, section 8); what is none counts as no text."""
+    match atom:
+        case {b"msg": bytes() as message, **rest}:
+            given = rest.get(b"args")
+            arguments = given if isinstance(given, list) else []
+            return format_message(message, [part for part in arguments if isinstance(part, bytes)])
+        case _:
+            return b""
 
 
 def request_map(

@@ -29,9 +29,12 @@ What was received is an ``object``: whoever uses it checks what it is.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RawBytes:
-    """Bytes that dialects 0002 and 0003 send as they are, and later ones as a byte string."""
+    """Bytes that dialects 0002 and 0003 send as they are, and later ones as a byte string.
+
+    A value, not to be changed; frozen it would take twice as long to make.
+    """
 
     data: bytes
 

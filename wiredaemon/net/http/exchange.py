@@ -17,14 +17,13 @@ from wiredaemon.net.rules import (
     protocol_error,
     text,
 )
-from wiredaemon.net.sink import ExchangeRefusedError
+from wiredaemon.net.sink import Admitted, ExchangeRefusedError
 from wiredaemon.protocol import RemoteProtocolError, ServerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wiredaemon.commands import Command
-    from wiredaemon.commands.registry import Registry
     from wiredaemon.net.context import Origin
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.protocol import RequestReceived
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
 class UrlAdmission:
     """Which commands one URL may run (http, section 6.2)."""
 
-    def __init__(self, accepted: Accepted, registry: Registry) -> None:
+    def __init__(self, accepted: Accepted, origin: Origin) -> None:
         """Admit what the URL allows."""
         self._accepted = accepted
-        self._registry = registry
+        self._origin = origin
+        self._registry = origin.host.registry
         self._ran = False
 
     def expects_data(self, event: RequestReceived) -> bool:
@@ -53,8 +53,11 @@ class UrlAdmission:
             return command.exposed and self._accepted.permission.covers(command.permission)
         return not self._ran and event.command == self._accepted.command
 
-    def admit(self, event: RequestReceived) -> Command:
+    def admit(self, event: RequestReceived) -> Admitted:
         """Give the command of a request, or refuse the exchange."""
+        return Admitted(self._admit(event), self._origin)
+
+    def _admit(self, event: RequestReceived) -> Command:
         if self._accepted.command == MULTIREQUEST:
             return self._admit_any(event.command)
         if self._ran:
@@ -66,8 +69,8 @@ class UrlAdmission:
         return command
 
     def _admit_any(self, name: object) -> Command:
-        command = self._find(name)
-        if command is None or not command.exposed:
+        command = self._registry.find_exposed(name, self._accepted.dialect)
+        if command is None:
             raise ExchangeRefusedError(_unavailable(name, self._accepted))
         if not self._accepted.permission.covers(command.permission):
             raise ExchangeRefusedError(insufficient_permissions(command.name.encode()))
@@ -114,8 +117,7 @@ class FramedExchange:
         self._responder = Responder(
             ServerConnection(accepted.dialect, half_duplex=True, limits=limits),
             self,
-            UrlAdmission(accepted, origin.host.registry),
-            origin,
+            UrlAdmission(accepted, origin),
             half_duplex=True,
             reactor=reactor,
             limits=limits,

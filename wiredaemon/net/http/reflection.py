@@ -50,7 +50,7 @@ class Reflection:
             )
             return
         try:
-            for frame in self._reader.receive_data(data):
+            for frame in self._reader.frames(data):
                 self._reflect(frame)
         except (FrameError, RemoteProtocolError, ValueError) as error:
             self._refuse(str(error))

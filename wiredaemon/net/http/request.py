@@ -18,6 +18,7 @@ from twisted.web.server import Request
 
 from wiredaemon import __version__
 from wiredaemon.commands import Peer
+from wiredaemon.net.peer import show_address
 from wiredaemon.wire.frames import HEADER_SIZE
 
 if TYPE_CHECKING:
@@ -139,10 +140,8 @@ class StreamingRequest(Request):
 
     def peer(self) -> Peer:
         """Say who asks."""
-        address = self.channel.getPeer()
-        host, port = getattr(address, "host", None), getattr(address, "port", None)
-        shown = f"{host}:{port}" if host is not None else str(getattr(address, "name", address))
-        return Peer(address=shown, is_secure=bool(self.channel.isSecure()))
+        address = show_address(self.channel.getPeer())
+        return Peer(address=address, is_secure=bool(self.channel.isSecure()))
 
     # --- the body ----------------------------------------------------------------------------
 

@@ -1,0 +1,125 @@
+"""What a figure is: candidates measured in turn, and the goals their ratios must reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.load import Load
+    from benchmarks.processes import Program
+
+
+class Metric(Enum):
+    """What can be compared, by the names that the report uses."""
+
+    CAPACITY = "capacity"
+    """Units for each second of the server's processor time: holds when others use the cores."""
+    RATE = "rate"
+    """Units for each second of the clock."""
+    P50 = "p50"
+    """Seconds of the clock from sending to the last byte of the answer, the median of a round."""
+    MEMORY = "memory"
+    """Bytes of private memory for each open connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A server and what is done to it."""
+
+    name: str
+    program: Program
+    connect: Callable[[int], Load]
+    """Opens a load to a port."""
+
+
+class Bound(Enum):
+    """From which side a goal must be reached."""
+
+    AT_LEAST = ">="
+    AT_MOST = "<="
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """A bound on one candidate's figure: absolute, or in ratio to a peer's of the same round."""
+
+    candidate: str
+    metric: Metric
+    bound: Bound = Bound.AT_LEAST
+    value: float
+    peer: str | None = None
+
+    def reached(self, value: float) -> bool:
+        """Say whether this median reaches the goal."""
+        return value >= self.value if self.bound is Bound.AT_LEAST else value <= self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """Candidates that are measured together."""
+
+    name: str
+    """On the command line."""
+    title: str
+    unit: str = "call"
+    """What an exchange is counted in."""
+    candidates: Sequence[Candidate]
+    goals: Sequence[Goal] = ()
+    connections: int = 0
+    """Open connections whose memory is measured; 0 measures time."""
+
+
+def beside(figure: Figure, root: Path) -> Figure:
+    """Give the figure with each candidate of ours once more, served by another checkout.
+
+    A goal is added for each: to be no worse.
+    """
+    metric, bound = (
+        (Metric.MEMORY, Bound.AT_MOST) if figure.connections else (Metric.CAPACITY, Bound.AT_LEAST)
+    )
+    candidates: list[Candidate] = []
+    goals = list(figure.goals)
+    for ours in figure.candidates:
+        candidates.append(ours)
+        if ours.program.root is not None:
+            program = replace(ours.program, name=f"{ours.program.name} {root}", root=root)
+            other = replace(ours, name=f"{ours.name}, other", program=program)
+            candidates.append(other)
+            goals.append(
+                Goal(candidate=ours.name, metric=metric, bound=bound, value=1, peer=other.name)
+            )
+    return replace(figure, candidates=candidates, goals=goals)
+
+
+@dataclass(slots=True)
+class Result:
+    """What one figure gave."""
+
+    figure: Figure
+    values: dict[str, dict[Metric, list[float]]] = field(default_factory=dict)
+    """By candidate and metric, one of each round; without candidates that cannot run here."""
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """Why the others cannot."""
+
+    def add(self, candidate: str, values: Mapping[Metric, float]) -> None:
+        """Add what one more round gave."""
+        metrics = self.values.setdefault(candidate, {})
+        for metric, value in values.items():
+            metrics.setdefault(metric, []).append(value)
+
+    def ratios(self, goal: Goal) -> list[float]:
+        """What a goal is about, round by round; empty where a candidate did not run."""
+        if goal.candidate not in self.values:
+            return []
+        own = self.values[goal.candidate][goal.metric]
+        if goal.peer is None:
+            return own
+        if goal.peer not in self.values:
+            return []
+        peer = self.values[goal.peer][goal.metric]
+        return [one / other for one, other in zip(own, peer, strict=True)]

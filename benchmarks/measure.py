@@ -1,0 +1,127 @@
+"""Measuring: candidates in turn, round by round: a bad minute of the machine is bad for all."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.cpu import allow_connections, cpu_seconds, private_memory
+from benchmarks.errors import BenchmarkError, UnavailableError
+from benchmarks.figure import Metric, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.figure import Candidate, Figure
+    from benchmarks.load import Load
+    from benchmarks.processes import Server, Servers
+
+    Turn = Callable[[], dict[Metric, float]]
+    """Measures one candidate once."""
+
+_WARM_UP_SECONDS: Final = 0.5
+_MEMORY_ROUNDS: Final = 3
+"""Memory hardly differs from round to round, and each round is a new server."""
+
+
+def measure(figure: Figure, servers: Servers, *, rounds: int, seconds: float) -> Result:
+    """Measure a figure.
+
+    Args:
+        figure: Which.
+        servers: Starts and keeps its servers.
+        rounds: How often each candidate has its turn.
+        seconds: Of each turn; one exchange at least.
+
+    Raises:
+        BenchmarkError: A server did not start, or answered wrongly.
+    """
+    if figure.connections:
+        allow_connections(figure.connections)
+        rounds = min(rounds, _MEMORY_ROUNDS)
+    result = Result(figure)
+    with contextlib.ExitStack() as loads:
+        turns = {}
+        for candidate in figure.candidates:
+            try:
+                server = servers.shared(candidate.program)
+            except UnavailableError as reason:
+                result.unavailable[candidate.name] = str(reason)
+                continue
+            if figure.connections:
+                turns[candidate.name] = _memory_turn(candidate, servers, figure.connections)
+            else:
+                turns[candidate.name] = _time_turn(candidate, server, seconds, loads)
+        for _ in range(rounds):
+            for name, turn in turns.items():
+                result.add(name, turn())
+    return result
+
+
+@contextlib.contextmanager
+def _showing(candidate: Candidate, server: Server) -> Iterator[None]:
+    """Say which candidate it was that failed, and what its server printed."""
+    try:
+        yield
+    except (BenchmarkError, OSError) as error:
+        raise BenchmarkError(f"{candidate.name}: {error}; its log:\n{server.log}") from error
+
+
+def _time_turn(
+    candidate: Candidate, server: Server, seconds: float, loads: contextlib.ExitStack
+) -> Turn:
+    """Connect and warm up."""
+    with _showing(candidate, server):
+        load = candidate.connect(server.port)
+        loads.callback(load.close)
+        _time(load, server, _WARM_UP_SECONDS)
+
+    def turn() -> dict[Metric, float]:
+        with _showing(candidate, server):
+            return _time(load, server, seconds)
+
+    return turn
+
+
+def _time(load: Load, server: Server, seconds: float) -> dict[Metric, float]:
+    clock = time.perf_counter_ns
+    latencies = []
+    count = 0
+    cpu = cpu_seconds(server.pid)
+    start = now = clock()
+    end = start + seconds * 1e9
+    while now < end:
+        before = now
+        count += load.exchange()
+        now = clock()
+        latencies.append(now - before)
+    cpu = cpu_seconds(server.pid) - cpu
+    return {
+        Metric.CAPACITY: count / cpu,
+        Metric.RATE: count / (now - start) * 1e9,
+        Metric.P50: statistics.median(latencies) * 1e-9,
+    }
+
+
+def _memory_turn(candidate: Candidate, servers: Servers, connections: int) -> Turn:
+    """Each turn has a server of its own, for memory that was used once is kept for later."""
+
+    def turn() -> dict[Metric, float]:
+        server = servers.start(candidate.program)
+        with contextlib.ExitStack() as opened, _showing(candidate, server):
+            opened.callback(server.stop)
+
+            def open_one() -> None:
+                load = candidate.connect(server.port)
+                opened.callback(load.close)
+                load.exchange()
+
+            open_one()
+            before = private_memory(server.pid)
+            for _ in range(connections):
+                open_one()
+            return {Metric.MEMORY: (private_memory(server.pid) - before) / connections}
+
+    return turn

@@ -1,0 +1,168 @@
+"""Server processes: each is started once, on the servers' core, and ended by its id."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from benchmarks.cpu import SERVER_CORE, on_core
+from benchmarks.errors import BenchmarkError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+"""The project's folder."""
+
+_START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 20.0
+_POLL_SECONDS: Final = 0.02
+_LOG_SHOWN: Final = 2000
+"""Characters of the end of a log that an error shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A server that can be started; programs of one name are started once and shared."""
+
+    name: str
+    command: Callable[[Path], Sequence[str]]
+    """Prepares an empty folder, where the process will run, and gives the command line."""
+    port: re.Pattern[str] = re.compile(r"^port (\d+)$", re.MULTILINE)
+    """What it prints when it is ready; the first group is its port."""
+    ready: str = ""
+    """What it must have printed besides."""
+    root: Path | None = None
+    """The checkout whose daemon it is; None for peers."""
+    unavailable: str | None = None
+    """Printed by a version that cannot do what is measured: then it is left out, with its log."""
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._program = program
+        self._process = process
+        self._log = log
+        self.port = 0
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server itself; it may have children."""
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """The end of what it has printed."""
+        return self._log.read_text(encoding="utf-8", errors="backslashreplace")[-_LOG_SHOWN:]
+
+    def wait(self) -> None:
+        """Wait until it is ready, which gives its port.
+
+        Raises:
+            UnavailableError: This version cannot do what is measured.
+            BenchmarkError: It ended, or took too long.
+        """
+        end = time.monotonic() + _START_SECONDS
+        while True:
+            ended = self._process.poll() is not None
+            text = self._log.read_text(encoding="utf-8", errors="backslashreplace")
+            found = self._program.port.search(text)
+            if found and self._program.ready in text and not ended:
+                self.port = int(found[1])
+                return
+            if ended or time.monotonic() > end:
+                unavailable = self._program.unavailable
+                if unavailable is not None and unavailable in text:
+                    raise UnavailableError(unavailable)
+                raise BenchmarkError(f"{self._program.name} did not start:\n{self.log}")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@dataclass(slots=True)
+class Servers:
+    """The running servers; a context manager that ends them all."""
+
+    folder: Path
+    """An empty folder, for theirs."""
+    _running: dict[str, Server] = field(default_factory=dict)
+    _started: int = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._running.values():
+            server.stop()
+
+    def shared(self, program: Program) -> Server:
+        """Give the server of a program, started if it is the first use of it."""
+        if program.name not in self._running:
+            self._running[program.name] = self.start(program)
+        return self._running[program.name]
+
+    def start(self, program: Program) -> Server:
+        """Start a server which is the caller's own, to be stopped by the caller.
+
+        Raises:
+            UnavailableError: This version cannot do what is measured.
+            BenchmarkError: It did not start.
+        """
+        self._started += 1
+        folder = self.folder / str(self._started)
+        folder.mkdir(parents=True)
+        log = folder / "log"
+        command = program.command(folder)
+        with log.open("wb") as output, on_core(SERVER_CORE):
+            server = Server(program, _popen(command, folder, output, program.root), log)
+        try:
+            server.wait()
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+
+def environment(root: Path | None = None) -> dict[str, str]:
+    """This process's environment for servers: nobody's own hgrc, and the project importable.
+
+    Args:
+        root: The checkout that `wiredaemon` is imported from; None for this one.
+    """
+    path = [str(root or ROOT), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "HGPLAIN": "1",
+        "HGRCPATH": "",
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _popen(
+    command: Sequence[str], folder: Path, output: IO[bytes], root: Path | None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(root),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )

@@ -1,0 +1,151 @@
+"""The servers: how each is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.errors import UnavailableError
+from benchmarks.processes import ROOT, Program, environment
+from wiredaemon.daemon.certificate import development_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMMANDS: Final = Path(__file__).with_name("servers") / "commands.py"
+_NOT_YET: Final = "not available in this version"
+_HG6: Final = "6.0.3"
+_HG6_SWITCHES: Final = ("experimental.web.apiserver=true", "experimental.web.api.http-v2=true")
+_CHANGESETS: Final = 3
+_SUBPROCESS_SECONDS: Final = 600
+
+
+def peer(module: str, *arguments: str) -> Program:
+    """A program of `benchmarks.servers`."""
+    return Program(
+        name=" ".join([module, *arguments]),
+        command=lambda _: [sys.executable, "-m", f"benchmarks.servers.{module}", *arguments],
+    )
+
+
+def wiredaemon(
+    listener: str = "http",
+    *,
+    dialect: str = "",
+    repository: Path | None = None,
+) -> Program:
+    """The real daemon with one listener; with TLS its certificate is its own development one.
+
+    Args:
+        listener: A key of `[listen]`.
+        dialect: For raw TCP, the listener's own.
+        repository: What `/` serves; None for a daemon without repositories.
+    """
+
+    def command(folder: Path) -> Sequence[str]:
+        file = folder / "wiredaemon.toml"
+        endpoint = f"{dialect} tcp:0:interface=127.0.0.1".strip()
+        lines = ["[data]", f"folder = {_toml(folder / 'data')}"]
+        lines += ["[listen]", f"{listener} = [{_toml(endpoint)}]"]
+        lines += ["[paths]"] + ([f'"/" = {_toml(repository)}'] if repository else [])
+        lines += ["[commands]", f"load = [{_toml(_COMMANDS)}]"]
+        file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        twistd = Path(sysconfig.get_path("scripts"), "twistd")
+        return [str(twistd), "--nodaemon", "--pidfile=", "wiredaemon", "--config", str(file)]
+
+    return Program(
+        root=ROOT,
+        name=f"wiredaemon {listener} {dialect} {repository}",
+        command=command,
+        port=re.compile(rf"\b{listener} listening on [a-z+]+://[^/\s]+:(\d+)"),
+        ready="wiredaemon is ready",
+        unavailable=_NOT_YET,
+    )
+
+
+def make_certificate(folder: Path) -> Path:
+    """Make what the daemon makes for itself, for peers: certificate and private key in one file."""
+    files = development_certificate(folder, now=datetime.now(UTC))
+    both = folder / "both.pem"
+    both.write_bytes(files.certificate.read_bytes() + files.private_key.read_bytes())
+    return both
+
+
+def hg_serve(repository: Path) -> Program:
+    """`hg serve` of Mercurial 6.0.3, the last release that speaks the protocol."""
+
+    def command(_: Path) -> Sequence[str]:
+        switches = [part for switch in _HG6_SWITCHES for part in ("--config", switch)]
+        where = ["--repository", str(repository), "--address", "127.0.0.1", "--port", "0"]
+        return [str(hg6()), "serve", *where, *switches]
+
+    return Program(
+        name="hg serve", command=command, port=re.compile(r"bound to 127\.0\.0\.1:(\d+)")
+    )
+
+
+@cache
+def hg6() -> Path:
+    """The `hg` of Mercurial 6.0.3: `BENCH_HG6`, or one in `.cache`, made when it is first used.
+
+    Raises:
+        UnavailableError: It cannot be made here.
+    """
+    named = os.environ.get("BENCH_HG6")
+    if named:
+        return Path(named)
+    folder = ROOT / ".cache" / f"hg-{_HG6}"
+    hg = folder / "bin" / "hg"
+    if not hg.exists():
+        print(f"making Mercurial {_HG6} in {folder}, which takes some minutes", file=sys.stderr)
+        folder.mkdir(parents=True, exist_ok=True)
+        (ROOT / ".cache" / ".gitignore").write_text("*\n", encoding="ascii")
+        _run([sys.executable, "-m", "venv", str(folder)])
+        _run([str(folder / "bin" / "pip"), "install", "--quiet", f"mercurial=={_HG6}"])
+    return hg
+
+
+def make_repository(folder: Path) -> tuple[Path, bytes]:
+    """Make a repository of a few changesets; give it and the node of its only head, 20 bytes.
+
+    Raises:
+        UnavailableError: Mercurial 6.0.3, whose format every later version reads, is missing.
+    """
+    repository = folder / "repository"
+    hg = [str(hg6()), "--config", "ui.username=benchmarks"]
+    _run([*hg, "init", str(repository)])
+    for number in range(_CHANGESETS):
+        (repository / "file").write_text(f"{number}\n", encoding="ascii")
+        _run([*hg, "--repository", str(repository), "commit", "-A", "-m", str(number), "-d", "0 0"])
+    node = _run([*hg, "--repository", str(repository), "log", "-r", "tip", "-T", "{node}"])
+    return repository, bytes.fromhex(node.decode("ascii"))
+
+
+def _run(command: Sequence[str]) -> bytes:
+    try:
+        return subprocess.run(
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SUBPROCESS_SECONDS,
+            check=True,
+        ).stdout
+    except OSError as error:
+        raise UnavailableError(f"{command[0]}: {error}") from error
+    except subprocess.CalledProcessError as error:
+        text = error.stderr.decode("utf-8", "replace").strip()
+        raise UnavailableError(f"{' '.join(command)}: {text}") from error
+
+
+def _toml(value: str | Path) -> str:
+    # JSON's strings are TOML's too, but for DEL, which no path here has.
+    return json.dumps(str(value))

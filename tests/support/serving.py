@@ -1,0 +1,113 @@
+"""A real server on loopback sockets in this process: HTTP and raw TCP, with TLS or without.
+
+Owns ports the system chose, for as long as an ``async with`` lasts. For what an answer should never
+be there is `scripted`: a listener that sends the same bytes to everybody.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import trustme
+from support.web import API, FakeHost
+from twisted.internet.protocol import Factory, Protocol
+
+from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.http.site import make_site
+from wiredaemon.net.http.tree import Application
+from wiredaemon.net.rules import Api
+from wiredaemon.net.tls import over_tls, server_options
+from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from pathlib import Path
+
+    from twisted.internet.interfaces import IProtocolFactory
+
+    from wiredaemon.commands import Command
+
+
+def write_certificate(folder: Path, *names: str) -> Path:
+    """Make ``ca.pem``, ``cert.pem`` and ``key.pem`` for these hosts in a folder, and give it."""
+    authority = trustme.CA()
+    issued = authority.issue_cert(*names)
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    (folder / "cert.pem").write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(folder / "key.pem")
+    return folder
+
+
+def factory_of(
+    kind: str,
+    commands: Iterable[Command] | None,
+    *,
+    framings: Sequence[str] = tuple(API),
+    certificate: Path | None = None,
+) -> IProtocolFactory:
+    """Give what listens for one kind of URL.
+
+    Args:
+        kind: Scheme of the URL.
+        commands: To serve; by default the seeds'.
+        framings: In order; raw listeners speak the last one where ALPN chooses no other.
+        certificate: Folder of `write_certificate`, for the kinds with TLS.
+    """
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    host = FakeHost(commands)
+    factory: IProtocolFactory
+    if kind.startswith("http"):
+        names: dict[str, list[str]] = {}
+        for framing in framings:
+            names.setdefault(API[framing], []).append(framing)
+        apis = [
+            Api(name=name.encode(), framings=[DIALECTS[era] for era in eras])
+            for name, eras in names.items()
+        ]
+        factory = make_site(
+            Application(apis=apis, limits=Limits(), reactor=reactor), {"/": host, "/a/b": host}
+        )
+    else:
+        factory = FramedFactory(
+            {"/": host, "/a/b": host}, DIALECTS[framings[-1]], reactor=reactor, limits=Limits()
+        )
+    if certificate is None:
+        return factory
+    return over_tls(factory, server_options(certificate / "cert.pem", certificate / "key.pem"))
+
+
+@asynccontextmanager
+async def listening(factory: IProtocolFactory) -> AsyncIterator[int]:
+    """Listen on loopback, and give the port."""
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
+    port = anywhere.listenTCP(0, factory, interface="127.0.0.1")
+    try:
+        yield port.getHost().port
+    finally:
+        await port.stopListening()
+
+
+class _Scripted(Protocol):
+    """Sends the next answer for whatever comes."""
+
+    transport: Any
+
+    def __init__(self, answers: Sequence[bytes], *, closes: bool) -> None:
+        self._answers = list(answers)
+        self._closes = closes
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: ARG002 whatever was asked
+        if self._answers:
+            self.transport.write(self._answers.pop(0))
+        if self._closes and not self._answers:
+            self.transport.loseConnection()
+
+
+def scripted(*answers: bytes, closes: bool = True) -> Factory:
+    """Give what answers everybody with these bytes, one after the other, and then may close."""
+    return Factory.forProtocol(lambda: _Scripted(answers, closes=closes))

@@ -1,0 +1,189 @@
+"""``wiredaemon call``: one command of a server, from a terminal or a script.
+
+Exit statuses: 0 done, 1 not done, 2 wrong arguments, 130 interrupted, 141 nobody reads the output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack, aclosing, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TextIO
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.logger import globalLogBeginner
+
+from wiredaemon.commands import CommandError, Permission, ServerError
+from wiredaemon.daemon.call_arguments import ArgumentError, convert, read_word
+from wiredaemon.daemon.call_input import Input
+from wiredaemon.daemon.call_output import FORMS, OutputError, Terminal, one_line
+from wiredaemon.net.client import (
+    ClientError,
+    ClientOptions,
+    UntrustedError,
+    UrlError,
+    connect,
+)
+from wiredaemon.wire.dialects import DIALECTS, RequestForm
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from wiredaemon.commands import ArgumentType, Value
+    from wiredaemon.daemon.call_arguments import Given
+    from wiredaemon.net.client import Connection
+
+DONE: Final = 0
+NOT_DONE: Final = 1
+WRONG_ARGUMENTS: Final = 2
+INTERRUPTED: Final = 130
+UNREAD: Final = 141
+"""As of a program that SIGPIPE ended."""
+
+_STANDARD_INPUT: Final = "-"
+
+
+class Outcome(NamedTuple):
+    """What came of a call."""
+
+    status: int
+    text: str = ""
+    """What went wrong, one line; nothing where nothing needs to be said."""
+
+
+_INTERRUPTED: Final = Outcome(INTERRUPTED)
+
+
+def call(options: argparse.Namespace) -> int:
+    """Run the subcommand and give its exit status."""
+    # What Twisted logs of broken connections we say ourselves.
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
+    outcomes: list[Outcome] = []
+
+    async def run(reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
+        calling = Deferred.fromCoroutine(run_call(reactor, options, sys.stdout.buffer, sys.stderr))
+        # A signal stops the reactor: what comes of the call then is no outcome.
+        reactor.addSystemEventTrigger("before", "shutdown", outcomes.append, _INTERRUPTED)
+        reactor.addSystemEventTrigger("before", "shutdown", calling.cancel)
+        outcomes.append(await calling)
+
+    with suppress(SystemExit):
+        react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+    outcome = outcomes[0] if outcomes else _INTERRUPTED
+    if outcome.text:
+        sys.stderr.write(f"wiredaemon: {outcome.text}\n")
+    if outcome.status in {UNREAD, INTERRUPTED}:
+        _drop_output()
+    return outcome.status
+
+
+async def run_call(
+    reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+    options: argparse.Namespace,
+    output: BinaryIO,
+    errors: TextIO,
+) -> Outcome:
+    """Call, print what comes, and give what came of it.
+
+    Args:
+        reactor: For everything.
+        options: Of the command line.
+        output: For the objects.
+        errors: For text and progress.
+    """
+    try:
+        given = [read_word(os.fsencode(word)) for word in options.arguments]
+        with ExitStack() as opened:
+            data = _open_data(reactor, options.data, opened)
+            await _call(reactor, options, given, data, output, Terminal(errors, output))
+            output.flush()
+    except (ArgumentError, UrlError) as error:
+        return Outcome(WRONG_ARGUMENTS, one_line(str(error)))
+    except BrokenPipeError:
+        return Outcome(UNREAD)
+    except (ClientError, CommandError, ServerError, OutputError, OSError) as error:
+        return Outcome(NOT_DONE, _describe(error))
+    return Outcome(DONE)
+
+
+def _describe(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, UntrustedError):
+        text += "; give its authority with --ca FILE, or do without trust with --insecure"
+    if isinstance(error, OSError):
+        subject = f"{error.filename}: " if error.filename else ""
+        text = f"{subject}{error.strerror or error}"
+    return one_line(text) or "the command failed and does not say why"
+
+
+async def _call(  # noqa: PLR0913, PLR0917 all that a call is made of
+    reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+    options: argparse.Namespace,
+    given: Sequence[Given],
+    data: Input | None,
+    output: BinaryIO,
+    terminal: Terminal,
+) -> None:
+    connection = await connect(reactor, options.url, _client_options(options))
+    command = os.fsencode(options.command)
+    form = FORMS[options.output]
+    permission = None if options.permission is None else Permission(options.permission)
+    try:
+        arguments = await _convert(connection, command, given)
+        calling = connection.call(
+            command, arguments, data=data, permission=permission, observer=terminal
+        )
+        async with aclosing(calling):
+            async for value in calling:
+                terminal.clear()
+                output.write(form(value))
+                output.flush()
+    finally:
+        terminal.clear()
+        await connection.close()
+
+
+async def _convert(
+    connection: Connection, command: bytes, given: Sequence[Given]
+) -> Mapping[bytes, Value]:
+    """Give the arguments, of the declared types where it matters and the server declares any."""
+    declared: Mapping[bytes, ArgumentType] = {}
+    # Before there was a map, arguments were bytes and the command read them.
+    has_types = connection.dialect.request is RequestForm.MAP
+    if has_types and not all(one.is_typed for one in given):
+        description = await connection.describe()
+        described = description and description.commands.get(command)
+        declared = described.arguments if described else {}
+    return convert(given, declared)
+
+
+def _client_options(options: argparse.Namespace) -> ClientOptions:
+    more: dict[str, Any] = {}
+    if options.timeout is not None:
+        more = {"connect_seconds": options.timeout, "silent_seconds": options.timeout}
+    return ClientOptions(
+        dialect=None if options.dialect is None else DIALECTS[options.dialect],
+        content_encodings=[os.fsencode(name) for name in options.encoding],
+        authorities=options.ca,
+        trusts_anybody=options.insecure,
+        **more,
+    )
+
+
+def _open_data(reactor: Any, name: str | None, opened: ExitStack) -> Input | None:  # noqa: ANN401 zope interfaces do not intersect
+    if name is None:
+        return None
+    if name == _STANDARD_INPUT:
+        return Input(reactor, sys.stdin.fileno(), "standard input")
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    opened.callback(os.close, descriptor)
+    return Input(reactor, descriptor, name)
+
+
+def _drop_output() -> None:
+    """Keep Python from writing, when it ends, what nobody reads."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

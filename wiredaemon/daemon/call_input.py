@@ -1,0 +1,73 @@
+"""Command data from a file descriptor, read when it is ready and as it is asked for.
+
+A read of standard input may wait for ever, and meanwhile the answer may come.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import Deferred
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from twisted.python.failure import Failure
+
+_PIECE: Final = 128 * 1024
+
+
+class Input(FileDescriptor):
+    """The bytes of a descriptor, piece by piece; an asynchronous iterator."""
+
+    def __init__(self, reactor: Any, descriptor: int, name: str) -> None:  # noqa: ANN401 zope interfaces do not intersect
+        """Read a descriptor, which the caller closes; errors name it by ``name``."""
+        super().__init__(reactor)
+        self._descriptor = descriptor
+        self._name = name
+        self._waiter: Deferred[bytes] | None = None
+
+    def __aiter__(self) -> Self:
+        """Give itself: bytes are read once."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Give the next piece."""
+        self._waiter = Deferred(lambda _: self.stopReading())
+        self.startReading()
+        piece = await self._waiter
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    # --- the reactor's side ------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """Give the descriptor, for the reactor."""
+        return self._descriptor
+
+    def doRead(self) -> None:
+        """Read what is there."""
+        self.stopReading()
+        waiter, self._waiter = self._waiter, None
+        if waiter is None or waiter.called:
+            return
+        try:
+            piece = os.read(self._descriptor, _PIECE)
+        except OSError as error:
+            waiter.errback(OSError(error.errno, error.strerror, self._name))
+        else:
+            waiter.callback(piece)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Be told by the reactor that the writing end is closed, or that reading has failed."""
+        super().connectionLost(reason)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.called:
+            waiter.callback(b"")
+
+    def writeSomeData(self, data: bytes) -> int:
+        """Never asked for."""
+        raise NotImplementedError

@@ -1,0 +1,30 @@
+"""Command data to be sent: whatever gives bytes, as pieces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+Data: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
+"""All of it, or pieces of it; each piece is asked for when the one before was sent."""
+
+_PIECE: Final = 128 * 1024
+
+
+async def pieces(data: Data) -> AsyncGenerator[bytes, None]:
+    """Give data in pieces that are not empty."""
+    if isinstance(data, AsyncIterable):
+        async for piece in data:
+            for part in _cut(piece):
+                yield part
+        return
+    for piece in [data] if isinstance(data, bytes) else data:
+        for part in _cut(piece):
+            yield part
+
+
+def _cut(piece: bytes) -> Iterable[bytes]:
+    return (piece[start : start + _PIECE] for start in range(0, len(piece), _PIECE))

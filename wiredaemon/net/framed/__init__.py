@@ -1,0 +1,1 @@
+"""The framing on raw sockets: TCP, TLS and Unix sockets, in full duplex."""

@@ -1,0 +1,205 @@
+"""The protocol of raw connections: bytes to the Responder, frames to the transport.
+
+Which commands, limits and errors there are is decided where HTTP has it decided too: by the
+connection, the Responder and the rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocolNegotiationFactory,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from wiredaemon.net.framed.admission import RawAdmission
+from wiredaemon.net.peer import peer_of
+from wiredaemon.net.responder import Responder
+from wiredaemon.net.write_now import write_now
+from wiredaemon.protocol import ServerConnection
+from wiredaemon.wire.dialects import DIALECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from twisted.internet.interfaces import IAddress, IDelayedCall
+    from twisted.python.failure import Failure
+
+    from wiredaemon.net.hosting import Host
+    from wiredaemon.protocol import RemoteProtocolError
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.wire.limits import Limits
+
+
+@implementer(IHalfCloseableProtocol)
+class FramedProtocol(Protocol):
+    """One raw connection in full duplex; the Responder's sink.
+
+    Nothing is made for a connection before its first byte: then its dialect is known, with TLS too.
+    """
+
+    _log = Logger()
+    transport: Any
+    _responder: Responder | None = None
+    _input_ended = False
+    _drained: int | None = None
+    """Bytes dropped since our side has said all; None before that."""
+    _timer: IDelayedCall | None = None
+
+    def __init__(self, factory: FramedFactory) -> None:
+        """Serve what the factory serves."""
+        self._factory = factory
+
+    # --- called by the transport -------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Send small answers at once."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes."""
+        if self._drained is not None:
+            self._drain(len(data))
+            return
+        responder = self._responder
+        if responder is None:
+            responder = self._begin()
+        responder.receive_data(data)
+
+    def readConnectionLost(self) -> None:
+        """Answer what has come: the peer has closed its side only."""
+        self._input_ended = True
+        if self._drained is not None or self._responder is None:
+            self.transport.loseConnection()
+        else:
+            self._responder.receive_end()
+
+    def writeConnectionLost(self) -> None:
+        """Wait a moment for the peer to close: all was sent."""
+        limits = self._factory.limits
+        self._timer = self._factory.reactor.callLater(
+            limits.drain_seconds, self.transport.abortConnection
+        )
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 Twisted's signature
+        """Stop what works for a peer that has gone."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        responder, self._responder = self._responder, None
+        if responder is not None:
+            responder.connection_lost()
+
+    def _begin(self) -> Responder:
+        factory = self._factory
+        dialect = factory.dialect_of(self.transport)
+        self._responder = responder = Responder(
+            ServerConnection(dialect, half_duplex=False, limits=factory.limits),
+            self,
+            RawAdmission(factory.hosts, dialect, peer_of(self.transport)),
+            half_duplex=False,
+            reactor=factory.reactor,
+            limits=factory.limits,
+        )
+        self.transport.registerProducer(responder, True)  # noqa: FBT003 Twisted's signature
+        return responder
+
+    # --- the sink ----------------------------------------------------------------------------
+
+    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
+        """Send frames."""
+        write_now(self.transport, [part for frame in frames for part in frame])
+
+    def pause_input(self) -> None:
+        """Read no more."""
+        self.transport.pauseProducing()
+
+    def resume_input(self) -> None:
+        """Read on."""
+        self.transport.resumeProducing()
+
+    def connection_failed(self, error: RemoteProtocolError) -> None:
+        """Close behind the error frame."""
+        self._log.info(
+            "connection of {peer} failed: {error}",
+            peer=peer_of(self.transport).address,
+            error=error.message,
+        )
+        self._close()
+
+    def refused(self, answer: Any) -> None:  # noqa: ANN401, ARG002 of Sink; our admission has no such answer
+        """Close."""
+        self._close()
+
+    def responses_finished(self) -> None:
+        """Close: the peer has, and all is answered."""
+        self._close()
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        """End our side behind what was sent, and the other one when the peer has read it.
+
+        A socket closed with unread input is reset, and what the peer has not read by then is lost.
+        """
+        self._drained = 0
+        self._responder = None
+        transport = self.transport
+        transport.unregisterProducer()
+        transport.resumeProducing()
+        if self._input_ended or not ITCPTransport.providedBy(transport):
+            transport.loseConnection()
+        else:
+            transport.loseWriteConnection()
+
+    def _drain(self, size: int) -> None:
+        self._drained = (self._drained or 0) + size
+        if self._drained > self._factory.limits.drained_body:
+            self.transport.abortConnection()
+
+
+@implementer(IProtocolNegotiationFactory)
+class FramedFactory(ServerFactory):
+    """Makes the protocols of a raw listener.
+
+    Args:
+        hosts: What is served, by URL prefix.
+        dialect: That is spoken where TLS negotiates no other one.
+        reactor: For turns, threads and timers.
+        limits: What a peer may make the server hold.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        hosts: Mapping[str, Host],
+        dialect: Dialect,
+        *,
+        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        limits: Limits,
+    ) -> None:
+        self.hosts = hosts
+        self.dialect = dialect
+        self.reactor = reactor
+        self.limits = limits
+
+    def buildProtocol(self, addr: IAddress | None) -> FramedProtocol:  # noqa: ARG002 Twisted's signature
+        """Give the protocol of a new connection."""
+        return FramedProtocol(self)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Give what ALPN may choose: the media types of all dialects, the listener's own first."""
+        others = [dialect for dialect in DIALECTS.values() if dialect is not self.dialect]
+        return [dialect.media_type for dialect in (self.dialect, *others)]
+
+    def dialect_of(self, transport: Any) -> Dialect:  # noqa: ANN401 zope interfaces do not intersect
+        """Give the dialect of a connection whose handshake, if any, is done."""
+        chosen = getattr(transport, "negotiatedProtocol", None)
+        return next((one for one in DIALECTS.values() if one.media_type == chosen), self.dialect)

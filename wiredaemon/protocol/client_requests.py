@@ -1,0 +1,164 @@
+"""Command requests as a client writes them: the frames of each form of request.
+
+Source: framing, sections 5.1 to 5.3.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from wiredaemon.protocol.errors import LocalProtocolError
+from wiredaemon.protocol.responses import slices
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.dialects import (
+    ARGUMENT_CONTINUATION,
+    ARGUMENT_EOA,
+    CONTINUATION,
+    EOS,
+    NAME_EOS,
+    NAME_HAVE_ARGUMENTS,
+    NAME_HAVE_DATA,
+    REQUEST_CONTINUATION,
+    REQUEST_HAVE_DATA,
+    REQUEST_MORE,
+    REQUEST_NEW,
+    FrameType,
+    RequestForm,
+    ResponseForm,
+)
+from wiredaemon.wire.limits import SENT_PAYLOAD
+from wiredaemon.wire.payloads import request_map
+from wiredaemon.wire.values import RawBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.values import Value
+
+_ARGUMENT_HEAD: Final = Struct("<HH")
+"""Sizes of an argument's name and value."""
+_LARGEST_SIZE: Final = (1 << 16) - 1
+
+
+class Command(NamedTuple):
+    """A command request to be written."""
+
+    name: bytes
+    arguments: Mapping[bytes, Value]
+    has_data: bool
+    """Command data will follow."""
+    redirect: Value
+    """Which redirect targets can be followed; None where the server knows none."""
+    extra: Mapping[bytes, Value]
+    """Further keys of the request map."""
+
+
+class RequestFrame(NamedTuple):
+    """One frame of a request, in front of its id and stream."""
+
+    kind: FrameType
+    flags: int
+    payload: bytes
+
+
+def request_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
+    """Give the frames of a command in the form of its dialect, without its data.
+
+    Raises:
+        LocalProtocolError: The dialect has no place for something that the command has.
+        UnencodableError: The name or an argument has no form on the wire.
+    """
+    if command.redirect is not None and dialect.response is not ResponseForm.OBJECTS:
+        message = f"dialect {dialect.name} has no redirects"
+        raise LocalProtocolError(message)
+    return _FORMS[dialect.request](command, dialect)
+
+
+def data_frames(data: bytes, *, end: bool) -> Iterator[RequestFrame]:
+    """Yield the frames of a piece of command data; with ``end`` the last one says so."""
+    payloads = list(slices(data))
+    last = [payloads.pop() if payloads else b""] if end else []
+    for payload in payloads:
+        yield RequestFrame(FrameType.COMMAND_DATA, CONTINUATION, payload)
+    for payload in last:
+        yield RequestFrame(FrameType.COMMAND_DATA, EOS, payload)
+
+
+def _map_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
+    """Cut one CBOR map into frames (0003 and later)."""
+    extra = dict(command.extra)
+    if command.redirect is not None:
+        extra[b"redirect"] = command.redirect
+    content = request_map(command.name, command.arguments, extra)
+    *before, last = slices(cbor.encode(content, dialect.cbor.key_order))
+    flags = REQUEST_NEW | (REQUEST_HAVE_DATA if command.has_data else 0)
+    frames = []
+    for payload in before:
+        frames.append(RequestFrame(FrameType.COMMAND_REQUEST, flags | REQUEST_MORE, payload))
+        flags = flags & ~REQUEST_NEW | REQUEST_CONTINUATION
+    frames.append(RequestFrame(FrameType.COMMAND_REQUEST, flags, last))
+    return frames
+
+
+def _named_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
+    """Give a name frame and the frames of each argument, by their names (0002)."""
+    if command.extra:
+        message = f"requests of dialect {dialect.name} have no further keys"
+        raise LocalProtocolError(message)
+    arguments = sorted(_plain_argument(*argument) for argument in command.arguments.items())
+    flags = NAME_HAVE_ARGUMENTS if arguments else 0
+    flags |= NAME_HAVE_DATA if command.has_data else 0
+    frames = [RequestFrame(FrameType.COMMAND_NAME, flags or NAME_EOS, _plain_name(command.name))]
+    for name, value in arguments:
+        frames += _argument_frames(name, value)
+    if arguments:
+        last = frames.pop()
+        frames.append(last._replace(flags=last.flags | ARGUMENT_EOA))
+    return frames
+
+
+def _argument_frames(name: bytes, value: bytes) -> Iterator[RequestFrame]:
+    """Yield the frames of one argument: head, name and value, which goes on in further frames."""
+    content = _ARGUMENT_HEAD.pack(len(name), len(value)) + name + value
+    *before, last = slices(content)
+    for payload in before:
+        yield RequestFrame(FrameType.COMMAND_ARGUMENT, ARGUMENT_CONTINUATION, payload)
+    yield RequestFrame(FrameType.COMMAND_ARGUMENT, 0, last)
+
+
+def _plain_name(name: object) -> bytes:
+    if not isinstance(name, bytes) or len(name) > SENT_PAYLOAD:
+        message = f"a command's name must be bytes, at most {SENT_PAYLOAD}"
+        raise UnencodableError(message)
+    return name
+
+
+def _plain_argument(name: object, value: Value) -> tuple[bytes, bytes]:
+    """Give an argument that has a form in frames.
+
+    Raises:
+        UnencodableError: It is no byte string, or too long for its head or, the name, for a frame.
+    """
+    plain = value.data if isinstance(value, RawBytes) else value
+    if not isinstance(name, bytes) or not isinstance(plain, bytes):
+        message = (
+            f"an argument of type {type(value).__name__}, named by {type(name).__name__}, has no "
+            "form in frames: both must be bytes"
+        )
+        raise UnencodableError(message)
+    if len(name) > SENT_PAYLOAD - _ARGUMENT_HEAD.size:
+        message = f"an argument's name of {len(name)} bytes does not fit a frame"
+        raise UnencodableError(message)
+    if len(plain) > _LARGEST_SIZE:
+        message = f"an argument of {len(plain)} bytes is longer than {_LARGEST_SIZE}"
+        raise UnencodableError(message)
+    return name, plain
+
+
+_FORMS: Final[dict[RequestForm, Callable[[Command, Dialect], list[RequestFrame]]]] = {
+    RequestForm.MAP: _map_frames,
+    RequestForm.FRAMES: _named_frames,
+}

@@ -1,0 +1,132 @@
+"""Content encodings of a server's streams, as its client meets them.
+
+Source: framing, sections 11 and 12; server-state-machine, sections 2.3 and 2.4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wiredaemon.protocol.errors import RemoteProtocolError
+from wiredaemon.protocol.settings import SettingsReceiver
+from wiredaemon.wire.encodings import DECODERS, IdentityDecoder
+from wiredaemon.wire.frames import ENCODED
+
+if TYPE_CHECKING:
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.encodings import ContentDecoder
+    from wiredaemon.wire.frames import Frame
+    from wiredaemon.wire.limits import Limits
+
+
+class StreamContents:
+    """The decoders of one connection's streams, and settings that have not come whole."""
+
+    def __init__(self, dialect: Dialect, limits: Limits) -> None:
+        """Begin with no stream."""
+        self._dialect = dialect
+        self._limits = limits
+        self._decoders: dict[int, ContentDecoder] = {}
+        """Without those of `identity`, where payloads are content already."""
+        self._settings: dict[int, SettingsReceiver] = {}
+
+    def feed(self, frame: Frame) -> ContentDecoder | None:
+        """Give the decoder that holds a frame's content; None where the payload is the content.
+
+        It must be read to its end before the next frame.
+
+        Raises:
+            RemoteProtocolError: The payload is encoded in a dialect without content encodings.
+        """
+        if not frame.stream_flags & ENCODED:
+            return None
+        if not self._dialect.sender_settings:
+            message = f"content encoded frames are no part of dialect {self._dialect.name}"
+            raise RemoteProtocolError(message, malformed=True)
+        decoder = self._decoders.get(frame.stream_id)
+        if decoder is not None:
+            decoder.feed(frame.payload)
+        return decoder
+
+    def receive_settings(self, frame: Frame, *, ended: bool) -> None:
+        """Take one frame of stream settings, its payload decoded.
+
+        Args:
+            frame: Perhaps not the last one of these settings.
+            ended: It ends the stream.
+
+        Raises:
+            RemoteProtocolError: They are none, or ask for what is not known or not allowed.
+        """
+        stream_id = frame.stream_id
+        receiver = self._settings.get(stream_id)
+        if receiver is None:
+            receiver = SettingsReceiver(
+                "stream encoding settings frame", self._dialect, self._limits
+            )
+            self._settings[stream_id] = receiver
+        items = receiver.receive_frame(frame)
+        if items is None:
+            return
+        del self._settings[stream_id]
+        if ended:
+            message = f"error setting stream decoder: {stream_id}"
+            raise RemoteProtocolError(message)
+        self._set_decoder(stream_id, _make_decoder(items))
+
+    def _set_decoder(self, stream_id: int, decoder: ContentDecoder) -> None:
+        self._decoders.pop(stream_id, None)
+        if isinstance(decoder, IdentityDecoder):
+            return
+        if len(self._decoders) >= self._limits.encoded_streams:
+            message = (
+                f"streams in a content encoding exceed the limit of {self._limits.encoded_streams} "
+                "(encoded_streams)"
+            )
+            raise RemoteProtocolError(message, malformed=True)
+        self._decoders[stream_id] = decoder
+
+    def forget(self, stream_id: int) -> None:
+        """End a stream: the next one of this id begins without settings."""
+        self._decoders.pop(stream_id, None)
+        self._settings.pop(stream_id, None)
+
+
+def read_whole(decoder: ContentDecoder, limit: int, subject: str) -> bytes:
+    """Give all content of a frame that is not handed on in pieces.
+
+    Args:
+        decoder: Fed with the frame.
+        limit: Bytes of content, ``Limits.frame_payload``.
+        subject: What error texts call the frame.
+
+    Raises:
+        ContentError: The content is corrupt.
+        RemoteProtocolError: There is too much of it.
+    """
+    content = bytearray()
+    while decoder.pending:
+        content += decoder.read()
+        if len(content) > limit:
+            message = (
+                f"decoded content of a {subject} exceeds the limit of {limit} bytes (frame_payload)"
+            )
+            raise RemoteProtocolError(message, malformed=True)
+    return bytes(content)
+
+
+def _make_decoder(items: list[object]) -> ContentDecoder:
+    """Give the decoder that stream settings ask for."""
+    name, extra = items[0], items[1:]
+    shown = name.decode("ascii", "backslashreplace") if isinstance(name, bytes) else repr(name)
+    make = DECODERS.get(name) if isinstance(name, bytes) else None
+    if make is None:
+        message = f"error setting stream decoder: unknown stream decoder: {shown}"
+        raise RemoteProtocolError(message)
+    if extra:
+        subject = shown.replace("-", "")
+        message = (
+            f"error setting stream decoder: {subject} decoder received unexpected additional values"
+        )
+        raise RemoteProtocolError(message)
+    return make()

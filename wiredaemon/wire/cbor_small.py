@@ -1,0 +1,67 @@
+"""Small CBOR items of the plain kinds: told from all others in one quick look.
+
+Nearly every request is one. What this module does not know it leaves to ``cbor_heads``, which
+scans anything and words what is wrong with it.
+
+Source: framing, section 5.4.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SMALL: Final = 2048
+"""Bytes. So few hold too few map keys to make hash collisions hurt."""
+
+_SHORT: Final = 24
+_ONE_OCTET: Final = 0x18
+_LONG_BYTES: Final = 0x58
+_ITEM: Final = 1 << 16
+"""One item still to come, in a number whose lower 16 bits are the offset of the next one."""
+_UNKNOWN: Final = -1 << 40
+"""Makes that number negative, whatever it was."""
+
+
+def _steps() -> list[int]:
+    """Give what is added to that number for each first octet of an item."""
+    steps = [_UNKNOWN] * 256
+    for number in range(_SHORT):
+        for major in (0, 1):
+            steps[major << 5 | number] = 1 - _ITEM
+        steps[2 << 5 | number] = 1 + number - _ITEM
+        steps[4 << 5 | number] = 1 + (number - 1) * _ITEM
+        steps[5 << 5 | number] = 1 + (2 * number - 1) * _ITEM
+    for simple in (0xF4, 0xF5, 0xF6):  # false, true, null
+        steps[simple] = 1 - _ITEM
+    for width in range(4):
+        for major in (0, 1):
+            steps[major << 5 | _ONE_OCTET + width] = 1 + (1 << width) - _ITEM
+    return steps
+
+
+_STEPS: Final = _steps()
+
+
+def plain_size(data: bytes) -> int:
+    """Give the size of the item that ``data`` begins with, or 0 if that is not told here.
+
+    Told are items of integers, byte strings of less than 256 bytes, definite arrays and maps of
+    less than 24 entries, true, false and null, of at most `SMALL` bytes.
+    """
+    size = len(data)
+    if size > SMALL:
+        return 0
+    state = _ITEM
+    try:
+        while True:
+            while state >= _ITEM:
+                state += _STEPS[data[state & 0xFFFF]]
+            if state >= 0:
+                return state if state <= size else 0
+            state -= _UNKNOWN
+            position = state & 0xFFFF
+            if data[position] != _LONG_BYTES:
+                return 0
+            state += 2 + data[position + 1] - _ITEM
+    except IndexError:
+        return 0
