@@ -41,9 +41,7 @@ class Job:
 
     data: IncomingData | NoData = NO_DATA
 
-    def __init__(
-        self, event: RequestReceived, command: Command, context: CommandContext
-    ) -> None:
+    def __init__(self, event: RequestReceived, command: Command, context: CommandContext) -> None:
         """Begin before the command is called."""
         self.request_id = event.request_id
         self.arguments = event.arguments

@@ -307,8 +307,7 @@ class Responder:
         reads_data = event.has_data and command.has_data
         data = IncomingData(self._resume_input) if reads_data else NO_DATA
         beside = self._beside(event) if event.extra else None
-        context = CommandContext(origin, data, command.permission, beside)
-        job = Job(event, command, context)
+        job = Job(event, command, CommandContext(origin, data, command.permission, beside))
         if reads_data:
             job.data = data
         if self._queue or self._is_starting or not self._may_start(job):

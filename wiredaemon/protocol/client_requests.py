@@ -80,11 +80,13 @@ def request_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
 def data_frames(data: bytes, *, end: bool) -> Iterator[RequestFrame]:
     """Yield the frames of a piece of command data; with ``end`` the last one says so."""
     payloads = list(slices(data))
-    last = [payloads.pop() if payloads else b""] if end else []
+    last = None
+    if end:
+        last = payloads.pop() if payloads else b""
     for payload in payloads:
         yield RequestFrame(FrameType.COMMAND_DATA, CONTINUATION, payload)
-    for payload in last:
-        yield RequestFrame(FrameType.COMMAND_DATA, EOS, payload)
+    if last is not None:
+        yield RequestFrame(FrameType.COMMAND_DATA, EOS, last)
 
 
 def _map_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:

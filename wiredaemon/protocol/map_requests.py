@@ -101,35 +101,42 @@ class MapRequestMachine(RequestMachine[MapRequest]):
     """Dialects 0003 and later."""
 
     expected_text = "expected command request frame; got %d"
+    plain = (1, REQUEST_NEW)  # the type has this number in all dialects
 
     @classmethod
     def steps(cls) -> Steps:
         """Give the table below."""
         return _MAP_STEPS
 
+    def receive_plain(self, frame: Frame) -> RequestReceived:
+        """Take a request that is complete in one frame, and remember nothing of it."""
+        request_id, payload = frame.request_id, frame.payload
+        if request_id in self.receiving or request_id in self._active:
+            self._refuse_known(request_id)
+        if len(payload) > self._limits.request_size:
+            self._started(frame).count(frame)  # raises
+        return read_request(request_id, payload, self._dialect, self._limits)
+
     def _begin(self, frame: Frame) -> list[ServerEvent]:
-        if frame.flags == REQUEST_NEW and len(frame.payload) <= self._limits.request_size:
-            # Nearly all requests: complete in one frame, nothing to remember.
-            request_id = frame.request_id
-            if request_id in self.receiving or request_id in self._active:
-                self._refuse_known(request_id)
-            return [read_request(request_id, frame.payload, self._dialect, self._limits)]
         self._check_flags(frame)
         self._refuse_known(frame.request_id)
         if not frame.flags & REQUEST_NEW:
             message = "received command request frame without new flag set"
             raise RemoteProtocolError(message)
-        request = MapRequest(
-            frame.request_id,
-            has_data=bool(frame.flags & REQUEST_HAVE_DATA),
-            dialect=self._dialect,
-            limits=self._limits,
-        )
+        request = self._started(frame)
         request.receive_frame(frame)
         if request.is_requested and not request.has_data:
             return self._complete(request)
         self._register(request)
         return request.announce() if request.is_requested else []
+
+    def _started(self, frame: Frame) -> MapRequest:
+        return MapRequest(
+            frame.request_id,
+            has_data=bool(frame.flags & REQUEST_HAVE_DATA),
+            dialect=self._dialect,
+            limits=self._limits,
+        )
 
     def _continue(self, frame: Frame) -> list[ServerEvent]:
         if frame.flags & REQUEST_NEW:

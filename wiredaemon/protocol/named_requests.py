@@ -106,6 +106,7 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
     """Dialect 0002."""
 
     expected_text = "expected command frame; got %d"
+    plain = (1, NAME_EOS)
 
     @classmethod
     def steps(cls) -> Steps:
@@ -117,6 +118,11 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
         # The original had no answer to this one.
         message = f"received unexpected frame type: {frame.type_number}"
         return RemoteProtocolError(message, malformed=True)
+
+    def receive_plain(self, frame: Frame) -> RequestReceived:
+        """Take a request that is only a name."""
+        self._refuse_known(frame.request_id)
+        return NamedRequest(frame, limits=self._limits).read()
 
     def _begin(self, frame: Frame) -> list[ServerEvent]:
         self._refuse_known(frame.request_id)

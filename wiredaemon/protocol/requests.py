@@ -135,6 +135,8 @@ class RequestMachine(ABC, Generic[_Request]):
 
     expected_text: ClassVar[str]
     """Refuses what cannot begin a request; ``%d`` is the frame type's number."""
+    plain: ClassVar[tuple[int, int]]
+    """Type and flags of a frame that is a whole request without data."""
 
     def __init__(self, dialect: Dialect, limits: Limits, active: Container[int]) -> None:
         """Watch ``active``: the ids of complete requests that are not answered yet."""
@@ -168,6 +170,14 @@ class RequestMachine(ABC, Generic[_Request]):
     @abstractmethod
     def steps(cls) -> Steps:
         """Give the table of what may come in each state."""
+
+    @abstractmethod
+    def receive_plain(self, frame: Frame) -> RequestReceived:
+        """Take a frame of the type and the flags `plain`: as `receive_frame`, and quicker.
+
+        Raises:
+            RemoteProtocolError: As `receive_frame`.
+        """
 
     @staticmethod
     def _unexpected(frame: Frame) -> RemoteProtocolError:

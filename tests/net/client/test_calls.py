@@ -6,9 +6,11 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from support.responding import CRASHED, ensure_deferred, make_command
+from support.responding import CRASHED, ensure_deferred, failures, make_command
 from support.serving import factory_of, listening, write_certificate
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import capturedLogs
+from twisted.protocols.policies import WrappingFactory
 
 from wiredaemon.commands import (
     Argument,
@@ -114,9 +116,7 @@ async def connected(
 
     is_secure = kind.endswith("s")
     framings = ["0006", "0003", "0005", "0002"] if kind.startswith("http") else [dialect]
-    factory = factory_of(
-        kind, COMMANDS, framings=framings, certificate=certificate if is_secure else None
-    )
+    factory = factory_of(kind, COMMANDS, framings=framings, certificate=_of(kind, certificate))
     async with listening(factory) as port:
         given = ClientOptions(
             dialect=DIALECTS[dialect],
@@ -128,6 +128,10 @@ async def connected(
             yield connection
         finally:
             await connection.close()
+
+
+def _of(kind: str, certificate: Path) -> Path | None:
+    return certificate if kind.endswith("s") else None
 
 
 class Watching:
@@ -358,3 +362,33 @@ async def test_alpn_chooses_the_dialect_of_a_listener(certificate: Path) -> None
         call = connection.call(b"greet", {b"name": b"you"})
         assert await call.result() == RawBytes(b"hello you")
         await connection.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
+async def test_a_closed_connection_is_gone(certificate: Path, kind: str) -> None:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+    from twisted.internet.task import deferLater  # noqa: PLC0415 beside its use
+
+    wrapped = WrappingFactory(factory_of(kind, COMMANDS, certificate=_of(kind, certificate)))
+    async with listening(wrapped) as port:
+        options = ClientOptions(trusts_anybody=True, dialect=DIALECTS["0006"])
+        connection = await connect(reactor, f"{kind}://localhost:{port}/", options)
+        assert await connection.call(b"greet", {b"name": b"you"}).result() == b"hello you"
+        await connection.close()
+        # Over HTTP the answer's own end may come behind the end of its response.
+        while wrapped.protocols:
+            await deferLater(reactor, 0)
+
+
+@pytest.mark.parametrize("kind", ["http", "https"])
+@ensure_deferred
+async def test_a_refusal_may_come_while_the_data_is_sent(certificate: Path, kind: str) -> None:
+    with capturedLogs() as logged:
+        async with connected(kind, certificate) as connection:
+            for _ in range(2):
+                with pytest.raises(HttpAnswerError, match=r"^HTTP 404 Not Found: unknown wire"):
+                    await connection.call(b"nosuch", data=[bytes(MIB)] * 20).result()
+            call = connection.call(b"greet", {b"name": b"you"})
+            assert await call.result() == b"hello you"
+    assert failures(logged) == []

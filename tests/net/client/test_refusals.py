@@ -185,7 +185,9 @@ async def test_a_call_over_raw_tcp_gets_another_answer(
 @ensure_deferred
 async def test_tls_meets_a_server_without_it(kind: str) -> None:
     async with listening(scripted(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
-        with pytest.raises(ConnectError, match="^TLS with .* failed: .*wrong version number") as it:
+        with pytest.raises(
+            ConnectError, match=r"^TLS with .* failed: .*wrong version number"
+        ) as it:
             await ask(f"{kind}://127.0.0.1:{port}/")
     assert not isinstance(it.value, UntrustedError)
 
@@ -214,7 +216,7 @@ async def test_the_authorities_cannot_be_read(
 ) -> None:
     file = tmp_path / "ca.pem"
     if content is not None:
-        file.write_bytes(content)  # noqa: ASYNC240 a small file
+        file.write_bytes(content)
     with pytest.raises(ConnectError, match=r"ca\.pem cannot be used"):
         await ask(f"{kind}://127.0.0.1:1/", authorities=file)
 

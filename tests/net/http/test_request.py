@@ -75,7 +75,7 @@ class Served:
         self.channel: Any = None
         self.protocol.callLater = self.clock.callLater
         self.protocol.makeConnection(self.transport)
-        self.channel = self.protocol._channel
+        self.channel = self.protocol
         self.channel.callLater = self.clock.callLater
 
     def receive(self, *data: bytes) -> bytes:

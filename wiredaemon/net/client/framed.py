@@ -20,6 +20,7 @@ from wiredaemon.net.client.description import Description, read_description
 from wiredaemon.net.client.errors import ClientError, NotOfferedError
 from wiredaemon.net.client.exchange import Exchange
 from wiredaemon.net.client.failures import cause_of, describe, within
+from wiredaemon.net.client.farewell import closed_in_time
 from wiredaemon.wire.dialects import DIALECTS, RequestForm, ResponseForm
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class FramedProtocol(Protocol):
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
     ) -> None:
         """Begin unconnected."""
+        self.reactor = reactor
         self._address = address
         self._dialect = dialect
         self._is_connected = False
@@ -197,8 +199,9 @@ class FramedConnection:
 
     async def close(self) -> None:
         """Close the connection; calls without an answer fail."""
-        self._protocol.close()
-        await self._protocol.lost
+        protocol = self._protocol
+        protocol.close()
+        await closed_in_time(protocol.lost, protocol.reactor, protocol.abort)
 
 
 async def connect_framed(

@@ -135,7 +135,7 @@ class FramedExchange:
         if not self._ended:
             self._responder.receive_end()
         elif self._begun:
-            self._finish()
+            self._request.finish()
 
     def connection_lost(self) -> None:
         """Stop the commands."""
@@ -148,8 +148,7 @@ class FramedExchange:
         """Send frames."""
         if not self._begun:
             self._begun = True
-            self._request.begin_frames(self._dialect.media_type)
-            self._request.registerProducer(self._responder, True)  # noqa: FBT003 Twisted's signature
+            self._request.begin_frames(self._dialect.media_type, self._responder)
         self._request.write_frames(frames)
 
     def pause_input(self) -> None:
@@ -170,8 +169,7 @@ class FramedExchange:
         self._ended = True
         if self._begun:
             # The error frame is the last; the body that may follow is not read.
-            self._request.unregisterProducer()
-            self._request.channel.loseConnection()
+            self._request.break_off()
         else:
             self._request.answer(answer)
 
@@ -179,10 +177,6 @@ class FramedExchange:
         """End the answer, or say that there was nothing to answer."""
         self._ended = True
         if self._begun:
-            self._finish()
+            self._request.finish()
         else:
             self._request.answer(bad_request("the request body holds no complete command request"))
-
-    def _finish(self) -> None:
-        self._request.unregisterProducer()
-        self._request.finish()

@@ -9,16 +9,18 @@ Source: http, section 1.
 
 from __future__ import annotations
 
+import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.web.http import datetimeToString
-from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 from wiredaemon import __version__
 from wiredaemon.commands import Peer
 from wiredaemon.net.peer import show_address
+from wiredaemon.net.write_now import write_now
 from wiredaemon.wire.frames import HEADER_SIZE
 
 if TYPE_CHECKING:
@@ -27,12 +29,16 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
     from twisted.python.failure import Failure
 
+    from wiredaemon.net.http.channel import KnownHead
     from wiredaemon.net.rules import Answer
     from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.limits import Limits
 
 SERVER: Final = f"wiredaemon/{__version__}".encode()
 _CLOSE: Final = (b"Connection", b"close")
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_HELD: Final = 65536
+"""Bytes of an answer that are held until it is known whether it is complete."""
 
 
 class BodyReceiver(Protocol):
@@ -48,6 +54,19 @@ class BodyReceiver(Protocol):
         """Say that the client has gone."""
 
 
+class Decided(Protocol):
+    """A resource that decides on a request as soon as its head is complete."""
+
+    def headers_received(self, request: StreamingRequest) -> None:
+        """Answer, or have the body received."""
+
+
+@lru_cache(maxsize=2)
+def _stamp(second: int) -> bytes:
+    """Give the headers that every answer begins with."""
+    return b"Server: %s\r\nDate: %s\r\n" % (SERVER, datetimeToString(second))
+
+
 class StreamingRequest(Request):
     """One HTTP request."""
 
@@ -56,6 +75,7 @@ class StreamingRequest(Request):
     # Set by the site.
     limits: ClassVar[Limits]
     reactor: ClassVar[IReactorTime]
+    keeps_log: ClassVar[bool]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 Twisted's arguments
         """Begin with an undecided body."""
@@ -73,6 +93,11 @@ class StreamingRequest(Request):
         self._paused = False
         self._idle_timeout: float | None = None
         """What the channel's was before the first pause."""
+        self._held: list[bytes] | None = None
+        """What is to be written at once with what follows in a moment."""
+        self._held_size = 0
+        self._producer: IPushProducer | None = None
+        """Of the answer; to be registered when it is not complete at once."""
 
     # --- called by Twisted -------------------------------------------------------------------
 
@@ -88,7 +113,23 @@ class StreamingRequest(Request):
         self.prepath: list[bytes] = []
         self.postpath = unquote_to_bytes(self.path).strip(b"/").split(b"/")
         self._declared = length
-        self.site.getResourceFor(self).headers_received(self)
+        self.resource = self.site.getResourceFor(self)
+        self.resource.headers_received(self)
+
+    def begin(self, known: KnownHead) -> None:
+        """Begin with a head that was parsed and whose resource was found before."""
+        self.method, self.uri, self.clientproto = known.method, known.uri, b"HTTP/1.1"
+        self.path = self.uri
+        self.site = self.channel.factory
+        self.requestHeaders = known.headers
+        self._declared = known.length
+        self.resource = known.resource
+        self.resource.headers_received(self)
+
+    def remember(self) -> None:
+        """Let the site remember the head: its resource would decide the same again."""
+        if self._declared and not self.requestHeaders.hasHeader(b"Expect"):
+            self.channel.remember(self, self._declared, self.resource)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take bytes of the body."""
@@ -107,7 +148,9 @@ class StreamingRequest(Request):
         if self._answered:
             self.finish()
         elif self._receiver is not None:
+            self._held = []
             self._receiver.receive_end()
+            self._release()
 
     def connectionLost(self, reason: Failure) -> None:
         """Stop what works for a client that has gone."""
@@ -118,13 +161,38 @@ class StreamingRequest(Request):
         super().connectionLost(reason)
 
     def finish(self) -> None:
-        """End the response."""
+        """End the response, which has begun."""
         self._stop_draining()
-        self._receiver = None
+        self._receiver = self._producer = None
+        if self.producer is not None:
+            self.unregisterProducer()
         if self._idle_timeout is not None:
             # Of a body that ended while it was paused, the channel has saved none.
             self.channel._savedTimeOut = self._idle_timeout
-        super().finish()
+        self._write([_LAST_CHUNK] if self.chunked else [])
+        self._release()
+        if self.keeps_log:
+            self.site.log(self)
+        self.finished = 1
+        self._cleanup()
+
+    def _write(self, parts: Sequence[bytes]) -> None:
+        if self._held is None:
+            write_now(self.channel.transport, parts)
+            return
+        self._held += parts
+        self._held_size += sum(map(len, parts))
+        if self._held_size > _HELD:
+            self._release()
+
+    def _release(self) -> None:
+        """Write what is held; an answer that goes on is paused from now on where it must be."""
+        held, self._held = self._held, None
+        if held:
+            self._held_size = 0
+            write_now(self.channel.transport, held)
+        if self._producer is not None and self.producer is None:
+            self.registerProducer(self._producer, True)  # noqa: FBT003 Twisted's signature
 
     @property
     def is_abandoned(self) -> bool:
@@ -140,8 +208,12 @@ class StreamingRequest(Request):
 
     def peer(self) -> Peer:
         """Say who asks."""
-        address = show_address(self.channel.getPeer())
-        return Peer(address=address, is_secure=bool(self.channel.isSecure()))
+        channel = self.channel
+        if channel.peer is None:
+            address = show_address(channel.getPeer())
+            channel.peer = Peer(address=address, is_secure=bool(channel.isSecure()))
+        peer: Peer = channel.peer
+        return peer
 
     # --- the body ----------------------------------------------------------------------------
 
@@ -193,9 +265,7 @@ class StreamingRequest(Request):
             headers.append(_CLOSE)
         # An answer given now takes the place of "100 Continue".
         self.requestHeaders.removeHeader(b"Expect")
-        self._write_head(answer.status, answer.reason, headers)
-        if content:
-            self.channel.write(content)
+        self._write([self._head(answer.status, answer.reason, headers), content])
         self.sentLength = len(content)
         if self._body_ended:
             self.finish()
@@ -203,15 +273,23 @@ class StreamingRequest(Request):
         self.resume_input()
         self._drain_timer = self.reactor.callLater(self.limits.drain_seconds, self._stop_connection)
 
-    def begin_frames(self, media_type: bytes) -> None:
-        """Begin an answer of frames: one chunk for each, or to the end of the connection."""
+    def begin_frames(self, media_type: bytes, producer: IPushProducer) -> None:
+        """Begin an answer of frames: one chunk for each, or to the end of the connection.
+
+        Args:
+            media_type: Of the frames.
+            producer: Is paused and resumed as the client takes them.
+        """
+        self._producer = producer
         headers = [(b"Content-Type", media_type)]
         if self._is_http10() or not self.channel.persistent:
             headers.append(_CLOSE)
         else:
             self.chunked = 1
             headers.append((b"Transfer-Encoding", b"chunked"))
-        self._write_head(200, b"OK", headers)
+        self._write([self._head(200, b"OK", headers)])
+        if self._held is None:
+            self._release()
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Write frames, each in a chunk of its own, all in one write."""
@@ -223,19 +301,23 @@ class StreamingRequest(Request):
                 parts += (b"%x\r\n" % size, header, payload, b"\r\n")
             else:
                 parts += (header, payload)
-        self.channel.writeSequence(parts)
+        self._write(parts)
 
-    def _write_head(
-        self, status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]
-    ) -> None:
+    def break_off(self) -> None:
+        """End the connection in the middle of the answer: its last frame says why."""
+        self._producer = None
+        self._release()
+        if self.producer is not None:
+            self.unregisterProducer()
+        self.channel.loseConnection()
+
+    def _head(self, status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Give the head of the answer; none of what it says comes from a client."""
         self.code, self.code_message = status, reason
         self.startedWriting = 1
-        all_headers = Headers()
-        all_headers.addRawHeader(b"Server", SERVER)
-        all_headers.addRawHeader(b"Date", datetimeToString())
-        for name, value in headers:
-            all_headers.addRawHeader(name, value)
-        self.channel.writeHeaders(b"HTTP/1.1", b"%d" % status, reason, all_headers)
+        lines = b"".join([b"%s: %s\r\n" % header for header in headers])
+        stamp = _stamp(int(time.time()))
+        return b"HTTP/1.1 %d %s\r\n%s%s\r\n" % (status, reason, stamp, lines)
 
     def _is_http10(self) -> bool:
         return bool(self.clientproto == b"HTTP/1.0")

@@ -1,4 +1,4 @@
-"""The site: Twisted's HTTP/1.1 server with our requests."""
+"""The site: Twisted's HTTP/1.1 server with our channel and our requests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.web.server import Site
 
+from wiredaemon.net.http.channel import KeptChannel, KnownHeads
 from wiredaemon.net.http.request import StreamingRequest
 from wiredaemon.net.http.tree import make_tree
 
@@ -16,15 +17,31 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.tree import Application
 
 
+class ApiSite(Site):
+    """The factory for HTTP and HTTPS listeners."""
+
+    protocol = KeptChannel
+
+    def __init__(self, application: Application, hosts: Mapping[str, Host]) -> None:
+        """Serve hosts by URL prefix."""
+
+        class SiteRequest(StreamingRequest):
+            limits = application.limits
+            reactor = application.reactor
+            keeps_log = application.keeps_log
+
+        arguments: dict[str, Any] = {
+            "requestFactory": SiteRequest,
+            "reactor": application.reactor,
+        }
+        super().__init__(make_tree(application, hosts), **arguments)
+        self.known_heads = KnownHeads()
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Give what TLS may negotiate: no HTTP/2, which our channel does not speak."""
+        return [b"http/1.1"]
+
+
 def make_site(application: Application, hosts: Mapping[str, Host]) -> Site:
     """Give the factory for HTTP and HTTPS listeners."""
-
-    class LimitedRequest(StreamingRequest):
-        limits = application.limits
-        reactor = application.reactor
-
-    arguments: dict[str, Any] = {
-        "requestFactory": LimitedRequest,
-        "reactor": application.reactor,
-    }
-    return Site(make_tree(application, hosts), **arguments)
+    return ApiSite(application, hosts)

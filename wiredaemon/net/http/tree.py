@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.hosting import Host, Settings
     from wiredaemon.net.http.request import StreamingRequest
+    from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.limits import Limits
 
 _COMMAND_DEPTH: Final = 3
@@ -55,6 +56,8 @@ class Application:
     apis: Sequence[Api]
     limits: Limits
     reactor: Any
+    keeps_log: bool = False
+    """A line is logged for each request."""
 
 
 class PathResource(Resource):
@@ -143,6 +146,12 @@ class ApiResource(Resource):
         self._host = host
         self._path = path
         self.isLeaf = len(path) == _COMMAND_DEPTH
+        self._last: tuple[Settings, str | None, bool, Accepted, Sequence[Dialect]] | None = None
+        """What was accepted last, for whom and under which settings.
+
+        A resource stands for one head if it is remembered with it (`KnownHead`), so nothing else
+        counts.
+        """
 
     def getChild(self, name: bytes, request: StreamingRequest) -> ApiResource:  # noqa: ARG002 Twisted's signature
         """Go one component down."""
@@ -153,6 +162,12 @@ class ApiResource(Resource):
         _decide(request, self._host, lambda settings: self._on_settings(request, settings))
 
     def _on_settings(self, request: StreamingRequest, settings: Settings) -> None:
+        peer = request.peer()
+        if self._last is not None:
+            known, user, is_secure, accepted, framings = self._last
+            if known is settings and user == peer.user and is_secure == peer.is_secure:
+                self._receive_frames(request, settings, accepted, framings)
+                return
         found = check_api_path(self._application.apis, settings.switches, self._path)
         if isinstance(found, Answer):
             request.answer(found)
@@ -165,7 +180,6 @@ class ApiResource(Resource):
             accept=request.header(b"Accept"),
             content_type=request.header(b"Content-Type"),
         )
-        peer = request.peer()
         match check_command(
             found, settings.switches, settings.access, self._host.registry, head, peer
         ):
@@ -174,23 +188,31 @@ class ApiResource(Resource):
             case Reflected(dialect=dialect):
                 request.receive_body(Reflection(request, dialect, self._application.limits))
             case Accepted() as accepted:
-                origin = Origin(
-                    host=self._host,
-                    settings=settings,
-                    framings=found.framings,
-                    dialect=accepted.dialect,
-                    peer=peer,
-                    permission=accepted.permission,
-                )
-                request.receive_body(
-                    FramedExchange(
-                        request,
-                        accepted,
-                        origin,
-                        reactor=self._application.reactor,
-                        limits=self._application.limits,
-                    )
-                )
+                self._last = (settings, peer.user, peer.is_secure, accepted, found.framings)
+                request.remember()
+                self._receive_frames(request, settings, accepted, found.framings)
+
+    def _receive_frames(
+        self,
+        request: StreamingRequest,
+        settings: Settings,
+        accepted: Accepted,
+        framings: Sequence[Dialect],
+    ) -> None:
+        application = self._application
+        origin = Origin(
+            host=self._host,
+            settings=settings,
+            framings=framings,
+            dialect=accepted.dialect,
+            peer=request.peer(),
+            permission=accepted.permission,
+        )
+        request.receive_body(
+            FramedExchange(
+                request, accepted, origin, reactor=application.reactor, limits=application.limits
+            )
+        )
 
 
 def _decide(request: StreamingRequest, host: Host, decide: Callable[[Settings], None]) -> None:

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from io import BytesIO, StringIO
+
+import pytest
+
+from wiredaemon.commands import RawBytes
+from wiredaemon.daemon.call_output import (
+    OutputError,
+    Terminal,
+    json_line,
+    one_line,
+    pretty,
+    printable,
+    raw,
+)
+from wiredaemon.protocol import ProgressReceived
+
+NESTED: dict[bytes, object] = {
+    b"b": [1, True, None, {b"x": b"y"}],
+    b"a": {b"2", b"1"},
+    b"empty": [[], {}, frozenset()],
+}
+
+
+def test_pretty_collections_go_over_lines_with_their_keys_in_order() -> None:
+    assert pretty(NESTED).decode() == (
+        "{\n"
+        "  b'a': set([\n"
+        "    b'1',\n"
+        "    b'2'\n"
+        "  ]),\n"
+        "  b'b': [\n"
+        "    1,\n"
+        "    True,\n"
+        "    None,\n"
+        "    {\n"
+        "      b'x': b'y'\n"
+        "    }\n"
+        "  ],\n"
+        "  b'empty': [\n"
+        "    [],\n"
+        "    {},\n"
+        "    set([])\n"
+        "  ]\n"
+        "}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b"\x00\t\n\r\x1b\x7f\x80\xff", r"b'\x00\t\n\r\x1b\x7f\x80\xff'"),
+        (b"a'b\"c\\d", r"""b'a\'b"c\\d'"""),
+        (RawBytes(b"raw"), "b'raw'"),
+        (-5, "-5"),
+        (False, "False"),
+        ({1: 2, b"a": 3}, "{\n  b'a': 3,\n  1: 2\n}"),
+    ],
+)
+def test_pretty_values_are_escaped_as_mercurials_debug_tool_does(value: object, shown: str) -> None:
+    assert pretty(value).decode() == f"{shown}\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (b"text \xc3\xa9", '"text é"'),
+        (b"\xff\x00", '{"hex": "ff00"}'),
+        (RawBytes(b"raw"), '"raw"'),
+        ({b"a": [1, None, True], b"\xff": b""}, '{"a": [1, null, true], "hex:ff": ""}'),
+        ({b"2", b"1"}, '["1", "2"]'),
+        ({1: 2}, '{"1": 2}'),
+        (b"line\n\x1b", r'"line\n\u001b"'),
+    ],
+)
+def test_json_is_one_line_for_each_object(value: object, line: str) -> None:
+    assert json_line(value).decode() == f"{line}\n"
+
+
+def test_raw_writes_byte_strings_as_they_are_and_nothing_else() -> None:
+    assert (raw(b"\x00\n"), raw(RawBytes(b"\xff"))) == (b"\x00\n", b"\xff")
+    with pytest.raises(OutputError, match="--output raw cannot write it"):
+        raw([b"a"])
+
+
+def test_text_of_a_server_cannot_steer_the_terminal() -> None:
+    assert printable("a\x1b[2Jb\tc\nd\r\u202e") == "a\\x1b[2Jb\tc\nd\\x0d\\x202e"
+    assert one_line("  two\nlines \x07") == "two lines \\x07"
+
+
+class _Screen(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def steps(terminal: Terminal) -> None:
+    terminal.receive_progress(
+        ProgressReceived(
+            request_id=1, topic=b"files", position=1, total=3, label=b"file", item=b"a"
+        )
+    )
+    terminal.receive_text(b"hello\n")
+    terminal.receive_progress(
+        ProgressReceived(request_id=1, topic=b"files", position=2, total=None)
+    )
+    terminal.receive_progress(
+        ProgressReceived(request_id=1, topic=b"files", position=-1, total=None)
+    )
+
+
+def test_progress_overwrites_itself_on_a_terminal() -> None:
+    screen = _Screen()
+    steps(Terminal(screen, BytesIO()))
+    assert screen.getvalue() == "files: 1/3 file a\r\x1b[Khello\nfiles: 2\r\x1b[K"
+
+
+def test_progress_is_lines_elsewhere() -> None:
+    file = StringIO()
+    steps(Terminal(file, BytesIO()))
+    assert file.getvalue() == "files: 1/3 file a\nhello\nfiles: 2\n"

@@ -1,0 +1,125 @@
+"""The HTTP/1.1 channel: Twisted's, which is spared heads that it has parsed before.
+
+A client on a kept connection sends the same head again and again, byte for byte; parsing it and
+finding its resource are most of what a small request costs. So the site remembers heads of
+requests for commands, with what Twisted's parser and the resource tree made of them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from twisted.web.http import HTTPChannel, _IdentityTransferDecoder
+
+if TYPE_CHECKING:
+    from twisted.web.http_headers import Headers
+
+    from wiredaemon.commands import Peer
+    from wiredaemon.net.http.request import Decided, StreamingRequest
+
+_LONGEST: Final = 1024
+"""Bytes of a head that is remembered."""
+_MOST: Final = 512
+"""Heads that are remembered."""
+_END: Final = b"\r\n\r\n"
+
+
+class KnownHead(NamedTuple):
+    """What a head says."""
+
+    method: bytes
+    uri: bytes
+    headers: Headers
+    length: int
+    resource: Decided
+    """Decides on the request; it keeps nothing of a single one."""
+
+
+class KnownHeads:
+    """The heads that a site has seen last, by their bytes."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._heads: OrderedDict[bytes, KnownHead] = OrderedDict()
+
+    def find(self, head: bytes) -> KnownHead | None:
+        """Give what is known of a head."""
+        return self._heads.get(head)
+
+    def remember(self, head: bytes, known: KnownHead) -> None:
+        """Remember a head; the one that was learnt first makes room."""
+        self._heads[head] = known
+        if len(self._heads) > _MOST:
+            self._heads.popitem(last=False)
+
+
+class KeptChannel(HTTPChannel):
+    """One HTTP connection."""
+
+    # Its private names are pinned by a test.
+    requests: list[StreamingRequest]
+    site: Any
+    peer: Peer | None = None
+    """Who asks, once a request wanted to know."""
+    _head: bytes | None = None
+    """Of the request that is being parsed, if it may be remembered."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes; a head that is known goes a shorter way."""
+        while self._is_between_requests():
+            end = data.find(_END) + len(_END)
+            if not len(_END) <= end <= _LONGEST:
+                break
+            head = data[:end]
+            known = self.site.known_heads.find(head)
+            if known is None:
+                self._head = head
+                break
+            self._receive_known(known, data[end:])
+            data, self._buffer = self._buffer, b""
+            if not data:
+                return
+        super().dataReceived(data)
+
+    def remember(self, request: StreamingRequest, length: int, resource: Decided) -> None:
+        """Remember the head of a request for which a resource was found."""
+        head, self._head = self._head, None
+        if head is not None and self.persistent and request is self.requests[0]:
+            known = KnownHead(request.method, request.uri, request.requestHeaders, length, resource)
+            self.site.known_heads.remember(head, known)
+
+    def _is_between_requests(self) -> bool:
+        """Say whether the next byte begins a request, and nothing is left to be done before."""
+        return bool(
+            not self.requests
+            and self.line_mode
+            and not self._buffer
+            and not self._busyReceiving
+            and self.persistent
+            and self._HTTPChannel__first_line == 1  # type: ignore[attr-defined]
+        )
+
+    def _receive_known(self, known: KnownHead, body: bytes) -> None:
+        """Do what parsing the head would have done, and go on with the body.
+
+        What comes behind the body is in ``_buffer`` afterwards, if it is for us to look at.
+        """
+        self.resetTimeout()
+        self._busyReceiving = True  # what is left over comes back to our loop
+        try:
+            request = self.requestFactory(self)
+            self.requests.append(request)
+            self._HTTPChannel__first_line = 0
+            self._command, self._path, self._version = known.method, known.uri, b"HTTP/1.1"
+            self.length = known.length
+            decoder = _IdentityTransferDecoder(
+                known.length, request.handleContentChunk, self._finishRequestBody
+            )
+            self._transferDecoder = decoder
+            self.setRawMode()
+            request.begin(known)
+            if body:
+                decoder.dataReceived(body)
+        finally:
+            self._busyReceiving = False
