@@ -47,6 +47,16 @@ _PYTHON_TYPES: Final[Mapping[ArgumentType, tuple[type, ...]]] = {
 }
 
 
+_EXAMPLES: Final[Mapping[ArgumentType, Callable[[], Value]]] = {
+    ArgumentType.BYTES: bytes,
+    ArgumentType.INT: int,
+    ArgumentType.LIST: list,
+    ArgumentType.DICT: dict,
+    ArgumentType.SET: list,  # those dialects have no sets
+    ArgumentType.BOOL: bool,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
     """One argument that a command declares."""
@@ -56,8 +66,9 @@ class Argument:
     """What an absent argument counts as; `REQUIRED` if it may not be absent."""
     valid_values: frozenset[bytes] = frozenset()
     """What the value, or each element of a set or list, must be one of; empty allows all."""
-    example: Value = b""
-    """Shown by the capabilities of 0003 to 0005 in place of the type."""
+    example: Value | _Required = REQUIRED
+    """Shown by the capabilities of 0003 to 0005 in place of the type; by default, an empty value
+    of it."""
     exact_type: Any = field(init=False, repr=False)
     """Values of exactly this type are accepted as they are; None where each must be looked at."""
 
@@ -66,6 +77,8 @@ class Argument:
         looked_at = self.type is ArgumentType.SET or bool(self.valid_values)
         exact = None if looked_at else _PYTHON_TYPES[self.type][0]
         object.__setattr__(self, "exact_type", exact)
+        if self.example is REQUIRED:
+            object.__setattr__(self, "example", _EXAMPLES[self.type]())
 
     @property
     def is_required(self) -> bool:

@@ -29,10 +29,10 @@ def example_command(config: Config, url: str, dialect: str = "0006") -> str:
     prefix = next(iter(config.paths), "/").strip("/")
     base = f"{url}{prefix}/" if prefix else url
     for api, framings in reversed(list(config.api.framings.items())):
-        dialect = DIALECTS[framings[0]]
-        if dialect.request is RequestForm.MAP and config.api.enabled and config.api.http_v2:
+        spoken = DIALECTS[framings[0]]
+        if spoken.request is RequestForm.MAP and config.api.enabled and config.api.http_v2:
             command = "heads" if config.paths else "capabilities"
-            media_type = dialect.media_type.decode("ascii")
+            media_type = spoken.media_type.decode("ascii")
             return (
                 f"printf {shlex.quote(_octal(_request(command)))} | {curl} --data-binary @-"
                 f" -H 'Accept: {media_type}' -H 'Content-Type: {media_type}'"

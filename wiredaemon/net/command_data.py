@@ -63,15 +63,19 @@ class IncomingData:
 
     def receive_data(self, data: bytes) -> None:
         """Add a piece."""
+        self.hold(data)
+        self.wake()
+
+    def hold(self, data: bytes) -> None:
+        """Add a piece, and leave it to `wake` to tell who waits: once for all that was read."""
         self._pieces.append(data)
         self.size += len(data)
         self.received += len(data)
-        self._wake()
 
     def receive_end(self) -> None:
         """Say that all has come."""
         self.ended = True
-        self._wake()
+        self.wake()
 
     def abort(self, reason: str) -> None:
         """Say that no more will come although more was due."""
@@ -121,7 +125,8 @@ class IncomingData:
         """
         return b"".join([piece async for piece in self])
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let who waits go on."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)

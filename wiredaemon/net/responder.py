@@ -112,6 +112,8 @@ class Responder:
         """Requests that ended half way."""
         self._completed = 0
         """Requests that arrived whole."""
+        self._fed: IncomingData | None = None
+        """Data that its command was not told of yet."""
         self._is_reading = False
         self._end_is_due = False
         """Input has ended behind what was not looked at yet."""
@@ -176,11 +178,15 @@ class Responder:
             elif type(event) is RequestReceived and not event.has_data:
                 self._completed += 1
                 self._admit(event)
+            elif type(event) is DataReceived:
+                self._on_data(event)
             else:
                 self._on_event(event)
             # Before later frames count: what a command does must not depend on how input was cut.
             if self._queue:
                 self._start_ready()
+        if self._fed is not None:
+            self._wake_fed()
         self._settle()
 
     def _on_event(self, event: ServerEvent) -> None:
@@ -190,8 +196,6 @@ class Responder:
                     self._admit(event)
                 else:
                     self._held[event.request_id] = event
-            case DataReceived():
-                self._on_data(event)
             case RequestCompleted():
                 self._completed += 1
                 self._on_completed(event.request_id)
@@ -201,7 +205,9 @@ class Responder:
                 self._fail(event.error)
 
     def _on_data(self, event: DataReceived) -> None:
-        job = self._find(event.request_id)
+        job = self._running.get(event.request_id) or self._find(event.request_id)
+        if self._fed is not None and (job is None or job.data is not self._fed):
+            self._wake_fed()
         if job is not None:
             self._feed(job, event.data)
             return
@@ -225,7 +231,10 @@ class Responder:
         if job.data.received + len(data) > limit:
             job.data.abort(f"command data exceeds the limit of {limit} bytes (command_data)")
             return
-        job.data.receive_data(data)
+        job.data.hold(data)
+        self._fed = job.data
+        if job.data.size > self._limits.buffered_data:
+            self._wake_fed()
         if job.data.size > self._limits.buffered_data and not self._is_running(job):
             self._settle()  # it may have come in the same read
         if self._over or job.data.size <= self._limits.buffered_data:
@@ -238,6 +247,12 @@ class Responder:
             self._fail(RemoteProtocolError(message, malformed=True))
             return
         self._pause_input()
+
+    def _wake_fed(self) -> None:
+        """Let the command that was fed take its data, once for all that was read."""
+        fed, self._fed = self._fed, None
+        if fed is not None:
+            fed.wake()
 
     def _pause_input(self) -> None:
         self._input_paused = True

@@ -266,12 +266,26 @@ class ClientConnection:
             self._contents.forget(frame.stream_id)
         return () if is_settings else self._route(frame, kind, decoder)
 
+    def _refuse_inactive(
+        self, frame: Frame, kind: FrameType | None, decoder: ContentDecoder | None
+    ) -> RemoteProtocolError:
+        """Give the error for a frame of no request that waits.
+
+        A server that gives up on the whole connection says why in an error frame, and there may
+        be no request that it belongs to.
+        """
+        if kind is FrameType.ERROR_RESPONSE:
+            failed = self._messages.read_error(self._decoded(frame, decoder))
+            if failed.kind == b"protocol":
+                said = failed.message.decode("utf-8", "replace")
+                return RemoteProtocolError(f"the server gave up: {said}")
+        return RemoteProtocolError(f"received frame for inactive request ID: {frame.request_id}")
+
     def _route(
         self, frame: Frame, kind: FrameType | None, decoder: ContentDecoder | None
     ) -> Iterable[ClientEvent]:
         if frame.request_id not in self._active:
-            message = f"received frame for inactive request ID: {frame.request_id}"
-            raise RemoteProtocolError(message)
+            raise self._refuse_inactive(frame, kind, decoder)
         match kind:
             case FrameType.COMMAND_RESPONSE | FrameType.BYTES_RESPONSE:
                 return self._receive_response(frame, decoder)

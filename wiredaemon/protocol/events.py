@@ -31,9 +31,9 @@ class RequestReceived:
     """Other keys of the request map."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class DataReceived:
-    """To servers: a piece of command data, as it arrived."""
+    """To servers: a piece of command data, as it arrived. Made as `RequestReceived` is."""
 
     request_id: int
     data: bytes

@@ -13,6 +13,7 @@ from wiredaemon.protocol.requests import IncomingRequest, InputState, RequestMac
 from wiredaemon.wire.cbor import decode_first, decode_leading
 from wiredaemon.wire.cbor_heads import CborError
 from wiredaemon.wire.dialects import (
+    CONTINUATION,
     REQUEST_CONTINUATION,
     REQUEST_HAVE_DATA,
     REQUEST_MORE,
@@ -21,10 +22,14 @@ from wiredaemon.wire.dialects import (
 )
 
 if TYPE_CHECKING:
-    from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.protocol.events import DataReceived, ServerEvent
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import Frame
     from wiredaemon.wire.limits import Limits
+
+
+_REQUEST: Final = 1
+"""Number of the command-request frame: the same in all dialects that have it."""
 
 
 class MapRequest(IncomingRequest):
@@ -101,15 +106,18 @@ class MapRequestMachine(RequestMachine[MapRequest]):
     """Dialects 0003 and later."""
 
     expected_text = "expected command request frame; got %d"
-    plain = (1, REQUEST_NEW)  # the type has this number in all dialects
 
     @classmethod
     def steps(cls) -> Steps:
         """Give the table below."""
         return _MAP_STEPS
 
-    def receive_plain(self, frame: Frame) -> RequestReceived:
-        """Take a request that is complete in one frame, and remember nothing of it."""
+    def receive_plain(self, frame: Frame) -> RequestReceived | DataReceived | None:
+        """Take a request that is complete in one frame, or data that goes on."""
+        if frame.type_number != _REQUEST or frame.flags != REQUEST_NEW:
+            if frame.type_number == self._data_number and frame.flags == CONTINUATION:
+                return self._receive_more_data(frame)
+            return None
         request_id, payload = frame.request_id, frame.payload
         if request_id in self.receiving or request_id in self._active:
             self._refuse_known(request_id)

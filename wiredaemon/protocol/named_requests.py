@@ -14,6 +14,7 @@ from wiredaemon.protocol.requests import IncomingRequest, InputState, RequestMac
 from wiredaemon.wire.dialects import (
     ARGUMENT_CONTINUATION,
     ARGUMENT_EOA,
+    CONTINUATION,
     NAME_EOS,
     NAME_HAVE_ARGUMENTS,
     NAME_HAVE_DATA,
@@ -21,7 +22,7 @@ from wiredaemon.wire.dialects import (
 )
 
 if TYPE_CHECKING:
-    from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.protocol.events import DataReceived, ServerEvent
     from wiredaemon.wire.frames import Frame
     from wiredaemon.wire.limits import Limits
 
@@ -106,7 +107,6 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
     """Dialect 0002."""
 
     expected_text = "expected command frame; got %d"
-    plain = (1, NAME_EOS)
 
     @classmethod
     def steps(cls) -> Steps:
@@ -119,10 +119,11 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
         message = f"received unexpected frame type: {frame.type_number}"
         return RemoteProtocolError(message, malformed=True)
 
-    def receive_plain(self, frame: Frame) -> RequestReceived:
-        """Take a request that is only a name."""
-        self._refuse_known(frame.request_id)
-        return NamedRequest(frame, limits=self._limits).read()
+    def receive_plain(self, frame: Frame) -> DataReceived | None:
+        """Take data that goes on; requests are several frames each."""
+        if frame.type_number == self._data_number and frame.flags == CONTINUATION:
+            return self._receive_more_data(frame)
+        return None
 
     def _begin(self, frame: Frame) -> list[ServerEvent]:
         self._refuse_known(frame.request_id)

@@ -113,7 +113,7 @@ class IncomingRequest(ABC):
         if self.failure is not None or not data:
             return []
         if self.announced:
-            return [DataReceived(request_id=self.request_id, data=data)]
+            return [DataReceived(self.request_id, data)]
         self._early_data += data
         if len(self._early_data) > self._limits.undeclared_data:
             message = (
@@ -135,8 +135,6 @@ class RequestMachine(ABC, Generic[_Request]):
 
     expected_text: ClassVar[str]
     """Refuses what cannot begin a request; ``%d`` is the frame type's number."""
-    plain: ClassVar[tuple[int, int]]
-    """Type and flags of a frame that is a whole request without data."""
 
     def __init__(self, dialect: Dialect, limits: Limits, active: Container[int]) -> None:
         """Watch ``active``: the ids of complete requests that are not answered yet."""
@@ -144,6 +142,7 @@ class RequestMachine(ABC, Generic[_Request]):
         self._limits = limits
         self._active = active
         self._steps_idle, self._steps_receiving = _tables(type(self), dialect)
+        self._data_number = dialect.numbers[FrameType.COMMAND_DATA]
         self.receiving: dict[int, _Request] = {}
 
     @property
@@ -172,12 +171,22 @@ class RequestMachine(ABC, Generic[_Request]):
         """Give the table of what may come in each state."""
 
     @abstractmethod
-    def receive_plain(self, frame: Frame) -> RequestReceived:
-        """Take a frame of the type and the flags `plain`: as `receive_frame`, and quicker.
+    def receive_plain(self, frame: Frame) -> RequestReceived | DataReceived | None:
+        """Take one of the frames that nearly all are: as `receive_frame`, and quicker.
+
+        A whole request without data, or data that is passed on and has not ended. None is given
+        for any other frame, which was not taken.
 
         Raises:
             RemoteProtocolError: As `receive_frame`.
         """
+
+    def _receive_more_data(self, frame: Frame) -> DataReceived | None:
+        """Take a frame with the flags of data that goes on, if it can be passed on at once."""
+        request = self.receiving.get(frame.request_id)
+        if request is None or not request.announced or not frame.payload:
+            return None
+        return DataReceived(frame.request_id, frame.payload)
 
     @staticmethod
     def _unexpected(frame: Frame) -> RemoteProtocolError:

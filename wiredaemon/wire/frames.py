@@ -128,13 +128,19 @@ class FrameReader:
             FrameError: The next frame announces a payload over the limit. The frames before it
                 were given by earlier calls.
         """
-        if self._size:
-            self._hold(data)
-            if self._size < self._needed and not self.pending:
-                return []
-            data = self._held()
         frames: list[Frame] = []
-        position, size = 0, len(data)
+        position = 0
+        if self._size:
+            if self._size + len(data) < self._needed and not self.pending:
+                self._hold(data)
+                return frames
+            if self._size < HEADER_SIZE or self.pending or most <= 0:
+                self._hold(data)
+                data = self._held()
+            else:
+                position = self._needed - self._size
+                frames.append(self._complete(memoryview(data)[:position]))
+        size = len(data)
         self._needed = HEADER_SIZE
         self.pending = False
         while size - position >= HEADER_SIZE:
@@ -164,6 +170,13 @@ class FrameReader:
         self._size = size - position
         return frames
 
+    def _complete(self, rest: memoryview) -> Frame:
+        """Give the frame that is held in part, with what it lacked; its payload is copied once."""
+        first = self._parts[0]
+        _, _, request_id, stream_id, stream_flags, kind = _unpack(first)
+        payload = b"".join([memoryview(first)[HEADER_SIZE:], *self._parts[1:], rest])
+        return Frame(request_id, stream_id, stream_flags, kind >> 4, kind & 0x0F, payload)
+
     def frames(self, data: bytes) -> Iterator[Frame]:
         """Yield each frame that ``data`` completes.
 
@@ -177,7 +190,7 @@ class FrameReader:
     def _hold(self, data: bytes) -> None:
         self._parts.append(data)
         self._size += len(data)
-        if len(self._parts) > _MOST_PARTS:
+        if len(self._parts) > _MOST_PARTS or len(self._parts[0]) < HEADER_SIZE:
             self._parts = [self._held()]
 
     def _held(self) -> bytes:

@@ -63,14 +63,11 @@ class RawAdmission:
     def admit(self, event: RequestReceived) -> Admitted | Deferred[Admitted]:
         """Give the command of a request, once its host's settings are known."""
         root, name = self._root, event.command
-        if (
-            root is not None
-            and not event.extra
-            and type(name) is bytes
-            and root.settings() is self._settings
-            and name in self._admitted
-        ):
-            return self._admitted[name]
+        settings: Settings | Deferred[Settings] | None = None
+        if root is not None and not event.extra and type(name) is bytes and name in self._admitted:
+            settings = root.settings()
+            if settings is self._settings:
+                return self._admitted[name]
         prefix = _prefix(event)
         host = self._hosts.get(prefix)
         if host is None:
@@ -79,7 +76,9 @@ class RawAdmission:
         if command is None:
             shown = name if isinstance(name, bytes) else b"?"
             raise CommandError(b"wire protocol command not available: %s", [shown])
-        settings = host.settings()
+        if settings is None:
+            # Once for each request: a Deferred that nobody waits for may fail as well.
+            settings = host.settings()
         if isinstance(settings, Deferred):
             return settings.addCallbacks(
                 lambda known: self._grant(host, known, command), _refuse_unavailable

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IProtocolNegotiationFactory,
+    ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
@@ -19,6 +20,7 @@ from zope.interface import implementer
 
 from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.peer import peer_of
+from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.responder import Responder
 from wiredaemon.net.write_now import write_now
 from wiredaemon.protocol import ServerConnection
@@ -68,6 +70,7 @@ class FramedProtocol(Protocol):
         if self._drained is not None:
             self._drain(len(data))
             return
+        follow_read(self.transport, len(data))
         responder = self._responder
         if responder is None:
             responder = self._begin()
@@ -155,6 +158,11 @@ class FramedProtocol(Protocol):
         transport.resumeProducing()
         if self._input_ended or not ITCPTransport.providedBy(transport):
             transport.loseConnection()
+        elif ISSLTransport.providedBy(transport):
+            # The half-close of what is below would cut TLS off, and nobody would say that it is
+            # done. TLS takes leave by itself, and waits for the peer's; we do not for ever.
+            transport.loseConnection()
+            self.writeConnectionLost()
         else:
             transport.loseWriteConnection()
 

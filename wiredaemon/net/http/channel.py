@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.web.http import HTTPChannel, _IdentityTransferDecoder
 
+from wiredaemon.net.read_size import follow_read
+
 if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
 
@@ -67,6 +69,7 @@ class KeptChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes; a head that is known goes a shorter way."""
+        follow_read(self.transport, len(data))
         while self._is_between_requests():
             end = data.find(_END) + len(_END)
             if not len(_END) <= end <= _LONGEST:

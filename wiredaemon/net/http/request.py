@@ -188,11 +188,12 @@ class StreamingRequest(Request):
     def _release(self) -> None:
         """Write what is held; an answer that goes on is paused from now on where it must be."""
         held, self._held = self._held, None
+        if self._producer is not None and self.producer is None:
+            # Before anything is written, for that may pause it.
+            self.registerProducer(self._producer, True)  # noqa: FBT003 Twisted's signature
         if held:
             self._held_size = 0
             write_now(self.channel.transport, held)
-        if self._producer is not None and self.producer is None:
-            self.registerProducer(self._producer, True)  # noqa: FBT003 Twisted's signature
 
     @property
     def is_abandoned(self) -> bool:
@@ -281,6 +282,8 @@ class StreamingRequest(Request):
             producer: Is paused and resumed as the client takes them.
         """
         self._producer = producer
+        if self._held is None:
+            self._release()
         headers = [(b"Content-Type", media_type)]
         if self._is_http10() or not self.channel.persistent:
             headers.append(_CLOSE)
@@ -288,8 +291,6 @@ class StreamingRequest(Request):
             self.chunked = 1
             headers.append((b"Transfer-Encoding", b"chunked"))
         self._write([self._head(200, b"OK", headers)])
-        if self._held is None:
-            self._release()
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Write frames, each in a chunk of its own, all in one write."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class ApiSite(Site):
     """The factory for HTTP and HTTPS listeners."""
 
-    protocol = KeptChannel
+    protocol: Any = KeptChannel
 
     def __init__(self, application: Application, hosts: Mapping[str, Host]) -> None:
         """Serve hosts by URL prefix."""
