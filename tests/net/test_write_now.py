@@ -26,7 +26,7 @@ from zope.interface import implementer
 from wiredaemon.net.write_now import write_now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from twisted.python.failure import Failure
@@ -45,7 +45,7 @@ def some_bytes(size: int) -> bytes:
 class Ends:
     """The two ends of a connection."""
 
-    def __init__(self, transport: Any, reader: socket.socket, lost: Deferred[Failure]) -> None:
+    def __init__(self, transport: Any, reader: socket.socket, lost: Deferred[None]) -> None:
         self.transport = transport
         self.reader = reader
         self.lost = lost
@@ -53,7 +53,7 @@ class Ends:
 
     def read_now(self, size: int) -> bytes:
         """Read what the kernel has, without a turn of the reactor."""
-        self.reader.setblocking(False)
+        self.reader.settimeout(0)
         try:
             return self.reader.recv(size)
         finally:
@@ -81,22 +81,22 @@ def _read_exactly(reader: socket.socket, size: int | None) -> bytes:
 
 
 class _Writer(Protocol):
-    def __init__(self, made: Deferred[Any], lost: Deferred[Failure]) -> None:
+    def __init__(self, made: Deferred[Any], lost: Deferred[None]) -> None:
         self._made = made
         self._lost = lost
 
     def connectionMade(self) -> None:
         self._made.callback(self.transport)
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._lost.callback(reason.type)
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 Twisted's signature
+        self._lost.callback(None)
 
 
 @asynccontextmanager
 async def connected(*, small_buffers: bool = False) -> AsyncIterator[Ends]:
     """Connect over loopback; small buffers of the kernel make it refuse early."""
     made: Deferred[Any] = Deferred()
-    lost: Deferred[Failure] = Deferred()
+    lost: Deferred[None] = Deferred()
     async with listening(Factory.forProtocol(lambda: _Writer(made, lost))) as port:
         reader = socket.socket()
         reader.settimeout(DEADLINE)
@@ -242,17 +242,6 @@ async def test_a_slow_reader_gets_every_byte_of_what_the_kernel_took_only_a_part
         assert await ends.read(len(whole) + 13) == whole + b"behind it all"
 
 
-@ensure_deferred
-async def test_parts_that_may_change_later_are_sent_as_they_were() -> None:
-    """A transport keeps what it is given: only what is immutable may be handed over."""
-    async with connected(small_buffers=True) as ends:
-        parts: Sequence[bytes] = tuple(some_bytes(100 * KIB + number) for number in range(10))
-        for part in parts:
-            write_now(ends.transport, [part])
-        whole = b"".join(parts)
-        assert await ends.read(len(whole)) == whole
-
-
 @implementer(IPushProducer)
 class _Producer:
     """Notes when it is paused and resumed."""
@@ -273,7 +262,9 @@ class _Producer:
 
 
 @ensure_deferred
-async def test_a_producer_is_paused_when_the_kernel_takes_no_more_and_resumed_when_it_does() -> None:
+async def test_a_producer_is_paused_when_the_kernel_takes_no_more_and_resumed_when_it_does() -> (
+    None
+):
     async with connected(small_buffers=True) as ends:
         producer = _Producer()
         ends.transport.registerProducer(producer, True)  # noqa: FBT003 Twisted's signature
@@ -300,8 +291,9 @@ async def test_a_peer_that_has_gone_is_found_out_by_the_transport(size: int) -> 
         write_now(ends.transport, [bytes(size)])
         write_now(ends.transport, [bytes(size)])
         await ends.lost
+        kept = list(ends.transport._tempDataBuffer)
         write_now(ends.transport, [bytes(size)])
-        assert not ends.transport._tempDataBuffer
+        assert ends.transport._tempDataBuffer == kept
 
 
 @ensure_deferred
@@ -333,7 +325,7 @@ async def test_nothing_is_written_behind_a_closed_transport(*, half: bool) -> No
 
 
 def test_a_transport_that_is_no_socket_is_written_to_as_ever() -> None:
-    transport = StringTransport()  # type: ignore[no-untyped-call]
+    transport = StringTransport()
     write_now(transport, [b"one", b"two"])
     write_now(transport, [some_bytes(20_000), b"end"])
     assert transport.value() == b"onetwo" + some_bytes(20_000) + b"end"
@@ -344,7 +336,7 @@ async def test_a_unix_socket_is_written_to_as_ever(tmp_path: Path) -> None:
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
 
     made: Deferred[Any] = Deferred()
-    lost: Deferred[Failure] = Deferred()
+    lost: Deferred[None] = Deferred()
     anywhere: Any = reactor
     path = str(tmp_path / "socket")
     port = anywhere.listenUNIX(path, Factory.forProtocol(lambda: _Writer(made, lost)))

@@ -33,9 +33,8 @@ PEER: Final = IPv4Address("TCP", "10.0.0.1", 99)
 class RawTransport(StringTransport):
     """Collects; as a real transport does, it overlooks what comes too late."""
 
-    is_half_closed = False
-    """No more can be written."""
-    negotiatedProtocol: bytes | None = None
+    negotiatedProtocol: bytes | None = None  # noqa: N815 Twisted's name
+    _is_write_closed = False
 
     def __init__(self, *, is_tcp: bool, is_tls: bool, is_unix: bool) -> None:
         host = UNIXAddress("/run/socket") if is_unix else IPv4Address("TCP", "10.0.0.2", 8010)
@@ -46,23 +45,30 @@ class RawTransport(StringTransport):
         if is_tls:
             alsoProvides(self, ISSLTransport)
 
-    @property
+    # Methods, because a type checker believes that a property stays as it was.
+
     def is_paused(self) -> bool:
         """It does not read."""
         return self.producerState == "paused"
 
-    @property
+    def is_half_closed(self) -> bool:
+        """Nothing more can be written."""
+        return self._is_write_closed
+
+    def is_closed(self) -> bool:
+        """It was closed, in whatever way."""
+        return self.disconnecting
+
     def is_aborted(self) -> bool:
         """It was closed without a farewell."""
         return self.disconnected
 
-    @property
     def is_open(self) -> bool:
         """Nothing of it was closed."""
-        return not (self.disconnecting or self.is_half_closed)
+        return not (self.disconnecting or self._is_write_closed)
 
     def write(self, data: bytes) -> None:
-        assert not self.is_half_closed, "written behind the end"
+        assert not self._is_write_closed, "written behind the end"
         super().write(data)  # type: ignore[no-untyped-call]
 
     def writeSequence(self, data: Any) -> None:
@@ -77,7 +83,7 @@ class RawTransport(StringTransport):
             super().resumeProducing()  # type: ignore[no-untyped-call]
 
     def loseWriteConnection(self) -> None:
-        self.is_half_closed = True
+        self._is_write_closed = True
 
     def setTcpNoDelay(self, enabled: object) -> None:
         assert ITCPTransport.providedBy(self)
@@ -122,18 +128,18 @@ class Raw:
         )
         self.transport = RawTransport(is_tcp=is_tcp, is_tls=is_tls, is_unix=is_unix)
         self.protocol = self.factory.buildProtocol(PEER)
-        self.protocol.makeConnection(self.transport)
+        self.protocol.makeConnection(self.transport)  # type: ignore[no-untyped-call]
 
     # --- what the peer does ------------------------------------------------------------------
 
     def receive(self, *frames: bytes) -> None:
         """Let these bytes arrive in one read, if the transport reads at all."""
-        assert not self.transport.is_paused, "nothing is read now"
+        assert not self.transport.is_paused(), "nothing is read now"
         self.protocol.dataReceived(b"".join(frames))
 
     def ask(self, request_id: int, name: str, **extra: object) -> None:
         """Let one request arrive in one read."""
-        self.receive(self.request(request_id, name, **extra))
+        self.receive(self.request(request_id, name, None, **extra))
 
     def request(
         self, request_id: int, name: object, data: bytes | None = None, **extra: object
@@ -160,11 +166,19 @@ class Raw:
 
     def pause(self) -> None:
         """Let the transport have too much to send."""
-        self.transport.producer.pauseProducing()
+        self._producer.pauseProducing()
 
     def resume(self) -> None:
         """Let it have sent that."""
-        self.transport.producer.resumeProducing()
+        self._producer.resumeProducing()
+
+    def has_producer(self) -> bool:
+        """Something of ours is told how fast the transport sends."""
+        return self.transport.producer is not None and bool(self.transport.streaming)
+
+    @property
+    def _producer(self) -> Any:
+        return self.transport.producer
 
     # --- what it is sent ---------------------------------------------------------------------
 

@@ -76,7 +76,9 @@ def factory_of(
         )
     if certificate is None:
         return factory
-    return over_tls(factory, server_options(certificate / "cert.pem", certificate / "key.pem"))
+    protocols = getattr(factory, "media_types", ())
+    options = server_options(certificate / "cert.pem", certificate / "key.pem", protocols)
+    return over_tls(factory, options)
 
 
 @asynccontextmanager

@@ -122,11 +122,11 @@ def test_a_zlib_flush_behind_a_flush_gives_nothing_but_the_first_gives_the_heade
 
 
 def test_zstd_gives_small_pieces_at_the_flush_as_a_block_of_a_frame_that_goes_on() -> None:
-    # RFC 8878 3.1.1: magic, descriptor 0 (no content size, no checksum), window descriptor 58
-    # (2 MiB); then a block header: size << 3, type raw, not the last block.
+    # RFC 8878 3.1.1: magic, descriptor 0 (no content size, no checksum), window descriptor 40
+    # (256 KiB); then a block header: size << 3, type raw, not the last block.
     encoder = ZstdEncoder()
     assert [encoder.encode(OK), encoder.encode(b"\x01")] == [b"", b""]
-    assert encoder.flush() == b"\x28\xb5\x2f\xfd\x00\x58" + b"\x60\x00\x00" + OK + b"\x01"
+    assert encoder.flush() == b"\x28\xb5\x2f\xfd\x00\x40" + b"\x60\x00\x00" + OK + b"\x01"
     assert encoder.encode(b"abc") == b""
     assert encoder.flush() == b"\x18\x00\x00abc"
 

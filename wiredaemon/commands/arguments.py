@@ -66,7 +66,7 @@ class Argument:
     """What an absent argument counts as; `REQUIRED` if it may not be absent."""
     valid_values: frozenset[bytes] = frozenset()
     """What the value, or each element of a set or list, must be one of; empty allows all."""
-    example: Value | _Required = REQUIRED
+    example: Any = REQUIRED
     """Shown by the capabilities of 0003 to 0005 in place of the type; by default, an empty value
     of it."""
     exact_type: Any = field(init=False, repr=False)

@@ -31,7 +31,7 @@ from wiredaemon.repository import declarations
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.python.failure import Failure
@@ -116,7 +116,9 @@ class WireDaemonService(Service):
             for prefix, path in config.paths.items()
         }
 
-    def _over_tls(self, factory: IProtocolFactory) -> IProtocolFactory:
+    def _over_tls(
+        self, factory: IProtocolFactory, protocols: Sequence[bytes] = ()
+    ) -> IProtocolFactory:
         """Give the factory that speaks TLS in front of another one.
 
         Each has options of its own, for what ALPN may choose is kept in them.
@@ -126,7 +128,8 @@ class WireDaemonService(Service):
             message = "there is no certificate"
             raise StartError(message)
         try:
-            return over_tls(factory, server_options(tls.certificate, tls.private_key))
+            options = server_options(tls.certificate, tls.private_key, protocols)
+            return over_tls(factory, options)
         except TlsError as error:
             raise ConfigurationError(
                 self._config.file, "tls", str(error), "a PEM certificate and its private key"
@@ -173,7 +176,8 @@ class WireDaemonService(Service):
             plain = self._make_framed(framed)
             listeners.append(Listener("framed", framed.endpoint, plain, framed.dialect))
         for framed in listen.framed_tls:
-            secure = self._over_tls(self._make_framed(framed))
+            made = self._make_framed(framed)
+            secure = self._over_tls(made, made.media_types)
             listeners.append(Listener("framed_tls", framed.endpoint, secure, framed.dialect))
         return listeners
 

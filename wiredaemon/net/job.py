@@ -38,6 +38,8 @@ class Job:
     """Fires when a thread may hand over more objects."""
     turn: IDelayedCall | None = None
     """When its objects go on after those of others."""
+    encoding: Deferred[None] | None = None
+    """An object of it is being content encoded in a thread."""
 
     data: IncomingData | NoData = NO_DATA
 
@@ -47,6 +49,16 @@ class Job:
         self.arguments = event.arguments
         self.command = command
         self.context = context
+
+    @property
+    def is_resting(self) -> bool:
+        """It has objects to give, and nothing is under way that goes on with them."""
+        return (
+            self.objects is not None
+            and self.waiting is None
+            and self.turn is None
+            and self.encoding is None
+        )
 
     def next_object(self) -> Any:  # noqa: ANN401 whatever a command gives
         """Give the next object, `END`, or a `Waiting` for one of them."""
@@ -59,7 +71,7 @@ class Job:
         self.context.cancelled = True
         if self.turn is not None and self.turn.active():
             self.turn.cancel()
-        for waiting in (self.room, self.waiting):
+        for waiting in (self.encoding, self.room, self.waiting):
             if waiting is not None:
                 waiting.cancel()
         # Threads that read data wait for nothing of the above.

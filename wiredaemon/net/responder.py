@@ -7,12 +7,12 @@ answer outside of the frames looks like, is the sink's.
 
 from __future__ import annotations
 
-from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.sink import Admitted
     from wiredaemon.protocol import ServerConnection
     from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.protocol.responses import EncodingWork
     from wiredaemon.wire.limits import Limits
 
 _CRASHED: Final = b"the command failed; the server's log says why"
@@ -106,7 +107,8 @@ class Responder:
         """It is being asked whether a request may run."""
         self._backlog: list[ServerEvent] = []
         """What came behind that request."""
-        self._queue: deque[Job] = deque()
+        # A list, though it is taken from the front: it is short, and an empty deque is not small.
+        self._queue: list[Job] = []
         self._running: dict[int, Job] = {}
         self._aborted: list[RequestAborted] = []
         """Requests that ended half way."""
@@ -343,11 +345,13 @@ class Responder:
         """Look at nothing else until it is known whether a request may run."""
 
         def decided(admitted: Admitted) -> None:
-            self._accept(event, admitted)
+            if not self._over:
+                self._accept(event, admitted)
 
         def refused(failure: Failure) -> None:
             failure.trap(ExchangeRefusedError, CommandError, ServerError)
-            self._refuse(event, failure.value)
+            if not self._over:
+                self._refuse(event, failure.value)
 
         def go_on(_: object) -> None:
             self._deciding = None
@@ -386,7 +390,7 @@ class Responder:
         try:
             connection, queue = self._connection, self._queue
             while queue and not self._over and self._may_start(queue[0]):
-                self._start(queue.popleft())
+                self._start(queue.pop(0))
                 if connection.output_size >= self._limits.output_high and not connection.failed:
                     self._flush()  # the peer may have had enough
         finally:
@@ -420,7 +424,12 @@ class Responder:
             result = command.function(job.context, **keywords)
             if type(result) is CoroutineType:
                 result = step(result)
-            if type(result) in _VALUES and job.data is NO_DATA and not self._is_text:
+            if (
+                type(result) in _VALUES
+                and job.data is NO_DATA
+                and not self._is_text
+                and not self._connection.encodes
+            ):
                 if not self._connection.output_ended:
                     self._connection.send_result(job.request_id, result)
                 job.context.cancelled = True
@@ -436,7 +445,7 @@ class Responder:
         job.waiting = run_in_thread(
             self._reactor,
             lambda: job.command.function(context, **keywords),
-            lambda objects: self._deliver(job, objects),
+            lambda objects: Deferred.fromCoroutine(self._deliver(job, objects)),
             END,
         )
         self._await(job)
@@ -500,11 +509,25 @@ class Responder:
         else:
             try:
                 value = present(job.command, result, self._dialect)
+                work = self._encoding_work(job, value)
+                if work is not None:
+                    self._end_behind(job, self._encode_aside(job, work))
+                    return
                 self._connection.send_result(job.request_id, value)
             except Exception:  # noqa: BLE001 a text form may raise anything
                 self._end_failed(job, Failure())
                 return
         self._end(job)
+
+    def _end_behind(self, job: Job, sent: Deferred[bool]) -> None:
+        """End a request whose only object is encoded aside."""
+
+        def end(is_sent: bool) -> None:  # noqa: FBT001 of a Deferred
+            if is_sent:
+                self._end_with(job, END)
+                self._settle()
+
+        sent.addCallback(end).addErrback(self._on_bug)
 
     def _end(self, job: Job) -> None:
         self._running.pop(job.request_id, None)
@@ -523,7 +546,7 @@ class Responder:
             if job.room is not None:
                 room, job.room = job.room, None
                 room.callback(None)
-            elif job.objects is not None and job.waiting is None and job.turn is None:
+            elif job.is_resting:
                 self._advance(job)
         if not self._over:
             self._settle()
@@ -550,10 +573,23 @@ class Responder:
                 self._await(job)
                 return
             if value is END:
-                self._end_with(job, END)
+                self._end_with(job, END)  # which ends the loop
+                continue
+            sent = self._send_object(job, value)
+            if isinstance(sent, Deferred):
+                self._advance_behind(job, sent)
+            if sent is not True:
                 return
-            if not self._send_object(job, value):
-                return
+
+    def _advance_behind(self, job: Job, sent: Deferred[bool]) -> None:
+        """Go on with objects behind one that is encoded aside."""
+
+        def advance(is_sent: bool) -> None:  # noqa: FBT001 of a Deferred
+            if is_sent:
+                self._advance(job)
+                self._settle()
+
+        sent.addCallback(advance).addErrback(self._on_bug)
 
     def _advance_again(self, job: Job) -> None:
         job.turn = None
@@ -563,32 +599,71 @@ class Responder:
 
     def _take_object(self, job: Job, value: Any) -> None:  # noqa: ANN401 whatever a command gives
         """Send an object that had to be waited for, and go on."""
-        if self._send_object(job, value):
+        sent = self._send_object(job, value)
+        if isinstance(sent, Deferred):
+            self._advance_behind(job, sent)
+        elif sent:
             self._advance(job)
 
-    def _send_object(self, job: Job, value: Any) -> bool:  # noqa: ANN401 whatever a command gives
+    def _send_object(self, job: Job, value: Any) -> bool | Deferred[bool]:  # noqa: ANN401 whatever a command gives
+        """Send an object, and say whether it could be; a Deferred where that takes a while."""
         try:
-            self._connection.send_object(job.request_id, present(job.command, value, self._dialect))
+            shown = present(job.command, value, self._dialect)
+            work = self._encoding_work(job, shown)
+            if work is not None:
+                return self._encode_aside(job, work)
+            self._connection.send_object(job.request_id, shown)
         except Exception:  # noqa: BLE001 a generator inside a value may raise anything
             self._end_failed(job, Failure())
             return False
         return True
 
-    def _deliver(self, job: Job, objects: Sequence[Any]) -> Deferred[None] | None:
-        """Take objects from a thread; the Deferred fires when there is room for more."""
+    def _encoding_work(self, job: Job, value: Any) -> EncodingWork | None:  # noqa: ANN401 whatever a command gives
+        if not self._connection.encodes:
+            return None
+        return self._connection.encoding_work(job.request_id, value)
+
+    def _encode_aside(self, job: Job, work: EncodingWork) -> Deferred[bool]:
+        """Have a large object content encoded in a thread, and send it; nothing else runs on.
+
+        Returns:
+            Fires with False if the request has ended meanwhile. It never fails.
+        """
+
+        def encoded(_: None) -> bool:
+            job.encoding = None
+            if not self._is_running(job):
+                return False
+            self._connection.send_encoded(job.request_id, work)
+            return True
+
+        def failed(failure: Failure) -> bool:
+            job.encoding = None
+            if self._is_running(job):
+                self._on_bug(failure)
+            return False
+
+        pool = self._reactor.getThreadPool()
+        job.encoding = deferToThreadPool(self._reactor, pool, work.run)
+        return job.encoding.addCallback(encoded).addErrback(failed)
+
+    async def _deliver(self, job: Job, objects: Sequence[Any]) -> None:
+        """Take objects from a thread; it goes on when there is room for more."""
         if not self._is_running(job):
             raise CancelledError
         for value in objects:
-            if not self._send_object(job, value):
+            sent = self._send_object(job, value)
+            if isinstance(sent, Deferred):
+                sent = await sent
+            if not sent:
                 self._settle()
                 raise CancelledError
         self._flush()
         if not self._is_running(job):
             raise CancelledError
-        if not self._is_stalled(job):
-            return None
-        job.room = Deferred()
-        return job.room
+        if self._is_stalled(job):
+            job.room = Deferred()
+            await job.room
 
     def _is_stalled(self, job: Job) -> bool:
         """Say whether output has no room; a job that still reads its data makes room."""
@@ -658,6 +733,8 @@ class Responder:
     # --- output ------------------------------------------------------------------------------
 
     def _flush(self) -> None:
+        if self._deciding and self._connection.failed:
+            return  # the error belongs behind the answer to the request in front of it
         frames = self._connection.data_to_send()
         if frames:
             self._sink.write_frames(frames)

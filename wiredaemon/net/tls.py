@@ -34,12 +34,16 @@ class TlsError(Exception):
     """The certificate or the key cannot be used."""
 
 
-def server_options(certificate: Path, private_key: Path) -> CertificateOptions:
+def server_options(
+    certificate: Path, private_key: Path, protocols: Sequence[bytes] = ()
+) -> CertificateOptions:
     """Give the options of a TLS server: 1.2 and 1.3.
 
     Args:
         certificate: PEM, the server's own first, then those that vouch for it.
         private_key: PEM.
+        protocols: What ALPN may choose, the preferred one first. Where a client offers none of
+            them nothing is chosen, and the connection goes on; Twisted alone would break it off.
 
     Raises:
         TlsError: A file cannot be read or used, or they do not belong together.
@@ -55,7 +59,13 @@ def server_options(certificate: Path, private_key: Path) -> CertificateOptions:
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
         # Made now, for it is here that a key of another certificate is found out.
-        options.getContext()
+        context = options.getContext()
+        if protocols:
+            context.set_alpn_select_callback(
+                lambda _, offered: next(
+                    (one for one in protocols if one in offered), SSL.NO_OVERLAPPING_PROTOCOLS
+                )
+            )
     except (OSError, ValueError, TypeError, SSL.Error) as error:
         message = f"{certificate} and {private_key} cannot be used: {error}"
         raise TlsError(message) from error
@@ -76,7 +86,8 @@ class ServerTls(TLSMemoryBIOProtocol):
         pins the name.
         """
         super()._tlsShutdownFinished(reason)
-        self.transport.unregisterProducer()
+        consumer: Any = self.transport
+        consumer.unregisterProducer()
 
 
 def over_tls(factory: IProtocolFactory, options: CertificateOptions) -> TLSMemoryBIOFactory:

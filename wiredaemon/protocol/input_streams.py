@@ -45,8 +45,9 @@ class InputStreams:
     def __init__(self, side: StreamSide) -> None:
         """Begin with no stream open."""
         self._side = side
-        self.open: set[int] = set()
-        """Streams on which frames may follow without beginning them."""
+        # A list, for nearly all peers open only one; a set of one is large.
+        self.open: list[int] = []
+        """Streams on which frames may follow without beginning them, in the order of beginning."""
 
     def receive_frame(self, frame: Frame) -> None:
         """Check a frame and begin its stream where it does. Beginning an open one is no error.
@@ -59,9 +60,9 @@ class InputStreams:
         if frame.stream_id not in self.open:
             if not frame.stream_flags & BEGIN:
                 raise RemoteProtocolError(self._side.inactive_text)
-            self.open.add(frame.stream_id)
+            self.open.append(frame.stream_id)
 
     def end_where_flagged(self, frame: Frame) -> None:
         """Close the stream if this is its last frame; the frame itself still counts."""
-        if frame.stream_flags & END:
-            self.open.discard(frame.stream_id)
+        if frame.stream_flags & END and frame.stream_id in self.open:
+            self.open.remove(frame.stream_id)

@@ -12,6 +12,7 @@ from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import EOS, FrameType
 from wiredaemon.wire.encodings import DEFAULT_OFFER, ENCODERS, choose_encoding
 from wiredaemon.wire.frames import BEGIN, HEADER_SIZE, EncodedFrame, encode_frame
+from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _FIRST_SERVER_STREAM: Final = 2
 _LAST_SERVER_STREAM: Final = 254
+_MOST_ENCODING: Final = Limits().encoding_streams
 
 
 class Output:
@@ -119,10 +121,29 @@ class OutputStreams:
     context must not be shared by responses that interleave.
     """
 
-    __slots__ = ("_dialect", "_free", "_next_id", "_output", "offered")
+    __slots__ = (
+        "_dialect",
+        "_encoding",
+        "_free",
+        "_most_encoding",
+        "_next_id",
+        "_output",
+        "offered",
+    )
 
-    def __init__(self, dialect: Dialect, output: Output) -> None:
-        """Begin with no stream."""
+    def __init__(
+        self, dialect: Dialect, output: Output, most_encoding: int = _MOST_ENCODING
+    ) -> None:
+        """Begin with no stream.
+
+        Args:
+            dialect: That is spoken.
+            output: Takes the frames.
+            most_encoding: Streams that get a content encoding; those beyond go without.
+        """
+        self._most_encoding = most_encoding
+        self._encoding = 0
+        """Streams that got one."""
         self._dialect = dialect
         self._output = output
         self._free: list[OutputStream] = []
@@ -142,9 +163,18 @@ class OutputStreams:
             message = "every stream is held by a response that has not ended"
             raise LocalProtocolError(message)
         encoding = choose_encoding(self.offered) if self._dialect.sender_settings else None
+        if encoding not in {None, b"identity"}:
+            self._encoding += 1
+            if self._encoding > self._most_encoding:
+                encoding = None
         stream = OutputStream(self._next_id, self._dialect, self._output, encoding)
         self._next_id += 2
         return stream
+
+    @property
+    def may_encode(self) -> bool:
+        """Streams may have another content encoding than none: the client offers one."""
+        return choose_encoding(self.offered) not in {None, b"identity"}
 
     def release(self, stream: OutputStream) -> None:
         """Take a stream back."""

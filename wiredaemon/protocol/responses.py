@@ -28,12 +28,15 @@ from wiredaemon.wire.payloads import OK_MAP, error_map, error_response, format_m
 from wiredaemon.wire.values import IndefiniteBytes, RawBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wiredaemon.protocol.output import OutputStream
     from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.encodings import ContentEncoder
     from wiredaemon.wire.values import Value
 
+_WORTH_A_THREAD: Final = 65536
+"""Bytes of an object from which its content encoding is left to a thread."""
 _SMALL_OBJECT: Final = SENT_PAYLOAD // 2
 """Bytes of an object that fits one frame, however badly it compresses."""
 LONGEST_MESSAGE: Final = 8192
@@ -44,6 +47,27 @@ def slices(data: bytes) -> Iterator[bytes]:
     """Cut data into payloads; no data gives none."""
     for start in range(0, len(data), SENT_PAYLOAD):
         yield data[start : start + SENT_PAYLOAD]
+
+
+class EncodingWork:
+    """The content encoding of one large object: may be done in any thread.
+
+    Until it is done, nothing else may be sent for its request but text and progress.
+    """
+
+    __slots__ = ("_encoder", "_pieces", "encoded")
+
+    def __init__(self, encoder: ContentEncoder, pieces: Sequence[bytes]) -> None:
+        """Encode pieces with the encoder of their stream."""
+        self._encoder = encoder
+        self._pieces = pieces
+        self.encoded: list[bytes] = []
+        """What each piece brought out, once it is done."""
+
+    def run(self) -> None:
+        """Do it."""
+        encode = self._encoder.encode
+        self.encoded = [encode(piece) for piece in self._pieces]
 
 
 class Response(ABC):
@@ -83,6 +107,18 @@ class Response(ABC):
         Raises:
             UnencodableError: The value has no form; nothing of it was sent.
         """
+
+    def encoding_work(self, value: Value) -> EncodingWork | None:  # noqa: ARG002 dialects without encodings
+        """Give the content encoding of a large object as work for a thread; None: just send it.
+
+        Raises:
+            UnencodableError: The value has no form; nothing of it was sent.
+        """
+        return None
+
+    def send_encoded(self, work: EncodingWork) -> None:
+        """Send an object whose content encoding was done as work."""
+        raise NotImplementedError
 
     def send_result(self, value: Value) -> None:
         """Send the only object.
@@ -270,6 +306,25 @@ class StatusMapResponse(Response):
         self._sent_data = True
 
 
+def _is_worth_a_thread(value: Value) -> bool:
+    """Say whether encoding a value's content would hold the reactor up for a millisecond or so."""
+    return _content_size(value) >= _WORTH_A_THREAD
+
+
+def _content_size(value: object) -> int:
+    """Give about how many bytes a value has; chunks that come from a command count as none."""
+    match value:
+        case bytes() | str():
+            return len(value)
+        case RawBytes():
+            return len(value.data)
+        case dict():
+            return sum(map(_content_size, value.values())) + 8 * len(value)
+        case list() | tuple() | set() | frozenset():
+            return sum(map(_content_size, value)) + len(value)
+    return 0
+
+
 def _is_large(value: Value) -> bool:
     """Say whether a value, which has a form for sure, is known not to fit a frame with others."""
     return type(value) is bytes and len(value) >= SENT_PAYLOAD
@@ -389,11 +444,31 @@ class ObjectsResponse(Response):
         if encoded:
             self._send_encoded(encoded)
 
+    def encoding_work(self, value: Value) -> EncodingWork | None:
+        """Give the content encoding of an object that is worth another thread's time.
+
+        Raises:
+            UnencodableError: The value has no form; nothing of it was sent.
+        """
+        encoder = self.stream.encoder
+        if encoder is None or self._is_identity or not _is_worth_a_thread(value):
+            return None
+        pieces = list(cbor.encode_pieces(value, self._dialect.cbor.key_order))
+        self._begin()
+        return EncodingWork(encoder, pieces)
+
+    def send_encoded(self, work: EncodingWork) -> None:
+        """Send the object whose content encoding was done."""
+        self._coalesce(work.encoded)
+
     def _coalesce_pieces(self, value: Value) -> None:
+        pieces = cbor.encode_pieces(value, self._dialect.cbor.key_order)
+        self._coalesce(self._through_encoder(piece) for piece in pieces)
+
+    def _coalesce(self, encoded_pieces: Iterable[bytes]) -> None:
         held_before, size = self._held_size, 0
         self._is_inside = True
-        for piece in cbor.encode_pieces(value, self._dialect.cbor.key_order):
-            encoded = self._through_encoder(piece)
+        for encoded in encoded_pieces:
             if not encoded:
                 continue
             size += len(encoded)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.protocol.output import OutputStream
-    from wiredaemon.protocol.responses import Response
+    from wiredaemon.protocol.responses import EncodingWork, Response
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import EncodedFrame, Frame
     from wiredaemon.wire.values import Value
@@ -83,7 +83,9 @@ class ServerConnection:
         """Requests that were announced and not answered."""
         self._requests = _MACHINES[dialect.request](dialect, limits, self._active)
         self._output = Output()
-        self._output_streams = OutputStreams(dialect, self._output)
+        self._output_streams = OutputStreams(dialect, self._output, limits.encoding_streams)
+        self.encodes = False
+        """Output may be content encoded: `encoding_work` may have something to do."""
         self._response_class = RESPONSES[dialect.response]
         self._responses: dict[int, Response] = {}
 
@@ -295,6 +297,7 @@ class ServerConnection:
             message = "sender protocol settings frame without an array of contentencodings"
             raise RemoteProtocolError(message, malformed=True)
         self._output_streams.offered = offered
+        self.encodes = self._output_streams.may_encode
 
     def _activate(self, request_id: int) -> None:
         if len(self._active) >= self._limits.concurrent_requests:
@@ -383,6 +386,25 @@ class ServerConnection:
         response = self._response(request_id)
         response.send_result(value)
         self._finish(response)
+
+    def encoding_work(self, request_id: int, value: Value) -> EncodingWork | None:
+        """Give the content encoding of a large object as work for another thread.
+
+        None is given where `send_object` or `send_result` is as good. Once the work is done, the
+        object is sent with `send_encoded`.
+
+        Raises:
+            LocalProtocolError, UnencodableError: As `send_object`.
+        """
+        return self._response(request_id).encoding_work(value)
+
+    def send_encoded(self, request_id: int, work: EncodingWork) -> None:
+        """Send the object whose content encoding was done.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+        """
+        self._response(request_id).send_encoded(work)
 
     def end_response(self, request_id: int) -> None:
         """Say that all objects were sent.

@@ -77,6 +77,9 @@ class Limits:
     output_low: int = 64 * 1024
     """Output waiting on one connection at which they go on."""
 
+    encoding_streams: int = 2
+    """Streams of one connection whose output is content encoded; beyond, it is sent as it is."""
+
     drained_body: int = 64 * 1024
     """Body bytes read and dropped after an early refusal."""
 

@@ -79,7 +79,7 @@ def test_an_unknown_command_is_refused_and_the_connection_goes_on(dialect: str) 
     refused = refusal(dialect, b"wire protocol command not available: %s", b"unheard")
     assert raw.answers[1] == refused
     assert raw.contents(3) == [result(dialect, b"read")]
-    assert raw.transport.is_open
+    assert raw.transport.is_open()
 
 
 @every_dialect
@@ -103,7 +103,7 @@ def test_a_name_that_is_no_byte_string_is_shown_as_a_question_mark(
     raw.receive(raw.request(1, name), raw.request(3, "read"))
     assert raw.answers[1] == refusal(dialect, b"wire protocol command not available: %s", b"?")
     assert raw.contents(3) == [result(dialect, b"read")]
-    assert raw.transport.is_open
+    assert raw.transport.is_open()
 
 
 # --- paths ----------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_writing_needs_tls_whoever_asks(dialect: str) -> None:
     raw.receive(raw.request(1, "write"), raw.request(3, "read"), raw.request(5, "write"))
     assert raw.answers[1] == raw.answers[5] == refusal(dialect, b"ssl required")
     assert raw.contents(3) == [result(dialect, b"read")]
-    assert raw.transport.is_open
+    assert raw.transport.is_open()
 
 
 @every_dialect
@@ -205,7 +205,7 @@ def test_writing_needs_the_right_to(dialect: str, *, is_unix: bool) -> None:
     raw.receive(raw.request(1, "write"), raw.request(3, "read"))
     assert raw.answers[1] == refusal(dialect, b"push not authorized")
     assert raw.contents(3) == [result(dialect, b"read")]
-    assert raw.transport.is_open
+    assert raw.transport.is_open()
 
 
 @every_dialect
@@ -240,9 +240,7 @@ def test_without_push_ssl_writing_needs_the_right_alone(dialect: str) -> None:
         (AccessRules(allow_pull=False), b"pull not authorized"),
     ],
 )
-def test_reading_can_be_forbidden_as_well(
-    dialect: str, rules: AccessRules, message: bytes
-) -> None:
+def test_reading_can_be_forbidden_as_well(dialect: str, rules: AccessRules, message: bytes) -> None:
     raw = Raw(dialect, host=FakeHost([READ], settings=settings_of(access=rules)))
     raw.ask(1, "read")
     assert raw.answers == {1: refusal(dialect, message)}
@@ -265,7 +263,7 @@ def test_a_refused_request_is_answered_once_and_its_data_is_dropped(
         dialect, b"wire protocol command not available: %s", b"unheard"
     )
     assert raw.contents(3, 7) == [result(dialect, b"read")] * 2
-    assert raw.transport.is_open
+    assert raw.transport.is_open()
 
 
 # --- settings that must be asked for --------------------------------------------------------------
@@ -277,7 +275,8 @@ def test_while_settings_are_asked_for_requests_wait_in_order_and_nothing_is_read
 ) -> None:
     host = FakeHost([READ, WRITE])
     raw = Raw(dialect, host=host)
-    host.now = asked = Deferred()
+    asked: Deferred[Settings] = Deferred()
+    host.now = asked
     raw.receive(
         raw.request(1, "read"),
         raw.request(3, "write"),
@@ -285,10 +284,10 @@ def test_while_settings_are_asked_for_requests_wait_in_order_and_nothing_is_read
         raw.request(7, "read"),
     )
     assert raw.wire == b""
-    assert raw.transport.is_paused
+    assert raw.transport.is_paused()
     host.now = WRITERS
     asked.callback(WRITERS)
-    assert not raw.transport.is_paused
+    assert not raw.transport.is_paused()
     assert raw.order == [1, 3, 5, 7]
     assert raw.contents(1, 7) == [result(dialect, b"read")] * 2
     assert raw.answers[3] == refusal(dialect, b"ssl required")
@@ -310,10 +309,10 @@ def test_each_request_in_a_read_may_have_to_ask(dialect: str) -> None:
     raw.receive(raw.request(1, "read"), raw.request(3, "read"), raw.request(5, "read"))
     for number, settings in enumerate((settings_of(), CLOSED, settings_of()), start=1):
         assert len(asked) == number
-        assert raw.transport.is_paused
+        assert raw.transport.is_paused()
         asked[-1].callback(settings)
         assert len(raw.order) == number
-    assert not raw.transport.is_paused
+    assert not raw.transport.is_paused()
     assert len(asked) == 3
     assert raw.contents(1, 5) == [result(dialect, b"read")] * 2
     assert raw.answers[3] == refusal(dialect, b"read not authorized")
@@ -326,14 +325,15 @@ def test_settings_that_have_come_at_once_pause_nothing(dialect: str) -> None:
     raw = Raw(dialect, host=host)
     raw.receive(raw.request(1, "read"))
     assert raw.contents(1) == [result(dialect, b"read")]
-    assert not raw.transport.is_paused
+    assert not raw.transport.is_paused()
 
 
 @MAPS
 def test_hosts_that_need_not_be_asked_wait_behind_one_that_must(dialect: str) -> None:
     slow = FakeHost([where("slow")])
     raw = Raw(dialect, hosts={"/": FakeHost([where("root")]), "/slow": slow})
-    slow.now = asked = Deferred()
+    asked: Deferred[Settings] = Deferred()
+    slow.now = asked
     raw.receive(
         raw.request(1, "where"), raw.request(3, "where", path=b"slow"), raw.request(5, "where")
     )
@@ -347,14 +347,15 @@ def test_hosts_that_need_not_be_asked_wait_behind_one_that_must(dialect: str) ->
 def test_settings_that_cannot_be_had_are_an_error_of_that_request_alone(dialect: str) -> None:
     host = FakeHost([READ])
     raw = Raw(dialect, host=host)
-    host.now = asked = Deferred()
+    asked: Deferred[Settings] = Deferred()
+    host.now = asked
     raw.receive(raw.request(1, "read"), raw.request(3, "read"))
     host.now = settings_of()
     asked.errback(Failure(ServerError("a secret of the server")))
     assert raw.answers[1] == server_error(dialect, UNAVAILABLE)
     assert raw.contents(3) == [result(dialect, b"read")]
-    assert not raw.transport.is_paused
-    assert raw.transport.is_open
+    assert not raw.transport.is_paused()
+    assert raw.transport.is_open()
 
 
 @every_dialect
@@ -367,7 +368,8 @@ def test_a_connection_lost_while_settings_are_asked_for_runs_nothing(dialect: st
 
     host = FakeHost([make_command(noted, text=TEXT)])
     for outcome in ("known", "unknown", "never"):
-        host.now = asked = Deferred()
+        asked: Deferred[Settings] = Deferred()
+        host.now = asked
         raw = Raw(dialect, host=host)
         raw.receive(raw.request(1, "noted"), raw.request(3, "noted"))
         raw.lose()
@@ -385,17 +387,18 @@ def test_input_that_ends_while_settings_are_asked_for_is_answered_and_closed(
 ) -> None:
     host = FakeHost([READ])
     raw = Raw(dialect, host=host)
-    host.now = asked = Deferred()
+    asked: Deferred[Settings] = Deferred()
+    host.now = asked
     raw.receive(raw.request(1, "read"), raw.request(3, "read"))
     raw.end()
     assert raw.wire == b""
-    assert raw.transport.is_open
+    assert raw.transport.is_open()
     host.now = settings_of()
     asked.callback(settings_of())
     assert raw.order == [1, 3]
     assert raw.contents(1, 3) == [result(dialect, b"read")] * 2
-    assert raw.transport.disconnecting
-    assert not raw.transport.is_aborted
+    assert raw.transport.is_closed()
+    assert not raw.transport.is_aborted()
 
 
 @every_dialect
@@ -404,24 +407,24 @@ def test_broken_input_behind_a_request_that_waits_for_settings_comes_behind_its_
 ) -> None:
     host = FakeHost([READ])
     raw = Raw(dialect, host=host)
-    host.now = asked = Deferred()
-    raw.receive(
-        raw.request(1, "read"), raw.request(3, "read"), peers.frame(15, 0, request_id=5)
-    )
+    asked: Deferred[Settings] = Deferred()
+    host.now = asked
+    raw.receive(raw.request(1, "read"), raw.request(3, "read"), peers.frame(15, 0, request_id=5))
     assert raw.wire == b""
-    assert raw.transport.is_open
+    assert raw.transport.is_open()
     host.now = settings_of()
     asked.callback(settings_of())
     assert raw.order == [1, 3, 5]
     assert raw.contents(1, 3) == [result(dialect, b"read")] * 2
-    assert raw.transport.is_half_closed
+    assert raw.transport.is_half_closed()
 
 
 @every_dialect
 def test_data_for_a_command_that_waits_for_settings_reaches_it(dialect: str) -> None:
     host = FakeHost([SIZE])
     raw = Raw(dialect, host=host)
-    host.now = asked = Deferred()
+    asked: Deferred[Settings] = Deferred()
+    host.now = asked
     raw.receive(raw.request(1, "size", bytes(70_000)))
     host.now = settings_of()
     asked.callback(settings_of())

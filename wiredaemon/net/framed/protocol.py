@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
-    IProtocolNegotiationFactory,
     ISSLTransport,
     ITCPTransport,
 )
@@ -172,7 +171,6 @@ class FramedProtocol(Protocol):
             self.transport.abortConnection()
 
 
-@implementer(IProtocolNegotiationFactory)
 class FramedFactory(ServerFactory):
     """Makes the protocols of a raw listener.
 
@@ -202,8 +200,9 @@ class FramedFactory(ServerFactory):
         """Give the protocol of a new connection."""
         return FramedProtocol(self)
 
-    def acceptableProtocols(self) -> list[bytes]:
-        """Give what ALPN may choose: the media types of all dialects, the listener's own first."""
+    @property
+    def media_types(self) -> list[bytes]:
+        """What ALPN may choose: the media types of all dialects, the listener's own first."""
         others = [dialect for dialect in DIALECTS.values() if dialect is not self.dialect]
         return [dialect.media_type for dialect in (self.dialect, *others)]
 

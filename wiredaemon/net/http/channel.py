@@ -60,7 +60,9 @@ class KeptChannel(HTTPChannel):
     """One HTTP connection."""
 
     # Its private names are pinned by a test.
-    requests: list[StreamingRequest]
+    requests: Any
+    """Those that are not answered, `StreamingRequest` each."""
+    requestFactory: Any
     site: Any
     peer: Peer | None = None
     """Who asks, once a request wanted to know."""
@@ -100,7 +102,7 @@ class KeptChannel(HTTPChannel):
             and not self._buffer
             and not self._busyReceiving
             and self.persistent
-            and self._HTTPChannel__first_line == 1  # type: ignore[attr-defined]
+            and self._HTTPChannel__first_line == 1
         )
 
     def _receive_known(self, known: KnownHead, body: bytes) -> None:

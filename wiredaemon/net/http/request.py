@@ -73,6 +73,8 @@ class StreamingRequest(Request):
     # Else Twisted adds text/html where we say nothing.
     defaultContentType = None
     # Set by the site.
+    channel: Any  # KeptChannel; Twisted deletes it behind the answer
+    site: Any
     limits: ClassVar[Limits]
     reactor: ClassVar[IReactorTime]
     keeps_log: ClassVar[bool]

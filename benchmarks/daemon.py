@@ -1,0 +1,205 @@
+"""The real daemon with every kind of listener, and what the kernel says about its process."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import sysconfig
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.cpu import cpu_seconds, private_memory
+from benchmarks.errors import BenchmarkError
+from benchmarks.frames import ERROR_RESPONSE, Frames, whole_request
+from benchmarks.load import connect, receive
+from benchmarks.processes import ROOT, Program, Servers
+from benchmarks.wire import EOS
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
+
+    from benchmarks.frames import Value
+    from benchmarks.processes import Server
+
+DIALECTS: Final = ("0003", "0006")
+"""Spoken by raw listeners, one each."""
+DEADLINE: Final = 60.0
+"""Seconds for anything that is waited for."""
+
+_ANY_PORT: Final = "tcp:0:interface=127.0.0.1"
+_LISTENING: Final = re.compile(r"\b([a-z_]+) listening on [a-z+]+://[^/\s]+:(\d+)")
+_ALARMING: Final = re.compile(r"Traceback|Unhandled|#warn|#error|#critical|[Ww]arning")
+_KIB: Final = 1024
+_SAMPLE_SECONDS: Final = 0.1
+_SAMPLES: Final = 6
+"""In a row, in which nothing may change."""
+_IDLE: Final = 0.02
+"""Share of a core that still counts as idle."""
+_STEADY: Final = 64 * _KIB
+"""Bytes by which memory that is steady may differ."""
+
+
+class Daemon:
+    """A running `twistd wiredaemon` of one's own; a context manager that ends it."""
+
+    def __init__(self, folder: Path, commands: str) -> None:
+        """Start it.
+
+        Args:
+            folder: Does not exist.
+            commands: Name of a module of `benchmarks.servers`.
+        """
+        self._servers = Servers(folder)
+        file = Path(__file__).with_name("servers") / f"{commands}.py"
+        self._server: Server = self._servers.start(_program(file))
+        self._folder = folder / "1"
+        self.pid = self._server.pid
+        ports = _LISTENING.findall(self.log)
+        self._ports = {
+            name: [int(port) for each, port in ports if each == name] for name, _ in ports
+        }
+        certificate = next(self._folder.rglob("development-certificate.pem"))
+        self._tls = ssl.create_default_context(cafile=str(certificate))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    def connect(self, listener: str, dialect: str) -> socket.socket:
+        """Connect to a listener, over TLS where it has that."""
+        ports = self._ports[listener]
+        port = ports[0] if len(ports) == 1 else ports[DIALECTS.index(dialect)]
+        return connect(port, self._tls if listener in {"https", "framed_tls"} else None)
+
+    @property
+    def log(self) -> str:
+        """All it has logged."""
+        return (self._folder / "log").read_text(encoding="utf-8", errors="backslashreplace")
+
+    @property
+    def alarms(self) -> list[str]:
+        """Lines of the log that should not be there."""
+        return [line for line in self.log.splitlines() if _ALARMING.search(line)]
+
+    @property
+    def private(self) -> int:
+        """Bytes of memory that it alone holds."""
+        return private_memory(self.pid)
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that are present, shared ones included."""
+        return self._status("VmRSS")
+
+    @property
+    def peak(self) -> int:
+        """The most that `resident` was since `reset_peak`."""
+        return self._status("VmHWM")
+
+    def reset_peak(self) -> None:
+        """Let `peak` begin with what is resident now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
+
+    @property
+    def descriptors(self) -> list[str]:
+        """What its descriptors stand for, sorted; sockets without their numbers."""
+        names = []
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                names.append(re.sub(r"\d+", "", str(entry.readlink())))
+            except FileNotFoundError:  # closed meanwhile
+                continue
+        return sorted(names)
+
+    def settle(self, probe: Callable[[], object] = lambda: None) -> None:
+        """Wait until its memory is steady, its processor time stands and a probe gives the same.
+
+        Raises:
+            BenchmarkError: It takes too long.
+        """
+        end = time.monotonic() + DEADLINE
+        calm = 0
+        probed, memory, used, then = probe(), self.private, cpu_seconds(self.pid), time.monotonic()
+        while calm < _SAMPLES:
+            if time.monotonic() > end:
+                raise BenchmarkError("the daemon does not come to rest")
+            time.sleep(_SAMPLE_SECONDS)
+            last = probed, memory, used, then
+            probed, memory = probe(), self.private
+            used, then = cpu_seconds(self.pid), time.monotonic()
+            is_calm = (
+                probed == last[0]
+                and abs(memory - last[1]) <= _STEADY
+                and used - last[2] <= _IDLE * (then - last[3])
+            )
+            calm = calm + 1 if is_calm else 0
+
+    def _status(self, name: str) -> int:
+        text = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        found = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
+        if found is None:
+            raise BenchmarkError(f"the kernel says no {name}")
+        return int(found[1]) * _KIB
+
+
+class Control:
+    """A connection in dialect 0003 for questions beside what is measured, one after the other."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Use a connection that the caller closes."""
+        self._connection = connection
+        self._frames = Frames()
+        self._begins = True
+
+    def ask(self, name: bytes, arguments: Mapping[bytes, Value] | None = None) -> bytes:
+        """Run a command and give its raw result.
+
+        Raises:
+            BenchmarkError: It failed.
+        """
+        request = whole_request(1, name, arguments or {}, begins=self._begins)
+        self._begins = False
+        self._connection.sendall(request)
+        result = b""
+        while True:
+            for frame in self._frames.feed(receive(self._connection)):
+                if frame.kind == ERROR_RESPONSE:
+                    raise BenchmarkError(f"{name.decode()} failed: {frame.payload!r}")
+                result += frame.payload
+                if frame.flags & EOS:
+                    return result
+
+
+def _program(commands: Path) -> Program:
+    def command(folder: Path) -> Sequence[str]:
+        file = folder / "wiredaemon.toml"
+        framed = [f"{dialect} {_ANY_PORT}" for dialect in DIALECTS]
+        lines = [
+            "[data]",
+            f"folder = {json.dumps(str(folder / 'data'))}",
+            "[listen]",
+            f"http = {json.dumps([_ANY_PORT])}",
+            f"https = {json.dumps([_ANY_PORT])}",
+            f"framed = {json.dumps(framed)}",
+            f"framed_tls = {json.dumps(framed)}",
+            "[paths]",
+            "[commands]",
+            f"load = {json.dumps([str(commands)])}",
+        ]
+        file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        twistd = Path(sysconfig.get_path("scripts"), "twistd")
+        return [str(twistd), "--nodaemon", "--pidfile=", "wiredaemon", "--config", str(file)]
+
+    return Program(
+        root=ROOT,
+        name=f"wiredaemon {commands.stem}",
+        command=command,
+        port=re.compile(r"http listening on http://[^/\s]+:(\d+)"),
+        ready="wiredaemon is ready",
+    )

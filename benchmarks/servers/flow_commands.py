@@ -1,0 +1,69 @@
+"""The commands of `benchmarks.memory`: much data, and a command that waits to be told to go on."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+
+from benchmarks.pieces import piece
+from benchmarks.wire import PIECE
+from wiredaemon.commands import Argument, ArgumentType, Permission, RawBytes, command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_COUNTS = {"given": 0, "taken": 0}
+"""Bytes of data: given by `give`, taken by `hold`."""
+_HELD: list[Deferred[None]] = []
+"""What `go` fires."""
+
+
+@command(
+    "give",
+    permission=Permission.RO,
+    arguments={
+        "kind": Argument(type=ArgumentType.BYTES),
+        "pieces": Argument(type=ArgumentType.INT),
+    },
+)
+def give(_context: Any, kind: bytes, pieces: int) -> Iterator[RawBytes]:  # noqa: ANN401
+    """Give so many pieces."""
+    _COUNTS["given"] = 0
+    for number in range(pieces):
+        _COUNTS["given"] += PIECE
+        yield RawBytes(piece(kind, number))
+
+
+@command("hold", permission=Permission.RO, has_data=True)
+async def hold(context: Any) -> RawBytes:  # noqa: ANN401
+    """Take one piece of data, wait for `go`, take the others; give their size and digest."""
+    _COUNTS["taken"] = 0
+    digest = hashlib.sha256()
+    is_first = True
+    async for data in context.data:
+        _COUNTS["taken"] += len(data)
+        digest.update(data)
+        if is_first:
+            is_first = False
+            waiting: Deferred[None] = Deferred()
+            _HELD.append(waiting)
+            await waiting
+    return RawBytes(b"%d %s" % (_COUNTS["taken"], digest.hexdigest().encode("ascii")))
+
+
+@command("go", permission=Permission.RO)
+def go(_context: Any) -> RawBytes:  # noqa: ANN401
+    """Let the commands go on that are held; give how many those were."""
+    held = list(_HELD)
+    _HELD.clear()
+    for waiting in held:
+        waiting.callback(None)
+    return RawBytes(b"%d" % len(held))
+
+
+@command("counts", permission=Permission.RO)
+def counts(_context: Any) -> RawBytes:  # noqa: ANN401
+    """Give the bytes given and the bytes taken."""
+    return RawBytes(b"%(given)d %(taken)d" % {k.encode(): v for k, v in _COUNTS.items()})
