@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import select
-import socket
 import ssl
 import sys
+import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +44,11 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from benchmarks.daemon import Control, Daemon
-    from benchmarks.frames import Frame
+    from benchmarks.frames import Frame, Value
 
 HTTP: Final = frozenset({"http", "https"})
 """Listeners where frames travel in HTTP; the others take them as they are."""
@@ -92,8 +93,15 @@ class Rest:
     """Bytes that the sockets of both ends held, frame headers and TLS included."""
 
 
-def run(case: Case, pieces: int, daemon: Daemon, control: Control) -> Rest:
+def run(case: Case, pieces: int, daemon: Daemon, control: Control, *, stops: bool) -> Rest:
     """Run one case to its end.
+
+    Args:
+        case: What flows.
+        pieces: How much of it.
+        daemon: Holds little meanwhile.
+        control: A connection to it for commands beside.
+        stops: The reading end stops, far from the end of the data, until nothing moves any more.
 
     Raises:
         BenchmarkError: The data did not come through as it was.
@@ -101,7 +109,7 @@ def run(case: Case, pieces: int, daemon: Daemon, control: Control) -> Rest:
     connection = daemon.connect(case.listener, case.dialect)
     try:
         flow = _upload if case.is_upload else _download
-        return flow(case, pieces, connection, daemon, control)
+        return flow(case, pieces, connection, control, daemon if stops else None)
     finally:
         connection.close()
 
@@ -110,13 +118,13 @@ def run(case: Case, pieces: int, daemon: Daemon, control: Control) -> Rest:
 
 
 def _download(
-    case: Case, pieces: int, connection: socket.socket, daemon: Daemon, control: Control
+    case: Case, pieces: int, connection: socket.socket, control: Control, stopped: Daemon | None
 ) -> Rest:
     """Ask for results, read the first bytes, stop, and read all."""
-    arguments = {b"kind": case.kind, b"pieces": pieces}
+    arguments: dict[bytes, Value] = {b"kind": case.kind, b"pieces": pieces}
     begin = offer(case.profile.encode("ascii")) if case.profile else b""
     request = begin + whole_request(1, b"give", arguments, begins=not begin)
-    _send_all(connection, _http_head(case, b"give", len(request)) + request)
+    connection.sendall(_http_head(case, b"give", len(request)) + request)
     if case.dialect == "0003":
         expected = Expected(case.kind, pieces)
     else:
@@ -124,13 +132,14 @@ def _download(
     answer = _Answer(case, expected.take)
     answer.feed(connection.recv(_FIRST_READ))
 
-    daemon.settle()
-    rest = Rest(private=daemon.private, in_kernel=_in_kernel(connection))
-    given = int(control.ask(b"counts").split()[0])
-    rest.in_flight = given - expected.size
-    if given >= pieces * PIECE:
-        raise BenchmarkError("all was given before anybody read it: use more data")
-
+    rest = Rest()
+    if stopped is not None:
+        stopped.settle()
+        rest = Rest(private=stopped.private, in_kernel=_in_kernel(connection))
+        given = int(control.ask(b"counts").split()[0])
+        rest.in_flight = given - expected.size
+        if given >= pieces * PIECE:
+            raise BenchmarkError("all was given before anybody read it: use more data")
     while not answer.ended:
         answer.feed(receive(connection))
     if not expected.is_complete:
@@ -189,7 +198,7 @@ def _decoder(profile: str) -> Callable[[bytes], bytes]:
     if profile == "zlib":
         return zlib.decompressobj().decompress
     if profile == "zstd-8mb":
-        options = {zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW_LOG}
+        options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW_LOG}
         return zstd.ZstdDecompressor(options=options).decompress
     return lambda data: data
 
@@ -198,20 +207,23 @@ def _decoder(profile: str) -> Callable[[bytes], bytes]:
 
 
 def _upload(
-    case: Case, pieces: int, connection: socket.socket, daemon: Daemon, control: Control
+    case: Case, pieces: int, connection: socket.socket, control: Control, stopped: Daemon | None
 ) -> Rest:
     """Send data until nothing more goes, let the command go on, and send the others."""
     sender = _Sender(connection, _upload_parts(case, pieces))
-    connection.setblocking(False)
-    daemon.settle(sender.push)
-    rest = Rest(private=daemon.private, in_kernel=_in_kernel(connection))
-    if sender.ended:
-        raise BenchmarkError("all was sent before the command took it: use more data")
-    taken = int(control.ask(b"counts").split()[1])
-    rest.in_flight = sender.sent - taken
-
-    if control.ask(b"go") != b"1":
-        raise BenchmarkError("the command did not wait")
+    connection.settimeout(0)
+    rest = Rest()
+    if stopped is not None:
+        stopped.settle(sender.push)
+        rest = Rest(private=stopped.private, in_kernel=_in_kernel(connection))
+        if sender.ended:
+            raise BenchmarkError("all was sent before the command took it: use more data")
+        rest.in_flight = sender.sent - int(control.ask(b"counts").split()[1])
+    sender.push()
+    end = time.monotonic() + DEADLINE
+    while control.ask(b"go") != b"1":
+        if time.monotonic() > end:
+            raise BenchmarkError("the command does not wait")
     while not sender.ended:
         sender.push()
         _wait(connection, select.POLLOUT)
@@ -288,10 +300,6 @@ def _http_head(case: Case, command: bytes, size: int) -> bytes:
     return http_head(path, size, framing(case.dialect))
 
 
-def _send_all(connection: socket.socket, data: bytes) -> None:
-    connection.sendall(data)
-
-
 def _wait(connection: socket.socket, what: int) -> None:
     poll = select.poll()
     poll.register(connection, what)
@@ -301,7 +309,9 @@ def _wait(connection: socket.socket, what: int) -> None:
 
 def _in_kernel(connection: socket.socket) -> int:
     """Bytes in the queues of both ends' sockets."""
-    own, other = (f"{address[1]:04X}" for address in (connection.getsockname(), connection.getpeername()))
+    own, other = (
+        f"{address[1]:04X}" for address in (connection.getsockname(), connection.getpeername())
+    )
     total = 0
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()

@@ -12,7 +12,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.wire import COMMAND_REQUEST, HAVE_DATA, NEW, STREAM_BEGIN, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     Value = int | bytes | Sequence["Value"] | Mapping[bytes, "Value"]
 
@@ -59,16 +59,17 @@ class Frames:
         """Bytes of a frame that is not whole."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes) -> list[Frame]:
         """Take the next bytes and give the frames that are whole."""
         buffer = self._buffer
         buffer += data
+        frames = []
         position = 0
         while len(buffer) >= position + _HEADER:
             end = position + _HEADER + int.from_bytes(buffer[position : position + 3], "little")
             if len(buffer) < end:
                 break
-            yield Frame(
+            one = Frame(
                 request_id=int.from_bytes(buffer[position + 3 : position + 5], "little"),
                 stream_id=buffer[position + 5],
                 stream_flags=buffer[position + 6],
@@ -76,8 +77,10 @@ class Frames:
                 flags=buffer[position + 7] & 15,
                 payload=bytes(buffer[position + _HEADER : end]),
             )
+            frames.append(one)
             position = end
         del buffer[:position]
+        return frames
 
 
 class Chunks:

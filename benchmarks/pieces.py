@@ -27,7 +27,9 @@ def piece(kind: bytes, number: int) -> bytes:
 class Expected:
     """Compares bytes, however they come, with pieces, each behind the same bytes."""
 
-    def __init__(self, kind: bytes, pieces: int, *, begin: bytes = b"", prefix: bytes = b"") -> None:
+    def __init__(
+        self, kind: bytes, pieces: int, *, begin: bytes = b"", prefix: bytes = b""
+    ) -> None:
         """Begin in front of the first piece.
 
         Args:

@@ -6,6 +6,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,6 +68,12 @@ def endless(context):
         log.info("endless ended")
 
 
+@command("bulk", permission=Permission.RO)
+def bulk(context):
+    for number in range(60 * 32):
+        yield number.to_bytes(4, "big") * 8192
+
+
 @command("slow", permission=Permission.RO)
 async def slow(context):
     log.info("slow waits")
@@ -88,6 +95,13 @@ class _UnixConnection(RawConnection):
         self.socket.settimeout(SOCKET_DEADLINE)
         self.socket.connect(str(path))
         self._unread = bytearray()
+
+
+@cache
+def _heads(repository: Path) -> tuple[bytes, ...]:
+    """Asked once: no test adds a changeset."""
+    text = run_hg("heads", "-T", "{node}\n", folder=repository).decode()
+    return tuple(bytes.fromhex(line) for line in text.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +150,7 @@ class Served:
 
     def heads(self, repository: Path | None = None) -> list[bytes]:
         """What hg says."""
-        template = ("heads", "-T", "{node}\n")
-        text = run_hg(*template, folder=repository or self.repository).decode()
-        return [bytes.fromhex(line) for line in text.split()]
+        return list(_heads(repository or self.repository))
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +249,10 @@ class Peer:
         self.receive_until_answered(*request_ids)
         answers = peers.read_answers(self._dialect, self._frames)
         return {request_id: answers[request_id] for request_id in request_ids}
+
+    def payloads(self, type_number: int) -> bytes:
+        """What all frames of one type held, together."""
+        return b"".join(one.payload for one in self._frames if one.type_number == type_number)
 
     def receive_to_end(self) -> dict[int, peers.Answer]:
         """Read until the daemon closes; gives all answers of the connection."""
@@ -404,6 +420,37 @@ def test_data_of_a_command_is_counted_while_it_arrives(served: Served) -> None:
             peer.send(frame)
         answer = peer.receive_answers(1)[1]
         assert answer.content == result("0006", total)
+
+
+MIB: Final = 1024 * 1024
+GROWTH: Final = 16 * MIB
+
+
+def resident(daemon: Daemon) -> int:
+    """Give the daemon's resident memory in bytes."""
+    status = Path(f"/proc/{daemon.pid}/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.parametrize("kind", ["plain", "secure", "local"])
+def test_a_slow_reader_gets_every_byte_and_holds_no_memory(served: Served, kind: str) -> None:
+    connect = {"plain": served.plain, "secure": served.secure, "local": served.local}[kind]
+    with connect() as warm:
+        warm.ask(b"count", 1)
+        warm.send(request("0006", 3, b"endless"))
+        warm.connection.receive_exactly(4 * MIB)
+    before = resident(served.daemon)
+    with connect() as peer, served.plain() as other:
+        peer.send(request("0006", 1, b"bulk"))
+        # While the first reads nothing the daemon has time to run far ahead: it answers others.
+        for request_id in range(1, 101, 2):
+            other.ask(b"write", request_id)
+        assert resident(served.daemon) - before < GROWTH
+        peer.receive_until_answered(1)
+        pieces = [number.to_bytes(4, "big") * 8192 for number in range(60 * 32)]
+        assert peer.payloads(3) == result("0006", *pieces)
+        assert resident(served.daemon) - before < GROWTH
 
 
 # --- what peers do --------------------------------------------------------------------------------

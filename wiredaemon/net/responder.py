@@ -41,6 +41,7 @@ from wiredaemon.protocol import (
     RequestCompleted,
     RequestReceived,
 )
+from wiredaemon.protocol.responses import is_worth_a_thread
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import FrameType, ResponseForm
 from wiredaemon.wire.payloads import format_message
@@ -428,7 +429,7 @@ class Responder:
                 type(result) in _VALUES
                 and job.data is NO_DATA
                 and not self._is_text
-                and not self._connection.encodes
+                and not (self._connection.encodes and is_worth_a_thread(result))
             ):
                 if not self._connection.output_ended:
                     self._connection.send_result(job.request_id, result)

@@ -193,7 +193,10 @@ class BytesResponse(Response):
     @staticmethod
     def whole(dialect: Dialect, value: Value) -> tuple[int, bytes] | None:
         """Give one slice, if it is only one."""
-        data, flags = _bytes_form(dialect, value)
+        if type(value) is RawBytes and dialect.response is not ResponseForm.CBOR:
+            data, flags = value.data, 0
+        else:
+            data, flags = _bytes_form(dialect, value)
         return (EOS | flags, data) if len(data) <= SENT_PAYLOAD else None
 
     @staticmethod
@@ -306,7 +309,7 @@ class StatusMapResponse(Response):
         self._sent_data = True
 
 
-def _is_worth_a_thread(value: Value) -> bool:
+def is_worth_a_thread(value: Value) -> bool:
     """Say whether encoding a value's content would hold the reactor up for a millisecond or so."""
     return _content_size(value) >= _WORTH_A_THREAD
 
@@ -451,7 +454,7 @@ class ObjectsResponse(Response):
             UnencodableError: The value has no form; nothing of it was sent.
         """
         encoder = self.stream.encoder
-        if encoder is None or self._is_identity or not _is_worth_a_thread(value):
+        if encoder is None or self._is_identity or not is_worth_a_thread(value):
             return None
         pieces = list(cbor.encode_pieces(value, self._dialect.cbor.key_order))
         self._begin()

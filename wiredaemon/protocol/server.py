@@ -129,9 +129,8 @@ class ServerConnection:
                 for frame in frames:
                     request_id = frame.request_id
                     if frame.stream_flags or frame.stream_id not in streams:
-                        events += self._receive_frame(frame)
-                    else:
-                        self._receive_inside(frame, events)
+                        self._check_stream(frame)
+                    self._receive_checked(frame, events)
                 if not (self._reader.pending and (room := self._room())):
                     break
                 request_id = 0
@@ -165,10 +164,13 @@ class ServerConnection:
 
         `receive_data` is the way in for everything but debugreflect.
         """
+        events: list[ServerEvent] = []
         try:
-            return self._receive_frame(frame)
+            self._check_stream(frame)
+            self._receive_checked(frame, events)
         except RemoteProtocolError as error:
-            return [self._fail(error, frame.request_id)]
+            events.append(self._fail(error, frame.request_id))
+        return events
 
     def receive_end(self) -> list[ServerEvent]:
         """Say that no more input follows; in half duplex this releases the output.
@@ -195,14 +197,26 @@ class ServerConnection:
         self._requests.receiving.clear()
         return events
 
-    def _receive_frame(self, frame: Frame) -> list[ServerEvent]:
-        self._check_stream(frame)
+    def _receive_checked(self, frame: Frame, events: list[ServerEvent]) -> None:
+        """Take a frame of an open stream; nearly all go a shorter way."""
+        event = None
+        if self._before_requests is None and not self._failed:
+            event = self._requests.receive_plain(frame)
+        if event is None:
+            self._receive_other(frame, events)
+            return
+        self._empty_frames = 0
+        if type(event) is RequestReceived:
+            self._answerable.add(event.request_id)
+            self._activate(event.request_id)
+        events.append(event)
+
+    def _receive_other(self, frame: Frame, events: list[ServerEvent]) -> None:
         if frame.payload:
             self._empty_frames = 0
         else:
             self._count_empty()
-        events = self._route(frame)
-        for event in events:
+        for event in self._route(frame):
             match event:
                 case RequestReceived():
                     self._answerable.add(event.request_id)
@@ -212,21 +226,7 @@ class ServerConnection:
                     # It may have been answered before its data ended.
                     if self._half_duplex or event.request_id in self._answerable:
                         self._activate(event.request_id)
-        return events
-
-    def _receive_inside(self, frame: Frame, events: list[ServerEvent]) -> None:
-        """Take a frame that neither begins nor ends a stream: nearly all go a shorter way."""
-        event = None
-        if self._before_requests is None:
-            event = self._requests.receive_plain(frame)
-        if event is None:
-            events += self._receive_frame(frame)
-            return
-        self._empty_frames = 0
-        if type(event) is RequestReceived:
-            self._answerable.add(event.request_id)
-            self._activate(event.request_id)
-        events.append(event)
+            events.append(event)
 
     def _check_stream(self, frame: Frame) -> None:
         self._input_streams.receive_frame(frame)
@@ -379,9 +379,13 @@ class ServerConnection:
         if request_id in self._answerable and request_id not in self._responses:
             whole = self._response_class.whole(self.dialect, value)
             if whole is not None and not self._output_ended:
-                stream = self._output_streams.acquire()
+                streams = self._output_streams
+                stream = streams.acquire()
                 self._response_class.send_whole(request_id, stream, whole)
-                self._end_response(request_id, stream)
+                streams.release(stream)
+                self._answerable.remove(request_id)
+                if not self._half_duplex:
+                    self._active.discard(request_id)
                 return
         response = self._response(request_id)
         response.send_result(value)

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class FrameType(Enum):
+class _Kind(Enum):
+    """An enumeration whose members are looked up for each frame or request."""
+
+    # There is one object for each: Enum's own hashes their names anew each time, in Python.
+    __hash__ = object.__hash__
+
+
+class FrameType(_Kind):
     """The kinds of frames, by the names that people write."""
 
     COMMAND_NAME = "command-name"
@@ -34,9 +41,6 @@ class FrameType(Enum):
     SENDER_PROTOCOL_SETTINGS = "sender-protocol-settings"
     STREAM_SETTINGS = "stream-settings"
 
-    # There is one object for each: Enum's own hashes their names anew, in Python, for each frame.
-    __hash__ = object.__hash__
-
 
 # Flag bits, by frame type (framing, section 4).
 NAME_EOS, NAME_HAVE_ARGUMENTS, NAME_HAVE_DATA = 0x01, 0x02, 0x04
@@ -48,14 +52,14 @@ RESPONSE_CBOR = 0x04
 ERROR_PROTOCOL, ERROR_APPLICATION = 0x01, 0x02
 
 
-class RequestForm(Enum):
+class RequestForm(_Kind):
     """How a command request is written."""
 
     FRAMES = "a name frame and one frame for each argument"
     MAP = "one CBOR map, cut into frames"
 
 
-class ResponseForm(Enum):
+class ResponseForm(_Kind):
     """How results are written."""
 
     TEXT = "raw bytes only"
@@ -65,7 +69,7 @@ class ResponseForm(Enum):
     OBJECTS = "a status map, then CBOR objects coalesced by pieces, content encoded"
 
 
-class ErrorForm(Enum):
+class ErrorForm(_Kind):
     """How a command's failure is written."""
 
     TEXT = "an error-response frame with the message as it is"

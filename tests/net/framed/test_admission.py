@@ -100,8 +100,9 @@ def test_a_name_that_is_no_byte_string_is_shown_as_a_question_mark(
     dialect: str, name: object
 ) -> None:
     raw = Raw(dialect, READ)
-    raw.receive(raw.request(1, name), raw.request(3, "read"))
-    assert raw.answers[1] == refusal(dialect, b"wire protocol command not available: %s", b"?")
+    raw.receive(raw.request(1, name), raw.request(3, "read"), raw.request(5, name, b"data"))
+    refused = refusal(dialect, b"wire protocol command not available: %s", b"?")
+    assert raw.answers[1] == raw.answers[5] == refused
     assert raw.contents(3) == [result(dialect, b"read")]
     assert raw.transport.is_open()
 
@@ -130,6 +131,14 @@ def test_the_path_says_which_host_is_asked_with_and_without_slashes_around_it(
             request_id += 2
             raw.ask(request_id, "where", path=path)
             assert raw.contents(request_id) == [result(dialect, name)]
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0004", "0005"])
+def test_where_text_counts_as_its_bytes_the_path_may_be_text(dialect: str) -> None:
+    raw = Raw(dialect, hosts=two_hosts())
+    content = b"\xa2dname" + b"ewhere" + b"dpath" + b"iteam/tool"
+    raw.receive(*peers.map_frames(dialect, 1, content))
+    assert raw.contents(1) == [result(dialect, b"tool")]
 
 
 @MAPS

@@ -66,6 +66,7 @@ class KeptChannel(HTTPChannel):
     site: Any
     peer: Peer | None = None
     """Who asks, once a request wanted to know."""
+    _addresses: tuple[Any, Any] | None = None
     _head: bytes | None = None
     """Of the request that is being parsed, if it may be remembered."""
 
@@ -86,6 +87,17 @@ class KeptChannel(HTTPChannel):
             if not data:
                 return
         super().dataReceived(data)
+
+    def getPeer(self) -> Any:  # noqa: ANN401 Twisted's own is not annotated
+        """Give the client's address, which each request asks for."""
+        if self._addresses is None:
+            self._addresses = (super().getPeer(), super().getHost())
+        return self._addresses[0]
+
+    def getHost(self) -> Any:  # noqa: ANN401 the same
+        """Give our address."""
+        self.getPeer()
+        return self._addresses[1] if self._addresses is not None else None
 
     def remember(self, request: StreamingRequest, length: int, resource: Decided) -> None:
         """Remember the head of a request for which a resource was found."""
@@ -110,7 +122,8 @@ class KeptChannel(HTTPChannel):
 
         What comes behind the body is in ``_buffer`` afterwards, if it is for us to look at.
         """
-        self.resetTimeout()
+        if len(body) < known.length:
+            self.resetTimeout()
         self._busyReceiving = True  # what is left over comes back to our loop
         try:
             request = self.requestFactory(self)

@@ -40,6 +40,8 @@ class UrlAdmission:
         self._origin = origin
         self._registry = origin.host.registry
         self._ran = False
+        self._admitted: dict[object, Admitted] = {}
+        """Commands of a multirequest that were admitted, by name."""
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Say whether the request would be admitted, for a command that declares data.
@@ -55,7 +57,13 @@ class UrlAdmission:
 
     def admit(self, event: RequestReceived) -> Admitted:
         """Give the command of a request, or refuse the exchange."""
-        return Admitted(self._admit(event), self._origin)
+        name = event.command
+        if type(name) is bytes and name in self._admitted:
+            return self._admitted[name]
+        admitted = Admitted(self._admit(event), self._origin)
+        if self._accepted.command == MULTIREQUEST:
+            self._admitted[name] = admitted
+        return admitted
 
     def _admit(self, event: RequestReceived) -> Command:
         if self._accepted.command == MULTIREQUEST:

@@ -296,14 +296,16 @@ class StreamingRequest(Request):
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Write frames, each in a chunk of its own, all in one write."""
-        parts: list[bytes] = []
-        for header, payload in frames:
-            size = HEADER_SIZE + len(payload)
-            self.sentLength += size
-            if self.chunked:
-                parts += (b"%x\r\n" % size, header, payload, b"\r\n")
-            else:
-                parts += (header, payload)
+        sizes = [HEADER_SIZE + len(payload) for _, payload in frames]
+        self.sentLength += sum(sizes)
+        if self.chunked:
+            parts = [
+                part
+                for size, (header, payload) in zip(sizes, frames, strict=True)
+                for part in (b"%x\r\n" % size, header, payload, b"\r\n")
+            ]
+        else:
+            parts = [part for frame in frames for part in frame]
         self._write(parts)
 
     def break_off(self) -> None:
