@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit bench format clean
+.PHONY: run test lint types unit bench memory stress format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -26,6 +26,14 @@ unit: $(VENV)/.dev-stamp
 # `make bench BENCH="batch post --rounds 4"` measures some figures only.
 bench: $(VENV)/.bench-stamp
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# `make memory MEMORY="framed zlib"` runs some cases only.
+memory: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.memory $(MEMORY)
+
+# `make stress STRESS="--seconds 5 --connections 50"` is shorter.
+stress: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.stress $(STRESS)
 
 format: $(VENV)/.dev-stamp
 	$(BIN)/ruff format .

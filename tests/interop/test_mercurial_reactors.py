@@ -620,6 +620,8 @@ def test_our_client_sends_them_command_data(length: int) -> None:
         assert client.ask(b"size", data=bytes(length)) == Outcome(values=[length])
         piece = NOISE[:length]
         assert client.ask(b"reverse", data=piece) == Outcome(values=[piece[::-1]])
+        # A request of several frames, each of which has to say that data follows.
+        assert client.ask(b"size", {b"text": NOISE}, data=piece) == Outcome(values=[len(piece)])
 
 
 @every_offer

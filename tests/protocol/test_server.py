@@ -534,12 +534,18 @@ def test_in_full_duplex_a_request_too_many_waits_until_one_is_answered(dialect: 
 
 
 @pytest.mark.parametrize("dialect", ALL)
-def test_a_request_too_many_beside_one_that_needs_its_data_is_an_error(dialect: str) -> None:
+def test_beyond_the_limit_data_is_given_but_one_more_request_is_an_error(dialect: str) -> None:
     connection = server(dialect, half_duplex=False, limits=Limits(concurrent_requests=1))
+    more = frame(NUMBERS[dialect]["data"], 1, b"two", request_id=1)
     receive(connection, begun_with_data(dialect))
-    events = receive(connection, request(dialect, 3) + request(dialect, 5))
+    events = receive(connection, request(dialect, 3) + more + request(dialect, 5))
+    assert events == [received(3)]
+    assert connection.pending
     text = "requests not answered exceed the limit of 1 (concurrent_requests)"
-    assert events == [received(3), failed(text, malformed=True)]
+    assert connection.receive_data(b"", beyond=True) == [
+        DataReceived(request_id=1, data=b"two"),
+        failed(text, malformed=True),
+    ]
 
 
 @pytest.mark.parametrize("dialect", ALL)

@@ -60,6 +60,11 @@ class Job:
             and self.encoding is None
         )
 
+    @property
+    def is_hungry(self) -> bool:
+        """It waits for data that has not come."""
+        return not self.data.ended and not self.data.size
+
     def next_object(self) -> Any:  # noqa: ANN401 whatever a command gives
         """Give the next object, `END`, or a `Waiting` for one of them."""
         if is_async_objects(self.objects):

@@ -7,7 +7,6 @@ answer outside of the frames looks like, is the sink's.
 
 from __future__ import annotations
 
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -25,20 +24,17 @@ from wiredaemon.commands.running import (
     is_objects,
     present,
     read_arguments,
-    step,
+    start,
 )
 from wiredaemon.net.beside import BesideResult
 from wiredaemon.net.blocking import BlockingContext, run_in_thread
 from wiredaemon.net.command_data import NO_DATA, IncomingData
 from wiredaemon.net.context import CommandContext
+from wiredaemon.net.intake import Intake
 from wiredaemon.net.job import END, Job
 from wiredaemon.net.sink import Admission, ExchangeRefusedError, Sink
 from wiredaemon.protocol import (
-    ConnectionFailed,
-    DataReceived,
     RemoteProtocolError,
-    RequestAborted,
-    RequestCompleted,
     RequestReceived,
 )
 from wiredaemon.protocol.responses import is_worth_a_thread
@@ -54,7 +50,6 @@ if TYPE_CHECKING:
     from wiredaemon.net.context import Beside
     from wiredaemon.net.sink import Admitted
     from wiredaemon.protocol import ServerConnection
-    from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.protocol.responses import EncodingWork
     from wiredaemon.wire.limits import Limits
 
@@ -92,7 +87,7 @@ class Responder:
         """
         self._connection = connection
         self._sink = sink
-        self._admission = admission
+        self._intake = Intake(connection, sink, admission, self, limits)
         self._dialect = connection.dialect
         self._is_text = self._dialect.response is ResponseForm.TEXT
         self._is_strict = self._dialect.strict_arguments
@@ -100,195 +95,71 @@ class Responder:
         self._waits_for_end = half_duplex and self._dialect.runs_at_end
         self._reactor = reactor
         self._limits = limits
-        self._held: dict[int, RequestReceived] = {}
-        """Requests whose undeclared data is not complete."""
-        self._dropped: dict[int, int] = {}
-        """Bytes of undeclared data, by request."""
-        self._deciding: Deferred[None] | None = None
-        """It is being asked whether a request may run."""
-        self._backlog: list[ServerEvent] = []
-        """What came behind that request."""
         # A list, though it is taken from the front: it is short, and an empty deque is not small.
-        self._queue: list[Job] = []
-        self._running: dict[int, Job] = {}
-        self._aborted: list[RequestAborted] = []
-        """Requests that ended half way."""
-        self._completed = 0
-        """Requests that arrived whole."""
-        self._fed: IncomingData | None = None
-        """Data that its command was not told of yet."""
-        self._is_reading = False
-        self._end_is_due = False
-        """Input has ended behind what was not looked at yet."""
-        self._input_ended = False
-        self._input_paused = False
+        self.queue: list[Job] = []
+        self.running: dict[int, Job] = {}
         self._output_paused = False
         self._is_starting = False
-        self._over = False
+        self.is_over = False
 
     # --- input -------------------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the peer."""
-        self._receive(self._connection.receive_data(data))
-
-    def _read_on(self) -> None:
-        """Take what the connection holds back until requests in front of it are answered."""
-        self._is_reading = True
-        while self._connection.pending and not (self._over or self._deciding):
-            events = self._connection.receive_data(b"")
-            if not events:
-                if not self._input_paused:
-                    self._pause_input()
-                break
-            self._receive(events)
-        self._is_reading = False
-        if not (self._connection.pending or self._deciding):
-            self._resume_input()
-            if self._end_is_due:
-                self._end_is_due = False
-                self.receive_end()
+        self._intake.receive_data(data)
 
     def receive_end(self) -> None:
         """Say that no more bytes follow."""
-        if self._over:
-            return
-        if self._deciding or self._connection.pending:
-            self._end_is_due = True
-            return
-        was_held = self._connection.output_held
-        events = self._connection.receive_end()
-        aborted = [event for event in events if isinstance(event, RequestAborted)]
-        if aborted and was_held and not self._completed:
-            # Not by `_fail`: the end of input has released the output, and this is no frame.
-            self._stop()
-            self._sink.connection_failed(RemoteProtocolError(aborted[0].reason, malformed=True))
-            return
-        self._receive(events)
-        self._input_ended = True
-        self._advance_all()
+        self._intake.receive_end()
 
     def connection_lost(self) -> None:
         """Stop everything: nobody is there any more."""
-        self._stop()
+        self.stop()
 
-    def _receive(self, events: Sequence[ServerEvent]) -> None:
-        for event in events:
-            if self._over:
-                return
-            if self._deciding:
-                self._backlog.append(event)
-            elif type(event) is RequestReceived and not event.has_data:
-                self._completed += 1
-                self._admit(event)
-            elif type(event) is DataReceived:
-                self._on_data(event)
-            else:
-                self._on_event(event)
-            # Before later frames count: what a command does must not depend on how input was cut.
-            if self._queue:
-                self._start_ready()
-        if self._fed is not None:
-            self._wake_fed()
-        self._settle()
+    # --- requests, for the intake ------------------------------------------------------------
 
-    def _on_event(self, event: ServerEvent) -> None:
-        match event:
-            case RequestReceived():
-                if self._admission.expects_data(event):
-                    self._admit(event)
-                else:
-                    self._held[event.request_id] = event
-            case RequestCompleted():
-                self._completed += 1
-                self._on_completed(event.request_id)
-            case RequestAborted():
-                self._on_aborted(event)
-            case ConnectionFailed():
-                self._fail(event.error)
+    @property
+    def is_stuck(self) -> bool:
+        """The peer takes no answers, and requests wait: more would only wait as well."""
+        return self._output_paused and bool(self.queue)
 
-    def _on_data(self, event: DataReceived) -> None:
-        job = self._running.get(event.request_id) or self._find(event.request_id)
-        if self._fed is not None and (job is None or job.data is not self._fed):
-            self._wake_fed()
-        if job is not None:
-            self._feed(job, event.data)
+    @property
+    def is_starving(self) -> bool:
+        """Nothing is answered before more data has come."""
+        return bool(self.running) and all(job.is_hungry for job in self.running.values())
+
+    def find(self, request_id: int) -> Job | None:
+        """Give a request that was accepted and is not answered."""
+        job = self.running.get(request_id)
+        if job is None and self.queue:
+            job = next((each for each in self.queue if each.request_id == request_id), None)
+        return job
+
+    def accept(self, event: RequestReceived, admitted: Admitted) -> None:
+        """Take a request that may run; it is started if nothing is in front of it."""
+        command, origin = admitted
+        reads_data = event.has_data and command.has_data
+        data = IncomingData(self._intake.resume) if reads_data else NO_DATA
+        beside = self._beside(event) if event.extra else None
+        job = Job(event, command, CommandContext(origin, data, command.permission, beside))
+        if reads_data:
+            job.data = data
+        if self.queue or self._is_starting or not self._may_start(job):
+            self.queue.append(job)
             return
-        if event.request_id not in self._held:
-            return  # its command has ended already
-        dropped = self._dropped.get(event.request_id, 0) + len(event.data)
-        self._dropped[event.request_id] = dropped
-        if dropped > self._limits.undeclared_data:
-            message = (
-                f"data of request {event.request_id}, whose command takes none, exceeds the "
-                f"limit of {self._limits.undeclared_data} bytes (undeclared_data)"
-            )
-            self._fail(RemoteProtocolError(message, malformed=True))
+        self._is_starting = True
+        self._start(job)
+        self._is_starting = False
+        if self._connection.output_size >= self._limits.output_high:
+            self._flush_early()
 
-    def _feed(self, job: Job, data: bytes) -> None:
-        if job.data.ended or not isinstance(job.data, IncomingData):
-            return
-        limit = self._limits.command_data
-        if job.command.data_limit is not None:
-            limit = job.command.data_limit
-        if job.data.received + len(data) > limit:
-            job.data.abort(f"command data exceeds the limit of {limit} bytes (command_data)")
-            return
-        job.data.hold(data)
-        self._fed = job.data
-        if job.data.size > self._limits.buffered_data:
-            self._wake_fed()
-        if job.data.size > self._limits.buffered_data and not self._is_running(job):
-            self._settle()  # it may have come in the same read
-        if self._over or job.data.size <= self._limits.buffered_data:
-            return
-        if not self._is_running(job):
-            message = (
-                f"data of request {job.request_id} has to wait for an earlier command and "
-                f"exceeds the limit of {self._limits.buffered_data} bytes (buffered_data)"
-            )
-            self._fail(RemoteProtocolError(message, malformed=True))
-            return
-        self._pause_input()
-
-    def _wake_fed(self) -> None:
-        """Let the command that was fed take its data, once for all that was read."""
-        fed, self._fed = self._fed, None
-        if fed is not None:
-            fed.wake()
-
-    def _pause_input(self) -> None:
-        self._input_paused = True
-        self._sink.pause_input()
-
-    def _resume_input(self) -> None:
-        """Let the peer go on, if nothing is against it any more."""
-        if not self._input_paused or self._over or self._deciding or self._connection.pending:
-            return
-        if self._output_paused and self._queue:
-            return
-        if all(job.data.size <= self._limits.buffered_data // 2 for job in self._running.values()):
-            self._input_paused = False
-            self._sink.resume_input()
-
-    def _on_completed(self, request_id: int) -> None:
-        job = self._find(request_id)
-        if job is not None:
-            if isinstance(job.data, IncomingData):
-                job.data.receive_end()
-            return
-        event = self._held.pop(request_id, None)
-        if event is not None:
-            self._dropped.pop(request_id, None)
-            self._admit(event)
-
-    def _on_aborted(self, event: RequestAborted) -> None:
-        self._held.pop(event.request_id, None)
-        job = self._find(event.request_id)
-        if job is not None and isinstance(job.data, IncomingData):
-            job.data.abort(event.reason)
-        elif job is None:
-            self._aborted.append(event)
+    def refuse(self, event: RequestReceived, error: BaseException | None) -> None:
+        """Answer a request that may not run, or end the whole exchange."""
+        if isinstance(error, ExchangeRefusedError):
+            self.stop()
+            self._sink.refused(error.answer)
+        elif isinstance(error, CommandError | ServerError):
+            self._send_failure(event.request_id, error)
 
     def _beside(self, event: RequestReceived) -> Beside | None:
         """Give what takes text and progress, if the request says that its peer takes them.
@@ -301,114 +172,56 @@ class Responder:
             return None
         return BesideResult(self._connection, event.request_id, accepts, self._flush)
 
-    def _find(self, request_id: int) -> Job | None:
-        job = self._running.get(request_id)
-        if job is None:
-            job = next((each for each in self._queue if each.request_id == request_id), None)
-        return job
-
     # --- running -----------------------------------------------------------------------------
 
-    def _admit(self, event: RequestReceived) -> None:
-        try:
-            admitted = self._admission.admit(event)
-        except (ExchangeRefusedError, CommandError, ServerError) as error:
-            self._refuse(event, error)
-            return
-        if isinstance(admitted, Deferred):
-            self._decide_later(event, admitted)
-        else:
-            self._accept(event, admitted)
-
-    def _accept(self, event: RequestReceived, admitted: Admitted) -> None:
-        command, origin = admitted
-        reads_data = event.has_data and command.has_data
-        data = IncomingData(self._resume_input) if reads_data else NO_DATA
-        beside = self._beside(event) if event.extra else None
-        job = Job(event, command, CommandContext(origin, data, command.permission, beside))
-        if reads_data:
-            job.data = data
-        if self._queue or self._is_starting or not self._may_start(job):
-            self._queue.append(job)
-        else:
-            self._is_starting = True
-            self._start(job)
-            self._is_starting = False
-
-    def _refuse(self, event: RequestReceived, error: BaseException | None) -> None:
-        if isinstance(error, ExchangeRefusedError):
-            self._stop()
-            self._sink.refused(error.answer)
-        elif isinstance(error, CommandError | ServerError):
-            self._send_failure(event.request_id, error)
-
-    def _decide_later(self, event: RequestReceived, asked: Deferred[Admitted]) -> None:
-        """Look at nothing else until it is known whether a request may run."""
-
-        def decided(admitted: Admitted) -> None:
-            if not self._over:
-                self._accept(event, admitted)
-
-        def refused(failure: Failure) -> None:
-            failure.trap(ExchangeRefusedError, CommandError, ServerError)
-            if not self._over:
-                self._refuse(event, failure.value)
-
-        def go_on(_: object) -> None:
-            self._deciding = None
-            if self._over:
-                return
-            backlog, self._backlog = self._backlog, []
-            self._receive(backlog)
-            self._read_on()
-
-        self._deciding = deciding = asked.addCallbacks(decided, refused).addCallback(go_on)
-        if deciding.called:
-            self._deciding = None
-        else:
-            self._pause_input()
-        deciding.addErrback(self._on_bug)
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Start what may start, send what may be sent, and see whether all is done."""
-        if self._queue:
-            self._start_ready()
-        if self._over or self._is_starting:
+        if self.queue:
+            self.start_ready()
+        if self.is_over or self._is_starting:
             return
         self._flush()
-        if self._output_paused and self._queue and not self._input_paused:
-            # More requests would only wait as well.
-            self._pause_input()
-        if self._connection.pending and not self._is_reading:
-            self._read_on()
-        if self._input_ended and not self._queue and not self._running:
+        if self.is_stuck:
+            self._intake.pause_once()
+        if self._connection.pending:
+            self._intake.read_on()
+        if self._intake.ended and not self.queue and not self.running:
             self._finish()
 
-    def _start_ready(self) -> None:
+    def start_ready(self) -> None:
+        """Start requests that wait for others, or for the peer, as far as they may now."""
         if self._is_starting:
             return  # a command that did not wait long; the loop below goes on
         self._is_starting = True
         try:
-            connection, queue = self._connection, self._queue
-            while queue and not self._over and self._may_start(queue[0]):
+            connection, queue = self._connection, self.queue
+            while queue and not self.is_over and self._may_start(queue[0]):
                 self._start(queue.pop(0))
-                if connection.output_size >= self._limits.output_high and not connection.failed:
-                    self._flush()  # the peer may have had enough
+                if connection.output_size >= self._limits.output_high:
+                    self._flush_early()
         finally:
             self._is_starting = False
 
+    def _flush_early(self) -> None:
+        """Send in the middle of a read, for the peer may have had enough.
+
+        Where input has failed, answers to what was in front of that are not complete yet.
+        """
+        if not self._connection.failed:
+            self._flush()
+
     def _finish(self) -> None:
         """Answer what was never complete, behind all that was, and end."""
-        for event in self._aborted:
+        for event in self._intake.aborted:
             self._connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
         self._flush()
-        self._over = True
+        self.is_over = True
         self._sink.responses_finished()
 
     def _may_start(self, job: Job) -> bool:
-        if len(self._running) >= self._most_running or self._output_paused:
+        if len(self.running) >= self._most_running or self._output_paused:
             return False
-        return self._input_ended or not self._waits_for_end or job.command.has_data
+        return self._intake.ended or not self._waits_for_end or job.command.has_data
 
     def _start(self, job: Job) -> None:
         """Call a command; most have given their result with that."""
@@ -419,12 +232,10 @@ class Responder:
             else:
                 keywords = check_arguments(command.arguments, job.arguments, strict=self._is_strict)
             if command.is_blocking:
-                self._running[job.request_id] = job
+                self.running[job.request_id] = job
                 self._start_blocking(job, keywords)
                 return
-            result = command.function(job.context, **keywords)
-            if type(result) is CoroutineType:
-                result = step(result)
+            result = start(command, job.context, keywords)
             if (
                 type(result) in _VALUES
                 and job.data is NO_DATA
@@ -438,7 +249,7 @@ class Responder:
         except Exception:  # noqa: BLE001 a command may raise anything
             self._end_failed(job, Failure())
             return
-        self._running[job.request_id] = job
+        self.running[job.request_id] = job
         self._take(job, result)
 
     def _start_blocking(self, job: Job, keywords: dict[str, object]) -> None:
@@ -478,31 +289,32 @@ class Responder:
 
         def received(result: Any) -> None:  # noqa: ANN401 whatever a command gives
             job.waiting = None
-            if not self._is_running(job):
+            if not self.is_running(job):
                 job.close()
                 return
             if job.objects is None or result is END:
                 self._take(job, result)
             else:
                 self._take_object(job, result)
-            self._settle()
+            self.settle()
 
         def failed(failure: Failure) -> None:
             job.waiting = None
-            if self._is_running(job):
+            if self.is_running(job):
                 self._end_failed(job, failure)
-                self._settle()
+                self.settle()
 
         waiting.addCallbacks(received, failed)
-        waiting.addErrback(self._on_bug)
+        waiting.addErrback(self.on_bug)
 
-    def _is_running(self, job: Job) -> bool:
+    def is_running(self, job: Job) -> bool:
         """Say whether its answer is still open; a thread may end after that."""
-        return self._running.get(job.request_id) is job
+        return self.running.get(job.request_id) is job
 
-    def _on_bug(self, failure: Failure) -> None:
+    def on_bug(self, failure: Failure) -> None:
+        """Log what must not happen, and give up the connection."""
         self._log.failure("a responder broke", failure)
-        self._fail(RemoteProtocolError("internal error", malformed=True))
+        self.fail(RemoteProtocolError("internal error", malformed=True))
 
     def _end_with(self, job: Job, result: Any) -> None:  # noqa: ANN401 whatever a command gives
         if result is END:
@@ -526,35 +338,34 @@ class Responder:
         def end(is_sent: bool) -> None:  # noqa: FBT001 of a Deferred
             if is_sent:
                 self._end_with(job, END)
-                self._settle()
+                self.settle()
 
-        sent.addCallback(end).addErrback(self._on_bug)
+        sent.addCallback(end).addErrback(self.on_bug)
 
     def _end(self, job: Job) -> None:
-        self._running.pop(job.request_id, None)
+        self.running.pop(job.request_id, None)
         job.context.cancelled = True
         job.data.discard()
-        if self._input_paused:
-            self._resume_input()
+        self._intake.resume()
 
     # --- objects -----------------------------------------------------------------------------
 
-    def _advance_all(self) -> None:
+    def advance_all(self) -> None:
         """Let every job go on that output had stalled."""
-        for job in list(self._running.values()):
-            if self._over or self._is_stalled(job):
+        for job in list(self.running.values()):
+            if self.is_over or self._is_stalled(job):
                 break
             if job.room is not None:
                 room, job.room = job.room, None
                 room.callback(None)
             elif job.is_resting:
                 self._advance(job)
-        if not self._over:
-            self._settle()
+        if not self.is_over:
+            self.settle()
 
     def _advance(self, job: Job) -> None:
         """Send a generator's objects until output has enough for one turn."""
-        while self._is_running(job):
+        while self.is_running(job):
             if self._is_stalled(job):
                 return
             if self._connection.output_size >= self._limits.output_high and (
@@ -588,15 +399,15 @@ class Responder:
         def advance(is_sent: bool) -> None:  # noqa: FBT001 of a Deferred
             if is_sent:
                 self._advance(job)
-                self._settle()
+                self.settle()
 
-        sent.addCallback(advance).addErrback(self._on_bug)
+        sent.addCallback(advance).addErrback(self.on_bug)
 
     def _advance_again(self, job: Job) -> None:
         job.turn = None
         self._advance(job)
-        if not self._over:
-            self._settle()
+        if not self.is_over:
+            self.settle()
 
     def _take_object(self, job: Job, value: Any) -> None:  # noqa: ANN401 whatever a command gives
         """Send an object that had to be waited for, and go on."""
@@ -633,15 +444,15 @@ class Responder:
 
         def encoded(_: None) -> bool:
             job.encoding = None
-            if not self._is_running(job):
+            if not self.is_running(job):
                 return False
             self._connection.send_encoded(job.request_id, work)
             return True
 
         def failed(failure: Failure) -> bool:
             job.encoding = None
-            if self._is_running(job):
-                self._on_bug(failure)
+            if self.is_running(job):
+                self.on_bug(failure)
             return False
 
         pool = self._reactor.getThreadPool()
@@ -650,17 +461,17 @@ class Responder:
 
     async def _deliver(self, job: Job, objects: Sequence[Any]) -> None:
         """Take objects from a thread; it goes on when there is room for more."""
-        if not self._is_running(job):
+        if not self.is_running(job):
             raise CancelledError
         for value in objects:
             sent = self._send_object(job, value)
             if isinstance(sent, Deferred):
                 sent = await sent
             if not sent:
-                self._settle()
+                self.settle()
                 raise CancelledError
         self._flush()
-        if not self._is_running(job):
+        if not self.is_running(job):
             raise CancelledError
         if self._is_stalled(job):
             job.room = Deferred()
@@ -713,28 +524,29 @@ class Responder:
         else:
             self._connection.send_server_error(request_id, error.text)
 
-    def _fail(self, error: RemoteProtocolError) -> None:
-        if self._over:
+    def fail(self, error: RemoteProtocolError) -> None:
+        """Give up the connection for a mistake of the peer."""
+        if self.is_over:
             return
         if not self._connection.failed:
             self._connection.fail(error)
         self._flush()
-        self._stop()
+        self.stop()
         self._sink.connection_failed(error)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """Cancel every command."""
-        self._over = True
-        jobs = [*self._running.values(), *self._queue]
-        self._running.clear()
-        self._queue.clear()
+        self.is_over = True
+        jobs = [*self.running.values(), *self.queue]
+        self.running.clear()
+        self.queue.clear()
         for job in jobs:
             job.cancel()
 
     # --- output ------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        if self._deciding and self._connection.failed:
+        if self._intake.is_deciding and self._connection.failed:
             return  # the error belongs behind the answer to the request in front of it
         frames = self._connection.data_to_send()
         if frames:
@@ -747,13 +559,13 @@ class Responder:
     def resumeProducing(self) -> None:
         """The peer takes more."""
         self._output_paused = False
-        if not self._over:
-            self._advance_all()
-            self._resume_input()
+        if not self.is_over:
+            self.advance_all()
+            self._intake.resume()
 
     def stopProducing(self) -> None:
         """The transport has gone."""
-        self._stop()
+        self.stop()
 
 
 def _text_of(error: CommandError | ServerError) -> bytes:

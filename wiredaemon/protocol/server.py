@@ -112,11 +112,16 @@ class ServerConnection:
         """
         return self._output_ended
 
-    def receive_data(self, data: bytes) -> list[ServerEvent]:
+    def receive_data(self, data: bytes, *, beyond: bool = False) -> list[ServerEvent]:
         """Take bytes in any cuts and give what they say.
 
         A peer's mistake never raises: the last event is then a `ConnectionFailed`, and nothing
         that comes later is looked at.
+
+        Args:
+            data: The next bytes.
+            beyond: Look at what is `pending` too, for requests that are not answered need data;
+                one complete request too many is then an error.
         """
         events: list[ServerEvent] = []
         if self._failed or self._ended:
@@ -124,15 +129,20 @@ class ServerConnection:
         request_id = 0
         streams = self._input_streams.open
         try:
-            frames = self._reader.receive_data(data, self._room())
+            room = ALL_FRAMES if beyond or self._half_duplex else self._room()
+            frames = self._reader.receive_data(data, room)
             while True:
                 for frame in frames:
                     request_id = frame.request_id
                     if frame.stream_flags or frame.stream_id not in streams:
                         self._check_stream(frame)
                     self._receive_checked(frame, events)
-                if not (self._reader.pending and (room := self._room())):
+                if not self._reader.pending:
                     break
+                if room != ALL_FRAMES:
+                    room = self._room()
+                    if not room:
+                        break
                 request_id = 0
                 frames = self._reader.receive_data(b"", room)
         except FrameError as error:
@@ -150,13 +160,11 @@ class ServerConnection:
         return self._reader.pending and not self._failed
 
     def _room(self) -> int:
-        """Give the number of frames that may be looked at: each may be a request.
+        """Give the number of frames that may be looked at: each may complete a request.
 
-        In half duplex nothing is answered before the end of input, and a request that waits for
-        its data needs further frames: there a request too many is an error.
+        Not in half duplex: nothing is answered there before the end of input, and a request too
+        many is an error.
         """
-        if self._half_duplex or self._requests.receiving:
-            return ALL_FRAMES
         return max(self._limits.concurrent_requests - len(self._active), 0)
 
     def receive_frame(self, frame: Frame) -> list[ServerEvent]:

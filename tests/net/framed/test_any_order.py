@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import peers
 from support.raw import Raw, result
@@ -19,18 +20,29 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.hosting import Settings
 
-LIMITS: Final = Limits(
-    concurrent_requests=4,
-    running_commands=2,
-    buffered_data=64,
-    output_high=300,
-    output_low=100,
-)
-WIDE: Final = Limits(
-    concurrent_requests=50, running_commands=50, buffered_data=64, output_high=300, output_low=100
+SMALL: Final = Limits(buffered_data=64, output_high=300, output_low=100)
+
+
+class Kind(NamedTuple):
+    """What the limits are, and what may then be asked without breaking one."""
+
+    limits: Limits
+    largest_read: int
+    largest_data: int
+    """-1 for none at all."""
+    largest_cut: int
+    """Bytes of a request in one frame."""
+
+
+KINDS: Final = (
+    # More requests than may wait.
+    Kind(replace(SMALL, concurrent_requests=4, running_commands=2), 500, -1, 100),
+    # More commands than may run: data of one that has not begun must fit the buffer.
+    Kind(replace(SMALL, running_commands=2), 500, 40, 40),
+    # More data than may wait: reads in front of that count.
+    Kind(replace(SMALL, running_commands=50), 30, 300, 40),
 )
 NAMES: Final = ("plain", "gated", "objects", "awaited", "counted", "gated_data", "unheard")
-WITH_DATA: Final = {"counted", "gated_data"}
 OBJECT: Final = b"x" * 90
 
 
@@ -63,9 +75,11 @@ class Exchange:
     def __init__(self, dialect: str, limits: Limits) -> None:
         self.dialect = dialect
         self._gates: list[Deferred[None]] = []
-        self.host = Asking([make_command(function) for function in self._functions()[:4]])
-        with_data = [make_command(one, has_data=True) for one in self._functions()[4:]]
-        self.host = Asking([make_command(one) for one in self._functions()[:4]] + with_data)
+        functions = self._functions()
+        without_data = [make_command(one) for one in functions[:4]]
+        self.host = Asking(
+            without_data + [make_command(one, has_data=True) for one in functions[4:]]
+        )
         self.raw = Raw(dialect, host=self.host, limits=limits)
         self.is_output_paused = False
         self.unread = b""
@@ -106,16 +120,15 @@ class Exchange:
         """Put a request on its way."""
         request_id = 2 * len(self.expected) + 1
         data = None if size < 0 else bytes(size)
-        frames = peers.request_frames(
-            self.dialect, request_id, name.encode(), data=data, cut=cut
-        )
+        frames = peers.request_frames(self.dialect, request_id, name.encode(), data=data, cut=cut)
         self.unread += b"".join(frames)
-        objects: list[object] = {
+        several: dict[str, list[object]] = {
             "objects": [OBJECT] * 9,
             "awaited": [OBJECT] * 3,
             "counted": [max(size, 0)],
             "gated_data": [max(size, 0)],
-        }.get(name, [name.encode()])
+        }
+        objects = several.get(name, [name.encode()])
         self.expected[request_id] = result(self.dialect, *objects)
         if name == "unheard":
             self.refused.add(request_id)
@@ -162,26 +175,25 @@ class Exchange:
     def finish(self, size: int) -> None:
         """Let everything happen that still can."""
         self.host.is_known = True
-        while (
-            self.resume() or self.turn() or self.read(size) or self.host.tell() or self.open(0)
-        ):
+        while self.resume() or self.turn() or self.read(size) or self.host.tell() or self.open(0):
             pass
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_every_request_is_answered_once_whatever_comes_first(data: st.DataObject) -> None:
     dialect = data.draw(st.sampled_from(["0003", "0005", "0006"]))
-    is_wide = data.draw(st.booleans())
-    exchange = Exchange(dialect, WIDE if is_wide else LIMITS)
-    largest = 30 if is_wide else 500
+    kind = data.draw(st.sampled_from(KINDS))
+    exchange = Exchange(dialect, kind.limits)
     requests = st.tuples(
-        st.sampled_from(NAMES), st.integers(-1, 300 if is_wide else 40), st.integers(15, 40)
+        st.sampled_from(NAMES),
+        st.integers(-1, kind.largest_data),
+        st.just(100) if kind.largest_cut == 100 else st.integers(15, kind.largest_cut),
     )
     for name, size, cut in data.draw(st.lists(requests, min_size=1, max_size=14)):
-        # A request that waits for its turn may have no more data than is buffered.
         exchange.ask(name, size, cut)
     steps = st.one_of(
-        st.tuples(st.just("read"), st.integers(1, largest)),
+        st.tuples(st.just("read"), st.integers(1, kind.largest_read)),
         st.tuples(st.just("open"), st.integers(0, 5)),
         st.tuples(st.sampled_from(["pause", "resume", "turn", "ask", "know", "tell"]), st.just(0)),
     )
@@ -200,7 +212,7 @@ def test_every_request_is_answered_once_whatever_comes_first(data: st.DataObject
             case _:
                 getattr(exchange, step)()
         assert exchange.raw.transport.is_open()
-    exchange.finish(largest)
+    exchange.finish(kind.largest_read)
     assert exchange.unread == b""
     answers = exchange.raw.answers
     assert set(answers) == set(exchange.expected)

@@ -17,7 +17,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import LogEvent, capturedLogs
 from twisted.python.failure import Failure
 
-from wiredaemon.commands import TextForm
+from wiredaemon.commands import Argument, ArgumentType, TextForm
 from wiredaemon.net.tls import over_tls, server_options
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
@@ -309,6 +309,42 @@ def test_of_any_number_of_requests_in_one_read_none_is_lost(dialect: str, number
     assert raw.order == list(ids)
     assert raw.contents(*ids) == [result(dialect, b"plain")] * number
     assert not raw.transport.is_paused()
+    assert raw.transport.is_open()
+
+
+@every_dialect
+@pytest.mark.parametrize("data", [b"", b"data"], ids=["empty", "some"])
+def test_of_any_number_of_requests_with_data_in_one_read_none_is_lost(
+    dialect: str, data: bytes
+) -> None:
+    raw = Raw(dialect, PLAIN)
+    ids = range(1, 300, 2)
+    raw.receive(*(raw.request(request_id, "plain", data) for request_id in ids))
+    assert raw.order == list(ids)
+    assert raw.contents(*ids) == [result(dialect, b"plain")] * len(ids)
+    assert raw.transport.is_open()
+
+
+@every_dialect
+def test_of_any_number_of_requests_in_several_frames_in_one_read_none_is_lost(
+    dialect: str,
+) -> None:
+    def sized(_: Any, text: bytes, other: bytes) -> bytes:
+        return b"%d" % len(text + other)
+
+    argument = Argument(type=ArgumentType.BYTES)
+    command = make_command(sized, text=TEXT, arguments={"text": argument, "other": argument})
+    raw = Raw(dialect, command)
+    arguments: dict[bytes, object] = {b"text": bytes(60), b"other": bytes(60)}
+    ids = range(1, 300, 2)
+    frames = [
+        frame
+        for request_id in ids
+        for frame in peers.request_frames(dialect, request_id, b"sized", arguments, cut=50)
+    ]
+    raw.receive(*frames)
+    assert raw.order == list(ids)
+    assert raw.contents(*ids) == [result(dialect, b"120")] * len(ids)
     assert raw.transport.is_open()
 
 
