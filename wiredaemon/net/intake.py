@@ -44,7 +44,6 @@ class Intake:
         "_completed",
         "_connection",
         "_deciding",
-        "_dropped",
         "_end_is_due",
         "_fed",
         "_held",
@@ -71,10 +70,8 @@ class Intake:
         self._admission = admission
         self._responder = responder
         self._limits = limits
-        self._held: dict[int, RequestReceived] = {}
-        """Requests whose undeclared data is not complete."""
-        self._dropped: dict[int, int] = {}
-        """Bytes of undeclared data, by request."""
+        self._held: dict[int, tuple[RequestReceived, int]] = {}
+        """Requests whose undeclared data is not complete, and how many bytes of it have come."""
         self._deciding: Deferred[None] | None = None
         """It is being asked whether a request may run."""
         self._backlog: list[ServerEvent] = []
@@ -103,8 +100,9 @@ class Intake:
         if self._is_reading or not self._connection.pending:
             return
         self._is_reading = True
-        while self._connection.pending and not (self._responder.is_over or self.is_deciding):
-            events = self._connection.receive_data(b"", beyond=self._responder.is_starving)
+        connection, responder = self._connection, self._responder
+        while connection.pending and not (responder.is_over or self.is_deciding):
+            events = connection.receive_data(b"", beyond=responder.is_starving)
             if not events and self.is_behind:
                 self.pause_once()
                 break
@@ -180,7 +178,7 @@ class Intake:
                 if self._admission.expects_data(event):
                     self._admit(event)
                 else:
-                    self._held[event.request_id] = event
+                    self._held[event.request_id] = (event, 0)
             case RequestCompleted():
                 self._completed += 1
                 self._on_completed(event.request_id)
@@ -195,10 +193,9 @@ class Intake:
             if isinstance(job.data, IncomingData):
                 job.data.receive_end()
             return
-        event = self._held.pop(request_id, None)
-        if event is not None:
-            self._dropped.pop(request_id, None)
-            self._admit(event)
+        held = self._held.pop(request_id, None)
+        if held is not None:
+            self._admit(held[0])
 
     def _on_aborted(self, event: RequestAborted) -> None:
         self._held.pop(event.request_id, None)
@@ -262,8 +259,9 @@ class Intake:
         # Else its command has ended already.
 
     def _drop(self, event: DataReceived) -> None:
-        dropped = self._dropped.get(event.request_id, 0) + len(event.data)
-        self._dropped[event.request_id] = dropped
+        request, dropped = self._held[event.request_id]
+        dropped += len(event.data)
+        self._held[event.request_id] = (request, dropped)
         if dropped > self._limits.undeclared_data:
             message = (
                 f"data of request {event.request_id}, whose command takes none, exceeds the "

@@ -65,6 +65,24 @@ class Responder:
 
     _log = Logger()
 
+    __slots__ = (
+        "_connection",
+        "_dialect",
+        "_intake",
+        "_is_starting",
+        "_is_strict",
+        "_is_text",
+        "_limits",
+        "_most_running",
+        "_output_paused",
+        "_reactor",
+        "_sink",
+        "_waits_for_end",
+        "is_over",
+        "queue",
+        "running",
+    )
+
     def __init__(  # noqa: PLR0913 its collaborators
         self,
         connection: ServerConnection,

@@ -42,6 +42,8 @@ CLIENT_SIDE: Final = StreamSide(
 class InputStreams:
     """The open streams of one connection's input."""
 
+    __slots__ = ("_side", "open")
+
     def __init__(self, side: StreamSide) -> None:
         """Begin with no stream open."""
         self._side = side

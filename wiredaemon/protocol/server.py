@@ -57,6 +57,30 @@ class ServerConnection:
     out as it comes, and a failure adds an error frame behind it.
     """
 
+    __slots__ = (
+        "_active",
+        "_answerable",
+        "_before_requests",
+        "_empty_frames",
+        "_ended",
+        "_failed",
+        "_failure",
+        "_half_duplex",
+        "_input_streams",
+        "_limits",
+        "_output",
+        "_output_ended",
+        "_output_held",
+        "_output_streams",
+        "_reader",
+        "_requests",
+        "_response_class",
+        "_responses",
+        "_settings",
+        "dialect",
+        "encodes",
+    )
+
     def __init__(
         self, dialect: Dialect, *, half_duplex: bool, limits: Limits = _NO_LIMITS_GIVEN
     ) -> None:

@@ -105,6 +105,8 @@ class FrameReader:
     `FrameError` it must not be used again.
     """
 
+    __slots__ = ("_needed", "_parts", "_payload_limit", "_size", "pending")
+
     def __init__(self, *, payload_limit: int) -> None:
         """Accept payloads of up to ``payload_limit`` bytes."""
         self._payload_limit = payload_limit

@@ -54,7 +54,8 @@ class RawAdmission:
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Say whether the request is for a command that declares data."""
-        host = self._hosts.get(_prefix(event))
+        prefix = _prefix(event)
+        host = None if prefix is None else self._hosts.get(prefix)
         if host is None:
             return False
         command = host.registry.find_exposed(event.command, self._dialect)
@@ -69,6 +70,8 @@ class RawAdmission:
             if settings is self._settings:
                 return self._admitted[name]
         prefix = _prefix(event)
+        if prefix is None:
+            raise CommandError("path must be a byte string")
         host = self._hosts.get(prefix)
         if host is None:
             raise CommandError(b"no repository is served at path %s", [prefix])
@@ -106,11 +109,11 @@ class RawAdmission:
         return admitted
 
 
-def _prefix(event: RequestReceived) -> str:
-    """Give the URL prefix that a request asks at."""
-    path = event.extra.get(PATH) if event.extra else None
+def _prefix(event: RequestReceived) -> str | None:
+    """Give the URL prefix that a request asks at; None if what it says is none."""
+    path = event.extra.get(PATH, b"/") if event.extra else b"/"
     if not isinstance(path, bytes):
-        return "/"
+        return None
     return "/" + path.decode("utf-8", "replace").strip("/")
 
 
