@@ -17,6 +17,7 @@ from wiredaemon.daemon.config import (
     Data,
     Framed,
     Listen,
+    Log,
     Tls,
     load_config,
 )
@@ -69,6 +70,7 @@ def test_an_empty_file_gives_the_defaults(load: Callable[[str], Config], tmp_pat
         ),
         paths={},
         commands=Commands(load=()),
+        log=Log(requests=False),
         limits=Limits(),
     )
 
@@ -105,6 +107,8 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
         "/team/one.two" = "/srv/hg/one"
         [commands]
         load = ["package.module", "examples/dummycommands.py"]
+        [log]
+        requests = true
         [limits]
         frame_payload = 32768
         drain_seconds = 1
@@ -141,6 +145,7 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
         ),
         paths={"/": tmp_path / "server", "/team/one.two": Path("/srv/hg/one")},
         commands=Commands(load=("package.module", conf / "examples" / "dummycommands.py")),
+        log=Log(requests=True),
         limits=Limits(frame_payload=32768, drain_seconds=1.0),
     )
 
@@ -338,6 +343,7 @@ def test_the_shipped_file_names_every_key() -> None:
     assert set(tables["api"]["framings"]) == set(Api().framings)
     assert names(tables["web"]) == set(asdict(AccessRules()))
     assert names(tables["commands"]) == {"load"}
+    assert names(tables["log"]) == set(asdict(Log()))
     assert names(tables["limits"]) == set(asdict(Limits()))
 
 

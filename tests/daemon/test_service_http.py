@@ -521,3 +521,14 @@ def test_a_daemon_starts_without_its_repository(tmp_path: Path) -> None:
 
 def test_nothing_of_this_left_a_traceback(running: Served) -> None:
     assert "Traceback" not in running.daemon.log
+
+
+def test_requests_are_logged_where_that_is_asked_for(tmp_path: Path) -> None:
+    text = configuration(
+        data=tmp_path / "data",
+        framings={"exp-http-v2-0003": ["0006"]},
+        more="[log]\nrequests = true",
+    )
+    with Daemon.start(text, tmp_path) as daemon, daemon.connect() as connection:
+        connection.exchange(b"GET /nosuch HTTP/1.1\r\nHost: x\r\n\r\n")
+        daemon.wait_for_log(r'"GET /nosuch HTTP/1\.1" 400')

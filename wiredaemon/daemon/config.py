@@ -30,6 +30,7 @@ __all__ = [
     "Data",
     "Framed",
     "Listen",
+    "Log",
     "Tls",
     "load_config",
 ]
@@ -116,6 +117,14 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What is logged besides what an operator must know."""
+
+    requests: bool = False
+    """A line for each HTTP request, as web servers write them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
     """Where commands come from besides the package and its entry points."""
 
@@ -137,6 +146,7 @@ class Config:
     paths: Mapping[str, Path] = field(default_factory=dict)
     """URL prefix ("/" or "/name/name") to repository folder; empty serves commands only."""
     commands: Commands = Commands()
+    log: Log = Log()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -158,11 +168,23 @@ def load_config(file: Path) -> Config:
         web=_web(top),
         paths=_paths(top),
         commands=_commands(top),
+        log=_log(top),
         limits=_limits(top),
     )
 
 
-_TABLES: Final = ("data", "listen", "tls", "api", "web", "paths", "commands", "limits", "auth")
+_TABLES: Final = (
+    "data",
+    "listen",
+    "tls",
+    "api",
+    "web",
+    "paths",
+    "commands",
+    "log",
+    "limits",
+    "auth",
+)
 _API: Final = Api()
 _WEB: Final = AccessRules()
 _ENDPOINTS: Final = 'a list of Twisted endpoint strings, e.g. ["tcp:8000:interface=127.0.0.1"]'
@@ -301,6 +323,11 @@ def _commands(top: Table) -> Commands:
     return Commands(
         load=tuple(_source(table, item, accepted) for item in table.strings("load", accepted))
     )
+
+
+def _log(top: Table) -> Log:
+    table = top.table("log", _names(Log))
+    return Log(requests=table.boolean("requests", default=Log().requests))
 
 
 def _source(table: Table, item: str, accepted: str) -> Path | str:

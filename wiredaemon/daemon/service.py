@@ -141,7 +141,12 @@ class WireDaemonService(Service):
             for name, framings in self._config.api.framings.items()
             if framings
         ]
-        application = Application(apis=apis, limits=self._config.limits, reactor=self._reactor)
+        application = Application(
+            apis=apis,
+            limits=self._config.limits,
+            reactor=self._reactor,
+            keeps_log=self._config.log.requests,
+        )
         return make_site(application, self._hosts)
 
     # --- running -----------------------------------------------------------------------------

@@ -1,0 +1,146 @@
+"""Heads that a client repeats: the same answers, by a shorter way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from support.web import FakeHost, Web, framed_answer, posted, requests, settings_of
+
+from wiredaemon.commands import Command, Permission, RawBytes
+from wiredaemon.net.access import AccessRules
+from wiredaemon.net.http.channel import KnownHeads
+
+if TYPE_CHECKING:
+    from support.web import Connection
+
+ERA: Final = "0003"
+
+
+def plain(_: Any) -> RawBytes:
+    return RawBytes(b"plain")
+
+
+COMMANDS: Final = (
+    Command(name="plain", permission=Permission.RO, function=plain),
+    Command(name="other", permission=Permission.RO, function=plain),
+    Command(name="write", permission=Permission.RW, function=plain),
+)
+ANSWER: Final = framed_answer(ERA, b"\x05\x00\x00\x01\x00\x02\x01\x42plain")
+
+
+class Looked(Web):
+    """A site that counts how often it looked for a resource."""
+
+    def __init__(self, host: FakeHost) -> None:
+        super().__init__(ERA, host=host)
+        self.looks = 0
+        site: Any = self.site
+        found = site.getResourceFor
+
+        def look(request: Any) -> Any:
+            self.looks += 1
+            return found(request)
+
+        site.getResourceFor = look
+
+
+@pytest.fixture
+def host() -> FakeHost:
+    return FakeHost(COMMANDS)
+
+
+@pytest.fixture
+def web(host: FakeHost) -> Looked:
+    return Looked(host)
+
+
+def one(name: str = "plain", permission: str = "ro") -> bytes:
+    body = requests(ERA, name.encode())
+    return posted(ERA, name, body, permission=permission)
+
+
+def test_a_head_is_parsed_once_for_all_connections(web: Looked) -> None:
+    first, second = web.connect(), web.connect()
+    assert [first.exchange(one()) for _ in range(3)] == [ANSWER] * 3
+    assert [second.exchange(one()) for _ in range(3)] == [ANSWER] * 3
+    assert web.looks == 1
+    assert first.exchange(one("other")) == ANSWER
+    assert web.looks == 2
+
+
+def test_a_known_head_in_pieces_is_parsed_as_ever(web: Looked) -> None:
+    connection = web.connect()
+    connection.exchange(one())
+    for cut in range(1, len(one())):
+        assert connection.send(one()[:cut]).take() == b""
+        assert connection.send(one()[cut:]).take() == ANSWER
+    assert connection.exchange(one()) == ANSWER
+
+
+def test_pipelined_requests_with_a_known_head_are_answered_in_order(web: Looked) -> None:
+    connection = web.connect()
+    connection.exchange(one())
+    # Many, for each must not be answered inside of the one before it.
+    assert connection.exchange(one() * 3000) == ANSWER * 3000
+    assert web.looks == 1
+    mixed = [one(name) for _ in range(500) for name in ("plain", "other")]
+    assert connection.exchange(b"".join(mixed)) == ANSWER * len(mixed)
+
+
+def refused(connection: Connection) -> bytes:
+    return connection.exchange(one()).partition(b"\r\n")[0]
+
+
+def test_settings_that_change_count_for_a_known_head(web: Looked, host: FakeHost) -> None:
+    connection = web.connect()
+    assert connection.exchange(one()) == ANSWER
+    host.now = settings_of(access=AccessRules(allow_pull=False))
+    assert refused(connection) == b"HTTP/1.1 401 pull not authorized"
+    host.now = settings_of()
+    assert connection.exchange(one()) == ANSWER
+
+
+def test_what_tls_allows_a_known_head_is_refused_without(web: Looked, host: FakeHost) -> None:
+    host.now = settings_of(access=AccessRules(allow_push=("*",)))
+    secure, plain_text = web.connect(secure=True), web.connect()
+    written = one("write", "rw")
+    assert secure.exchange(written) == ANSWER
+    assert plain_text.exchange(written).startswith(b"HTTP/1.1 403 ssl required\r\n")
+    assert secure.exchange(written) == ANSWER
+
+
+def test_a_known_head_whose_request_is_not_answered_at_once_waits_for_its_body(
+    web: Looked,
+) -> None:
+    connection = web.connect()
+    connection.exchange(one())
+    head, body = one()[: -len(requests(ERA, b"plain"))], requests(ERA, b"plain")
+    assert connection.send(head).take() == b""
+    assert connection.send(body[:5]).take() == b""
+    assert connection.send(body[5:] + one()).take() == ANSWER * 2
+
+
+@pytest.mark.parametrize("header", ["Expect: 100-continue", "Connection: close"])
+def test_heads_that_change_the_connection_are_not_remembered(web: Looked, header: str) -> None:
+    request = one().replace(b"Host: test\r\n", b"Host: test\r\n%b\r\n" % header.encode())
+    for _ in range(2):
+        web.connect().exchange(request)
+    assert web.looks == 2
+
+
+def test_a_long_head_is_not_remembered(web: Looked) -> None:
+    connection = web.connect()
+    request = one().replace(b"Host: test\r\n", b"Host: test\r\nX: %b\r\n" % (b"x" * 1024))
+    assert [connection.exchange(request) for _ in range(2)] == [ANSWER] * 2
+    assert web.looks == 2
+
+
+def test_the_head_that_was_learnt_first_makes_room_for_one_too_many() -> None:
+    heads = KnownHeads()
+    known: Any = object()
+    for number in range(513):
+        heads.remember(b"%d" % number, known)
+    assert heads.find(b"0") is None
+    assert heads.find(b"1") is known
+    assert heads.find(b"512") is known

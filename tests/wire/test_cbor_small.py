@@ -1,0 +1,85 @@
+"""The quick look at small CBOR items agrees with the scan that knows everything."""
+
+from __future__ import annotations
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wiredaemon.wire.cbor_heads import CborError, ItemScanner
+from wiredaemon.wire.cbor_small import SMALL, plain_size
+from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
+
+STRICT = DIALECTS["0006"].cbor
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 64), (1 << 64) - 1) | st.binary(max_size=300),
+    lambda inner: (
+        st.lists(inner, max_size=30) | st.dictionaries(st.binary(max_size=40), inner, max_size=30)
+    ),
+    max_leaves=12,
+)
+
+
+def scanned(data: bytes) -> int | None:
+    """Give the end of the item by the scan for 0006, None where it is refused or incomplete."""
+    try:
+        return ItemScanner(STRICT, Limits(cbor_depth=SMALL)).scan(data)
+    except CborError:
+        return None
+
+
+@given(st.binary(max_size=60) | st.binary(max_size=8).map(lambda tail: b"\xa1\x41a" + tail))
+def test_whatever_is_told_the_scan_tells_too(data: bytes) -> None:
+    size = plain_size(data)
+    if size:
+        assert scanned(data) == size
+
+
+@given(VALUES, st.binary(max_size=5))
+def test_of_plain_values_the_size_is_told_whatever_follows(value: object, tail: bytes) -> None:
+    data = cbor2.dumps(value)
+    size = plain_size(data + tail)
+    assert size in {0, len(data)}
+    assert size or _is_unusual(value) or len(data + tail) > SMALL
+    for end in range(len(data)):
+        assert plain_size(data[:end]) == 0
+
+
+def _is_unusual(value: object) -> bool:
+    """Say whether a value has a part that is left to the scan."""
+    match value:
+        case bytes():
+            return len(value) > 255
+        case list():
+            return len(value) > 23 or any(map(_is_unusual, value))
+        case dict():
+            parts = [*value, *value.values()]
+            return len(value) > 23 or any(map(_is_unusual, parts))
+    return False
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x61a",  # text
+        b"\xf9\x3c\x00",  # a float
+        b"\xf7",  # undefined
+        b"\xf8\x20",  # a simple value
+        b"\xc1\x00",  # a tag
+        b"\xd9\x01\x02\x81\x00",  # a set
+        b"\x5f\x41a\xff",  # indefinite
+        b"\x9f\x00\xff",
+        b"\xbf\x41a\x00\xff",
+        b"\x1c",  # reserved
+        b"\xff",
+        b"",
+        b"\x59\x00\x01a",  # a long head
+        b"\x58",
+        b"\x58\x05abc",
+        b"\x00" + bytes(SMALL),
+    ],
+)
+def test_what_is_not_plain_is_left_to_the_scan(data: bytes) -> None:
+    assert plain_size(data) == 0
