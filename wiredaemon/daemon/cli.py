@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         "serve",
         help="run in the foreground",
         description="Run the daemon in the foreground. Without --config it serves an embedded "
-        "default on loopback: HTTP on port 8000, HTTPS on port 8443.",
+        "default on loopback: HTTP on port 8000, HTTPS on 8443, raw TCP on 8010, raw TLS on 8011.",
     )
     source = serve.add_mutually_exclusive_group()
     source.add_argument("--config", metavar="FILE", type=Path, help="configuration file (TOML)")
