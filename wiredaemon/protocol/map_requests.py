@@ -13,23 +13,23 @@ from wiredaemon.protocol.requests import IncomingRequest, InputState, RequestMac
 from wiredaemon.wire.cbor import decode_first, decode_leading
 from wiredaemon.wire.cbor_heads import CborError
 from wiredaemon.wire.dialects import (
-    CONTINUATION,
     REQUEST_CONTINUATION,
     REQUEST_HAVE_DATA,
     REQUEST_MORE,
     REQUEST_NEW,
     FrameType,
 )
+from wiredaemon.wire.frames import whole_frame
 
 if TYPE_CHECKING:
     from wiredaemon.protocol.events import DataReceived, ServerEvent
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import Frame
+    from wiredaemon.wire.frames import Frame, RawFrame
     from wiredaemon.wire.limits import Limits
 
 
-_REQUEST: Final = 1
-"""Number of the command-request frame: the same in all dialects that have it."""
+_WHOLE_REQUEST: Final = 1 << 4 | REQUEST_NEW
+"""Type and flags of a request in one frame: the type's number is 1 in all dialects that have it."""
 
 
 class MapRequest(IncomingRequest):
@@ -112,16 +112,15 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         """Give the table below."""
         return _MAP_STEPS
 
-    def receive_plain(self, frame: Frame) -> RequestReceived | DataReceived | None:
+    def receive_plain(self, raw: RawFrame) -> RequestReceived | DataReceived | None:
         """Take a request that is complete in one frame, or data that goes on."""
-        if frame.type_number != _REQUEST or frame.flags != REQUEST_NEW:
-            if frame.type_number == self._data_number and frame.flags == CONTINUATION:
-                return self._receive_more_data(frame)
-            return None
-        request_id, payload = frame.request_id, frame.payload
+        request_id, _, _, kind, payload = raw
+        if kind != _WHOLE_REQUEST:
+            return self._receive_more_data(raw)
         if request_id in self.receiving or request_id in self._active:
             self._refuse_known(request_id)
         if len(payload) > self._limits.request_size:
+            frame = whole_frame(raw)
             self._started(frame).count(frame)  # raises
         return read_request(request_id, payload, self._dialect, self._limits)
 

@@ -14,7 +14,6 @@ from wiredaemon.protocol.requests import IncomingRequest, InputState, RequestMac
 from wiredaemon.wire.dialects import (
     ARGUMENT_CONTINUATION,
     ARGUMENT_EOA,
-    CONTINUATION,
     NAME_EOS,
     NAME_HAVE_ARGUMENTS,
     NAME_HAVE_DATA,
@@ -23,7 +22,7 @@ from wiredaemon.wire.dialects import (
 
 if TYPE_CHECKING:
     from wiredaemon.protocol.events import DataReceived, ServerEvent
-    from wiredaemon.wire.frames import Frame
+    from wiredaemon.wire.frames import Frame, RawFrame
     from wiredaemon.wire.limits import Limits
 
 _ARGUMENT_HEAD: Final = Struct("<HH")
@@ -119,11 +118,9 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
         message = f"received unexpected frame type: {frame.type_number}"
         return RemoteProtocolError(message, malformed=True)
 
-    def receive_plain(self, frame: Frame) -> DataReceived | None:
+    def receive_plain(self, raw: RawFrame) -> DataReceived | None:
         """Take data that goes on; requests are several frames each."""
-        if frame.type_number == self._data_number and frame.flags == CONTINUATION:
-            return self._receive_more_data(frame)
-        return None
+        return self._receive_more_data(raw)
 
     def _begin(self, frame: Frame) -> list[ServerEvent]:
         self._refuse_known(frame.request_id)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import Frame
+    from wiredaemon.wire.frames import Frame, RawFrame
     from wiredaemon.wire.limits import Limits
 
 
@@ -142,7 +142,7 @@ class RequestMachine(ABC, Generic[_Request]):
         self._limits = limits
         self._active = active
         self._steps_idle, self._steps_receiving = _tables(type(self), dialect)
-        self._data_number = dialect.numbers[FrameType.COMMAND_DATA]
+        self._more_data = dialect.numbers[FrameType.COMMAND_DATA] << 4 | CONTINUATION
         self.receiving: dict[int, _Request] = {}
 
     @property
@@ -171,7 +171,7 @@ class RequestMachine(ABC, Generic[_Request]):
         """Give the table of what may come in each state."""
 
     @abstractmethod
-    def receive_plain(self, frame: Frame) -> RequestReceived | DataReceived | None:
+    def receive_plain(self, raw: RawFrame) -> RequestReceived | DataReceived | None:
         """Take one of the frames that nearly all are: as `receive_frame`, and quicker.
 
         A whole request without data, or data that is passed on and has not ended. None is given
@@ -181,12 +181,15 @@ class RequestMachine(ABC, Generic[_Request]):
             RemoteProtocolError: As `receive_frame`.
         """
 
-    def _receive_more_data(self, frame: Frame) -> DataReceived | None:
-        """Take a frame with the flags of data that goes on, if it can be passed on at once."""
-        request = self.receiving.get(frame.request_id)
-        if request is None or not request.announced or not frame.payload:
+    def _receive_more_data(self, raw: RawFrame) -> DataReceived | None:
+        """Take a frame of data that goes on, if it can be passed on at once; None for any other."""
+        request_id, _, _, kind, payload = raw
+        if kind != self._more_data or not payload:
             return None
-        return DataReceived(frame.request_id, frame.payload)
+        request = self.receiving.get(request_id)
+        if request is None or not request.announced:
+            return None
+        return DataReceived(request_id, payload)
 
     @staticmethod
     def _unexpected(frame: Frame) -> RemoteProtocolError:

@@ -27,7 +27,7 @@ from wiredaemon.protocol.settings import SettingsReceiver
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType, RequestForm
 from wiredaemon.wire.encodings import DEFAULT_OFFER
-from wiredaemon.wire.frames import ALL_FRAMES, ENCODED, FrameError, FrameReader
+from wiredaemon.wire.frames import ALL_FRAMES, ENCODED, FrameError, FrameReader, whole_frame
 from wiredaemon.wire.limits import SENT_PAYLOAD, Limits
 from wiredaemon.wire.payloads import error_response, progress, text_atom
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from wiredaemon.protocol.output import OutputStream
     from wiredaemon.protocol.responses import EncodingWork, Response
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import EncodedFrame, Frame
+    from wiredaemon.wire.frames import EncodedFrame, Frame, RawFrame
     from wiredaemon.wire.values import Value
 
 _NO_LIMITS_GIVEN: Final = Limits()
@@ -156,11 +156,11 @@ class ServerConnection:
             room = ALL_FRAMES if beyond or self._half_duplex else self._room()
             frames = self._reader.receive_data(data, room)
             while True:
-                for frame in frames:
-                    request_id = frame.request_id
-                    if frame.stream_flags or frame.stream_id not in streams:
-                        self._check_stream(frame)
-                    self._receive_checked(frame, events)
+                for raw in frames:
+                    request_id, stream_id, stream_flags, _, _ = raw
+                    if stream_flags or stream_id not in streams:
+                        self._check_stream(whole_frame(raw))
+                    self._receive_checked(raw, events)
                 if not self._reader.pending:
                     break
                 if room != ALL_FRAMES:
@@ -199,7 +199,7 @@ class ServerConnection:
         events: list[ServerEvent] = []
         try:
             self._check_stream(frame)
-            self._receive_checked(frame, events)
+            self._receive_other(frame, events)
         except RemoteProtocolError as error:
             events.append(self._fail(error, frame.request_id))
         return events
@@ -229,13 +229,13 @@ class ServerConnection:
         self._requests.receiving.clear()
         return events
 
-    def _receive_checked(self, frame: Frame, events: list[ServerEvent]) -> None:
+    def _receive_checked(self, raw: RawFrame, events: list[ServerEvent]) -> None:
         """Take a frame of an open stream; nearly all go a shorter way."""
         event = None
-        if self._before_requests is None and not self._failed:
-            event = self._requests.receive_plain(frame)
+        if self._before_requests is None:
+            event = self._requests.receive_plain(raw)
         if event is None:
-            self._receive_other(frame, events)
+            self._receive_other(whole_frame(raw), events)
             return
         self._empty_frames = 0
         if type(event) is RequestReceived:

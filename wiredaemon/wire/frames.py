@@ -71,6 +71,19 @@ A plain tuple: one is made for every frame, and anything more costs ten times as
 """
 
 
+RawFrame: TypeAlias = tuple[int, int, int, int, bytes]
+"""One frame as received: request id, stream id, stream flags, the octet of type and flags, payload.
+
+What `FrameReader` gives: most frames are never needed as a `Frame`, which `whole_frame` makes.
+"""
+
+
+def whole_frame(raw: RawFrame) -> Frame:
+    """Give a frame with its fields by name."""
+    request_id, stream_id, stream_flags, kind, payload = raw
+    return Frame(request_id, stream_id, stream_flags, kind >> 4, kind & 0x0F, payload)
+
+
 class FrameError(ValueError):
     """The bytes are no frame, or not a whole one, or too large a one."""
 
@@ -117,8 +130,8 @@ class FrameReader:
         self.pending = False
         """Frames are there that were not given yet, or one that will be refused."""
 
-    def receive_data(self, data: bytes, most: int = ALL_FRAMES) -> list[Frame]:
-        """Give the frames that ``data`` completes.
+    def receive_data(self, data: bytes, most: int = ALL_FRAMES) -> list[RawFrame]:
+        """Give the frames that ``data`` completes, as tuples.
 
         While `pending` is true, calling it again, perhaps without data, gives further ones.
 
@@ -130,7 +143,7 @@ class FrameReader:
             FrameError: The next frame announces a payload over the limit. The frames before it
                 were given by earlier calls.
         """
-        frames: list[Frame] = []
+        frames: list[RawFrame] = []
         position = 0
         if self._size:
             if self._size + len(data) < self._needed and not self.pending:
@@ -158,26 +171,17 @@ class FrameReader:
                 self._needed = HEADER_SIZE + length
                 break
             position = start + length
-            frames.append(
-                Frame(
-                    request_id,
-                    stream_id,
-                    stream_flags,
-                    kind >> 4,
-                    kind & 0x0F,
-                    data[start:position],
-                )
-            )
+            frames.append((request_id, stream_id, stream_flags, kind, data[start:position]))
         self._parts = [data[position:]]
         self._size = size - position
         return frames
 
-    def _complete(self, rest: memoryview) -> Frame:
+    def _complete(self, rest: memoryview) -> RawFrame:
         """Give the frame that is held in part, with what it lacked; its payload is copied once."""
         first = self._parts[0]
         _, _, request_id, stream_id, stream_flags, kind = _unpack(first)
         payload = b"".join([memoryview(first)[HEADER_SIZE:], *self._parts[1:], rest])
-        return Frame(request_id, stream_id, stream_flags, kind >> 4, kind & 0x0F, payload)
+        return request_id, stream_id, stream_flags, kind, payload
 
     def frames(self, data: bytes) -> Iterator[Frame]:
         """Yield each frame that ``data`` completes.
@@ -185,9 +189,9 @@ class FrameReader:
         Raises:
             FrameError: As `receive_data`, behind the frames before it.
         """
-        yield from self.receive_data(data)
+        yield from map(whole_frame, self.receive_data(data))
         while self.pending:
-            yield from self.receive_data(b"")
+            yield from map(whole_frame, self.receive_data(b""))
 
     def _hold(self, data: bytes) -> None:
         self._parts.append(data)
