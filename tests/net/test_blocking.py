@@ -159,9 +159,11 @@ async def test_data_blocks_until_it_comes() -> None:
     data = IncomingData(lambda: next(waiting).callback(None))
     blocking = BlockingContext(context(data), reactor)
     pieces = deferToThread(list, blocking.data)
-    data.receive_data(b"one")
+    data.hold(b"one")
+    data.wake()
     await taken[0]
-    data.receive_data(b"two")
+    data.hold(b"two")
+    data.wake()
     await taken[1]
     data.receive_end()
     assert await pieces == [b"one", b"two"]
@@ -172,7 +174,8 @@ async def test_data_blocks_until_it_comes() -> None:
 async def test_data_that_ends_too_early_raises_in_the_thread() -> None:
     data = IncomingData(lambda: None)
     blocking = BlockingContext(context(data), reactor)
-    data.receive_data(b"one")
+    data.hold(b"one")
+    data.wake()
     data.abort("lost")
     with pytest.raises(CommandError, match="lost"):
         await deferToThread(blocking.data.read)

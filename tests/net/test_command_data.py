@@ -30,6 +30,12 @@ def start(coroutine: Coroutine[Any, Any, Any]) -> tuple[list[object], Deferred[N
     return results, deferred
 
 
+def give(data: IncomingData, piece: bytes) -> None:
+    """Add a piece and let who waits go on, as the intake does behind each read."""
+    data.hold(piece)
+    data.wake()
+
+
 async def collect(data: IncomingData) -> list[bytes]:
     return [piece async for piece in data]
 
@@ -37,12 +43,12 @@ async def collect(data: IncomingData) -> list[bytes]:
 def test_pieces_come_as_they_arrived_and_each_is_told() -> None:
     taken = Taken()
     data = IncomingData(taken)
-    data.receive_data(b"one")
-    data.receive_data(b"three")
+    give(data, b"one")
+    give(data, b"three")
     assert (data.size, data.received, taken.count) == (8, 8, 0)
     results, _ = start(collect(data))
     assert (data.size, data.received, taken.count) == (0, 8, 2)
-    data.receive_data(b"!")
+    give(data, b"!")
     assert taken.count == 3
     assert results == []
     data.receive_end()
@@ -53,8 +59,8 @@ def test_pieces_come_as_they_arrived_and_each_is_told() -> None:
 def test_read_gives_the_rest() -> None:
     data = IncomingData(Taken())
     results, _ = start(data.read())
-    data.receive_data(b"one")
-    data.receive_data(b"two")
+    give(data, b"one")
+    give(data, b"two")
     data.receive_end()
     assert results == [b"onetwo"]
     assert start(data.read())[0] == [b""]
@@ -68,7 +74,7 @@ def test_data_without_pieces_is_empty() -> None:
 
 def test_an_abort_is_raised_behind_the_pieces_that_came_and_stays() -> None:
     data = IncomingData(Taken())
-    data.receive_data(b"one")
+    give(data, b"one")
     data.abort("100% lost")
     assert data.ended
     assert start(data.__anext__())[0] == [b"one"]
@@ -80,7 +86,7 @@ def test_an_abort_is_raised_behind_the_pieces_that_came_and_stays() -> None:
 
 def test_an_abort_behind_the_end_changes_nothing() -> None:
     data = IncomingData(Taken())
-    data.receive_data(b"one")
+    give(data, b"one")
     data.receive_end()
     data.abort("late")
     assert start(data.read())[0] == [b"one"]
@@ -95,7 +101,7 @@ def test_an_abort_wakes_who_waits() -> None:
 
 def test_what_is_discarded_is_forgotten() -> None:
     data = IncomingData(Taken())
-    data.receive_data(b"one")
+    give(data, b"one")
     data.discard()
     assert data.size == 0
     data.receive_end()
@@ -109,7 +115,7 @@ def test_who_reads_cancelled_data_is_cancelled(*, is_reading: bool) -> None:
     if is_reading:
         results, _ = start(data.read())
     else:
-        data.receive_data(b"waits")
+        give(data, b"waits")
     data.cancel()
     assert data.size == 0
     if is_reading:
@@ -123,6 +129,6 @@ def test_cancelling_a_reader_leaves_the_data_usable() -> None:
     results, reading = start(data.read())
     reading.cancel()
     assert isinstance(results[0], CancelledError)
-    data.receive_data(b"one")
+    give(data, b"one")
     data.receive_end()
     assert start(data.read())[0] == [b"one"]

@@ -61,11 +61,6 @@ class IncomingData:
         self.received = 0
         """Bytes that have come in all."""
 
-    def receive_data(self, data: bytes) -> None:
-        """Add a piece."""
-        self.hold(data)
-        self.wake()
-
     def hold(self, data: bytes) -> None:
         """Add a piece, and leave it to `wake` to tell who waits: once for all that was read."""
         self._pieces.append(data)

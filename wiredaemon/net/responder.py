@@ -166,8 +166,10 @@ class Responder:
             self.queue.append(job)
             return
         self._is_starting = True
-        self._start(job)
-        self._is_starting = False
+        try:
+            self._start(job)
+        finally:
+            self._is_starting = False
         if self._connection.output_size >= self._limits.output_high:
             self._flush_early()
 

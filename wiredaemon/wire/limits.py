@@ -80,6 +80,9 @@ class Limits:
     encoding_streams: int = 2
     """Streams of one connection whose output is content encoded; beyond, it is sent as it is."""
 
+    known_heads: int = 512
+    """Heads of HTTP requests, of up to 1 KiB, that a site remembers; 0 remembers none."""
+
     drained_body: int = 64 * 1024
     """Body bytes read and dropped after an early refusal."""
 

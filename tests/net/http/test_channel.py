@@ -10,6 +10,7 @@ from support.web import FakeHost, Web, framed_answer, posted, requests, settings
 from wiredaemon.commands import Command, Permission, RawBytes
 from wiredaemon.net.access import AccessRules
 from wiredaemon.net.http.channel import KnownHeads
+from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from support.web import Connection
@@ -32,8 +33,8 @@ ANSWER: Final = framed_answer(ERA, b"\x05\x00\x00\x01\x00\x02\x01\x42plain")
 class Looked(Web):
     """A site that counts how often it looked for a resource."""
 
-    def __init__(self, host: FakeHost) -> None:
-        super().__init__(ERA, host=host)
+    def __init__(self, host: FakeHost, limits: Limits | None = None) -> None:
+        super().__init__(ERA, host=host, limits=limits)
         self.looks = 0
         site: Any = self.site
         found = site.getResourceFor
@@ -137,10 +138,38 @@ def test_a_long_head_is_not_remembered(web: Looked) -> None:
 
 
 def test_the_head_that_was_learnt_first_makes_room_for_one_too_many() -> None:
-    heads = KnownHeads()
+    heads = KnownHeads(512)
     known: Any = object()
     for number in range(513):
         heads.remember(b"%d" % number, known)
     assert heads.find(b"0") is None
     assert heads.find(b"1") is known
     assert heads.find(b"512") is known
+
+
+def test_no_head_is_remembered_where_none_may_be(host: FakeHost) -> None:
+    web = Looked(host, Limits(known_heads=0))
+    connection = web.connect()
+    assert [connection.exchange(one()) for _ in range(2)] == [ANSWER] * 2
+    assert web.looks == 2
+
+
+def test_a_refused_head_never_stands_for_an_accepted_one_behind_it(
+    web: Looked, host: FakeHost
+) -> None:
+    # What is remembered is the site's: a stranger could else decide what others' heads mean.
+    host.now = settings_of(access=AccessRules(allow_push=("*",)))
+    written = one("write", "rw")
+    for behind in ([one()], [one()[:50], one()[50:]], [one()[:1], one()[1:]]):
+        stranger = web.connect()
+        assert stranger.exchange(written).startswith(b"HTTP/1.1 403 ssl required\r\n")
+        for piece in behind:
+            stranger.send(piece)
+        assert stranger.take() == ANSWER
+        stranger = web.connect()
+        stranger.send(written + one())
+        assert stranger.take().endswith(ANSWER)
+        assert web.connect(secure=True).exchange(written) == ANSWER
+        assert web.connect().exchange(written).startswith(b"HTTP/1.1 403 ssl required\r\n")
+        wrong = posted(ERA, "write", requests(ERA, b"plain"), permission="rw")
+        assert b"command in frame must match" in web.connect(secure=True).exchange(wrong)

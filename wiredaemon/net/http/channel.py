@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
 
     from wiredaemon.commands import Peer
-    from wiredaemon.net.http.request import Decided, StreamingRequest
+    from wiredaemon.net.http.request import Decided
 
 _LONGEST: Final = 1024
 """Bytes of a head that is remembered."""
-_MOST: Final = 512
-"""Heads that are remembered."""
 _END: Final = b"\r\n\r\n"
 
 
@@ -41,8 +39,9 @@ class KnownHead(NamedTuple):
 class KnownHeads:
     """The heads that a site has seen last, by their bytes."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, most: int) -> None:
+        """Begin with none, and remember ``most`` of them."""
+        self._most = most
         self._heads: OrderedDict[bytes, KnownHead] = OrderedDict()
 
     def find(self, head: bytes) -> KnownHead | None:
@@ -52,7 +51,7 @@ class KnownHeads:
     def remember(self, head: bytes, known: KnownHead) -> None:
         """Remember a head; the one that was learnt first makes room."""
         self._heads[head] = known
-        if len(self._heads) > _MOST:
+        if len(self._heads) > self._most:
             self._heads.popitem(last=False)
 
 
@@ -64,15 +63,17 @@ class KeptChannel(HTTPChannel):
     """Those that are not answered, `StreamingRequest` each."""
     requestFactory: Any
     site: Any
+    transport: Any
     peer: Peer | None = None
     """Who asks, once a request wanted to know."""
     _addresses: tuple[Any, Any] | None = None
     _head: bytes | None = None
-    """Of the request that is being parsed, if it may be remembered."""
+    """Of the request that is parsed next, if it may be remembered."""
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes; a head that is known goes a shorter way."""
         follow_read(self.transport, len(data))
+        self._head = None
         while self._is_between_requests():
             end = data.find(_END) + len(_END)
             if not len(_END) <= end <= _LONGEST:
@@ -99,12 +100,14 @@ class KeptChannel(HTTPChannel):
         self.getPeer()
         return self._addresses[1] if self._addresses is not None else None
 
-    def remember(self, request: StreamingRequest, length: int, resource: Decided) -> None:
-        """Remember the head of a request for which a resource was found."""
+    def take_head(self) -> bytes | None:
+        """Give the bytes of the head that was just parsed, to its own request and no other.
+
+        None where they are not known: it came in pieces, or behind another request in one read.
+        What is remembered for one head must never be what another one led to.
+        """
         head, self._head = self._head, None
-        if head is not None and self.persistent and request is self.requests[0]:
-            known = KnownHead(request.method, request.uri, request.requestHeaders, length, resource)
-            self.site.known_heads.remember(head, known)
+        return head if self.persistent else None
 
     def _is_between_requests(self) -> bool:
         """Say whether the next byte begins a request, and nothing is left to be done before."""
@@ -114,6 +117,7 @@ class KeptChannel(HTTPChannel):
             and not self._buffer
             and not self._busyReceiving
             and self.persistent
+            and not self.transport.disconnecting
             and self._HTTPChannel__first_line == 1
         )
 

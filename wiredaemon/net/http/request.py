@@ -19,6 +19,7 @@ from twisted.web.server import Request
 
 from wiredaemon import __version__
 from wiredaemon.commands import Peer
+from wiredaemon.net.http.channel import KnownHead
 from wiredaemon.net.peer import show_address
 from wiredaemon.net.write_now import write_now
 from wiredaemon.wire.frames import HEADER_SIZE
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
     from twisted.python.failure import Failure
 
-    from wiredaemon.net.http.channel import KnownHead
     from wiredaemon.net.rules import Answer
     from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.limits import Limits
@@ -88,6 +88,8 @@ class StreamingRequest(Request):
         self._body_ended = False
         self._answered = False
         """A fixed answer was written; the rest of the body is drained."""
+        self._raw_head: bytes | None = None
+        """Its bytes, if the site may remember them."""
         self._declared: int | None = 0
         self._received = 0
         self._drained = 0
@@ -115,6 +117,7 @@ class StreamingRequest(Request):
         self.prepath: list[bytes] = []
         self.postpath = unquote_to_bytes(self.path).strip(b"/").split(b"/")
         self._declared = length
+        self._raw_head = channel.take_head()
         self.resource = self.site.getResourceFor(self)
         self.resource.headers_received(self)
 
@@ -130,8 +133,10 @@ class StreamingRequest(Request):
 
     def remember(self) -> None:
         """Let the site remember the head: its resource would decide the same again."""
-        if self._declared and not self.requestHeaders.hasHeader(b"Expect"):
-            self.channel.remember(self, self._declared, self.resource)
+        head, headers, length = self._raw_head, self.requestHeaders, self._declared
+        if head is not None and length and not headers.hasHeader(b"Expect"):
+            known = KnownHead(self.method, self.uri, headers, length, self.resource)
+            self.site.known_heads.remember(head, known)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take bytes of the body."""

@@ -35,7 +35,7 @@ class ApiSite(Site):
             "reactor": application.reactor,
         }
         super().__init__(make_tree(application, hosts), **arguments)
-        self.known_heads = KnownHeads()
+        self.known_heads = KnownHeads(application.limits.known_heads)
 
     def acceptableProtocols(self) -> list[bytes]:
         """Give what TLS may negotiate: no HTTP/2, which our channel does not speak."""
