@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit bench memory stress format clean
+.PHONY: run test lint types unit bench memory stress crash clones slow-clone format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -34,6 +34,18 @@ memory: $(VENV)/.run-stamp
 # `make stress STRESS="--seconds 5 --connections 50"` is shorter.
 stress: $(VENV)/.run-stamp
 	$(BIN)/python -m benchmarks.stress $(STRESS)
+
+# `make crash CRASH="--rounds 10"` kills less often.
+crash: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.crash $(CRASH)
+
+# `make clones CLONES="stream --rounds 3"` runs some tables only.
+clones: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.clones $(CLONES)
+
+# `make slow-clone SLOW_CLONE="filesdata --seconds 10"` runs some cases only.
+slow-clone: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.slow_clone $(SLOW_CLONE)
 
 format: $(VENV)/.dev-stamp
 	$(BIN)/ruff format .

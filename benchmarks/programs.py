@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import sysconfig
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.errors import UnavailableError
 from benchmarks.processes import ROOT, Program, environment
+from tools import mercurial6
 from wiredaemon.daemon.certificate import development_certificate
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 _COMMANDS: Final = Path(__file__).with_name("servers") / "commands.py"
 _NOT_YET: Final = "not available in this version"
-_HG6: Final = "6.0.3"
 _HG6_SWITCHES: Final = ("experimental.web.apiserver=true", "experimental.web.api.http-v2=true")
 _CHANGESETS: Final = 3
 _SUBPROCESS_SECONDS: Final = 600
@@ -41,6 +39,7 @@ def wiredaemon(
     *,
     dialect: str = "",
     repository: Path | None = None,
+    settings: str = "",
 ) -> Program:
     """The real daemon with one listener; with TLS its certificate is its own development one.
 
@@ -48,6 +47,7 @@ def wiredaemon(
         listener: A key of `[listen]`.
         dialect: For raw TCP, the listener's own.
         repository: What `/` serves; None for a daemon without repositories.
+        settings: Further tables of its configuration, as they are.
     """
 
     def command(folder: Path) -> Sequence[str]:
@@ -57,13 +57,13 @@ def wiredaemon(
         lines += ["[listen]", f"{listener} = [{_toml(endpoint)}]"]
         lines += ["[paths]"] + ([f'"/" = {_toml(repository)}'] if repository else [])
         lines += ["[commands]", f"load = [{_toml(_COMMANDS)}]"]
-        file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        file.write_text("\n".join([*lines, settings, ""]), encoding="utf-8")
         twistd = Path(sysconfig.get_path("scripts"), "twistd")
         return [str(twistd), "--nodaemon", "--pidfile=", "wiredaemon", "--config", str(file)]
 
     return Program(
         root=ROOT,
-        name=f"wiredaemon {listener} {dialect} {repository}",
+        name=f"wiredaemon {listener} {dialect} {repository} {settings}",
         command=command,
         port=re.compile(rf"\b{listener} listening on [a-z+]+://[^/\s]+:(\d+)"),
         ready="wiredaemon is ready",
@@ -79,38 +79,37 @@ def make_certificate(folder: Path) -> Path:
     return both
 
 
-def hg_serve(repository: Path) -> Program:
-    """`hg serve` of Mercurial 6.0.3, the last release that speaks the protocol."""
+def hg_serve(repository: Path, *, version: int = 2) -> Program:
+    """`hg serve`: of Mercurial 6.0.3, the last release that speaks version 2, or of today's.
+
+    Args:
+        repository: What it serves.
+        version: Of the protocol: 1 for today's release.
+    """
 
     def command(_: Path) -> Sequence[str]:
+        hg = [str(hg6())] if version > 1 else [sys.executable, "-m", "mercurial"]
         switches = [part for switch in _HG6_SWITCHES for part in ("--config", switch)]
         where = ["--repository", str(repository), "--address", "127.0.0.1", "--port", "0"]
-        return [str(hg6()), "serve", *where, *switches]
+        return [*hg, "serve", *where, *(switches if version > 1 else [])]
 
     return Program(
-        name="hg serve", command=command, port=re.compile(r"bound to 127\.0\.0\.1:(\d+)")
+        name=f"hg serve {version} {repository}",
+        command=command,
+        port=re.compile(r"bound to 127\.0\.0\.1:(\d+)"),
     )
 
 
-@cache
 def hg6() -> Path:
-    """The `hg` of Mercurial 6.0.3: `BENCH_HG6`, or one in `.cache`, made when it is first used.
+    """The `hg` of Mercurial 6.0.3, made when it is first used.
 
     Raises:
         UnavailableError: It cannot be made here.
     """
-    named = os.environ.get("BENCH_HG6")
-    if named:
-        return Path(named)
-    folder = ROOT / ".cache" / f"hg-{_HG6}"
-    hg = folder / "bin" / "hg"
-    if not hg.exists():
-        print(f"making Mercurial {_HG6} in {folder}, which takes some minutes", file=sys.stderr)
-        folder.mkdir(parents=True, exist_ok=True)
-        (ROOT / ".cache" / ".gitignore").write_text("*\n", encoding="ascii")
-        _run([sys.executable, "-m", "venv", str(folder)])
-        _run([str(folder / "bin" / "pip"), "install", "--quiet", f"mercurial=={_HG6}"])
-    return hg
+    try:
+        return mercurial6.mercurial6()
+    except (mercurial6.UnavailableError, mercurial6.BuildError) as error:
+        raise UnavailableError(str(error)) from error
 
 
 def make_repository(folder: Path) -> tuple[Path, bytes]:

@@ -29,7 +29,9 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "protocol": frozenset(),
     "commands": frozenset(),
     "repository": frozenset({"mercurial"}),
-    "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "bcrypt"}),
+    "net": frozenset(
+        {"twisted", "zope.interface", "OpenSSL", "cryptography", "bcrypt", "boto3", "botocore"}
+    ),
     "daemon": frozenset({"twisted", "zope.interface", "cryptography"}),
 }
 """Each package of ours, and what it may import besides the standard library."""
@@ -37,6 +39,8 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
 ONLY_IN: Final[Mapping[str, str]] = {
     "cbor2": "wiredaemon/wire/cbor.py",
     "OpenSSL": "wiredaemon/net/tls.py",
+    "boto3": "wiredaemon/net/cache/uploaders.py",
+    "botocore": "wiredaemon/net/cache/uploaders.py",
     "mercurial": "wiredaemon/repository/",
 }
 """Imports that have one home; a folder ends with a slash."""

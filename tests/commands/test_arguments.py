@@ -267,3 +267,11 @@ def test_containers_have_no_text_form(kind: ArgumentType) -> None:
     with pytest.raises(CommandError) as caught:
         Argument(type=kind).read_text("value", b"")
     assert str(caught.value) == f"argument value of type {kind.value} has no text form"
+
+
+def test_a_declaration_may_have_its_own_words_for_a_wrong_type() -> None:
+    argument = Argument(type=ArgumentType.LIST, wrong_type=b"must be an array")
+    assert argument.check("value", [1]) == [1]
+    with pytest.raises(CommandError) as caught:
+        argument.check("value", {})
+    assert (caught.value.message, caught.value.arguments) == (b"must be an array", ())

@@ -10,7 +10,7 @@ import pytest
 
 from wiredaemon.commands import REQUIRED, Argument, ArgumentType, Command, Permission
 from wiredaemon.commands import capabilities as capabilities_module
-from wiredaemon.commands.capabilities import RepositoryFacts, describe_api
+from wiredaemon.commands.capabilities import RedirectTarget, RepositoryFacts, describe_api
 from wiredaemon.commands.registry import Registry, marked_commands
 from wiredaemon.commands.running import present, start
 from wiredaemon.wire import cbor
@@ -293,3 +293,42 @@ def test_the_command_gives_what_the_request_s_api_offers(dialect: str) -> None:
     known = REGISTRY.find(b"capabilities", DIALECTS[dialect])
     assert known is not None
     assert present(known, start(known, context, {}), DIALECTS[dialect]) == b"all of it"
+
+
+PLAIN_TARGET: Final = RedirectTarget(
+    name=b"plain", protocol=b"http", uris=[b"http://example.org/hg/"]
+)
+TLS_TARGET: Final = RedirectTarget(
+    name=b"tls",
+    protocol=b"https",
+    uris=[b"https://example.org/hg/"],
+    sni_required=True,
+    tls_versions=[b"1.2", b"1.3"],
+)
+
+
+def test_0006_describes_redirect_targets() -> None:
+    facts = RepositoryFacts(redirect_targets=[PLAIN_TARGET, TLS_TARGET])
+    described = describe("0006", facts, registry=Registry())
+    # commands 4.3
+    assert encode("0006", described[b"redirect"]) == (
+        b"\xa2Fhashes\x82Fsha256Dsha1Gtargets\x82"
+        b"\xa3DnameEplainHprotocolDhttpDuris\x81Vhttp://example.org/hg/"
+        b"\xa5DnameCtlsHprotocolEhttpsKsnirequired\xf5Ktlsversions\x82C1.2C1.3"
+        b"Duris\x81Whttps://example.org/hg/"
+    )
+    without = describe("0006", RepositoryFacts(), registry=Registry())
+    del described[b"redirect"]
+    assert described == without
+
+
+def test_an_order_to_require_no_sni_is_told_too() -> None:
+    facts = RepositoryFacts(redirect_targets=[replace(PLAIN_TARGET, sni_required=False)])
+    (target,) = describe("0006", facts, registry=Registry())[b"redirect"][b"targets"]
+    assert target[b"snirequired"] is False
+
+
+@pytest.mark.parametrize("dialect", ["0002", "0003", "0004", "0005"])
+def test_earlier_dialects_know_no_redirects(dialect: str) -> None:
+    facts = RepositoryFacts(redirect_targets=[PLAIN_TARGET])
+    assert describe(dialect, facts) == describe(dialect, RepositoryFacts())

@@ -21,6 +21,7 @@ from wiredaemon.daemon.config import (
     Tls,
     load_config,
 )
+from wiredaemon.net.collection import Collection
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -154,6 +155,30 @@ def test_a_list_left_out_of_listen_is_off(load: Callable[[str], Config]) -> None
     assert load('[listen]\nhttp = ["tcp:0"]').listen == Listen(http=("tcp:0",), https=())
 
 
+def test_stars_stand_for_all_repositories_of_a_folder(
+    load: Callable[[str], Config], tmp_path: Path
+) -> None:
+    config = load(
+        """
+        [paths]
+        "/one" = "one"
+        "/*" = "*"
+        "/**" = "../all/**"
+        "/team/x/*" = "/srv/hg/*"
+        "/home/**" = "/**"
+        """
+    )
+    here = Path(next(iter(config.repositories.values()))).parent
+    assert config.repositories == {"/one": here / "one"}
+    assert config.collections == (
+        Collection(prefix="/", folder=here),
+        Collection(prefix="/", folder=(here / "../all").resolve(), enters_repositories=True),
+        Collection(prefix="/team/x", folder=Path("/srv/hg")),
+        Collection(prefix="/home", folder=Path("/"), enters_repositories=True),
+    )
+    assert here.is_relative_to(tmp_path.resolve())
+
+
 def test_an_empty_paths_table_serves_commands_only(load: Callable[[str], Config]) -> None:
     assert load("[paths]").paths == {}
 
@@ -248,7 +273,16 @@ WRONG: Final = [
     ("[paths]\n'/a/' = 'a'", "paths./a/", "prefix is not accepted", 'no "/" at the end'),
     ("[paths]\n'/a//b' = 'a'", "paths./a//b", "prefix is not accepted", "not empty"),
     ("[paths]\n'/../b' = 'a'", "paths./../b", "prefix is not accepted", '"." or ".."'),
-    ("[paths]\n'/a/*' = 'a'", "paths./a/*", "prefix is not accepted", 'no "*"'),
+    ("[paths]\n'/a/*' = 'a'", "paths./a/*", "'a' is not accepted", 'ends in "/*"'),
+    ("[paths]\n'/a/*' = 'a/**'", "paths./a/*", "'a/**' is not accepted", 'ends in "/*"'),
+    ("[paths]\n'/a/**' = 'a/*'", "paths./a/**", "'a/*' is not accepted", 'ends in "/**"'),
+    ("[paths]\n'/a/*' = 'a*'", "paths./a/*", "'a*' is not accepted", 'ends in "/*"'),
+    ("[paths]\n'/*' = 1", "paths./*", "1 is not accepted", "a path, as a string"),
+    ("[paths]\n'/a' = 'a/*'", "paths./a", "'a/*' is not accepted", "a repository folder"),
+    ("[paths]\n'/a*' = 'a*'", "paths./a*", "prefix is not accepted", '"/*" or "/**" behind it'),
+    ("[paths]\n'/*/a' = 'a'", "paths./*/a", "prefix is not accepted", "segments not empty"),
+    ("[paths]\n'/***' = 'a/***'", "paths./***", "prefix is not accepted", '"/*" or "/**"'),
+    ("[paths]\n'/./*' = 'a/*'", "paths././*", "prefix is not accepted", '"." or ".."'),
     ("[paths]\n'/' = ''", "paths./", "'' is not accepted", "a repository folder"),
     ("[paths]\n'/' = ['a']", "paths./", "['a'] is not accepted", "a path"),
     ("[commands]\nload = 'a.py'", "commands.load", "'a.py' is not accepted", "a list of modules"),

@@ -32,6 +32,22 @@ def test_the_example_without_a_repository_asks_for_capabilities_and_trusts_our_c
     assert "https://127.0.0.1:8443/api/exp-http-v2-0003/ro/capabilities | od -c" in example
 
 
+def test_where_only_collections_are_served_the_example_lists_the_first() -> None:
+    config = Config(data=DATA, paths={"/my team/*": Path("/srv/hg"), "/other/**": Path("/srv")})
+    assert example_command(config, URL) == "curl -s 'http://127.0.0.1:8000/my%20team/?style=raw'"
+    call = example_command(config, "hgrpc://127.0.0.1:8010/")
+    assert call.endswith(" call hgrpc://127.0.0.1:8010/my%20team/REPOSITORY heads")
+
+
+def test_the_example_of_a_raw_call_names_a_repository_that_is_served() -> None:
+    paths = {"/all/*": Path("/srv/hg"), "/team/x": Path("/srv/x")}
+    config = Config(data=DATA, paths=paths)
+    call = example_command(config, "hgrpc://127.0.0.1:8010/")
+    assert call.endswith(" call hgrpc://127.0.0.1:8010/team/x/ heads")
+    call = example_command(Config(data=DATA, paths={"/": Path("/srv/x")}), "hgrpc://h:1/")
+    assert call.endswith(" call hgrpc://h:1/ heads")
+
+
 def test_where_no_api_speaks_request_maps_the_example_shows_the_index() -> None:
     for api in (Api(framings={"exp-http-v2-0001": ("0002",)}), Api(enabled=False)):
         config = Config(data=DATA, api=api)

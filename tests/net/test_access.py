@@ -7,7 +7,13 @@ from typing import Final
 import pytest
 
 from wiredaemon.commands import Peer, Permission
-from wiredaemon.net.access import AccessRules, ApiSwitches, Denial, authorize
+from wiredaemon.net.access import (
+    AccessRules,
+    ApiSwitches,
+    Denial,
+    authorize,
+    authorize_reading,
+)
 
 READ: Final = Denial(401, b"read not authorized")
 PULL: Final = Denial(401, b"pull not authorized")
@@ -246,3 +252,21 @@ def test_a_repository_overrides_the_switches_that_its_hgrc_sets() -> None:
     assert configured.overridden_by({b"http_v2": False}) == ApiSwitches(
         enabled=False, http_v2=False, debugreflect=False
     )
+
+
+# --- reading alone -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [{"allow_pull": False}, {"allow_push": (), "deny_push": ALL}])
+def test_reading_needs_no_right_to_pull_or_push(names: dict[str, object]) -> None:
+    rules = AccessRules(**names)  # type: ignore[arg-type]
+    assert authorize_reading(rules, Peer(address="peer:1")) is None
+
+
+@pytest.mark.parametrize("user", [None, "", "ann", "bob", "eve"])
+def test_who_may_not_read_may_do_nothing_and_is_told_the_same(user: str | None) -> None:
+    rules = writable(allow_read=("ann", "bob"), deny_read=("bob",))
+    peer = Peer(address="peer:1", user=user, is_secure=True)
+    denial = authorize_reading(rules, peer)
+    assert denial == (None if user == "ann" else READ)
+    assert {authorize(rules, each, peer) for each in (RO, RW)} == {denial}

@@ -16,6 +16,8 @@ from wiredaemon.net.context import CommandContext, Origin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wiredaemon.commands import Peer
+
 TEXT: Final = peers.item([{b"msg": b"%s of %s\n", b"args": [b"1", b"2"]}], canonical=False)
 PROGRESS: Final = peers.item({b"topic": b"files", b"pos": 1, b"total": 2}, canonical=False)
 
@@ -66,12 +68,13 @@ def test_a_command_that_only_reads_asks_for_the_repository_as_a_reader() -> None
 
     class Host:
         registry = Registry()
+        has_repository = False
 
         def settings(self) -> Any:
             raise AssertionError
 
-        def repository(self, user: str | None, permission: Permission) -> Any:
-            assert user is None
+        def repository(self, peer: Peer, permission: Permission) -> Any:
+            assert peer.user is None
             granted.append(permission)
 
     known = make_origin("0006")

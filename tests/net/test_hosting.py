@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, globalLogPublisher
 from zope.interface import implementer
 
-from wiredaemon.commands import Permission, ServerError
+from wiredaemon.commands import Peer, Permission, ServerError
 from wiredaemon.commands.capabilities import RepositoryFacts
 from wiredaemon.commands.registry import Registry
 from wiredaemon.net.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting import CommandsOnly, HostedRepository, Settings
 from wiredaemon.net.worker_pool import RepositoryUnavailableError
+from wiredaemon.repository.worker_calls import RECOVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
     from twisted.logger import LogEvent
 
 
+ANN: Final = Peer(address="10.0.0.1:99", user="ann")
+
+
 class AskedPool:
     """A pool whose answers the test gives."""
 
     def __init__(self) -> None:
+        self.reactor = Clock()
         self.asked: list[Deferred[dict[bytes, object]]] = []
         self.calls: list[object] = []
 
@@ -122,6 +128,24 @@ def test_what_an_hgrc_sets_overrides_the_configuration_and_the_rest_stays(hosted
     ]
 
 
+def test_what_is_for_people_is_read_as_far_as_it_is_text_and_hidden_only_where_it_says_so(
+    hosted: Hosted,
+) -> None:
+    got = hosted.ask()
+    hosted.pool.asked[0].callback(
+        hosted.describe(description="Café".encode() + b"\xff", contact=b"ann", hidden=True)
+    )
+    (settings,) = got
+    assert isinstance(settings, Settings)
+    assert (settings.description, settings.contact, settings.hidden) == (
+        "Café\ufffd",
+        "ann",
+        True,
+    )
+    default = Settings(switches=ApiSwitches(), access=AccessRules())
+    assert (default.description, default.contact, default.hidden) == ("", "", False)
+
+
 def test_a_description_is_kept_until_a_watched_file_changes(hosted: Hosted) -> None:
     hosted.ask()
     hosted.pool.asked[0].callback(hosted.describe())
@@ -177,10 +201,31 @@ def test_a_description_that_makes_no_sense_fails_those_who_wait(hosted: Hosted) 
 def test_commands_reach_the_pool_with_the_repository_the_user_and_the_permission(
     hosted: Hosted,
 ) -> None:
-    hosted.host.repository("ann", Permission.RW).call(b"heads", {b"publiconly": True})
+    hosted.host.repository(ANN, Permission.RW).call(b"heads", {b"publiconly": True})
     assert hosted.pool.calls == [
         (hosted.host.path, b"heads", {b"publiconly": True}, "ann", Permission.RW)
     ]
+
+
+def test_the_commands_of_version_1_are_those_of_the_description(hosted: Hosted) -> None:
+    got = hosted.ask()
+    version1 = {b"heads": b"pull", b"unbundle": b"push", b"odd": None}
+    hosted.pool.asked[0].callback(hosted.describe(version1=version1))
+    (settings,) = got
+    assert isinstance(settings, Settings)
+    assert settings.version1 == {b"heads": b"pull", b"unbundle": b"push"}
+
+
+def test_an_abandoned_transaction_is_recovered_before_a_command(hosted: Hosted) -> None:
+    hosted.ask()
+    journal = hosted.hgrc.parent / "elsewhere"
+    hosted.pool.asked[0].callback(hosted.describe(abandoned=[os.fsencode(journal)]))
+    journal.write_text("")
+    hosted.host.repository(ANN, Permission.RO).call(b"heads", {})
+    assert hosted.pool.calls == [(hosted.host.path, RECOVER, {}, None, Permission.RW)]
+    journal.unlink()
+    hosted.host.repository(ANN, Permission.RO).call(b"heads", {})
+    assert hosted.pool.calls[1:] == [(hosted.host.path, b"heads", {}, "ann", Permission.RO)]
 
 
 def test_without_a_repository_settings_are_the_configuration_and_repositories_refused() -> None:
@@ -188,4 +233,4 @@ def test_without_a_repository_settings_are_the_configuration_and_repositories_re
     host = CommandsOnly(Registry(), switches, access)
     assert host.settings() == Settings(switches=switches, access=access)
     with pytest.raises(ServerError, match="no repository is served at this path"):
-        host.repository(None, Permission.RO)
+        host.repository(ANN, Permission.RO)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import pytest_twisted
-from support.daemon import make_repository, write_hgrc
+from support.daemon import make_repository, run_hg, write_hgrc
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.fdesc import setNonBlocking
@@ -30,16 +32,25 @@ from wiredaemon.net.worker_pool import (
     WorkerPool,
     resident_memory,
 )
-from wiredaemon.net.worker_process import END_SECONDS, ENDED_TOO_EARLY
-from wiredaemon.protocol import RequestReceived, ServerConnection
+from wiredaemon.net.worker_process import END_SECONDS, ENDED_TOO_EARLY, WorkerState
+from wiredaemon.protocol import (
+    DataReceived,
+    RequestCompleted,
+    RequestReceived,
+    ServerConnection,
+)
+from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.repository.worker_calls import READY, CallContext
+from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.values import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from wiredaemon.net.worker_answers import WorkerStream
     from wiredaemon.wire.values import Value
 
 NULL: Final = bytes(20)
@@ -280,6 +291,233 @@ async def test_a_program_without_its_package_is_one_that_cannot_start(
     await pool.stop()
 
 
+# --- real workers that stream ------------------------------------------------------------------
+
+LARGE: Final = 30 * 1024 * 1024
+PIPE: Final = 64 * 1024
+"""Bytes that a pipe holds."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with one file of 30 MB that no compression makes smaller."""
+    folder = make_repository(tmp_path_factory.mktemp("template") / "large")
+    (folder / "large").write_bytes(random.Random(7).randbytes(LARGE))  # noqa: S311 no secret
+    run_hg("commit", "-A", "-m", "large", "-u", "test", "-d", "0 0", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def large(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HGRCPATH", "")
+    folder = tmp_path / "large"
+    shutil.copytree(template, folder, symlinks=True)
+    return folder
+
+
+class Pids:
+    """A command line for workers whose process ids are known, the last one last."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "pids"
+        program = f"{sys.executable} -P -m wiredaemon.repository.worker"
+        self.command = ["sh", "-c", f"echo $$ >> {self._file}; exec {program}"]
+
+    def last(self) -> int:
+        return int(self._file.read_text().split()[-1])
+
+
+def web_request(query: bytes = b"", path: bytes = b"", **more: Any) -> Mapping[bytes, Value]:
+    request = WebRequest(
+        method=more.pop("method", b"GET"),
+        path_info=path,
+        query=query,
+        server_name=b"localhost",
+        server_port=80,
+        **more,
+    )
+    return request.encode()
+
+
+def open_web(
+    pool: WorkerPool,
+    repository: Path,
+    request: Mapping[bytes, Value],
+    *,
+    permission: Permission = Permission.RO,
+    share: str | None = None,
+    has_data: bool = False,
+) -> Deferred[WorkerStream]:
+    context = CallContext(repository=os.fsencode(repository), user=None, permission=permission)
+    return pool.open(context, WEB, request, share=share, has_data=has_data)
+
+
+def large_file(pool: WorkerPool, repository: Path, share: str | None = None) -> Any:
+    return open_web(pool, repository, web_request(path=b"/raw-file/tip/large"), share=share)
+
+
+async def read_all(stream: WorkerStream) -> bytes:
+    """What is left of a body."""
+    items = ItemReader(DIALECTS["0006"].cbor, Limits())
+    values: list[object] = []
+    while pieces := await stream.read():
+        for piece in pieces:
+            values += items.receive_data(piece)
+    stream.close()
+    return b"".join(value for value in values if isinstance(value, bytes))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await next_turn()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_large_answer_waits_in_the_worker_while_its_reader_is_slow(
+    large: Path, tmp_path: Path
+) -> None:
+    pids = Pids(tmp_path)
+    pool = make_pool(worker_processes=1, worker_stream_buffer=PIPE, command=pids.command)
+    stream = await large_file(pool, large)
+    await until(lambda: stream.is_full)
+    for _ in range(100):
+        await next_turn()
+    assert stream.is_full
+    os.kill(pids.last(), signal.SIGKILL)
+    with pytest.raises(ServerError, match=f"^{ENDED_TOO_EARLY}$"):
+        await read_all(stream)
+    stream.close()
+    # The buffer, one read of the pipe beyond it, and what the pipe held.
+    assert PIPE <= stream.taken <= 3 * PIPE
+    assert await heads(pool, large) != EMPTY
+    await pool.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_values_are_answered_while_all_streams_are_stalled_and_then_those_are_whole(
+    large: Path,
+) -> None:
+    pool = make_pool(worker_processes=3, worker_stream_buffer=PIPE, worker_spool=0)
+    streams = [await large_file(pool, large, share) for share in ("ann", "bob")]
+    await until(lambda: all(stream.is_full for stream in streams))
+    waiting = large_file(pool, large, "eve")
+    answers = await gatherResults([heads(pool, large) for _ in range(20)])
+    assert len({str(answer) for answer in answers}) == 1
+    assert not waiting.called
+    content = (large / "large").read_bytes()
+    for stream in streams:
+        assert await read_all(stream) == content
+    assert await read_all(await waiting) == content
+    await pool.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stalled_stream_is_spooled_whole_when_another_one_waits(large: Path) -> None:
+    pool = make_pool(worker_processes=2, worker_stream_buffer=PIPE)
+    stalled = await large_file(pool, large)
+    await until(lambda: stalled.is_full)
+    content = (large / "large").read_bytes()
+    assert await read_all(await large_file(pool, large)) == content
+    # Some of it is in memory.
+    assert LARGE - 4 * PIPE < pool.spool_budget.used < LARGE + LARGE // 50
+    assert await read_all(stalled) == content
+    assert pool.spool_budget.used == 0
+    await pool.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reader_that_leaves_frees_the_worker_for_the_next_one(large: Path) -> None:
+    pool = make_pool(worker_processes=1, worker_stream_buffer=PIPE, worker_read_grace=0.0)
+    stream = await large_file(pool, large)
+    await stream.read()
+    stream.close()
+    assert await read_all(await large_file(pool, large)) == (large / "large").read_bytes()
+    await pool.stop()
+
+
+def unbundle(pool: WorkerPool, repository: Path, size: int | None) -> Deferred[WorkerStream]:
+    request = web_request(
+        b"cmd=unbundle",
+        method=b"POST",
+        headers=(
+            (b"Content-Type", b"application/mercurial-0.1"),
+            (b"X-HgArg-1", b"heads=666f726365"),
+        ),
+        has_body=True,
+        content_length=size,
+    )
+    return open_web(pool, repository, request, permission=Permission.RW, has_data=True)
+
+
+class PausedUpload:
+    """Who sends command data, paused and resumed."""
+
+    paused = False
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+
+    def stopProducing(self) -> None:
+        self.paused = True
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_push_goes_through_a_worker_that_pauses_it_while_it_does_not_read(
+    large: Path, repository: Path, tmp_path: Path, *, is_declared: bool
+) -> None:
+    bundle = tmp_path / "bundle"
+    run_hg("bundle", "--all", "--type", "none-v1", str(bundle), folder=large)
+    content = bundle.read_bytes()
+    pids = Pids(tmp_path)
+    pool = make_pool(worker_processes=1, command=pids.command)
+    stream = await unbundle(pool, repository, len(content) if is_declared else None)
+    upload: Any = PausedUpload()
+    stream.watch_input(upload)
+    os.kill(pids.last(), signal.SIGSTOP)
+    sent = 0
+    while not upload.paused:
+        stream.send_data(content[sent : sent + 10_000])
+        sent += 10_000
+        await next_turn()
+    # What a transport buffers, and what the pipe took.
+    assert sent <= 3 * PIPE
+    os.kill(pids.last(), signal.SIGCONT)
+    while sent < len(content):
+        await until(lambda: not upload.paused)
+        stream.send_data(content[sent : sent + 100_000])
+        sent += 100_000
+    stream.send_data(b"", end=True)
+    assert (await read_all(stream)).startswith(b"1\n")
+    assert run_hg("log", "-T", "{desc}", folder=repository) == b"large"
+    run_hg("verify", folder=repository)
+    await pool.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_push_whose_peer_leaves_ends_its_worker_and_harms_nothing(
+    large: Path, repository: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    run_hg("bundle", "--all", "--type", "none-v1", str(bundle), folder=large)
+    content = bundle.read_bytes()
+    pids = Pids(tmp_path)
+    pool = make_pool(worker_processes=1, command=pids.command)
+    stream = await unbundle(pool, repository, len(content))
+    first = pids.last()
+    stream.send_data(content[: LARGE // 2])
+    stream.close()
+    assert await heads(pool, repository) == EMPTY
+    assert pids.last() != first
+    run_hg("verify", folder=repository)
+    assert not (repository / ".hg" / "store" / "journal").exists()
+    assert await push(pool, repository) == [True, b""]
+    await pool.stop()
+
+
 def test_the_memory_of_a_process_is_known_on_linux() -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux tells it in /proc")
@@ -288,6 +526,18 @@ def test_the_memory_of_a_process_is_known_on_linux() -> None:
 
 
 # --- workers by hand -------------------------------------------------------------------------
+
+
+class FakePipe:
+    """The end of a worker's output."""
+
+    is_read = True
+
+    def stopReading(self) -> None:
+        self.is_read = False
+
+    def startReading(self) -> None:
+        self.is_read = True
 
 
 @dataclass
@@ -304,13 +554,33 @@ class FakeWorker:
         self.requests: list[RequestReceived] = []
         self.signals: list[str] = []
         self.input_closed = False
+        self.output = FakePipe()
+        self.pipes = {1: self.output}
+        self.producer: Any = None
+        self.data = b""
+        self.data_ended = False
 
     # As its transport.
 
     def write(self, data: bytes) -> None:
         for event in self._connection.receive_data(data):
-            assert isinstance(event, RequestReceived)
-            self.requests.append(event)
+            match event:
+                case RequestReceived():
+                    self.requests.append(event)
+                    self.data, self.data_ended = b"", False
+                case DataReceived():
+                    self.data += event.data
+                case _:
+                    assert isinstance(event, RequestCompleted)
+                    self.data_ended = True
+
+    def registerProducer(self, producer: Any, streaming: object) -> None:
+        assert streaming is True
+        assert self.producer is None
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
 
     def closeStdin(self) -> None:
         self.input_closed = True
@@ -322,6 +592,15 @@ class FakeWorker:
 
     def answer(self, value: Value) -> None:
         self._connection.send_result(self.requests[-1].request_id, value)
+        self.flush()
+
+    def say(self, *pieces: bytes) -> None:
+        """Send each piece in a frame of its own."""
+        self._connection.send_object(self.requests[-1].request_id, Encoded(pieces))
+        self.flush()
+
+    def end(self) -> None:
+        self._connection.end_response(self.requests[-1].request_id)
         self.flush()
 
     def flush(self) -> None:
@@ -339,6 +618,8 @@ class FakeWorker:
     def exit(self, code: int = 0) -> None:
         reason = Failure(ProcessTerminated(code) if code else ProcessDone(0))
         self.protocol.processExited(reason)
+        # The end of a pipe that is not read is not seen.
+        assert self.output.is_read
         self.protocol.outConnectionLost()
         self.protocol.errConnectionLost()
         self.protocol.processEnded(reason)
@@ -506,15 +787,16 @@ def test_a_start_that_fails_is_tried_again_later_and_later(
     pool = start()
     waiting = ask(pool)
     reactor.workers[0].exit(1)
-    assert error(waiting) == CANNOT_START
-    assert error(ask(pool)) == CANNOT_START
     for number, delay in enumerate([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0], 1):
         assert len(reactor.workers) == number
         reactor.advance(delay - 0.25)
         assert len(reactor.workers) == number
         reactor.advance(0.25)
         assert len(reactor.workers) == number + 1
+        assert waiting.called is (number > 1), "one that failed may have been killed"
         reactor.workers[-1].exit(1)
+    assert error(waiting) == CANNOT_START
+    assert error(ask(pool)) == CANNOT_START
     reactor.advance(30.0)
     served = ask(pool)
     reactor.workers[-1].become_ready()
@@ -527,9 +809,13 @@ def test_a_process_that_the_system_refuses_is_a_start_that_failed(
 ) -> None:
     reactor.refusal = OSError(11, "Resource temporarily unavailable")
     pool = start()
+    refused = ask(pool)
+    assert not refused.called
+    reactor.advance(0.5)
+    assert error(refused) == CANNOT_START
     assert error(ask(pool)) == CANNOT_START
     reactor.refusal = None
-    reactor.advance(0.5)
+    reactor.advance(1.0)
     served = ask(pool)
     reactor.workers[0].become_ready()
     reactor.workers[0].answer(b"served")
@@ -544,7 +830,10 @@ def test_a_worker_that_is_not_ready_in_time_is_killed(
     reactor.advance(60.0)
     assert reactor.workers[0].signals == ["KILL"]
     reactor.workers[0].exit(9)
-    assert error(waiting) == CANNOT_START
+    reactor.advance(0.5)
+    reactor.workers[1].become_ready()
+    reactor.workers[1].answer(b"served")
+    assert result(waiting) == b"served"
 
 
 def test_one_more_worker_that_cannot_start_leaves_the_queue_to_the_others(
@@ -791,3 +1080,542 @@ def test_a_delay_doubles_until_the_longest_and_a_success_resets_it() -> None:
     assert backoff.fail() == 30
     backoff.reset()
     assert backoff.fail() == 0.5
+
+
+# --- streams by hand ---------------------------------------------------------------------------
+
+PIECE: Final = bytes(1000)
+BUFFER: Final = 3000
+
+
+class Reader:
+    """Who has asked for a stream."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        share: str | None = None,
+        *,
+        permission: Permission = Permission.RO,
+        has_data: bool = False,
+    ) -> None:
+        context = CallContext(repository=b"/r", user=None, permission=permission)
+        self.opened = pool.open(context, b"stream", {}, share=share, has_data=has_data)
+        self._stream: WorkerStream | None = None
+
+    @property
+    def stream(self) -> WorkerStream:
+        self._stream = self._stream or _case.successResultOf(self.opened)
+        return self._stream
+
+    def reading(self) -> Deferred[list[bytes]]:
+        return Deferred.fromCoroutine(self.stream.read())
+
+    def take(self) -> bytes:
+        pieces: list[bytes] = _case.successResultOf(self.reading())
+        return b"".join(pieces)
+
+    def take_all(self) -> bytes:
+        taken = b""
+        while more := self.take():
+            taken += more
+        return taken
+
+
+def ready(reactor: FakeReactor) -> None:
+    """Let the workers that were started be ready, one after the other."""
+    for worker in reactor.workers:
+        if not worker.requests[1:] and worker.protocol.state is WorkerState.STARTING:
+            worker.become_ready()
+
+
+def fill(worker: FakeWorker) -> None:
+    """Say so much that a reader who does not read makes the worker wait."""
+    while worker.output.is_read:
+        worker.say(PIECE)
+
+
+def test_a_stream_is_given_as_soon_as_a_worker_begins_and_then_piece_by_piece(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    reader = Reader(start())
+    _case.assertNoResult(reader.opened)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    reading = reader.reading()
+    _case.assertNoResult(reading)
+    worker.say(b"one", b"two")
+    assert _case.successResultOf(reading) == [b"one"]
+    assert reader.take() == b"two"
+    worker.end()
+    assert reader.take() == b""
+
+
+def test_one_worker_is_kept_for_values_while_all_others_stream(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=3, worker_stream_buffer=BUFFER, worker_spool=0)
+    readers = []
+    for _ in range(4):
+        readers.append(Reader(pool))
+        ready(reactor)
+    assert len(reactor.workers) == 2
+    assert [reader.opened.called for reader in readers] == [True, True, False, False]
+    for worker in reactor.workers:
+        fill(worker)
+    for _ in range(3):
+        answer = ask(pool)
+        ready(reactor)
+        reactor.workers[2].answer(b"value")
+        assert result(answer) == b"value"
+    assert reactor.workers[2].asked == [b"heads"] * 3
+    reactor.workers[0].protocol.resume_output()
+    reactor.workers[0].end()
+    assert readers[2].opened.called
+
+
+def test_a_value_goes_before_a_stream_that_waits_longer(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=2)
+    reactor.workers[0].become_ready()
+    running = ask(pool, b"pushkey", Permission.RW)
+    readers = [Reader(pool) for _ in range(2)]
+    values = [ask(pool), ask(pool)]
+    reactor.workers[0].answer(b"done")
+    assert result(running) == b"done"
+    assert reactor.workers[0].asked == [b"pushkey", b"heads"]
+    reactor.workers[0].answer(b"value")
+    reactor.workers[0].answer(b"value")
+    assert [result(each) for each in values] == [b"value"] * 2
+    assert [each.opened.called for each in readers] == [True, False]
+
+
+def test_with_a_single_worker_there_are_streams_too(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=1)
+    reactor.workers[0].become_ready()
+    readers = [Reader(pool, "ann"), Reader(pool, "ann")]
+    assert [each.opened.called for each in readers] == [True, False]
+    reactor.workers[0].say(PIECE)
+    reactor.workers[0].end()
+    assert readers[1].opened.called
+
+
+def test_one_peer_holds_half_of_the_workers_for_streams_and_others_pass(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=5)
+    greedy = [Reader(pool, "ann") for _ in range(4)]
+    for _ in range(4):
+        ready(reactor)
+    assert [each.opened.called for each in greedy] == [True, True, False, False]
+    other = Reader(pool, "bob")
+    ready(reactor)
+    assert other.opened.called
+    local = [Reader(pool, None) for _ in range(2)]
+    ready(reactor)
+    assert [each.opened.called for each in local] == [True, False]
+    reactor.workers[0].say(PIECE)
+    reactor.workers[0].end()
+    assert [each.opened.called for each in greedy] == [True, True, True, False]
+
+
+def test_a_peer_without_a_share_may_hold_all(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=5)
+    readers = [Reader(pool, None) for _ in range(5)]
+    for _ in range(5):
+        ready(reactor)
+    assert [each.opened.called for each in readers] == [True] * 4 + [False]
+
+
+def test_streams_and_values_that_wait_fill_one_queue(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=1, worker_queue=2)
+    reactor.workers[0].become_ready()
+    Reader(pool)
+    waiting = [Reader(pool), ask(pool)]
+    assert error(Reader(pool).opened) == "busy: 2 commands wait for a repository worker"
+    assert error(ask(pool)) == "busy: 2 commands wait for a repository worker"
+    assert len(waiting) == 2
+
+
+def test_a_slow_reader_makes_its_worker_wait_while_nobody_else_wants_it(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=2, worker_stream_buffer=BUFFER)
+    reader = Reader(pool)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    fill(worker)
+    reactor.advance(600.0)
+    assert worker.signals == []
+    assert not worker.output.is_read
+    assert pool.spool_budget.used == 0
+    assert reader.take() == PIECE * 3
+    assert worker.output.is_read
+
+
+@pytest.mark.parametrize("is_full_first", [True, False])
+def test_a_slow_reader_is_spooled_as_soon_as_another_stream_waits(
+    reactor: FakeReactor,
+    start: Callable[..., WorkerPool],
+    *,
+    is_full_first: bool,
+) -> None:
+    pool = start(worker_processes=2, worker_stream_buffer=BUFFER)
+    slow = Reader(pool)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    if is_full_first:
+        fill(worker)
+        other = Reader(pool)
+    else:
+        other = Reader(pool)
+        worker.say(*[PIECE] * 4)
+    assert worker.output.is_read
+    worker.say(*[PIECE] * 100)
+    worker.end()
+    assert other.opened.called
+    assert pool.spool_budget.used > 90_000
+    worker.say(b"other's")
+    worker.end()
+    assert other.take_all() == b"other's"
+    assert slow.take_all() == PIECE * (103 if is_full_first else 104)
+    assert pool.spool_budget.used == 0
+
+
+def test_streams_are_relieved_when_values_hold_the_other_workers(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=3, worker_stream_buffer=BUFFER)
+    Reader(pool)
+    reactor.workers[0].become_ready()
+    fill(reactor.workers[0])
+    for _ in range(2):
+        ask(pool, b"pushkey", Permission.RW)
+        ready(reactor)
+    assert len(reactor.workers) == 3
+    waiting = Reader(pool)
+    assert not waiting.opened.called
+    assert reactor.workers[0].output.is_read
+
+
+def slow_pool(start: Callable[..., WorkerPool], **more: Any) -> WorkerPool:
+    """One worker for streams, which nothing can be spooled for."""
+    limits = {
+        "worker_processes": 2,
+        "worker_stream_buffer": BUFFER,
+        "worker_spool": 0,
+        "worker_drain_rate": 100,
+        "worker_drain_seconds": 60.0,
+    }
+    return start(**limits | more)
+
+
+def test_a_reader_that_hardly_reads_loses_its_worker_to_who_waits(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = slow_pool(start)
+    slow = Reader(pool)
+    reactor.workers[0].become_ready()
+    fill(reactor.workers[0])
+    reactor.advance(600.0)
+    assert reactor.workers[0].signals == [], "nobody waits"
+    waiting = Reader(pool)
+    reactor.advance(59.0)
+    assert reactor.workers[0].signals == []
+    reactor.advance(1.0)
+    assert reactor.workers[0].signals == ["KILL"]
+    reactor.workers[0].exit(9)
+    ready(reactor)
+    assert waiting.opened.called
+    assert slow.take() == PIECE * 3
+    assert error(slow.reading()) == ENDED_TOO_EARLY
+
+
+def test_a_reader_that_reads_fast_enough_keeps_its_worker(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = slow_pool(start)
+    reader = Reader(pool)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    fill(worker)
+    Reader(pool)
+    for _ in range(10):
+        for _ in range(2):
+            reader.take()
+            fill(worker)
+        reactor.advance(60.0)
+    assert worker.signals == []
+    reactor.advance(60.0)
+    assert worker.signals == ["KILL"]
+
+
+def test_a_reader_that_has_just_begun_is_not_called_slow(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = slow_pool(start, worker_processes=3)
+    Reader(pool, "ann")
+    Reader(pool, "bob")
+    ready(reactor)
+    ready(reactor)
+    first, second = reactor.workers
+    fill(first)
+    Reader(pool, "eve")
+    reactor.advance(59.0)
+    second.say(PIECE)
+    second.end()  # eve's begins here
+    fill(second)
+    Reader(pool, "joe")
+    reactor.advance(1.0)
+    assert (first.signals, second.signals) == (["KILL"], [])
+    reactor.advance(60.0)
+    assert second.signals == ["KILL"]
+
+
+def test_a_write_keeps_its_worker_however_slowly_its_answer_is_read(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = slow_pool(start)
+    Reader(pool, permission=Permission.RW)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    fill(worker)
+    Reader(pool)
+    reactor.advance(600.0)
+    assert worker.signals == []
+
+
+def test_who_reads_late_does_not_disturb_the_next_stream_of_the_worker(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = slow_pool(start)
+    first, second = Reader(pool), Reader(pool)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    worker.say(PIECE, PIECE, PIECE)
+    worker.end()
+    fill(worker)
+    assert not worker.output.is_read
+    assert len(first.take_all()) == 3 * len(PIECE)
+    first.stream.close()
+    assert not worker.output.is_read, "the second reader has not read"
+    second.take()
+    assert worker.output.is_read
+
+
+# --- streams that end early ---------------------------------------------------------------------
+
+
+def test_a_stream_that_is_cancelled_while_it_waits_is_never_begun(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    reader = Reader(start())
+    reader.opened.cancel()
+    _case.failureResultOf(reader.opened, CancelledError)
+    reactor.workers[0].become_ready()
+    assert reactor.workers[0].asked == []
+
+
+def test_the_worker_of_a_read_whose_reader_left_is_stopped_after_a_grace(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_read_grace=2.0, worker_stream_buffer=BUFFER)
+    reader = Reader(pool)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    fill(worker)
+    reader.stream.close()
+    assert worker.output.is_read, "it may be done soon"
+    reactor.advance(1.5)
+    assert worker.signals == []
+    reactor.advance(0.5)
+    assert worker.signals == ["KILL"]
+
+
+def test_a_read_that_ends_within_the_grace_keeps_its_worker(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start()
+    reader = Reader(pool)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    worker.say(PIECE)
+    reader.stream.close()
+    worker.say(PIECE)
+    worker.end()
+    Reader(pool)
+    reactor.advance(10.0)
+    assert worker.signals == []
+
+
+def test_a_write_whose_reader_left_goes_on_and_holds_its_worker(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=1, worker_stream_buffer=BUFFER)
+    reader = Reader(pool, permission=Permission.RW, has_data=True)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    reader.stream.send_data(b"bundle", end=True)
+    reader.stream.close()
+    reactor.advance(600.0)
+    assert (worker.signals, worker.input_closed, worker.data) == ([], False, b"bundle")
+    waiting = Reader(pool)
+    assert not waiting.opened.called
+    worker.say(*[PIECE] * 10)
+    assert worker.output.is_read
+    worker.end()
+    assert waiting.opened.called
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_worker_that_dies_inside_a_stream_leaves_its_pieces_and_an_error(
+    reactor: FakeReactor, start: Callable[..., WorkerPool], *, is_full: bool
+) -> None:
+    pool = start(worker_processes=2, worker_stream_buffer=BUFFER if is_full else 10 * BUFFER)
+    reader, waiting = Reader(pool), Reader(pool)
+    pool.spool_budget.limit = 0
+    (worker,) = reactor.workers
+    worker.become_ready()
+    worker.say(*[PIECE] * 3)
+    assert worker.output.is_read is not is_full
+    worker.exit(9)
+    ready(reactor)
+    assert waiting.opened.called, "nobody need read first"
+    assert reader.take() == PIECE * 3
+    assert error(reader.reading()) == ENDED_TOO_EARLY
+    reader.stream.close()
+
+
+def test_a_stream_that_is_no_answer_costs_the_worker(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    reader = Reader(start())
+    (worker,) = reactor.workers
+    worker.become_ready()
+    worker.protocol.outReceived(b"Traceback (most recent call last):\n")
+    assert error(reader.reading()).startswith("the repository worker's answer is refused: ")
+    assert worker.signals == ["KILL"]
+
+
+def test_the_errors_of_a_stream_reach_its_reader(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start()
+    (worker,) = reactor.workers
+    worker.become_ready()
+    refused = Reader(pool)
+    worker.fail(b"100%% wrong")
+    assert error(refused.reading()) == "100% wrong"
+    broken = Reader(pool)
+    worker.say(PIECE)
+    worker.fail(b"late")
+    assert broken.take() == PIECE
+    assert error(broken.reading()) == "late"
+
+
+def test_a_pool_that_stops_refuses_streams_and_forgets_its_timers(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = slow_pool(start)
+    running, waiting = Reader(pool), Reader(pool)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    fill(worker)
+    left = Reader(pool)
+    left.opened.cancel()
+    _case.failureResultOf(left.opened, CancelledError)
+    stopped = pool.stop()
+    assert error(waiting.opened) == NOT_RUNNING
+    assert error(Reader(pool).opened) == NOT_RUNNING
+    running.stream.close()
+    worker.exit()
+    _case.successResultOf(stopped)
+    assert reactor.getDelayedCalls() == []
+
+
+# --- command data by hand ------------------------------------------------------------------------
+
+
+class Upload:
+    """Who sends command data."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")
+
+
+def test_command_data_goes_to_the_worker_which_pauses_who_sends_it(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    reader = Reader(start(), permission=Permission.RW, has_data=True)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    upload: Any = Upload()
+    reader.stream.watch_input(upload)
+    worker.producer.pauseProducing()
+    worker.producer.resumeProducing()
+    assert upload.told == ["pause", "resume"]
+    reader.stream.send_data(b"a" * 100_000)
+    assert (worker.data, worker.data_ended) == (b"a" * 100_000, False)
+    reader.stream.send_data(b"b", end=True)
+    assert (worker.data, worker.data_ended) == (b"a" * 100_000 + b"b", True)
+    assert worker.producer is None
+    worker.answer(b"done")
+    assert reader.take_all() == b"Ddone"
+
+
+def test_a_worker_that_answers_before_it_has_all_data_is_told_the_end(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start()
+    reader = Reader(pool, permission=Permission.RW, has_data=True)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    reader.stream.watch_input(Upload())  # type: ignore[arg-type]
+    reader.stream.send_data(b"some")
+    worker.answer(b"no")
+    assert (worker.data, worker.data_ended, worker.producer) == (b"some", True, None)
+    reader.stream.send_data(b"more")
+    assert reader.take_all() == b"Bno"
+    reader.stream.close()
+    next_one = Reader(pool, permission=Permission.RW, has_data=True)
+    next_one.stream.watch_input(Upload())  # type: ignore[arg-type]
+    next_one.stream.send_data(b"whole", end=True)
+    assert (worker.data, worker.data_ended) == (b"whole", True)
+
+
+def test_command_data_that_breaks_off_ends_its_worker_and_another_takes_its_place(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=2)
+    reader = Reader(pool, permission=Permission.RW, has_data=True)
+    (worker,) = reactor.workers
+    worker.become_ready()
+    reader.stream.watch_input(Upload())  # type: ignore[arg-type]
+    reader.stream.send_data(b"some")
+    reader.stream.close()
+    assert (worker.input_closed, worker.data_ended, worker.producer) == (True, False, None)
+    assert worker.signals == []
+    answer = ask(pool)
+    ready(reactor)
+    reactor.workers[1].answer(b"value")
+    assert result(answer) == b"value"
+    worker.fail(b"it was cut off")
+    worker.exit()
+    reactor.advance(600.0)
+    assert worker.signals == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import zlib
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -9,6 +11,7 @@ from support.feeding import joined, receive, server
 from support.peers import (
     BEGIN,
     ENCODED,
+    NUMBERS,
     WireFrame,
     head,
     item,
@@ -20,13 +23,18 @@ from support.peers import (
 from wiredaemon.protocol.responses import LONGEST_MESSAGE
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.encodings import ENCODERS
-from wiredaemon.wire.values import IndefiniteBytes, RawBytes
+from wiredaemon.wire.values import Encoded, IndefiniteBytes, RawBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wiredaemon.protocol import ServerConnection
     from wiredaemon.wire.values import Value
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 CONTINUATION, EOS, CBOR = 1, 2, 4
 OK: Final = b"\xa1FstatusBok"
@@ -663,3 +671,152 @@ def test_a_value_without_a_form_between_objects_leaves_them_whole(dialect: str) 
         connection.end_response(1)
 
     assert frames_of(dialect, act) == frames_of(dialect, objects(b"one", b"two"))
+
+
+# --- 0006: objects that are encoded already ---------------------------------------------------
+
+ITEMS: Final = item(b"x" * 3000, canonical=False) + item([1, 2, 3], canonical=False)
+LARGE: Final = bytes(range(256)) * 400
+DECODE: Final[Mapping[bytes, Callable[[], Callable[[bytes], bytes]]]] = {
+    item(b"identity", canonical=False): lambda: bytes,
+    item(b"zlib", canonical=False): lambda: zlib.decompressobj().decompress,
+    item(b"zstd-8mb", canonical=False): lambda: zstd.ZstdDecompressor().decompress,
+}
+"""By the payload of the frame that announces an encoding."""
+
+
+def offering(*profiles: bytes) -> ServerConnection:
+    """Give a connection that has received request 1 from a client that offers profiles."""
+    connection = server("0006", half_duplex=False)
+    data = b"".join(settings_frames(*profiles)) if profiles else b""
+    receive(connection, data + b"".join(request_frames("0006", 1, b"command")))
+    return connection
+
+
+def content_of(frames: Iterable[WireFrame]) -> bytes:
+    """Give what the frames of one response say, decoded."""
+    content = b""
+    decode: Callable[[bytes], bytes] = bytes
+    for one in frames:
+        if one.type_number == NUMBERS["0006"]["stream"]:
+            decode = DECODE[one.payload]()
+        else:
+            assert one.type_number == NUMBERS["0006"]["response"]
+            assert len(one.payload) <= SLICE
+            content += decode(one.payload) if one.stream_flags & ENCODED else one.payload
+    return content
+
+
+def test_parts_are_passed_on_in_frames_of_their_own() -> None:
+    parts = [ITEMS[:5], ITEMS[5:2000], ITEMS[2000:]]
+    sent = frames_of("0006", objects(Encoded(parts[:2]), Encoded(parts[2:])), nothing_offered=True)
+    assert [one.payload for one in sent] == [OK, *parts, b""]
+    assert [one.flags for one in sent] == [CONTINUATION] * 4 + [EOS]
+
+
+def test_a_part_longer_than_a_frame_is_cut_and_an_empty_one_is_left_out() -> None:
+    parts = Encoded([b"", LARGE])
+    sent = frames_of("0006", objects(parts, Encoded([])), nothing_offered=True)
+    assert [len(one.payload) for one in sent] == [len(OK), SLICE, SLICE, SLICE, 4096, 0]
+    assert b"".join(one.payload for one in sent[1:]) == LARGE
+
+
+def test_a_result_may_be_encoded_already() -> None:
+    sent = frames_of("0006", result(Encoded([ITEMS])), nothing_offered=True)
+    assert [one.payload for one in sent] == [OK, ITEMS, b""]
+
+
+def test_objects_that_wait_leave_before_parts_and_parts_before_objects() -> None:
+    act = objects(b"first", Encoded([ITEMS]), b"last")
+    sent = frames_of("0006", act, nothing_offered=True)
+    assert [one.payload for one in sent] == [OK, b"Efirst", ITEMS, b"Dlast", b""]
+
+
+@pytest.mark.parametrize("profile", [b"zlib", b"zstd-8mb"])
+@pytest.mark.parametrize("aside", [False, True], ids=["here", "as-work"])
+def test_an_encoding_gives_the_parts_one_behind_the_other(profile: bytes, *, aside: bool) -> None:
+    connection = offering(profile)
+    parts = [LARGE, LARGE[7:], ITEMS]
+    for values in ([b"one", b"two"], parts, [ITEMS] * 3):
+        value = Encoded(values)
+        work = connection.encoding_work(1, value) if aside else None
+        if work is None:
+            connection.send_object(1, value)
+        else:
+            work.run()
+            connection.send_encoded(1, work)
+    connection.end_response(1)
+    frames = parse_frames(joined(connection.data_to_send()))
+    assert content_of(frames) == OK + b"onetwo" + b"".join(parts) + ITEMS * 3
+
+
+def test_only_parts_of_some_size_are_work_for_a_thread() -> None:
+    connection = offering(b"zlib")
+    assert connection.encoding_work(1, Encoded([bytes(65535)])) is None
+    assert connection.encoding_work(1, Encoded([bytes(65535), b"x"])) is not None
+    assert offering(b"identity").encoding_work(1, Encoded([LARGE])) is None
+
+
+@pytest.mark.parametrize("profile", [None, b"identity", b"zlib", b"zstd-8mb"])
+def test_an_error_behind_parts_is_an_error_frame(profile: bytes | None) -> None:
+    connection = offering(*([profile] if profile else []))
+    connection.send_object(1, Encoded([ITEMS[:100]]))
+    connection.send_error(1, b"%s broke", [b"it"])
+    frames = parse_frames(joined(connection.data_to_send()))
+    assert frames[-1].type_number == NUMBERS["0006"]["error"]
+    assert item(b"command", canonical=False) in frames[-1].payload
+    assert item(b"it broke", canonical=False) in frames[-1].payload
+    assert content_of(frames[:-1]) == OK + ITEMS[:100]
+
+
+@pytest.mark.parametrize("profile", [b"zlib", b"zstd-8mb"])
+def test_an_error_behind_parts_that_were_encoded_aside_is_an_error_frame(profile: bytes) -> None:
+    connection = offering(profile)
+    work = connection.encoding_work(1, Encoded([LARGE]))
+    assert work is not None
+    work.run()
+    connection.send_encoded(1, work)
+    connection.send_error(1, b"broke")
+    frames = parse_frames(joined(connection.data_to_send()))
+    assert frames[-1].type_number == NUMBERS["0006"]["error"]
+    assert content_of(frames[:-1]) == OK + LARGE
+
+
+@pytest.mark.parametrize("dialect", [*BYTES_ERAS, "0005"])
+def test_older_dialects_have_no_form_for_parts(dialect: str) -> None:
+    connection = waiting(dialect, half_duplex=False)
+    with pytest.raises(UnencodableError):
+        connection.send_object(1, Encoded([ITEMS]))
+    connection.send_error(1, b"boom")
+    assert len(parse_frames(joined(connection.data_to_send()))) == 1
+
+
+# --- in steps ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", [*BYTES_ERAS, "0005", "0006"])
+@pytest.mark.parametrize("value", [b"small", LARGE], ids=["small", "large"])
+def test_an_object_sent_in_steps_is_the_same_bytes(dialect: str, value: bytes) -> None:
+    def in_steps(connection: ServerConnection) -> None:
+        for _ in connection.send_in_steps(1, value):
+            pass
+        connection.end_response(1)
+
+    assert bytes_of(dialect, in_steps) == bytes_of(dialect, objects(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [LARGE * 10, [LARGE] * 10, IndefiniteBytes([LARGE[:30000]] * 30)],
+    ids=["bytes", "list", "indefinite"],
+)
+def test_who_sends_between_the_steps_holds_few_frames(value: Value) -> None:
+    whole = bytes_of("0006", objects(value), nothing_offered=True)
+    connection = offering(b"unknown")
+    most, sent = 0, b""
+    for _ in connection.send_in_steps(1, value):
+        most = max(most, connection.output_size)
+        sent += joined(connection.data_to_send())
+    connection.end_response(1)
+    assert sent + joined(connection.data_to_send()) == whole
+    assert most <= 2 * (SLICE + 8)

@@ -568,3 +568,34 @@ def test_states_have_the_names_of_the_specification() -> None:
         "command-receiving",
         "errored",
     ]
+
+
+# --- an object in steps ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_steps_are_refused_at_once_where_no_answer_is_awaited(dialect: str) -> None:
+    connection = server(dialect, half_duplex=False)
+    receive(connection, request(dialect))
+    with pytest.raises(LocalProtocolError, match="request 3 is not waiting for an answer"):
+        connection.send_in_steps(3, b"value")
+    connection.send_error(1, b"boom")
+    with pytest.raises(LocalProtocolError, match="request 1 is not waiting for an answer"):
+        connection.send_in_steps(1, b"value")
+
+
+def test_two_objects_in_steps_side_by_side_are_both_whole() -> None:
+    connection = server("0006", half_duplex=False)
+    receive(connection, request("0006", 1) + request("0006", 3))
+    values = {1: bytes(100_000), 3: b"x" * 100_000}
+    steps = [connection.send_in_steps(each, value) for each, value in values.items()]
+    while steps:
+        steps = [each for each in steps if next(each, "ended") != "ended"]
+    for each in values:
+        connection.end_response(each)
+    frames = [one for one in sent_by(connection) if one.type_number == NUMBERS["0006"]["response"]]
+    ids = [one.request_id for one in frames]
+    assert ids != sorted(ids)
+    for request_id, value in values.items():
+        content = b"".join(one.payload for one in frames if one.request_id == request_id)
+        assert content == OK + item(value, canonical=False)

@@ -8,6 +8,8 @@ import pytest
 from wiredaemon.repository.describe import describe
 from wiredaemon.repository.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.repository.values import capabilities_v1
+from wiredaemon.repository.watched import look
+from wiredaemon.repository.web import version1_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,8 @@ API_VALUES = {b"enabled": True, b"http_v2": True, b"debugreflect": False}
 
 def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
     described = describe(empty.path)
-    watched = described.pop(b"watched")
+    watched, state = described.pop(b"watched"), described.pop(b"state")
+    repository = served(open_repository(empty.path))
     assert described == {
         b"web": {},
         b"api": {},
@@ -60,9 +63,31 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         ],
         b"compression": [b"zstd", b"zlib"],
         b"stream_allowed": True,
-        b"capabilities": capabilities_v1(served(open_repository(empty.path))),
+        b"capabilities": capabilities_v1(repository),
+        b"version1": version1_commands(repository),
+        b"name": b"",
+        b"description": b"",
+        b"contact": b"",
+        b"hidden": False,
+        b"abandoned": [os.fsencode(empty.folder / ".hg/store/journal")],
     }
     folder = os.fsencode(empty.folder / ".hg")
+    assert state == [
+        folder + b"/store/00changelog.i",
+        folder + b"/store/00changelog.d",
+        folder + b"/store/phaseroots",
+        folder + b"/store/obsstore",
+        folder + b"/store/undo.backupfiles",
+        folder + b"/bookmarks",
+        folder + b"/store/bookmarks",
+        folder + b"/localtags",
+        folder + b"/dirstate",
+        folder + b"/clonebundles.manifest",
+        folder + b"/hgrc",
+        folder + b"/hgrc-not-shared",
+        folder + b"/requires",
+        folder + b"/store/requires",
+    ]
     assert watched == [
         folder + b"/hgrc",
         folder + b"/hgrc-not-shared",
@@ -78,6 +103,76 @@ def test_the_settings_of_the_repository_are_given(empty: Repository) -> None:
     described = describe(empty.path)
     assert described[b"web"] == WEB_VALUES
     assert described[b"api"] == API_VALUES
+
+
+PEOPLE = """
+[web]
+name = café
+description = What it is for
+contact = Somebody
+hidden = yes
+"""
+PEOPLE_VALUES = {
+    b"name": "café".encode(),
+    b"description": b"What it is for",
+    b"contact": b"Somebody",
+    b"hidden": True,
+}
+
+
+def test_what_lists_show_is_given(empty: Repository) -> None:
+    empty.hgrc.write_text(PEOPLE)
+    assert PEOPLE_VALUES.items() <= describe(empty.path).items()
+
+
+def test_an_untrusted_file_may_say_what_lists_show(
+    empty: Repository, give_away: Callable[[Path], None]
+) -> None:
+    empty.hgrc.write_text(PEOPLE)
+    give_away(empty.hgrc)
+    assert PEOPLE_VALUES.items() <= describe(empty.path).items()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("commit", "--config", "ui.allowemptycommit=yes", "-m", "new", "-u", "test"),
+        ("bookmark", "--force", "-r", "1", "main"),
+        ("phase", "--public", "-r", "7"),
+        ("phase", "--draft", "-r", "8"),
+        ("tag", "--local", "-r", "2", "there"),
+        ("update", "-r", "1"),
+        ("debugobsolete", "--config", "experimental.evolution=all", "1" * 40),
+    ],
+    ids=lambda change: " ".join(change[:2]),
+)
+def test_no_answer_changes_without_a_change_of_the_state(
+    history: Repository, change: tuple[str, ...]
+) -> None:
+    state = describe(history.path)[b"state"]
+    assert isinstance(state, list)
+    before = look(state)
+    history.hg(*change)
+    assert look(state) != before
+
+
+def test_a_share_has_the_state_of_its_source(history: Repository, tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    history.hg(
+        *("--config", "extensions.share=", "share", "--noupdate", "--bookmarks"),
+        *(str(history.folder), str(share)),
+    )
+    described = describe(os.fsencode(share))
+    own, source = os.fsencode(share / ".hg"), os.fsencode(history.folder / ".hg")
+    state = described[b"state"]
+    assert isinstance(state, list)
+    assert {
+        source + b"/store/00changelog.i",
+        own + b"/bookmarks",
+        source + b"/bookmarks",
+        own + b"/localtags",
+    } <= set(state)
+    assert described[b"abandoned"] == [source + b"/store/journal"]
 
 
 def test_an_untrusted_file_sets_web_but_not_the_api(
@@ -124,6 +219,7 @@ def test_a_setting_taken_back_is_not_set(empty: Repository) -> None:
     [
         ("[web]\npush_ssl = maybe\n", 2, "web.push_ssl"),
         ("[web]\n\nallowpull = maybe\n", 3, "web.allow"),
+        ("[web]\nhidden = maybe\n", 2, "web.hidden"),
         ("[experimental]\nweb.apiserver = maybe\n", 2, "experimental.web.apiserver"),
     ],
 )

@@ -22,10 +22,7 @@ from wiredaemon.repository.opening import RepositoryUnavailable
         (error.RepoLookupError(b"unknown revision 'zz'"), b"unknown revision 'zz'"),
         (error.FilteredRepoLookupError(b"filtered revision '8'"), b"unknown revision"),
         (error.FilteredLookupError(b"\x01" * 20, b"00changelog", b"x"), b"unknown revision"),
-        (
-            error.LookupError(b"\x01" * 20, b"00changelog", b"no node"),
-            b"00changelog@" + b"01" * 20 + b": no node",
-        ),
+        (error.LookupError(b"\x01" * 20, b"00changelog", b"no node"), b"unknown revision"),
         (error.Abort(b"cannot"), b"cannot"),
         (error.Abort(b"cannot", hint=b"try it"), b"cannot (try it)"),
         (error.HookAbort(b"x hook failed"), b"x hook failed"),

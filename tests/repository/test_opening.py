@@ -214,6 +214,24 @@ def test_a_kept_repository_sees_a_new_hgrc(history: Repository, kept: KeptReposi
     assert b"publishing" not in values.listkeys(kept.served(), b"phases")
 
 
+def test_what_is_attached_goes_with_the_open_repository(
+    history: Repository, kept: KeptRepository
+) -> None:
+    def is_attached_after_next_use() -> bool:
+        kept.attached[b"mine"] = object()
+        kept.served()
+        return b"mine" in kept.attached
+
+    kept.served()
+    assert is_attached_after_next_use()
+    history.commit("new")
+    assert not is_attached_after_next_use()
+    history.hgrc.write_text("[phases]\npublish = false\n")
+    assert not is_attached_after_next_use()
+    kept.close()
+    assert not is_attached_after_next_use()
+
+
 def test_a_kept_repository_sees_an_included_file_change(
     history: Repository, kept: KeptRepository
 ) -> None:

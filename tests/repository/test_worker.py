@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from support.daemon import environment
 
-from wiredaemon.commands import CommandError, Permission
+from wiredaemon.commands import CommandError, Permission, ServerError
 from wiredaemon.protocol import (
     ClientConnection,
     RequestFailed,
@@ -19,6 +20,7 @@ from wiredaemon.protocol import (
     ResponseReader,
 )
 from wiredaemon.protocol.objects import ResponseError
+from wiredaemon.repository.worker import FAILED, Worker
 from wiredaemon.repository.worker_calls import (
     DESCRIBE,
     READY,
@@ -27,12 +29,15 @@ from wiredaemon.repository.worker_calls import (
     CallContext,
 )
 from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.values import IndefiniteBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from repository.conftest import Repository
 
+    from wiredaemon.repository.worker import CommandBody, Run
     from wiredaemon.wire.values import Value
 
 DEADLINE: Final = 60.0
@@ -197,7 +202,7 @@ def test_a_hook_that_prints_and_reads_does_not_break_the_frames(
     ]
 
 
-@pytest.mark.parametrize("statement", ["raise SystemExit(3)", "raise KeyboardInterrupt", "1 / 0"])
+@pytest.mark.parametrize("statement", ["raise SystemExit(3)", "1 / 0"])
 def test_whatever_a_hook_raises_costs_only_its_command(
     worker: RunningWorker, empty: Repository, statement: str
 ) -> None:
@@ -208,6 +213,17 @@ def test_whatever_a_hook_raises_costs_only_its_command(
     assert isinstance(answer, RequestFailed)
     assert hook.name.encode() not in answer.message
     assert worker.call(empty, b"heads") == [bytes(20)]
+
+
+def test_an_interrupt_inside_a_command_is_answered_and_ends_the_worker(
+    worker: RunningWorker, empty: Repository
+) -> None:
+    hook = empty.folder / "hook.py"
+    hook.write_text("def run(ui, repo, **kw):\n    raise KeyboardInterrupt\n")
+    empty.hgrc.write_text(f"[hooks]\nprepushkey = python:{hook}:run\n")
+    assert worker.push_bookmark(empty, b"one") == failed(FAILED)
+    assert worker.process.wait(DEADLINE) == 0
+    assert b"KeyboardInterrupt" in worker.stop()
 
 
 def test_a_hook_is_told_who_asks_and_only_of_him(worker: RunningWorker, empty: Repository) -> None:
@@ -300,3 +316,196 @@ def test_a_context_comes_out_as_it_went_in() -> None:
 def test_a_context_that_is_none_is_refused(extra: dict[bytes, object]) -> None:
     with pytest.raises(CommandError, match="no proper context"):
         CallContext.parse(extra)
+
+
+# --- the loop, with commands of our own --------------------------------------------------------
+
+
+@dataclass
+class Looped:
+    """A worker's loop on what it is sent, which all has come before it begins."""
+
+    folder: Path
+    run: Run
+
+    def __post_init__(self) -> None:
+        self.client = ClientConnection()
+        self.sent = self.folder / "sent"
+
+    def ask(
+        self, command: bytes, data: Sequence[bytes] | None = None, *, is_whole: bool = True
+    ) -> None:
+        request_id = self.client.send_command(command, {}, has_data=data is not None)
+        for piece in data or ():
+            self.client.send_data(request_id, piece)
+        if data is not None and is_whole:
+            self.client.send_data(request_id, b"", end=True)
+
+    def serve(self) -> list[object]:
+        """What is said of each request, in order: its objects, then its error or the end."""
+        asked = self.folder / "asked"
+        frames = self.client.data_to_send()
+        asked.write_bytes(b"".join(part for frame in frames for part in frame))
+        with asked.open("rb", buffering=0) as source, self.sent.open("wb", buffering=0) as sink:
+            Worker(source.fileno(), sink.fileno(), self.run).serve()
+        said: list[object] = []
+        readers: dict[int, ResponseReader] = {}
+        for event in self.client.receive_data(self.sent.read_bytes()):
+            match event:
+                case ResponseDataReceived():
+                    reader = readers.setdefault(event.request_id, ResponseReader(Limits()))
+                    said += reader.receive_data(event.data)
+                    if event.end:
+                        said.append(reader.error or "end")
+                case _:
+                    said.append(event)
+        return said
+
+
+class Commands:
+    """What the tests of the loop run."""
+
+    def __init__(self) -> None:
+        self.read: list[bytes] = []
+
+    def __call__(
+        self, command: object, _: object, __: Mapping[bytes, object], body: CommandBody
+    ) -> Iterator[Value]:
+        assert isinstance(command, bytes)
+        yield from getattr(self, command.decode())(body)
+
+    def several(self, _: CommandBody) -> Iterator[Value]:
+        yield b"one"
+        yield [2, {b"three": None}]
+        yield b"4" * 100_000
+
+    def nothing(self, _: CommandBody) -> Iterator[Value]:
+        yield from ()
+
+    def refuse(self, _: CommandBody) -> Iterator[Value]:
+        yield from ()
+        raise CommandError(b"%s refused", [b"it"])
+
+    def refuse_late(self, _: CommandBody) -> Iterator[Value]:
+        yield b"object"
+        raise CommandError(b"100%% of %s refused", [b"it"])
+
+    def fail_late(self, _: CommandBody) -> Iterator[Value]:
+        yield b"object"
+        raise ServerError("broke")
+
+    def crash_late(self, _: CommandBody) -> Iterator[Value]:
+        yield b"object"
+        raise ZeroDivisionError
+
+    def unencodable(self, _: CommandBody) -> Iterator[Value]:
+        yield b"object"
+        yield 1.5  # type: ignore[misc]
+
+    def echo(self, body: CommandBody) -> Iterator[Value]:
+        while piece := body.read(10):
+            self.read.append(piece)
+            yield piece
+
+    def read_all(self, body: CommandBody) -> Iterator[Value]:
+        self.read.append(body.read())
+        yield len(self.read[-1])
+
+    def read_some(self, body: CommandBody) -> Iterator[Value]:
+        self.read.append(body.read(3))
+        yield self.read[-1]
+
+
+@pytest.fixture
+def looped(tmp_path: Path) -> Looped:
+    return Looped(tmp_path, Commands())
+
+
+def test_objects_are_sent_one_after_the_other(looped: Looped) -> None:
+    looped.ask(b"several")
+    looped.ask(b"nothing")
+    looped.ask(b"several")
+    objects = [b"one", [2, {b"three": None}], b"4" * 100_000, "end"]
+    assert looped.serve() == [*objects, "end", *objects]
+
+
+def test_an_error_in_front_of_objects_is_a_command_error(looped: Looped) -> None:
+    looped.ask(b"refuse")
+    looped.ask(b"nothing")
+    refused = ResponseError(message=b"%s refused", arguments=[b"it"])
+    assert looped.serve() == [refused, "end"]
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (b"refuse_late", b"100% of it refused"),
+        (b"fail_late", b"broke"),
+        (b"crash_late", FAILED),
+        (b"unencodable", FAILED),
+    ],
+)
+def test_an_error_behind_objects_is_an_error_frame_and_the_next_command_runs(
+    looped: Looped, command: bytes, text: bytes
+) -> None:
+    looped.ask(command)
+    looped.ask(b"nothing")
+    *objects, failure, end = looped.serve()
+    assert set(objects) <= {b"object"}
+    assert (failure, end) == (failed(text), "end")
+
+
+def test_command_data_is_read_in_the_sizes_asked_for(looped: Looped) -> None:
+    looped.ask(b"echo", [b"0123456", b"789abcd", b"efg"])
+    assert looped.serve() == [b"0123456789", b"abcdefg", "end"]
+
+
+def test_all_command_data_is_read_at_once(looped: Looped) -> None:
+    looped.ask(b"read_all", [bytes(50_000), bytes(50_000)])
+    looped.ask(b"read_all", [])
+    looped.ask(b"read_all")
+    assert looped.serve() == [100_000, "end", 0, "end", 0, "end"]
+
+
+def test_command_data_that_a_command_leaves_is_not_the_next_one_s(looped: Looped) -> None:
+    looped.ask(b"read_some", [b"abcdef"] * 10_000)
+    looped.ask(b"refuse", [b"abcdef"] * 10)
+    looped.ask(b"read_some", [b"ghi"])
+    refused = ResponseError(message=b"%s refused", arguments=[b"it"])
+    assert looped.serve() == [b"abc", "end", refused, b"ghi", "end"]
+
+
+@pytest.mark.parametrize("command", [b"read_all", b"echo"])
+def test_command_data_that_breaks_off_is_never_taken_for_whole(
+    looped: Looped, command: bytes
+) -> None:
+    looped.ask(command, [b"0123456789", b"abc"], is_whole=False)
+    *_, failure = looped.serve()
+    assert failure == failed(FAILED)
+    assert isinstance(looped.run, Commands)
+    assert looped.run.read in ([], [b"0123456789"])
+
+
+@pytest.mark.parametrize("kind", ["objects", "pieces"])
+def test_a_large_answer_is_not_held(tmp_path: Path, kind: str) -> None:
+    size, held = 100_000, list[int]()
+
+    def run(
+        _: object, __: object, ___: Mapping[bytes, object], ____: CommandBody
+    ) -> Iterator[Value]:
+        def pieces() -> Iterator[bytes]:
+            for number in range(50):
+                held.append(number * size - loop.sent.stat().st_size)
+                yield bytes(size)
+
+        if kind == "objects":
+            yield from pieces()
+        else:
+            yield IndefiniteBytes(pieces())
+
+    loop = Looped(tmp_path, run)
+    loop.ask(b"any")
+    *_, end = loop.serve()
+    assert end == "end"
+    assert loop.sent.stat().st_size > 50 * size
+    assert max(held) <= 256 * 1024 + size

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.hosts import Hosts
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
@@ -102,7 +103,7 @@ class Raw:
         dialect: str = "0006",
         *commands: Command,
         host: Host | None = None,
-        hosts: Mapping[str, Host] | None = None,
+        hosts: Mapping[str, Host] | Hosts | None = None,
         limits: Limits | None = None,
         is_tcp: bool = True,
         is_tls: bool = False,
@@ -114,7 +115,7 @@ class Raw:
             dialect: Of the listener.
             commands: Served at the root by a host that is open to everybody.
             host: At the root, in place of that one.
-            hosts: In place of both, by prefix.
+            hosts: In place of both, by prefix, or all that is served.
             limits: The server's.
             is_tcp: The transport has what TCP has.
             is_tls: TLS is in front of it.
@@ -124,7 +125,10 @@ class Raw:
         self.clock = MemoryReactorClock()
         served = hosts if hosts is not None else {"/": host or FakeHost(commands)}
         self.factory = FramedFactory(
-            served, DIALECTS[dialect], reactor=self.clock, limits=limits or Limits()
+            served if isinstance(served, Hosts) else Hosts(served),
+            DIALECTS[dialect],
+            reactor=self.clock,
+            limits=limits or Limits(),
         )
         self.transport = RawTransport(is_tcp=is_tcp, is_tls=is_tls, is_unix=is_unix)
         self.protocol = self.factory.buildProtocol(PEER)

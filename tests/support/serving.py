@@ -14,6 +14,7 @@ from support.web import API, FakeHost
 from twisted.internet.protocol import Factory, Protocol
 
 from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.hosts import Hosts
 from wiredaemon.net.http.site import make_site
 from wiredaemon.net.http.tree import Application
 from wiredaemon.net.rules import Api
@@ -68,11 +69,15 @@ def factory_of(
             for name, eras in names.items()
         ]
         factory = make_site(
-            Application(apis=apis, limits=Limits(), reactor=reactor), {"/": host, "/a/b": host}
+            Application(apis=apis, limits=Limits(), reactor=reactor),
+            Hosts({"/": host, "/a/b": host}),
         )
     else:
         factory = FramedFactory(
-            {"/": host, "/a/b": host}, DIALECTS[framings[-1]], reactor=reactor, limits=Limits()
+            Hosts({"/": host, "/a/b": host}),
+            DIALECTS[framings[-1]],
+            reactor=reactor,
+            limits=Limits(),
         )
     if certificate is None:
         return factory

@@ -8,7 +8,7 @@ not answered.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from support.daemon import DUMMY_COMMANDS
 from support.peers import request_frames, settings_frames
@@ -22,6 +22,7 @@ from wiredaemon.commands import ServerError
 from wiredaemon.commands.registry import Registry, load_commands
 from wiredaemon.net.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting import Settings
+from wiredaemon.net.hosts import Hosts
 from wiredaemon.net.http.site import make_site
 from wiredaemon.net.http.tree import Application
 from wiredaemon.net.rules import Api
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from wiredaemon.commands import Command, Permission, Repository
+    from wiredaemon.commands import Command, Peer, Permission, Repository
     from wiredaemon.net.hosting import Host
 
 FIRST: Final = "exp-http-v2-0001"
@@ -60,6 +61,8 @@ def dummy_commands() -> list[Command]:
 class FakeHost:
     """A host with the settings a test gives, or will give."""
 
+    has_repository = False
+
     def __init__(
         self,
         commands: Iterable[Command] | None = None,
@@ -82,7 +85,7 @@ class FakeHost:
         """What the test gave."""
         return self.now
 
-    def repository(self, user: str | None, permission: Permission) -> Repository:  # noqa: ARG002 of Host
+    def repository(self, peer: Peer, permission: Permission) -> Any:  # noqa: ARG002 of Host
         """The test's, if there is one."""
         if self._repository is None:
             raise ServerError("no repository is served at this path")
@@ -153,7 +156,7 @@ class Web:
         self,
         *framings: str,
         host: Host | None = None,
-        hosts: Mapping[str, Host] | None = None,
+        hosts: Mapping[str, Host] | Hosts | None = None,
         limits: Limits | None = None,
     ) -> None:
         """Serve a host at the root.
@@ -161,7 +164,7 @@ class Web:
         Args:
             framings: In order; each belongs to the API that speaks it.
             host: At the root.
-            hosts: In its place, by prefix.
+            hosts: In its place, by prefix, or all that is served.
             limits: The server's.
         """
         self.clock = Clock()
@@ -173,8 +176,8 @@ class Web:
             for name, eras in by_api.items()
         ]
         application = Application(apis=apis, limits=limits or Limits(), reactor=self.clock)
-        served: Mapping[str, Host] = hosts if hosts is not None else {"/": host or FakeHost()}
-        self.site = make_site(application, served)
+        served = hosts if hosts is not None else {"/": host or FakeHost()}
+        self.site = make_site(application, served if isinstance(served, Hosts) else Hosts(served))
 
     def connect(self, *, secure: bool = False) -> Connection:
         """Open a connection."""

@@ -1,9 +1,22 @@
 from __future__ import annotations
 
-from wiredaemon.wire.values import IndefiniteBytes, RawBytes
+import pytest
+
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.values import Encoded, IndefiniteBytes, RawBytes
 
 
 def test_values_compare_by_what_they_hold() -> None:
     assert RawBytes(b"a") == RawBytes(b"a")
     assert RawBytes(b"a") != RawBytes(b"b")
     assert IndefiniteBytes([b"a"]) == IndefiniteBytes([b"a"])
+    assert Encoded([b"a", b"b"]) == Encoded([b"a", b"b"])
+    assert Encoded([b"ab"]) != Encoded([b"a", b"b"])
+
+
+@pytest.mark.parametrize("value", [Encoded([b"\x01"]), [Encoded([b"\x01"])]])
+def test_what_is_encoded_already_is_no_value_to_be_encoded(value: object) -> None:
+    with pytest.raises(UnencodableError):
+        cbor.encode(value, DIALECTS["0006"].cbor.key_order)  # type: ignore[arg-type]

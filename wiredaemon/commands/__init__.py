@@ -8,11 +8,11 @@ def customreadonly(context):
 """
 
 from wiredaemon.commands.arguments import REQUIRED, Argument, ArgumentType
-from wiredaemon.commands.context import CommandData, Context, Peer, Repository
+from wiredaemon.commands.context import CommandData, Context, Followed, Peer, Repository
 from wiredaemon.commands.declaration import Command, TextForm, command
 from wiredaemon.commands.permission import Permission
 from wiredaemon.commands.results import CommandError, ServerError, WithOutput
-from wiredaemon.wire.values import IndefiniteBytes, RawBytes, Value
+from wiredaemon.wire.values import IndefiniteBytes, RawBytes, Redirect, Value
 
 __all__ = [
     "REQUIRED",
@@ -22,10 +22,12 @@ __all__ = [
     "CommandData",
     "CommandError",
     "Context",
+    "Followed",
     "IndefiniteBytes",
     "Peer",
     "Permission",
     "RawBytes",
+    "Redirect",
     "Repository",
     "ServerError",
     "TextForm",

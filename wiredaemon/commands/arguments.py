@@ -69,6 +69,8 @@ class Argument:
     example: Any = REQUIRED
     """Shown by the capabilities of 0003 to 0005 in place of the type; by default, an empty value
     of it."""
+    wrong_type: bytes | None = None
+    """What is said of a value of another type, where the protocol has its own words."""
     exact_type: Any = field(init=False, repr=False)
     """Values of exactly this type are accepted as they are; None where each must be looked at."""
 
@@ -96,6 +98,8 @@ class Argument:
         accepted = _PYTHON_TYPES[self.type]
         is_bool = isinstance(value, bool)
         if not isinstance(value, accepted) or (is_bool and self.type is not ArgumentType.BOOL):
+            if self.wrong_type is not None:
+                raise CommandError(self.wrong_type)
             message = f"argument {name} must be of type {self.type.value}, not {_type_name(value)}"
             raise CommandError(message.replace("%", "%%"))
         if self.type is ArgumentType.SET:

@@ -25,6 +25,25 @@ if TYPE_CHECKING:
 _PATH_FILTER_PREFIXES: Final = frozenset({b"path:", b"rootfilesin:"})
 
 
+REDIRECT_HASHES: Final = (b"sha256", b"sha1")
+"""What is known of the content behind a redirect, the most preferred first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedirectTarget:
+    """A server that clients may be sent to."""
+
+    name: bytes
+    protocol: bytes
+    """``http`` or ``https``: what Mercurial's clients know."""
+    uris: Sequence[bytes]
+    """Where its objects are."""
+    sni_required: bool | None = None
+    """Left out of descriptors if None."""
+    tls_versions: Sequence[bytes] = ()
+    """Each ``1.0`` to ``1.3``; left out if empty."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryFacts:
     """What descriptors say about a repository; the defaults are those of none at all."""
@@ -38,6 +57,8 @@ class RepositoryFacts:
     requirements: Sequence[bytes] = ()
     stream_allowed: bool = False
     """Raw store access is on and no changeset is secret."""
+    redirect_targets: Sequence[RedirectTarget] = ()
+    """Where clients of 0006 may be sent for what the repository gives."""
 
 
 def describe_api(
@@ -67,6 +88,24 @@ def describe_api(
         b"pathfilterprefixes": _PATH_FILTER_PREFIXES,
         b"rawrepoformats": sorted(facts.requirements),
     }
+    if facts.redirect_targets:
+        described[b"redirect"] = {
+            b"targets": [_describe_target(target) for target in facts.redirect_targets],
+            b"hashes": list(REDIRECT_HASHES),
+        }
+    return described
+
+
+def _describe_target(target: RedirectTarget) -> Value:
+    described: dict[bytes, Value] = {
+        b"name": target.name,
+        b"protocol": target.protocol,
+        b"uris": list(target.uris),
+    }
+    if target.sni_required is not None:
+        described[b"snirequired"] = target.sni_required
+    if target.tls_versions:
+        described[b"tlsversions"] = list(target.tls_versions)
     return described
 
 

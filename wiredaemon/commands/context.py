@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 
     from wiredaemon.commands.permission import Permission
-    from wiredaemon.wire.values import Value
+    from wiredaemon.wire.values import Encoded, Recorded, Redirect, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,30 @@ class Peer:
     """Authenticated name; None for nobody in particular."""
     is_secure: bool = False
     """Over TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The redirects that a client says it follows.
+
+    Source: framing, section 5.3.
+    """
+
+    targets: frozenset[bytes]
+    """Names, of those that the server has told it."""
+    hashes: frozenset[bytes]
+    """Hash functions that it knows."""
+
+    @classmethod
+    def parse(cls, redirect: object) -> Self | None:
+        """Read the ``redirect`` of a request; None where it is malformed or empty."""
+        match redirect:
+            case {
+                b"targets": list() | tuple() | set() | frozenset() as targets,
+                b"hashes": list() | tuple() | set() | frozenset() as hashes,
+            } if all(isinstance(name, bytes) for name in (*targets, *hashes)):
+                return cls(frozenset(targets), frozenset(hashes))
+        return None
 
 
 class CommandData(Protocol):
@@ -42,6 +66,18 @@ class Repository(Protocol):
 
         Raises:
             CommandError, ServerError: It failed.
+        """
+
+    def stream(
+        self, command: bytes, arguments: Mapping[bytes, Value]
+    ) -> AsyncGenerator[Encoded | Recorded | Redirect, None]:
+        """Run a stream command on it and give its objects as they come, still encoded.
+
+        Of a cacheable command it may give what was answered before, or where that is: whatever
+        comes is to be passed on as it is.
+
+        Raises:
+            CommandError, ServerError: It failed; the former only in front of the first object.
         """
 
 
@@ -67,6 +103,10 @@ class Context(Protocol):
     @property
     def cancelled(self) -> bool:
         """Nobody waits for the result any more."""
+
+    @property
+    def followed(self) -> Followed | None:
+        """The redirects that the peer follows; None if it did not say that it follows any."""
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
         """Send a line for people while the command runs, to peers that say they take it.

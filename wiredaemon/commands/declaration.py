@@ -52,6 +52,8 @@ class Command:
     """Bytes of data it accepts, if not as many as `Limits.command_data`."""
     is_blocking: bool = False
     """The function may block: it runs in a thread."""
+    cacheable: bool = False
+    """What a worker answers may be kept and given again until the repository changes (0006)."""
     needs_stream: bool = False
     """Left out of capabilities where raw store access is not allowed."""
     details: Mapping[bytes, Any] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from twisted.internet.endpoints import serverFromString
 
 from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
 from wiredaemon.daemon.config import ConfigurationError
+from wiredaemon.net.cache.targets import S3
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorCore
@@ -37,6 +38,7 @@ def check(config: Config, reactor: IReactorCore) -> None:
     _check_listen(config, reactor)
     _check_tls(config)
     _check_commands(config)
+    _check_redirects(config)
 
 
 # The port, where it stands first; empty for no port at all.
@@ -114,3 +116,14 @@ def _check_commands(config: Config) -> None:
 def _module_exists(name: str) -> bool:
     """Whether the module's outermost package is there; what is inside would have to be run."""
     return find_spec(name.partition(".")[0]) is not None
+
+
+def _check_redirects(config: Config) -> None:
+    for number, target in enumerate(config.redirect.targets, start=1):
+        if target.upload.startswith(S3) and find_spec("boto3") is None:
+            raise ConfigurationError(
+                config.file,
+                f"redirect.targets[{number}].upload",
+                "s3:// needs boto3, which is not installed",
+                "an installation with the extra: pip install 'wiredaemon[s3]'",
+            )

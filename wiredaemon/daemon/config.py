@@ -12,8 +12,10 @@ import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from wiredaemon.daemon.redirect_config import Redirect, read_redirect
 from wiredaemon.daemon.toml_table import ConfigurationError, Table
 from wiredaemon.net.access import AccessRules, ApiSwitches
+from wiredaemon.net.collection import Collection
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
@@ -144,10 +146,31 @@ class Config:
     api: Api = field(default_factory=Api)
     web: AccessRules = field(default_factory=AccessRules)
     paths: Mapping[str, Path] = field(default_factory=dict)
-    """URL prefix ("/" or "/name/name") to repository folder; empty serves commands only."""
+    """URL prefix ("/" or "/name/name") to repository folder, or with the star or stars of a
+    collection behind a slash ("/name/*") to the folder of repositories; empty serves commands
+    only."""
     commands: Commands = Commands()
     log: Log = Log()
+    redirect: Redirect = field(default_factory=Redirect)
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def repositories(self) -> Mapping[str, Path]:
+        """The single entries of ``paths``: URL prefix to repository folder."""
+        return {prefix: path for prefix, path in self.paths.items() if not prefix.endswith("*")}
+
+    @property
+    def collections(self) -> tuple[Collection, ...]:
+        """The other entries of ``paths``."""
+        return tuple(
+            Collection(
+                prefix=prefix.rstrip("*").rstrip("/") or "/",
+                folder=path,
+                enters_repositories=prefix.endswith("**"),
+            )
+            for prefix, path in self.paths.items()
+            if prefix.endswith("*")
+        )
 
 
 def load_config(file: Path) -> Config:
@@ -169,6 +192,7 @@ def load_config(file: Path) -> Config:
         paths=_paths(top),
         commands=_commands(top),
         log=_log(top),
+        redirect=read_redirect(top),
         limits=_limits(top),
     )
 
@@ -182,6 +206,7 @@ _TABLES: Final = (
     "paths",
     "commands",
     "log",
+    "redirect",
     "limits",
     "auth",
 )
@@ -305,16 +330,32 @@ def _spellings(name: str) -> set[str]:
 
 def _paths(top: Table) -> Mapping[str, Path]:
     table = top.table("paths")
-    accepted = '"/" or "/name", segments not empty, "." or "..", no "*" and no "/" at the end'
+    accepted = (
+        '"/" or "/name", segments not empty, "." or "..", no "/" at the end;'
+        ' "/*" or "/**" behind it for all repositories of a folder'
+    )
     paths: dict[str, Path] = {}
     for prefix in table.values:
-        if not re.fullmatch(r"/|(/(?!\.{1,2}(/|$))[^/*?#\s]+)+", prefix):
+        if not _PREFIX.fullmatch(prefix):
             raise table.error(prefix, "this URL prefix is not accepted", accepted)
-        folder = table.path(prefix, "")
-        if folder is None:
-            raise table.wrong(prefix, "the path of a repository folder")
-        paths[prefix] = folder
+        stars = prefix[len(prefix.rstrip("*")) :]
+        paths[prefix] = _folder_of_repositories(table, prefix, stars)
     return paths
+
+
+_PREFIX: Final = re.compile(r"/\*{0,2}|(/(?!\.{1,2}(/|$))[^/*?#\s]+)+(/\*{1,2})?")
+
+
+def _folder_of_repositories(table: Table, prefix: str, stars: str) -> Path:
+    """Give the folder of an entry: of a repository, or of all those that a star stands for."""
+    accepted = f'a path that ends in "/{stars}"' if stars else "the path of a repository folder"
+    value = table.values[prefix]
+    if not isinstance(value, str):
+        raise table.wrong(prefix, "a path, as a string")
+    folder = value.rstrip("*")
+    if not value or value[len(folder) :] != stars or (stars and folder and folder[-1] != "/"):
+        raise table.wrong(prefix, accepted)
+    return table.resolve(folder)
 
 
 def _commands(top: Table) -> Commands:

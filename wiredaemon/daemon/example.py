@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from wiredaemon.protocol import ClientConnection
 from wiredaemon.wire.dialects import DIALECTS, RequestForm
@@ -26,8 +27,9 @@ def example_command(config: Config, url: str, dialect: str = "0006") -> str:
     if url.startswith("hgrpc"):
         return _example_call(config, url, dialect)
     curl = "curl -s --insecure" if url.startswith("https:") else "curl -s"
-    prefix = next(iter(config.paths), "/").strip("/")
-    base = f"{url}{prefix}/" if prefix else url
+    base = _base(config, url)
+    if config.paths and not config.repositories:
+        return f"{curl} {shlex.quote(f'{base}?style=raw')}"
     for api, framings in reversed(list(config.api.framings.items())):
         spoken = DIALECTS[framings[0]]
         if spoken.request is RequestForm.MAP and config.api.enabled and config.api.http_v2:
@@ -48,7 +50,17 @@ def _example_call(config: Config, url: str, dialect: str) -> str:
         words += ["--ca", str(config.tls.certificate)]
     if dialect != "0006":
         words += ["--dialect", dialect]
-    return shlex.join([*words, url, "heads" if "/" in config.paths else "capabilities"])
+    base = _base(config, url)
+    if config.paths and not config.repositories:
+        base = f"{base}REPOSITORY"
+    return shlex.join([*words, base, "heads" if config.paths else "capabilities"])
+
+
+def _base(config: Config, url: str) -> str:
+    """Give the URL of the first repository, or of the first list of them, with a slash behind."""
+    prefixes = [*config.repositories, *(each.prefix for each in config.collections)]
+    names = [quote(name) for name in next(iter(prefixes), "/").split("/") if name]
+    return "".join([url, *(f"{name}/" for name in names)])
 
 
 def _program() -> str:

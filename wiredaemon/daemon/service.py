@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from wiredaemon.commands import capabilities as capabilities_module
@@ -20,27 +22,30 @@ from wiredaemon.commands.registry import (
 )
 from wiredaemon.daemon.config import Config, ConfigurationError
 from wiredaemon.daemon.example import example_command
+from wiredaemon.net.cache.cache import ResponseCache
+from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.protocol import FramedFactory
 from wiredaemon.net.hosting import CommandsOnly, HostedRepository
+from wiredaemon.net.hosts import Hosts
 from wiredaemon.net.http.site import make_site
 from wiredaemon.net.http.tree import Application
+from wiredaemon.net.recovery import recover_all, transactions_of
 from wiredaemon.net.rules import Api
 from wiredaemon.net.tls import TlsError, over_tls, server_options
 from wiredaemon.net.worker_pool import WorkerPool
-from wiredaemon.repository import declarations
+from wiredaemon.repository import data_declarations, declarations
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.python.failure import Failure
 
     from wiredaemon.daemon.config import Framed
-    from wiredaemon.net.hosting import Host
 
 _log: Final = Logger()
-
+_T = TypeVar("_T")
 
 _SCHEMES: Final = {
     "http": "http",
@@ -83,13 +88,14 @@ class WireDaemonService(Service):
         self._config = config
         self._reactor = reactor
         self._pool = WorkerPool(reactor, config.limits)
+        self._cache = self._make_cache()
         self._hosts = self._make_hosts()
         self._listeners = self._make_listeners()
         self._ports: list[IListeningPort] = []
 
     # --- joining -----------------------------------------------------------------------------
 
-    def _make_hosts(self) -> dict[str, Host]:
+    def _make_hosts(self) -> Hosts:
         config = self._config
         try:
             commands = [
@@ -98,23 +104,48 @@ class WireDaemonService(Service):
                 *load_installed_commands(),
             ]
             commands_only = Registry(commands)
-            with_repository = Registry([*marked_commands(declarations), *commands])
+            with_repository = Registry(
+                [*marked_commands(declarations), *marked_commands(data_declarations), *commands]
+            )
         except CommandLoadError as error:
             raise ConfigurationError(
                 config.file, "commands.load", str(error), "modules and files that mark commands"
             ) from error
         if not config.paths:
-            return {"/": CommandsOnly(commands_only, config.api.switches, config.web)}
-        return {
-            prefix: HostedRepository(
-                os.fsencode(path),
+            return Hosts({"/": CommandsOnly(commands_only, config.api.switches, config.web)})
+
+        def make_host(path: bytes) -> HostedRepository:
+            return HostedRepository(
+                path,
                 registry=with_repository,
                 switches=config.api.switches,
                 access=config.web,
                 pool=self._pool,
+                cache=self._cache,
             )
-            for prefix, path in config.paths.items()
-        }
+
+        return Hosts(
+            {prefix: make_host(os.fsencode(path)) for prefix, path in config.repositories.items()},
+            config.collections,
+            make_host=make_host,
+            call_in_thread=self._call_in_thread,
+            limits=config.limits,
+        )
+
+    def _make_cache(self) -> ResponseCache | None:
+        config = self._config
+        if not config.limits.cache_size or not config.paths:
+            return None
+        folder = config.data.folder / "cache"
+        redirects = None
+        if config.redirect.targets:
+            redirects = Redirects(
+                config.redirect.targets, folder, config.limits, self._reactor, time.time
+            )
+        return ResponseCache(folder, config.limits, self._reactor, redirects)
+
+    def _call_in_thread(self, call: Callable[..., _T], *arguments: Any) -> Deferred[_T]:  # noqa: ANN401 as the call's
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)
 
     def _over_tls(
         self, factory: IProtocolFactory, protocols: Sequence[bytes] = ()
@@ -167,8 +198,22 @@ class WireDaemonService(Service):
     def startService(self) -> None:
         """Start the workers."""
         super().startService()
+        if self._cache is not None:
+            self._cache.start()
         if self._config.paths:
             self._pool.start()
+            self._recover()
+        for folder in self._hosts.missing_folders():
+            _log.warn(
+                "the folder {folder} is missing; its repositories are served when it is there",
+                folder=folder,
+            )
+
+    def _recover(self) -> None:
+        """Roll back what processes that were killed have left in repositories."""
+        found = self._call_in_thread(lambda: transactions_of(self._hosts.iter_repositories()))
+        found.addCallback(lambda paths: Deferred.fromCoroutine(recover_all(paths, self._pool)))
+        found.addErrback(lambda failure: _log.failure("repositories were not looked at", failure))
 
     def _make_listeners(self) -> list[Listener]:
         listen = self._config.listen
@@ -227,8 +272,9 @@ class WireDaemonService(Service):
         super().stopService()
         ports, self._ports = self._ports, []
         closing = [port.stopListening() for port in ports]
+        ending = [self._pool.stop(), *([] if self._cache is None else [self._cache.stop()])]
         done = DeferredList(
-            [each for each in closing if isinstance(each, Deferred)] + [self._pool.stop()],
+            [each for each in closing if isinstance(each, Deferred)] + ending,
             consumeErrors=True,
         )
         return done.addCallback(lambda _: None)

@@ -67,14 +67,11 @@ _SECURE: Final = Denial(403, b"ssl required")
 _PUSH: Final = Denial(401, b"push not authorized")
 
 
-def authorize(  # noqa: PLR0911 one return for each row of the table
-    rules: AccessRules, permission: Permission, peer: Peer
-) -> Denial | None:
+def authorize(rules: AccessRules, permission: Permission, peer: Peer) -> Denial | None:
     """Decide whether a peer has a permission; None grants it (http, section 5)."""
-    if rules.deny_read and (not peer.user or _is_member(peer.user, rules.deny_read)):
-        return _READ
-    if rules.allow_read and not _is_member(peer.user, rules.allow_read):
-        return _READ
+    denial = authorize_reading(rules, peer)
+    if denial is not None:
+        return denial
     if permission is Permission.RO:
         return None if rules.allow_pull else _PULL
     if rules.push_ssl and not peer.is_secure:
@@ -84,6 +81,20 @@ def authorize(  # noqa: PLR0911 one return for each row of the table
     if not _is_member(peer.user, rules.allow_push):
         return _PUSH
     return None
+
+
+def authorize_reading(rules: AccessRules, peer: Peer) -> Denial | None:
+    """Decide whether a peer may see that a repository is there: its pages need no more."""
+    if rules.deny_read and (not peer.user or _is_member(peer.user, rules.deny_read)):
+        return _READ
+    if rules.allow_read and not _is_member(peer.user, rules.allow_read):
+        return _READ
+    return None
+
+
+def may_everybody_pull(rules: AccessRules) -> bool:
+    """Say whether everybody may, users without a name among them."""
+    return rules.allow_pull and not rules.deny_read and rules.allow_read in {(), ("*",)}
 
 
 def _is_member(user: str | None, names: tuple[str, ...]) -> bool:

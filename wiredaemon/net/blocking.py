@@ -12,7 +12,7 @@ from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from wiredaemon.commands import Context, Peer, Permission, Repository, Value
+    from wiredaemon.commands import Context, Followed, Peer, Permission, Repository, Value
 
 _BATCH_BYTES: Final = 256 * 1024
 _BATCH_OBJECTS: Final = 64
@@ -86,6 +86,11 @@ class BlockingContext:
     def cancelled(self) -> bool:
         """Nobody waits for the result any more."""
         return self._context.cancelled
+
+    @property
+    def followed(self) -> Followed | None:
+        """The redirects that the peer follows; None if it did not say that it follows any."""
+        return self._context.followed
 
     @property
     def repository(self) -> BlockingRepository:

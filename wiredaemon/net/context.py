@@ -9,7 +9,8 @@ from wiredaemon.commands.capabilities import describe_api
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wiredaemon.commands import CommandData, Peer, Permission, Repository, Value
+    from wiredaemon.commands import CommandData, Followed, Peer, Permission, Repository, Value
+    from wiredaemon.net.cache.keys import CachedAs
     from wiredaemon.net.hosting import Host, Settings
     from wiredaemon.wire.dialects import Dialect
 
@@ -67,7 +68,7 @@ class Origin:
 class CommandContext:
     """One request as its command sees it; implements `wiredaemon.commands.Context`."""
 
-    __slots__ = ("_beside", "_data", "_needs", "_origin", "cancelled")
+    __slots__ = ("_beside", "_data", "_needs", "_origin", "cached_as", "cancelled", "followed")
 
     def __init__(
         self,
@@ -89,6 +90,10 @@ class CommandContext:
         self._needs = needs
         self._beside = beside
         self.cancelled = False
+        self.followed: Followed | None = None
+        """The redirects that the peer follows."""
+        self.cached_as: CachedAs | None = None
+        """What the response would be like, where the command is cacheable."""
 
     @property
     def peer(self) -> Peer:
@@ -109,7 +114,8 @@ class CommandContext:
     def repository(self) -> Repository:
         """The repository; raises `ServerError` where there is none."""
         # What only reads may be stopped when the peer leaves, whatever the peer could have asked.
-        return self._origin.host.repository(self.peer.user, self._needs)
+        handle = self._origin.host.repository(self.peer, self._needs)
+        return handle if self.cached_as is None else handle.cached(self.cached_as, self.followed)
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
         """Send a line for people while the command runs."""

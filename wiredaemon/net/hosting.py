@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -11,6 +11,10 @@ from twisted.logger import Logger
 
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.commands.capabilities import RepositoryFacts
+from wiredaemon.net.access import may_everybody_pull
+from wiredaemon.net.cache.repository import Cached
+from wiredaemon.net.recovery import Recovery
+from wiredaemon.net.repository_handle import RepositoryHandle
 from wiredaemon.repository.declarations import repository_facts
 
 if TYPE_CHECKING:
@@ -18,9 +22,10 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
-    from wiredaemon.commands import Repository, Value
+    from wiredaemon.commands import Peer
     from wiredaemon.commands.registry import Registry
     from wiredaemon.net.access import AccessRules, ApiSwitches
+    from wiredaemon.net.cache.cache import ResponseCache
     from wiredaemon.net.worker_pool import WorkerPool
 
 _FIRST_WATCHED: Final = (b"hgrc", b"hgrc-not-shared", b"requires")
@@ -33,6 +38,13 @@ class Settings:
     switches: ApiSwitches
     access: AccessRules
     facts: RepositoryFacts = field(default_factory=RepositoryFacts)
+    description: str = ""
+    """For people, in lists of repositories; as the contact."""
+    contact: str = ""
+    hidden: bool = False
+    """It is left out of such lists."""
+    version1: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Commands of version 1 and whether they need the right to ``pull`` or to ``push``."""
 
 
 class Host(Protocol):
@@ -42,10 +54,14 @@ class Host(Protocol):
     def registry(self) -> Registry:
         """The commands it knows."""
 
+    @property
+    def has_repository(self) -> bool:
+        """There is a repository, with version 1 and pages."""
+
     def settings(self) -> Settings | Deferred[Settings]:
         """Give what is in force now; a Deferred only where it must be asked for."""
 
-    def repository(self, user: str | None, permission: Permission) -> Repository:
+    def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:
         """Give the repository for one request's commands.
 
         Raises:
@@ -56,6 +72,8 @@ class Host(Protocol):
 class CommandsOnly:
     """Commands without a repository."""
 
+    has_repository = False
+
     def __init__(self, registry: Registry, switches: ApiSwitches, access: AccessRules) -> None:
         self.registry = registry
         self._settings = Settings(switches=switches, access=access)
@@ -64,7 +82,7 @@ class CommandsOnly:
         """Give the configuration's settings."""
         return self._settings
 
-    def repository(self, user: str | None, permission: Permission) -> Repository:  # noqa: ARG002 of Host
+    def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:  # noqa: ARG002 of Host
         """Refuse: there is none."""
         message = "no repository is served at this path"
         raise ServerError(message)
@@ -73,9 +91,10 @@ class CommandsOnly:
 class HostedRepository:
     """A repository, described by a worker and described anew when its files change."""
 
+    has_repository = True
     _log = Logger()
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 its collaborators
         self,
         path: bytes,
         *,
@@ -83,6 +102,7 @@ class HostedRepository:
         switches: ApiSwitches,
         access: AccessRules,
         pool: WorkerPool,
+        cache: ResponseCache | None = None,
     ) -> None:
         """Host the repository in the folder ``path``.
 
@@ -92,6 +112,7 @@ class HostedRepository:
             switches: What holds where its hgrc says nothing.
             access: The same.
             pool: Runs what needs Mercurial.
+            cache: Keeps what cacheable commands answer.
         """
         self.path = path
         self.registry = registry
@@ -103,6 +124,9 @@ class HostedRepository:
         self._signature: object = None
         self._asking: list[Deferred[Settings]] = []
         self._complaint: str | None = None
+        self._cache = cache
+        self._cached: Cached | None = None
+        self.recovery = Recovery(path, pool)
 
     def settings(self) -> Settings | Deferred[Settings]:
         """Give the settings; a Deferred while a worker is asked.
@@ -121,20 +145,45 @@ class HostedRepository:
             asked.addCallbacks(self._tell, self._tell_failure)
         return waiting
 
-    def repository(self, user: str | None, permission: Permission) -> Repository:
+    def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:
         """Give the repository for one request's commands."""
-        return _Handle(self._pool, self.path, user, permission)
+        return RepositoryHandle(
+            self.path, self._pool, self.recovery, peer, permission, self._cached
+        )
 
     def _learn(self, description: Mapping[bytes, object], before: object) -> Settings:
         watched = [path for path in _list(description[b"watched"]) if isinstance(path, bytes)]
         if watched != self._watched:
             self._watched = watched
             before = _signature(watched)
+        self.recovery.signs = [
+            path for path in _list(description.get(b"abandoned")) if isinstance(path, bytes)
+        ]
         web, api = description[b"web"], description[b"api"]
+        access = self._access.overridden_by(_dict(web))
+        facts = repository_facts(description)
+        if self._cache is not None:
+            state = [path for path in _list(description.get(b"state")) if isinstance(path, bytes)]
+            self._cached = cached = Cached(
+                cache=self._cache,
+                path=self.path,
+                state=state,
+                unsettled=self.recovery.signs,
+                may_redirect=may_everybody_pull(access),
+            )
+            facts = replace(facts, redirect_targets=cached.redirect_targets)
         settings = Settings(
             switches=self._switches.overridden_by(_dict(api)),
-            access=self._access.overridden_by(_dict(web)),
-            facts=repository_facts(description),
+            access=access,
+            facts=facts,
+            description=_text(description.get(b"description")),
+            contact=_text(description.get(b"contact")),
+            hidden=description.get(b"hidden") is True,
+            version1={
+                name: needs
+                for name, needs in _dict(description.get(b"version1")).items()
+                if isinstance(needs, bytes)
+            },
         )
         self._known, self._signature = settings, before
         if self._complaint is not None:
@@ -162,24 +211,6 @@ class HostedRepository:
             waiting.errback(failure)
 
 
-class _Handle:
-    """A hosted repository as one request's commands see it."""
-
-    def __init__(
-        self, pool: WorkerPool, path: bytes, user: str | None, permission: Permission
-    ) -> None:
-        self._pool = pool
-        self._path = path
-        self._user = user
-        self._permission = permission
-
-    def call(self, command: bytes, arguments: Mapping[bytes, Value]) -> Deferred[object]:
-        """Run a value command in a worker."""
-        return self._pool.call(
-            self._path, command, arguments, user=self._user, permission=self._permission
-        )
-
-
 def _signature(paths: Iterable[bytes]) -> object:
     """Give what changes when one of the files does."""
     return [_file_signature(path) for path in paths]
@@ -199,6 +230,10 @@ def _shown(path: bytes) -> str:
 
 def _dict(value: object) -> dict[bytes, object]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
 
 
 def _list(value: object) -> list[object]:

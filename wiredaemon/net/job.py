@@ -105,4 +105,8 @@ async def _close_async(objects: AsyncGenerator[Any, None]) -> None:
 
 
 async def _next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command gives
-    return await anext(objects, END)
+    # Not anext with a default: until Python 3.12 it breaks where a tuple was waited for.
+    try:
+        return await anext(objects)
+    except StopAsyncIteration:
+        return END

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.commands import CommandError, Followed, ServerError
 from wiredaemon.commands.arguments import check_arguments
 from wiredaemon.commands.running import (
     Waiting,
@@ -28,6 +28,7 @@ from wiredaemon.commands.running import (
 )
 from wiredaemon.net.beside import BesideResult
 from wiredaemon.net.blocking import BlockingContext, run_in_thread
+from wiredaemon.net.cache.keys import CachedAs
 from wiredaemon.net.command_data import NO_DATA, IncomingData
 from wiredaemon.net.context import CommandContext
 from wiredaemon.net.intake import Intake
@@ -37,7 +38,7 @@ from wiredaemon.protocol import (
     RemoteProtocolError,
     RequestReceived,
 )
-from wiredaemon.protocol.responses import is_worth_a_thread
+from wiredaemon.protocol.responses import MisplacedError, is_worth_a_thread
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import FrameType, ResponseForm
 from wiredaemon.wire.payloads import format_message
@@ -159,7 +160,14 @@ class Responder:
         reads_data = event.has_data and command.has_data
         data = IncomingData(self._intake.resume) if reads_data else NO_DATA
         beside = self._beside(event) if event.extra else None
-        job = Job(event, command, CommandContext(origin, data, command.permission, beside))
+        context = CommandContext(origin, data, command.permission, beside)
+        if event.redirect is not None:
+            context.followed = Followed.parse(event.redirect)
+        if command.cacheable and self._dialect.response is ResponseForm.OBJECTS:
+            context.cached_as = CachedAs(
+                command.name.encode(), self._dialect.media_type, self._connection.content_encoding
+            )
+        job = Job(event, command, context)
         if reads_data:
             job.data = data
         if self.queue or self._is_starting or not self._may_start(job):
@@ -517,7 +525,9 @@ class Responder:
     def _end_failed(self, job: Job, failure: Failure) -> None:
         """Answer a request whose command failed."""
         error = failure.value
-        if not isinstance(error, CommandError | ServerError):
+        if isinstance(error, MisplacedError):
+            self._send_failure(job.request_id, ServerError(str(error)))
+        elif not isinstance(error, CommandError | ServerError):
             self._log.failure(
                 "command {command} failed for {peer}",
                 failure,

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import resource
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from wiredaemon.commands import CommandError, Permission, ServerError
+from wiredaemon.net.pool_calls import StreamCall, ValueCall
+from wiredaemon.net.spool import SpoolBudget
 from wiredaemon.net.worker_process import DEFAULT_WORKER_COMMAND, WorkerProcess, WorkerState
 from wiredaemon.repository.worker_calls import DESCRIBE, UNAVAILABLE, CallContext
 
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from twisted.internet.interfaces import IDelayedCall
+    from twisted.python.failure import Failure
 
+    from wiredaemon.net.pool_calls import Call
+    from wiredaemon.net.worker_answers import WorkerStream
     from wiredaemon.net.worker_process import Reactor
     from wiredaemon.wire.limits import Limits
     from wiredaemon.wire.values import Value
@@ -68,39 +72,6 @@ class Backoff:
         self.failures = 0
 
 
-class _Call:
-    """One command that somebody waits for, or has waited for."""
-
-    def __init__(
-        self, command: bytes, arguments: Mapping[bytes, Value], context: CallContext
-    ) -> None:
-        self.command = command
-        self.arguments = arguments
-        self.context = context
-        self.answer: Deferred[object] = Deferred()
-        self.grace: IDelayedCall | None = None
-        """Ends the worker of a command that nobody waits for."""
-
-    @property
-    def may_be_stopped(self) -> bool:
-        return self.context.permission is Permission.RO
-
-    def settle(self, result: object) -> None:
-        """Hand on a result or `Failure`, unless nobody waits for it."""
-        if self.grace is not None and self.grace.active():
-            self.grace.cancel()
-        if self.answer.called:
-            return
-        if isinstance(result, Failure):
-            self.answer.errback(result)
-        else:
-            self.answer.callback(result)
-
-    def refuse(self, text: str) -> None:
-        """Fail before a worker was asked."""
-        self.settle(Failure(ServerError(text)))
-
-
 class WorkerPool:
     """Runs repository commands, one at a time on each worker.
 
@@ -117,15 +88,22 @@ class WorkerPool:
         *,
         command: Sequence[str] = DEFAULT_WORKER_COMMAND,
     ) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self._limits = limits
         self._command = command
         self._most = limits.worker_processes or max(_LEAST_PROCESSES, 2 * (os.cpu_count() or 1))
         self._running = False
-        self._queue: deque[_Call] = deque()
+        self._values: deque[ValueCall] = deque()
+        """Value calls that wait."""
+        self._streams: deque[StreamCall] = deque()
+        """Stream calls that wait."""
+        self.spool_budget = SpoolBudget(limits.worker_spool)
+        self._drain: IDelayedCall | None = None
+        self.recoveries = 0
+        """Abandoned transactions that were rolled back."""
         self._workers: set[WorkerProcess] = set()
         """All whose process is not gone."""
-        self._calls: dict[WorkerProcess, _Call] = {}
+        self._calls: dict[WorkerProcess, Call] = {}
         """What the busy ones run."""
         self._idle: dict[WorkerProcess, IDelayedCall] = {}
         """And when each is ended; the one used last at the end."""
@@ -147,6 +125,9 @@ class WorkerPool:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
+        if self._drain is not None:
+            self._drain.cancel()
+            self._drain = None
         self._refuse_queue(NOT_RUNNING)
         if not self._workers:
             return succeed(None)
@@ -184,10 +165,36 @@ class WorkerPool:
             goes on, and its worker serves nobody else until it is done.
         """
         context = CallContext(repository=repository, user=user, permission=permission)
-        call = _Call(command, arguments, context)
-        call.answer = Deferred(lambda _answer: self._cancel(call))
+        call = ValueCall(self, command, arguments, context)
         self._accept(call)
-        return call.answer
+        return call.result
+
+    def open(
+        self,
+        context: CallContext,
+        command: bytes,
+        arguments: Mapping[bytes, Value],
+        *,
+        share: str | None,
+        has_data: bool = False,
+    ) -> Deferred[WorkerStream]:
+        """Run one stream command.
+
+        Args:
+            context: On what, for whom and with what right.
+            command: Its name.
+            arguments: Checked ones.
+            share: Who asks: one may hold half of the workers for streams. None may hold all.
+            has_data: Command data is sent through the stream.
+
+        Returns:
+            Fires with the stream as soon as a worker has begun, or fails with `ServerError`. Who
+            gets it must close it; what that means for the worker is as when `call` is cancelled.
+        """
+        call = StreamCall(self, share, has_data, command, arguments, context)
+        self._accept(call)
+        self.relieve()
+        return call.opened
 
     def describe(self, repository: bytes) -> Deferred[dict[bytes, object]]:
         """Give what the daemon must know of a repository: see ``repository.describe``.
@@ -198,31 +205,49 @@ class WorkerPool:
         answer = self.call(repository, DESCRIBE, {}, user=None, permission=Permission.RO)
         return answer.addCallbacks(_check_description, _read_unavailable)
 
-    def _accept(self, call: _Call) -> None:
+    def _accept(self, call: ValueCall | StreamCall) -> None:
+        waiting = len(self._values) + len(self._streams)
         if not self._running:
             call.refuse(NOT_RUNNING)
         elif self._cannot_start:
             call.refuse(CANNOT_START)
-        elif not self._idle and len(self._queue) >= self._limits.worker_queue:
-            call.refuse(f"busy: {len(self._queue)} commands wait for a repository worker")
+        elif not self._idle and waiting >= self._limits.worker_queue:
+            call.refuse(f"busy: {waiting} commands wait for a repository worker")
         else:
-            self._queue.append(call)
+            if isinstance(call, ValueCall):
+                self._values.append(call)
+            else:
+                self._streams.append(call)
             self._balance()
+
+    def _take(self, call: Call) -> bool:
+        """Take a call that waits from its queue; False says that it does not wait."""
+        if call in self._values:
+            self._values.remove(cast("ValueCall", call))
+            return True
+        if call in self._streams:
+            self._streams.remove(cast("StreamCall", call))
+            return True
+        return False
 
     @property
     def _cannot_start(self) -> bool:
-        """There is no worker, and the last tries to start one failed."""
-        return self._retry is not None and bool(self._starts.failures) and not self._lasting()
+        """There is no worker, and the last tries to start one failed.
 
-    def _cancel(self, call: _Call) -> None:
-        if call in self._queue:
-            self._queue.remove(call)
-        elif call.may_be_stopped:
-            call.grace = self._reactor.callLater(
+        A single one that failed is no reason yet: it may have been killed.
+        """
+        return self._retry is not None and self._starts.failures > 1 and not self._lasting()
+
+    def cancel(self, call: Call) -> None:
+        """Note that nobody waits for a call any more."""
+        if self._take(call):
+            return
+        if call.may_be_stopped:
+            call.grace = self.reactor.callLater(
                 self._limits.worker_read_grace, self._stop_read, call
             )
 
-    def _stop_read(self, call: _Call) -> None:
+    def _stop_read(self, call: Call) -> None:
         for worker, running in list(self._calls.items()):
             if running is call:
                 _log.info(
@@ -233,9 +258,50 @@ class WorkerPool:
                 worker.kill()
 
     def _refuse_queue(self, text: str) -> None:
-        queue, self._queue = self._queue, deque()
-        for call in queue:
+        calls = [*self._values, *self._streams]
+        self._values.clear()
+        self._streams.clear()
+        for call in calls:
             call.refuse(text)
+
+    # --- slow readers ------------------------------------------------------------------------
+
+    def relieve(self) -> None:
+        """Where streams wait for a worker, spool what slow readers have not taken."""
+        if not self._streams or (self._has_place and self._next_call() is not None):
+            return
+        for call in self._running_streams():
+            if call.stream is not None and call.stream.is_full:
+                call.stream.spool()
+        if self._drain is None:
+            for call in self._running_streams():
+                call.seen = 0 if call.stream is None else call.stream.taken
+            self._drain = self.reactor.callLater(
+                self._limits.worker_drain_seconds, self._check_drain
+            )
+
+    def _check_drain(self) -> None:
+        """Stop streams that hold a worker for a reader that hardly reads while others wait."""
+        self._drain = None
+        least = self._limits.worker_drain_rate * self._limits.worker_drain_seconds
+        for worker, call in list(self._calls.items()):
+            if not isinstance(call, StreamCall) or call.stream is None or not self._streams:
+                continue
+            if (
+                call.may_be_stopped
+                and call.stream.is_full
+                and call.seen is not None
+                and call.stream.taken - call.seen < least
+            ):
+                _log.info(
+                    "repository worker {pid} is stopped: its reader is too slow, and others wait",
+                    pid=worker.pid,
+                )
+                worker.kill()
+        self.relieve()
+
+    def _running_streams(self) -> list[StreamCall]:
+        return [call for call in self._calls.values() if isinstance(call, StreamCall)]
 
     # --- workers -----------------------------------------------------------------------------
 
@@ -244,26 +310,52 @@ class WorkerPool:
 
         The one place that decides which command goes next and how many workers there are.
         """
-        while self._queue and self._idle:
+        while self._idle and (call := self._next_call()) is not None:
             worker, timer = self._idle.popitem()
             timer.cancel()
-            self._run(worker, self._queue.popleft())
+            if worker.has_exited():
+                continue  # told soon, and replaced then
+            self._take(call)
+            self._run(worker, call)
         while self._running and self._retry is None and self._wants_worker():
             self._start_worker()
+
+    def _next_call(self) -> Call | None:
+        """Give what an idle worker should do: values first, for one worker is kept for them."""
+        if self._values:
+            return self._values[0]
+        if not self._streams:
+            return None
+        running = self._running_streams()
+        most = max(1, self._most - 1)
+        if len(running) >= most:
+            return None
+        shares = Counter(call.share for call in running)
+        half = max(1, most // 2)
+        for call in self._streams:
+            if call.share is None or shares[call.share] < half:
+                return call
+        return None
+
+    @property
+    def _has_place(self) -> bool:
+        """A worker is idle, or may be started."""
+        return bool(self._idle) or len(self._workers) < self._most
 
     def _wants_worker(self) -> bool:
         if len(self._workers) >= self._most:
             return False
         states = {worker.state for worker in self._lasting()}
         # One after the other: by the time that one is ready, others may have become idle.
-        return not states or (bool(self._queue) and WorkerState.STARTING not in states)
+        waits = WorkerState.STARTING not in states and self._next_call() is not None
+        return not states or waits
 
     def _lasting(self) -> list[WorkerProcess]:
         """The workers that were not told to end."""
         return [worker for worker in self._workers if worker.state is not WorkerState.ENDING]
 
     def _start_worker(self) -> None:
-        worker = WorkerProcess(self._reactor, self._limits, self)
+        worker = WorkerProcess(self.reactor, self._limits, self)
         try:
             worker.start(self._command)
         except OSError as error:
@@ -271,25 +363,16 @@ class WorkerPool:
             return
         self._workers.add(worker)
 
-    def _run(self, worker: WorkerProcess, call: _Call) -> None:
+    def _run(self, worker: WorkerProcess, call: Call) -> None:
         self._calls[worker] = call
-        done = worker.run(call.command, call.arguments, call.context.encode())
-        done.addBoth(self._on_done, worker, call)
-        done.addErrback(_log_unexpected)
-
-    def _on_done(self, result: object, worker: WorkerProcess, call: _Call) -> None:
-        del self._calls[worker]
-        if worker.state is WorkerState.IDLE:
-            self._deaths.reset()
-            self._offer(worker)
-        call.settle(result)
+        call.run(worker)
 
     def _offer(self, worker: WorkerProcess) -> None:
         """Take an idle worker for the next command, or replace it if it is worn out."""
         if not self._running or self._is_worn_out(worker):
             self._end(worker)
             return
-        self._idle[worker] = self._reactor.callLater(
+        self._idle[worker] = self.reactor.callLater(
             self._limits.worker_idle_seconds, self._on_idle_long, worker
         )
         self._balance()
@@ -303,7 +386,7 @@ class WorkerPool:
         if len(self._lasting()) > 1:
             self._end(worker)
         else:
-            self._idle[worker] = self._reactor.callLater(
+            self._idle[worker] = self.reactor.callLater(
                 self._limits.worker_idle_seconds, self._on_idle_long, worker
             )
 
@@ -323,9 +406,18 @@ class WorkerPool:
         self._starts.reset()
         self._offer(worker)
 
+    def worker_free(self, worker: WorkerProcess) -> None:
+        """Let it do what comes next."""
+        self._calls.pop(worker).end()
+        self._deaths.reset()
+        self._offer(worker)
+
     def worker_lost(self, worker: WorkerProcess, state: WorkerState, reason: str) -> None:
         """Replace it, at once or later."""
         self._workers.discard(worker)
+        call = self._calls.pop(worker, None)
+        if call is not None:
+            call.end()
         self._forget_idle(worker)
         if not self._running:
             self._finish_stop()
@@ -364,7 +456,7 @@ class WorkerPool:
 
     def _try_later(self, delay: float) -> None:
         if self._retry is None:
-            self._retry = self._reactor.callLater(delay, self._try_again)
+            self._retry = self.reactor.callLater(delay, self._try_again)
 
     def _try_again(self) -> None:
         self._retry = None
@@ -391,10 +483,6 @@ def _read_unavailable(failure: Failure) -> Failure:
     if isinstance(error, CommandError) and error.message == UNAVAILABLE and error.arguments:
         raise RepositoryUnavailableError(error.arguments[0].decode("utf-8", "surrogateescape"))
     return failure
-
-
-def _log_unexpected(failure: Failure) -> None:
-    _log.failure("a repository worker's answer", failure=failure)
 
 
 __all__ = [

@@ -13,12 +13,12 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 
 from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.net.worker_answers import ValueAnswer
 from wiredaemon.protocol import (
     ClientConnection,
     ConnectionFailed,
@@ -26,7 +26,6 @@ from wiredaemon.protocol import (
     RemoteProtocolError,
     RequestFailed,
     ResponseDataReceived,
-    ResponseReader,
 )
 from wiredaemon.repository.worker_calls import READY, WORKER_MODULE
 from wiredaemon.wire.cbor import UnencodableError
@@ -34,9 +33,10 @@ from wiredaemon.wire.cbor import UnencodableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from twisted.internet.interfaces import IDelayedCall
+    from twisted.internet.interfaces import IDelayedCall, IPushProducer
     from twisted.python.failure import Failure
 
+    from wiredaemon.net.worker_answers import Answer
     from wiredaemon.protocol.events import ClientEvent
     from wiredaemon.wire.limits import Limits
     from wiredaemon.wire.values import Value
@@ -47,6 +47,8 @@ ENDED_TOO_EARLY: Final = "the repository worker ended before it answered"
 
 END_SECONDS: Final = 5.0
 """Time an ending worker has after its input was closed, and again after SIGTERM."""
+
+_STDOUT: Final = 1
 
 _LONGEST_LINE: Final = 16384
 """Bytes of one line of standard error that are held."""
@@ -60,6 +62,9 @@ class Reactor(Protocol):
     def callLater(
         self, delay: float, action: Callable[..., object], /, *args: object
     ) -> IDelayedCall:
+        """As of ``IReactorTime``."""
+
+    def seconds(self) -> float:
         """As of ``IReactorTime``."""
 
     @property
@@ -83,6 +88,9 @@ class Owner(Protocol):
     def worker_ready(self, worker: WorkerProcess) -> None:
         """It can take its first command."""
 
+    def worker_free(self, worker: WorkerProcess) -> None:
+        """It has answered, and can take its next command."""
+
     def worker_lost(self, worker: WorkerProcess, state: WorkerState, reason: str) -> None:
         """Its process is gone; told once.
 
@@ -105,18 +113,21 @@ class WorkerProcess(ProcessProtocol):
     def __init__(self, reactor: Reactor, limits: Limits, owner: Owner) -> None:
         self._reactor = reactor
         # The worker is ours: only the size of a result is bounded, and every item has a size.
-        self._limits = replace(limits, cbor_elements=limits.worker_result)
+        self.limits = replace(limits, cbor_elements=limits.worker_result)
         self._owner = owner
-        self._connection = ClientConnection(limits=self._limits)
-        self._reader = ResponseReader(self._limits)
-        self._objects: list[object] = []
-        self._answer: Deferred[object] | None = None
+        self._connection = ClientConnection(limits=self.limits)
+        self._answer: Answer | None = None
+        self._request_id = 0
         self._process: Any = None
         self._timer: IDelayedCall | None = None
         self._line = bytearray()
         self._last_line = ""
         self._exited = False
         self._output_lost = False
+        self._paused = False
+        """Its output is not read for now."""
+        self._sends_data = False
+        """Command data is under way."""
         self._exit_reason = ""
         self.state = WorkerState.STARTING
         self.commands = 0
@@ -139,28 +150,44 @@ class WorkerProcess(ProcessProtocol):
             childFDs={0: "w", 1: "r", 2: "r"},
         )
         self.pid = self._process.pid
-        self._timer = self._reactor.callLater(self._limits.worker_start_seconds, self._start_late)
-        ready: Deferred[object] = self._send(READY, {}, {})
-        ready.addCallbacks(self._on_ready, self._on_never_ready)
+        self._timer = self._reactor.callLater(self.limits.worker_start_seconds, self._start_late)
+        ready = ValueAnswer(self.limits)
+        ready.result.addCallbacks(self._on_ready, self._on_never_ready)
+        self._send(ready, READY, {}, {})
+
+    def has_exited(self) -> bool:
+        """Say whether its process is gone, even if nobody was told yet."""
+        if self._exited or self.pid is None:
+            return True
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return False  # the reactor has looked, and is about to tell
 
     def run(
-        self, command: bytes, arguments: Mapping[bytes, Value], extra: Mapping[bytes, Value]
-    ) -> Deferred[object]:
-        """Run one command on an idle worker.
-
-        Returns:
-            Fires with its result, or fails with `CommandError` or `ServerError`.
-        """
+        self,
+        answer: Answer,
+        command: bytes,
+        arguments: Mapping[bytes, Value],
+        extra: Mapping[bytes, Value],
+        *,
+        has_data: bool = False,
+    ) -> None:
+        """Run one command on an idle worker; ``answer`` takes what it says."""
         self.state = WorkerState.BUSY
-        return self._send(command, arguments, extra)
+        self._send(answer, command, arguments, extra, has_data=has_data)
 
     def end(self) -> None:
         """Let the worker end: it finishes its command, and is stopped if that takes long."""
-        if self._exited or self.state is WorkerState.ENDING:
+        if self._exited or (self.state is WorkerState.ENDING and self._timer is not None):
             return
+        self._close_input()
+        self._set_timer(END_SECONDS, self._terminate)
+
+    def _close_input(self) -> None:
+        """Tell the worker to end, and give it all the time that it wants."""
         self.state = WorkerState.ENDING
         self._process.closeStdin()
-        self._set_timer(END_SECONDS, self._terminate)
 
     def kill(self) -> None:
         """Stop the worker at once; its command fails."""
@@ -171,7 +198,7 @@ class WorkerProcess(ProcessProtocol):
 
     def _start_late(self) -> None:
         self._timer = None
-        seconds = self._limits.worker_start_seconds
+        seconds = self.limits.worker_start_seconds
         self._last_line = f"it was not ready within {seconds:g} s"
         self._signal("KILL")
 
@@ -213,19 +240,29 @@ class WorkerProcess(ProcessProtocol):
     # --- one command -------------------------------------------------------------------------
 
     def _send(
-        self, command: bytes, arguments: Mapping[bytes, Value], extra: Mapping[bytes, Value]
-    ) -> Deferred[object]:
-        self._answer = answer = Deferred[object]()
-        self._reader = ResponseReader(self._limits, size_limit=self._limits.worker_result)
-        self._objects = []
+        self,
+        answer: Answer,
+        command: bytes,
+        arguments: Mapping[bytes, Value],
+        extra: Mapping[bytes, Value],
+        *,
+        has_data: bool = False,
+    ) -> None:
+        self._answer = answer
+        self._sends_data = has_data
         try:
-            self._connection.send_command(command, arguments, extra=extra)
+            self._request_id = self._connection.send_command(
+                command, arguments, extra=extra, has_data=has_data
+            )
         except (UnencodableError, LocalProtocolError) as error:
+            self._sends_data = False
             self._fail(ServerError(str(error)))
-            return answer
+            return
+        self._flush()
+
+    def _flush(self) -> None:
         frames = self._connection.data_to_send()
         self._process.write(b"".join(part for frame in frames for part in frame))
-        return answer
 
     def _receive(self, event: ClientEvent) -> None:
         match event:
@@ -242,29 +279,19 @@ class WorkerProcess(ProcessProtocol):
                 pass
 
     def _receive_response(self, event: ResponseDataReceived) -> None:
-        if self._answer is None:
+        answer = self._answer
+        if answer is None:
             return
         try:
-            self._objects += self._reader.receive_data(event.data)
+            answer.receive(event.data)
             if event.end:
-                self._reader.receive_end()
+                answer.check_end()
         except RemoteProtocolError as error:
             self._break(error)
             return
         if event.end:
-            self._finish()
-
-    def _finish(self) -> None:
-        error = self._reader.error
-        if error is not None:
-            self._fail(CommandError(error.message, error.arguments))
-            return
-        if len(self._objects) != 1:
-            self._fail(ServerError(f"{len(self._objects)} results instead of one"))
-            return
-        answer = self._take_answer()
-        if answer is not None:
-            answer.callback(self._objects.pop())
+            self._free()
+            answer.finish()
 
     def _break(self, error: RemoteProtocolError) -> None:
         """Give up a worker that said what cannot be understood, or too much."""
@@ -273,17 +300,59 @@ class WorkerProcess(ProcessProtocol):
         self._fail(ServerError(f"the repository worker's answer is refused: {error.message}"))
 
     def _fail(self, error: Exception) -> None:
-        answer = self._take_answer()
+        answer = self._answer
         if answer is not None:
-            answer.errback(error)
+            self._free()
+            answer.fail(error)
 
-    def _take_answer(self) -> Deferred[object] | None:
-        """The answer is known: give who waits for it, once, and be idle."""
-        answer, self._answer = self._answer, None
-        if answer is not None and self.state is WorkerState.BUSY:
+    def _free(self) -> None:
+        """The command is over."""
+        self._answer = None
+        if self._paused:
+            self.resume_output()
+        if self.state is WorkerState.BUSY:
+            if self._sends_data:
+                # What would follow is for nobody.
+                self.send_data(b"", end=True)
             self.commands += 1
             self.state = WorkerState.IDLE
-        return answer
+            self._owner.worker_free(self)
+
+    # --- Feed, for a stream ------------------------------------------------------------------
+
+    def pause_output(self) -> None:
+        """Read no more of its answer for now."""
+        if not self._output_lost and not self._exited:
+            self._paused = True
+            self._process.pipes[_STDOUT].stopReading()
+
+    def resume_output(self) -> None:
+        """Read on."""
+        self._paused = False
+        if not self._output_lost:
+            self._process.pipes[_STDOUT].startReading()
+
+    def send_data(self, data: bytes, *, end: bool) -> None:
+        """Give it command data."""
+        self._connection.send_data(self._request_id, data, end=end)
+        self._flush()
+        if end:
+            self._sends_data = False
+            self._process.unregisterProducer()
+
+    def break_data(self) -> None:
+        """End a worker that waits for data which never comes: without input it gives up.
+
+        What it has written it rolls back first, however long that takes.
+        """
+        self._sends_data = False
+        self._process.unregisterProducer()
+        if not self._exited:
+            self._close_input()
+
+    def watch_input(self, producer: IPushProducer) -> None:
+        """Pause and resume who sends command data, as the worker takes them, until they end."""
+        self._process.registerProducer(producer, True)  # noqa: FBT003 Twisted's signature
 
     # --- ProcessProtocol ---------------------------------------------------------------------
 
@@ -327,6 +396,9 @@ class WorkerProcess(ProcessProtocol):
         self._clear_timer()
         self._exited = True
         self._exit_reason = reason.getErrorMessage()
+        if self._paused:
+            # No more than the pipe holds: whoever reads slowly must not keep a dead worker's place.
+            self.resume_output()
         if self._output_lost:
             self._lose_soon()
 

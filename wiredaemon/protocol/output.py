@@ -56,12 +56,19 @@ class OutputStream:
         "_numbers",
         "_output",
         "encoder",
+        "is_recorded",
         "settings_sent",
         "stream_id",
     )
 
     def __init__(
-        self, stream_id: int, dialect: Dialect, output: Output, encoding: bytes | None
+        self,
+        stream_id: int,
+        dialect: Dialect,
+        output: Output,
+        encoding: bytes | None,
+        *,
+        is_recorded: bool = False,
     ) -> None:
         """Begin a stream.
 
@@ -70,6 +77,7 @@ class OutputStream:
             dialect: Gives the frame types their numbers.
             output: Takes the frames.
             encoding: The profile, or None for a stream without settings.
+            is_recorded: Payloads come encoded; the stream ends with its one response.
         """
         self.stream_id = stream_id
         self._dialect = dialect
@@ -79,7 +87,8 @@ class OutputStream:
         self._begun = False
         self.settings_sent = False
         """Encoded payloads may be sent."""
-        self.encoder = None if encoding is None else ENCODERS[encoding]()
+        self.is_recorded = is_recorded
+        self.encoder = None if encoding is None or is_recorded else ENCODERS[encoding]()
 
     def send_settings_once(self, request_id: int) -> None:
         """Announce the content encoding, if there is one and it was not announced."""
@@ -128,6 +137,7 @@ class OutputStreams:
         "_most_encoding",
         "_next_id",
         "_output",
+        "_retired",
         "offered",
     )
 
@@ -148,6 +158,8 @@ class OutputStreams:
         self._output = output
         self._free: list[OutputStream] = []
         self._next_id = _FIRST_SERVER_STREAM
+        self._retired: list[int] = []
+        """Ids of streams that have ended, in that order."""
         self.offered: Container[object] = DEFAULT_OFFER
         """The content encodings that the client knows."""
 
@@ -159,17 +171,36 @@ class OutputStreams:
         """
         if self._free:
             return self._free.pop()
-        if self._next_id > _LAST_SERVER_STREAM:
-            message = "every stream is held by a response that has not ended"
-            raise LocalProtocolError(message)
-        encoding = choose_encoding(self.offered) if self._dialect.sender_settings else None
+        stream_id = self._new_id()
+        encoding = self.encoding
         if encoding not in {None, b"identity"}:
             self._encoding += 1
             if self._encoding > self._most_encoding:
                 encoding = None
-        stream = OutputStream(self._next_id, self._dialect, self._output, encoding)
-        self._next_id += 2
-        return stream
+        return OutputStream(stream_id, self._dialect, self._output, encoding)
+
+    def acquire_recorded(self, encoding: bytes) -> OutputStream:
+        """Give a new stream for one response that is encoded already; its id is free afterwards.
+
+        Raises:
+            LocalProtocolError: No id is left for one more stream.
+        """
+        return OutputStream(self._new_id(), self._dialect, self._output, encoding, is_recorded=True)
+
+    def _new_id(self) -> int:
+        # Those that have ended come last: a client may remember what such an id was used for.
+        if self._next_id <= _LAST_SERVER_STREAM:
+            self._next_id += 2
+            return self._next_id - 2
+        if self._retired:
+            return self._retired.pop(0)
+        message = "every stream is held by a response that has not ended"
+        raise LocalProtocolError(message)
+
+    @property
+    def encoding(self) -> bytes | None:
+        """The content encoding that streams get as long as not too many have one."""
+        return choose_encoding(self.offered) if self._dialect.sender_settings else None
 
     @property
     def may_encode(self) -> bool:
@@ -178,6 +209,9 @@ class OutputStreams:
 
     def release(self, stream: OutputStream) -> None:
         """Take a stream back."""
+        if stream.is_recorded:
+            self._retired.append(stream.stream_id)
+            return
         if self._dialect.restarts_streams:
             stream.restart()
         self._free.append(stream)

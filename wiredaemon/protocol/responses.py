@@ -22,10 +22,16 @@ from wiredaemon.wire.dialects import (
     ResponseForm,
 )
 from wiredaemon.wire.encodings import Identity
-from wiredaemon.wire.frames import ENCODED
+from wiredaemon.wire.frames import ENCODED, END
 from wiredaemon.wire.limits import SENT_PAYLOAD
-from wiredaemon.wire.payloads import OK_MAP, error_map, error_response, format_message
-from wiredaemon.wire.values import IndefiniteBytes, RawBytes
+from wiredaemon.wire.payloads import (
+    OK_MAP,
+    error_map,
+    error_response,
+    format_message,
+    redirect_map,
+)
+from wiredaemon.wire.values import Encoded, IndefiniteBytes, RawBytes, Recorded, Redirect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,6 +49,10 @@ LONGEST_MESSAGE: Final = 8192
 """Bytes of an error text that are sent; an error frame cannot be split."""
 
 
+class MisplacedError(UnencodableError):
+    """A value cannot be sent where it stands in its response; peers may read why."""
+
+
 def slices(data: bytes) -> Iterator[bytes]:
     """Cut data into payloads; no data gives none."""
     for start in range(0, len(data), SENT_PAYLOAD):
@@ -55,12 +65,16 @@ class EncodingWork:
     Until it is done, nothing else may be sent for its request but text and progress.
     """
 
-    __slots__ = ("_encoder", "_pieces", "encoded")
+    __slots__ = ("_encoder", "_pieces", "encoded", "is_part")
 
-    def __init__(self, encoder: ContentEncoder, pieces: Sequence[bytes]) -> None:
+    def __init__(
+        self, encoder: ContentEncoder, pieces: Sequence[bytes], *, is_part: bool = False
+    ) -> None:
         """Encode pieces with the encoder of their stream."""
         self._encoder = encoder
         self._pieces = pieces
+        self.is_part = is_part
+        """Where its objects end is not known."""
         self.encoded: list[bytes] = []
         """What each piece brought out, once it is done."""
 
@@ -107,6 +121,11 @@ class Response(ABC):
         Raises:
             UnencodableError: The value has no form; nothing of it was sent.
         """
+
+    def send_in_steps(self, value: Value) -> Iterator[None]:
+        """Send an object as `send_object` does, and stop whenever a frame of it is ready."""
+        self.send_object(value)
+        yield
 
     def encoding_work(self, value: Value) -> EncodingWork | None:  # noqa: ARG002 dialects without encodings
         """Give the content encoding of a large object as work for a thread; None: just send it.
@@ -321,6 +340,8 @@ def _content_size(value: object) -> int:
             return len(value)
         case RawBytes():
             return len(value.data)
+        case Encoded():
+            return sum(map(len, value.parts))
         case dict():
             return sum(map(_content_size, value.values())) + 8 * len(value)
         case list() | tuple() | set() | frozenset():
@@ -341,7 +362,7 @@ class ObjectsResponse(Response):
     @staticmethod
     def whole(dialect: Dialect, value: Value) -> tuple[int, bytes] | None:
         """Give the object, if its pieces would be coalesced into one frame."""
-        if isinstance(value, IndefiniteBytes):
+        if isinstance(value, IndefiniteBytes | Encoded | Recorded | Redirect):
             return None
         content = cbor.encode(value, dialect.cbor.key_order)
         return (CONTINUATION, content) if len(content) < _SMALL_OBJECT else None
@@ -377,13 +398,37 @@ class ObjectsResponse(Response):
         self._is_cut = False
         """What is held goes on with an object that was sent in part."""
         self._is_inside = False
-        """An object failed while its pieces were made."""
+        """The last thing sent may be a part of an object: it failed while its pieces were made, or
+        came encoded."""
+        self._is_redirect = False
+        """Nothing may follow."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Something of its result was sent."""
+        return self._begun
 
     def send_object(self, value: Value) -> None:
         """Coalesce the pieces of one object with those before it."""
+        for _ in self.send_in_steps(value):
+            pass
+
+    def send_in_steps(self, value: Value) -> Iterator[None]:
+        """Do the same, and stop at each frame of an object that takes several."""
+        if self._is_redirect:
+            raise MisplacedError("object follows alternatelocationresponse")
+        if isinstance(value, Redirect):
+            self._send_redirect(value)
+            return
+        if isinstance(value, Recorded):
+            raise MisplacedError("a recorded response follows an object")
+        if isinstance(value, Encoded):
+            self._begin()
+            self._pass_on(value.parts)
+            return
         if isinstance(value, IndefiniteBytes) or _is_large(value):
             self._begin()
-            self._coalesce_pieces(value)
+            yield from self._coalesce_pieces(value)
             return
         encoded = self._encode(value)
         self._begin()
@@ -391,7 +436,7 @@ class ObjectsResponse(Response):
             # Each piece would have fitted: the same bytes in the same frames.
             self._hold(encoded)
         else:
-            self._coalesce_pieces(value)
+            yield from self._coalesce_pieces(value)
 
     def end(self) -> None:
         """Send what is held, and what the content encoding held back."""
@@ -438,14 +483,22 @@ class ObjectsResponse(Response):
         encoder = self.stream.encoder
         return encoder is None or isinstance(encoder, Identity)
 
-    def _begin(self) -> None:
+    def _begin(self, status: bytes = OK_MAP) -> None:
         if self._begun:
             return
         self._begun = True
         self.stream.send_settings_once(self.request_id)
-        encoded = self._through_encoder(OK_MAP)
+        encoded = self._through_encoder(status)
         if encoded:
             self._send_encoded(encoded)
+
+    def _send_redirect(self, redirect: Redirect) -> None:
+        """Send another status map in place of the ok map."""
+        if self._begun:
+            raise MisplacedError("alternatelocationresponse seen after initial output object")
+        self._begin(self._encode(redirect_map(redirect)))
+        # An error behind it is no second status map.
+        self._is_redirect = self._is_inside = True
 
     def encoding_work(self, value: Value) -> EncodingWork | None:
         """Give the content encoding of an object that is worth another thread's time.
@@ -456,19 +509,38 @@ class ObjectsResponse(Response):
         encoder = self.stream.encoder
         if encoder is None or self._is_identity or not is_worth_a_thread(value):
             return None
+        if self._is_redirect:
+            return None  # `send_object` says what is wrong
+        if isinstance(value, Encoded):
+            self._begin()
+            return EncodingWork(encoder, value.parts, is_part=True)
         pieces = list(cbor.encode_pieces(value, self._dialect.cbor.key_order))
         self._begin()
         return EncodingWork(encoder, pieces)
 
     def send_encoded(self, work: EncodingWork) -> None:
         """Send the object whose content encoding was done."""
-        self._coalesce(work.encoded)
+        for _ in self._coalesce(work.encoded):
+            pass
+        self._is_inside = work.is_part
 
-    def _coalesce_pieces(self, value: Value) -> None:
+    def _pass_on(self, parts: Sequence[bytes]) -> None:
+        """Send what is encoded already; where its objects end is not known."""
+        if self._is_identity:
+            self._flush()
+            for part in parts:
+                for payload in slices(part):
+                    self._send_encoded(payload)
+        else:
+            for _ in self._coalesce(map(self._through_encoder, parts)):
+                pass
+        self._is_inside = True
+
+    def _coalesce_pieces(self, value: Value) -> Iterator[None]:
         pieces = cbor.encode_pieces(value, self._dialect.cbor.key_order)
-        self._coalesce(self._through_encoder(piece) for piece in pieces)
+        return self._coalesce(self._through_encoder(piece) for piece in pieces)
 
-    def _coalesce(self, encoded_pieces: Iterable[bytes]) -> None:
+    def _coalesce(self, encoded_pieces: Iterable[bytes]) -> Iterator[None]:
         held_before, size = self._held_size, 0
         self._is_inside = True
         for encoded in encoded_pieces:
@@ -479,9 +551,11 @@ class ObjectsResponse(Response):
                 self._flush()
                 for payload in slices(encoded):
                     self._send_encoded(payload)
+                    yield
                 continue
             if len(encoded) + self._held_size >= SENT_PAYLOAD:
                 self._flush()
+                yield
             self._hold(encoded)
         self._is_inside = False
         if self._held_size < held_before + size:
@@ -503,6 +577,56 @@ class ObjectsResponse(Response):
     def _send_encoded(self, payload: bytes) -> None:
         stream_flags = ENCODED if self.stream.settings_sent else 0
         self._send(CONTINUATION, payload, stream_flags=stream_flags)
+
+
+class RecordedResponse(Response):
+    """A response as it was encoded before, ok map included, on a stream that ends with it (0006).
+
+    What a client decodes is all there: neither settings nor contents of other responses matter.
+    """
+
+    kind = FrameType.COMMAND_RESPONSE
+
+    @staticmethod
+    def whole(dialect: Dialect, value: Value) -> tuple[int, bytes] | None:  # noqa: ARG004 of Response
+        """Give nothing: it is never known to be small."""
+        return None
+
+    @staticmethod
+    def send_whole(request_id: int, stream: OutputStream, whole: tuple[int, bytes]) -> None:
+        """Refuse, for `whole` gives nothing to send."""
+        raise NotImplementedError
+
+    def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
+        """Begin with nothing sent; ``stream`` is for recorded content."""
+        super().__init__(request_id, dialect, stream)
+        self._held = b""
+        """Not sent yet, because it is not known whether it is the end."""
+
+    def send_object(self, value: Value) -> None:
+        """Send the next part; the last payload is held back."""
+        if not isinstance(value, Recorded):
+            raise MisplacedError("an object follows a recorded response")
+        if not self._begun:
+            self._begun = True
+            self.stream.send_settings_once(self.request_id)
+        for part in value.parts:
+            for payload in slices(part):
+                if self._held:
+                    self._send(CONTINUATION, self._held, stream_flags=ENCODED)
+                self._held = payload
+
+    def end(self) -> None:
+        """Send the last payload, with which the stream ends too."""
+        self._send(EOS, self._held, stream_flags=ENCODED | END)
+
+    def send_error(self, message: bytes, arguments: Sequence[bytes]) -> None:
+        """End with an error frame: a status map would be taken for a part of an object."""
+        self._send_error_response(b"command", format_message(message, arguments))
+
+    def _send_error_response(self, kind: bytes, text: bytes) -> None:
+        payload = self._encode(error_response(kind, text[:LONGEST_MESSAGE]))
+        self._send(0, payload, kind=FrameType.ERROR_RESPONSE, stream_flags=END)
 
 
 RESPONSES: Final[dict[ResponseForm, type[Response]]] = {

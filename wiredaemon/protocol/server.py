@@ -22,7 +22,12 @@ from wiredaemon.protocol.map_requests import MapRequestMachine
 from wiredaemon.protocol.named_requests import NamedRequestMachine
 from wiredaemon.protocol.output import Output, OutputStreams
 from wiredaemon.protocol.requests import InputState
-from wiredaemon.protocol.responses import LONGEST_MESSAGE, RESPONSES
+from wiredaemon.protocol.responses import (
+    LONGEST_MESSAGE,
+    RESPONSES,
+    ObjectsResponse,
+    RecordedResponse,
+)
 from wiredaemon.protocol.settings import SettingsReceiver
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType, RequestForm
@@ -30,9 +35,10 @@ from wiredaemon.wire.encodings import DEFAULT_OFFER
 from wiredaemon.wire.frames import ALL_FRAMES, ENCODED, FrameError, FrameReader, whole_frame
 from wiredaemon.wire.limits import SENT_PAYLOAD, Limits
 from wiredaemon.wire.payloads import error_response, progress, text_atom
+from wiredaemon.wire.values import Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.protocol.output import OutputStream
@@ -368,6 +374,11 @@ class ServerConnection:
     # --- out ---------------------------------------------------------------------------------
 
     @property
+    def content_encoding(self) -> bytes | None:
+        """The profile that a response is sent in, if not too many others are sent beside it."""
+        return self._output_streams.encoding
+
+    @property
     def output_size(self) -> int:
         """Bytes that wait to be sent, those that wait for the end of input included."""
         return self._output.size
@@ -400,7 +411,17 @@ class ServerConnection:
             LocalProtocolError: The request is not waiting for an answer.
             UnencodableError: The value has no form on the wire; nothing of it was sent.
         """
-        self._response(request_id).send_object(value)
+        self._response_with(request_id, value).send_object(value)
+
+    def send_in_steps(self, request_id: int, value: Value) -> Iterator[None]:
+        """Send an object, and stop whenever a frame of it is ready.
+
+        Who sends them meanwhile holds no more of a large object than one frame.
+
+        Raises:
+            LocalProtocolError, UnencodableError: As `send_object`.
+        """
+        return self._response_with(request_id, value).send_in_steps(value)
 
     def send_result(self, request_id: int, value: Value) -> None:
         """Send a request's only object and end its response.
@@ -419,7 +440,7 @@ class ServerConnection:
                 if not self._half_duplex:
                     self._active.discard(request_id)
                 return
-        response = self._response(request_id)
+        response = self._response_with(request_id, value)
         response.send_result(value)
         self._finish(response)
 
@@ -432,7 +453,7 @@ class ServerConnection:
         Raises:
             LocalProtocolError, UnencodableError: As `send_object`.
         """
-        return self._response(request_id).encoding_work(value)
+        return self._response_with(request_id, value).encoding_work(value)
 
     def send_encoded(self, request_id: int, work: EncodingWork) -> None:
         """Send the object whose content encoding was done.
@@ -528,14 +549,33 @@ class ServerConnection:
             self._responses[request_id] = response
         return response
 
+    def _response_with(self, request_id: int, value: Value) -> Response:
+        """Give the response that takes a value: a recorded one is of another kind than others."""
+        if type(value) is not Recorded or self._response_class is not ObjectsResponse:
+            return self._response(request_id)
+        response = self._responses.get(request_id)
+        if response is not None and not self._output_ended:
+            if not isinstance(response, ObjectsResponse) or response.has_begun:
+                return response
+            # Only text and progress were sent.
+            self._output_streams.release(response.stream)
+        self._check_answerable(request_id)
+        stream = self._output_streams.acquire_recorded(value.encoding)
+        recorded = RecordedResponse(request_id, self.dialect, stream)
+        self._responses[request_id] = recorded
+        return recorded
+
     def _begin_response(self, request_id: int) -> OutputStream:
+        self._check_answerable(request_id)
+        return self._output_streams.acquire()
+
+    def _check_answerable(self, request_id: int) -> None:
         if self._output_ended:
             message = "nothing can be sent after the connection has failed"
             raise LocalProtocolError(message)
         if request_id not in self._answerable:
             message = f"request {request_id} is not waiting for an answer"
             raise LocalProtocolError(message)
-        return self._output_streams.acquire()
 
     def _finish(self, response: Response) -> None:
         del self._responses[response.request_id]

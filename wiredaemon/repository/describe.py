@@ -14,12 +14,15 @@ from wiredaemon.repository import watched
 from wiredaemon.repository.library import error, streamclone, wireprototypes
 from wiredaemon.repository.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.repository.values import capabilities_v1
+from wiredaemon.repository.web import version1_commands
 
 if TYPE_CHECKING:
     from wiredaemon.repository.library import Repository, Ui
 
 Setting: TypeAlias = bool | list[bytes]
-Description: TypeAlias = dict[bytes, bool | bytes | list[bytes] | dict[bytes, Setting]]
+Description: TypeAlias = dict[
+    bytes, bool | bytes | list[bytes] | dict[bytes, Setting] | dict[bytes, bytes]
+]
 
 _WEB_SPELLINGS: Final = {
     b"push_ssl": (b"push_ssl",),
@@ -47,8 +50,12 @@ def describe(path: bytes) -> Description:
         A map: ``web`` and ``api`` (maps of the settings that a configuration file sets, under the
         daemon's own names), ``requirements`` (what a client needs to read the raw store, sorted),
         ``compression`` (engine names of version 1, preferred first), ``stream_allowed``,
-        ``capabilities`` (the version 1 string), ``watched`` (files whose change asks for another
-        description; not all of them exist).
+        ``capabilities`` (the version 1 string), ``version1`` (its commands, sorted: name to
+        ``pull`` or ``push``), ``name``, ``description`` and ``contact`` for people (empty where
+        none is set), ``hidden`` (from lists), and absolute paths, not all of which exist:
+        ``watched`` (their change asks for another description), ``state`` (without a change in
+        these no read-only command answers differently), ``abandoned`` (they exist while a
+        transaction runs, or since one was abandoned).
 
     Raises:
         RepositoryUnavailable: It cannot be opened, or a setting has a value of the wrong kind.
@@ -70,8 +77,19 @@ def _describe(repository: Repository) -> Description:
         b"compression": [engine.wireprotosupport().name for engine in engines],
         b"stream_allowed": bool(streamclone.allowservergeneration(repository)),
         b"capabilities": capabilities_v1(repository),
+        b"version1": version1_commands(repository),
+        b"name": _text(ui, b"name"),
+        b"description": _text(ui, b"description"),
+        b"contact": _text(ui, b"contact"),
+        b"hidden": _web_boolean(ui, b"hidden", (b"hidden",)),
         b"watched": watched.described_paths(repository),
+        b"state": watched.state_paths(repository),
+        b"abandoned": watched.abandoned_paths(repository),
     }
+
+
+def _text(ui: Ui, name: bytes) -> bytes:
+    return bytes(ui.config(b"web", name, untrusted=True) or b"")
 
 
 def _web_settings(ui: Ui) -> dict[bytes, Setting]:
@@ -86,10 +104,14 @@ def _web_settings(ui: Ui) -> dict[bytes, Setting]:
 def _web_setting(ui: Ui, name: bytes) -> Setting:
     if name not in _WEB_BOOLEANS:
         return [bytes(item) for item in ui.configlist(b"web", name, untrusted=True)]
+    return _web_boolean(ui, name, _WEB_SPELLINGS[name])
+
+
+def _web_boolean(ui: Ui, name: bytes, spellings: tuple[bytes, ...]) -> bool:
     try:
         return ui.configbool(b"web", name, untrusted=True)
     except error.ConfigError as failure:
-        raise _unreadable(ui, b"web", _WEB_SPELLINGS[name], failure) from failure
+        raise _unreadable(ui, b"web", spellings, failure) from failure
 
 
 def _api_switches(ui: Ui) -> dict[bytes, Setting]:

@@ -71,13 +71,11 @@ def text_for_peer(failure: Exception) -> bytes:  # noqa: PLR0911  one return per
             return LOCKED
         case error.LockUnavailable():
             return b"cannot lock the repository: %s" % _reason(failure)
-        case error.FilteredRepoLookupError() | error.FilteredLookupError():
-            # Mercurial's own text would tell that the changeset exists.
+        case error.FilteredRepoLookupError() | error.LookupError():
+            # Mercurial's own texts would tell what exists and is not served.
             return b"unknown revision"
         case error.Error() | error.RepoError():
-            if isinstance(failure, error.StorageError) and not isinstance(
-                failure, error.LookupError
-            ):
+            if isinstance(failure, error.StorageError):
                 _log_traceback(failure)
             return _message(failure)
         case OSError():

@@ -11,7 +11,7 @@ that we call, as we call it.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 # Read while mercurial is imported: output for programs, text as UTF-8. A worker inherits both from
 # its parent; here they hold for whoever imports this module, and for the hooks it starts.
@@ -26,6 +26,9 @@ from mercurial import (
     extensions,
     hg,
     initialization,
+    lock,
+    mdiff,
+    phases,
     streamclone,
     ui,
     util,
@@ -33,25 +36,42 @@ from mercurial import (
     wireprototypes,
     wireprotov1server,
 )
+from mercurial.hgweb.hgweb_mod import hgweb
+from mercurial.revlogutils import constants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 initialization.init()
 # From 7.2 on, before the first use of commands and hgweb.
 
 __all__ = [
     "BranchHeads",
+    "Changelog",
+    "Manifest",
+    "ManifestLog",
     "Repository",
+    "Revlog",
+    "Storage",
+    "StoredFile",
     "Ui",
+    "added_text",
     "bookmarks",
+    "bookmarks_of",
     "config",
     "encoding",
     "error",
     "extensions",
     "from_local",
+    "has_swapped_parents",
     "hg",
+    "hgweb",
+    "is_censored",
+    "is_plain",
+    "lock",
     "mercurial_version",
+    "phase_name",
     "streamclone",
     "to_local",
     "ui",
@@ -64,7 +84,10 @@ __all__ = [
 class Ui(Protocol):
     """Configuration and output of one repository."""
 
-    def config(self, section: bytes, name: bytes) -> bytes | None:
+    environ: Mapping[bytes, object]
+    """Variables of the process, or of the request that is answered."""
+
+    def config(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> bytes | None:
         """One value, or its default."""
 
     def configbool(
@@ -107,14 +130,146 @@ class BranchHeads(Protocol):
 class Files(Protocol):
     """Files below one folder of a repository."""
 
+    def __call__(self, path: bytes, mode: bytes, *, auditpath: bool = ...) -> IO[bytes]:
+        """Open a file."""
+
     def tryread(self, path: bytes) -> bytes:
         """The content, or nothing when the file does not exist."""
+
+    def exists(self, path: bytes) -> bool:
+        """Whether there is such a file."""
+
+
+class Lock(Protocol):
+    """A lock that is held."""
+
+    def release(self) -> None:
+        """Hold it no longer."""
+
+
+class Revlog(Protocol):
+    """Revisions of one thing, numbered from 0; -1 is the null revision."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Keep its files open, for reading much."""
+
+    def rev(self, node: bytes) -> int:
+        """The number of a node; raises `error.LookupError`."""
+
+    def node(self, rev: int) -> bytes:
+        """The node of a number."""
+
+    def linkrev(self, rev: int) -> int:
+        """The changeset that it was added with, numbered among all, served or not."""
+
+    def parentrevs(self, rev: int) -> tuple[int, int]:
+        """The numbers of its parents."""
+
+    def flags(self, rev: int) -> int:
+        """How its text is stored, and more; see `is_plain`."""
+
+    def rawsize(self, rev: int) -> int:
+        """Bytes of the stored text."""
+
+    def deltaparent(self, rev: int) -> int:
+        """What it is stored as a delta to; -1 for a full text."""
+
+    def revdiff(self, rev1: int, rev2: int) -> bytes:
+        """The delta that makes the stored text of the second from that of the first."""
+
+    def rawdata(self, rev: int, validate: bool = ...) -> bytes:  # noqa: FBT001  as it is called
+        """The stored text; its hash checked unless ``validate`` is false."""
+
+    def revision(self, rev: int) -> bytes:
+        """The text that the node is the hash of."""
+
+
+class Changelog(Revlog, Protocol):
+    """The changesets; those of a view raise `error.LookupError` for others."""
+
+    filteredrevs: frozenset[int]
+    """Which are not in the view."""
+
+    def findmissingrevs(self, common: Sequence[int], heads: Sequence[int]) -> Sequence[int]:
+        """Ancestors of heads, inclusive, that are not those of common, ascending."""
+
+
+class Storage(Protocol):
+    """What holds the revisions of a file, or of a folder's manifest."""
+
+    def get_revlog(self) -> Revlog:
+        """The revisions."""
+
+
+class Manifest(Protocol):
+    """The files of one changeset."""
+
+    def get(self, path: bytes) -> bytes | None:
+        """The node of a file."""
+
+    def iteritems(self) -> Iterator[tuple[bytes, bytes]]:
+        """All paths and nodes."""
+
+    def walksubtrees(self) -> Iterator[Manifest]:
+        """The manifests of folders, its own first; only where those are stored apart."""
+
+    def dir(self) -> bytes:
+        """The folder that it is for, with a slash behind; likewise."""
+
+    def node(self) -> bytes:
+        """Its own node; likewise."""
+
+
+class ManifestContext(Protocol):
+    """One manifest, not yet read."""
+
+    def read(self) -> Manifest:
+        """Read it."""
+
+
+class ManifestLog(Protocol):
+    """All manifests."""
+
+    def __getitem__(self, node: bytes) -> ManifestContext:
+        """That of the root folder with this node."""
+
+    def getstorage(self, tree: bytes) -> Storage:
+        """Those of a folder: nothing for the root, else with a slash behind."""
+
+
+class StoredFile(Protocol):
+    """A file of the store."""
+
+    unencoded_path: bytes
+
+
+class StoreEntry(Protocol):
+    """One or more files that belong together."""
+
+    is_revlog: bool
+
+    def files(self, vfs: Files) -> Sequence[StoredFile]:
+        """Its files."""
+
+
+class Store(Protocol):
+    """The files that hold the history."""
+
+    def top_entries(self) -> Iterable[StoreEntry]:
+        """All but those of file revisions."""
 
 
 class Repository(Protocol):
     """One repository as seen through one view."""
 
     ui: Ui
+    baseui: Ui
+    """What it was opened with: all of ``ui`` but its own configuration files."""
+    filtername: bytes
+    """Which view; never that of ``unfiltered``."""
     path: bytes
     """Its ``.hg`` folder."""
     sharedpath: bytes
@@ -123,9 +278,28 @@ class Repository(Protocol):
     """The store folder."""
     vfs: Files
     """Files below ``path``."""
+    svfs: Files
+    """Files below ``spath``."""
+    changelog: Changelog
+    """The changesets of the view."""
+    manifestlog: ManifestLog
+    """Manifests, those of other views too."""
+    store: Store
+    """The files of the history."""
+    requirements: set[bytes]
+    """What it takes to read it."""
 
     def filtered(self, name: bytes) -> Repository:
         """The same repository through another view."""
+
+    def unfiltered(self) -> Repository:
+        """The same repository through no view."""
+
+    def file(self, path: bytes) -> Storage:
+        """The revisions of a file, those of other views too; none where there is no such file."""
+
+    def publishing(self) -> bool:
+        """Whether what others get becomes public."""
 
     def heads(self) -> Sequence[bytes]:
         """Head nodes, highest revision first."""
@@ -145,6 +319,15 @@ class Repository(Protocol):
     def pushkey(self, namespace: bytes, key: bytes, old: bytes, new: bytes) -> bool:
         """Move one key, hooks run."""
 
+    def wlock(self, *, wait: bool = ...) -> Lock:
+        """Lock what is outside the store; before the store."""
+
+    def lock(self, *, wait: bool = ...) -> Lock:
+        """Lock the store."""
+
+    def recover(self) -> bool:
+        """Roll back the abandoned transaction; whether there was one."""
+
     def invalidatedirstate(self) -> None:
         """Forget which revision is checked out."""
 
@@ -163,6 +346,39 @@ def to_local(text: bytes) -> bytes:
 def from_local(text: bytes) -> bytes:
     """Text in local encoding for the wire, UTF-8 again."""
     return bytes(encoding.fromlocal(text))
+
+
+def is_plain(flags: int) -> bool:
+    """Whether the stored text of a revision is the text that was hashed: a delta may use it."""
+    return not flags & ~constants.REVIDX_NEUTRAL_FLAGS
+
+
+def is_censored(flags: int) -> bool:
+    """Whether the text of a revision was taken away; a tombstone is stored."""
+    return bool(flags & constants.REVIDX_ISCENSORED)
+
+
+def has_swapped_parents(revlog: Revlog, flags: int) -> bool:
+    """Whether the order of parents says nothing of copies, because a flag does."""
+    # Only in a format that is still experimental.
+    format_flags: int = getattr(revlog, "_format_flags", 0)
+    return bool(format_flags & constants.FLAG_FILELOG_META and flags & constants.REVIDX_HASMETA)
+
+
+def added_text(delta: bytes) -> bytes:
+    """All that a delta puts in, without what it leaves or takes away."""
+    return bytes(mdiff.patchtext(delta))
+
+
+def bookmarks_of(repository: Repository) -> Iterator[tuple[bytes, bytes]]:
+    """Bookmarks that a view shows, divergent ones aside: name in local encoding, node."""
+    return cast("Iterator[tuple[bytes, bytes]]", bookmarks.listbinbookmarks(repository))
+
+
+def phase_name(repository: Repository, revision: int) -> bytes:
+    """``public``, ``draft`` or ``secret``, as stored."""
+    cache = repository._phasecache  # type: ignore[attr-defined]  # noqa: SLF001  a context takes ten times as long
+    return bytes(phases.phasenames[cache.phase(repository, revision)])
 
 
 def mercurial_version() -> bytes:

@@ -81,6 +81,10 @@ class KeptRepository:
 
     Args:
         path: Its working folder.
+
+    Attributes:
+        attached: What others keep along with the open repository, by their names; emptied when it
+            is opened anew.
     """
 
     def __init__(self, path: bytes) -> None:
@@ -89,6 +93,7 @@ class KeptRepository:
         self._repository: Repository | None = None
         self._paths: list[bytes] = []
         self._seen: watched.Look = ()
+        self.attached: dict[bytes, Any] = {}
 
     def served(self) -> Repository:
         """The served view of the repository as it is now; call it before each command.
@@ -105,6 +110,7 @@ class KeptRepository:
             self.close()
             raise RepositoryUnavailable(_reason(self._path, failure)) from failure
         if is_new:
+            self.attached.clear()
             _bound_lock_wait(repository.ui)
         self._repository = repository
         # fetch() looks at changesets, phases, bookmarks; "." needs what is checked out.
@@ -114,6 +120,7 @@ class KeptRepository:
     def close(self) -> None:
         """Let go of the repository; the next use opens it again."""
         repository, self._repository, self._kept = self._repository, None, None
+        self.attached.clear()
         if repository is not None:
             repository.close()
 

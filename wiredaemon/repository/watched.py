@@ -19,6 +19,15 @@ Look: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 """Modification time in ns, size and inode of each path; ``None`` for a missing file."""
 
 _IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
+_STATE_OF_STORE = (
+    b"00changelog.i",
+    b"00changelog.d",
+    b"phaseroots",
+    b"obsstore",
+    # Written by every transaction: some, such as a censoring one, change nothing else of these.
+    b"undo.backupfiles",
+)
+_STATE_OF_FOLDER = (b"localtags", b"dirstate", b"clonebundles.manifest")
 
 
 def look(paths: Sequence[bytes]) -> Look:
@@ -66,3 +75,25 @@ def described_paths(repository: Repository) -> list[bytes]:
         posixpath.join(repository.spath, b"phaseroots"),
         posixpath.join(repository.path, b"clonebundles.manifest"),
     ]
+
+
+def state_paths(repository: Repository) -> list[bytes]:
+    """Files one of which changes whenever the answer of any read-only command may.
+
+    Beyond the configuration: changesets, phases, obsolescence markers, bookmarks (of a shared
+    repository perhaps its source's, or kept in the store), local tags, the checked out revision,
+    and the clone bundles manifest.
+    """
+    folder, store = repository.path, repository.spath
+    bookmark_folders = dict.fromkeys((folder, repository.sharedpath, store))
+    return [
+        *(posixpath.join(store, name) for name in _STATE_OF_STORE),
+        *(posixpath.join(place, b"bookmarks") for place in bookmark_folders),
+        *(posixpath.join(folder, name) for name in _STATE_OF_FOLDER),
+        *config_paths(repository),
+    ]
+
+
+def abandoned_paths(repository: Repository) -> list[bytes]:
+    """Files that exist while a transaction runs, or since one was abandoned."""
+    return [posixpath.join(repository.spath, b"journal")]

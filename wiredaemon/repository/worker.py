@@ -11,20 +11,24 @@ import os
 import signal
 import sys
 import traceback
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.protocol import (
     ConnectionFailed,
-    RequestAborted,
+    DataReceived,
+    RequestCompleted,
     RequestReceived,
     ServerConnection,
 )
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.payloads import format_message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
     from wiredaemon.protocol.events import ServerEvent
@@ -38,11 +42,22 @@ _LIMITS: Final = Limits(request_size=_AMPLE, request_frames=_AMPLE, cbor_element
 FAILED: Final = b"internal error"
 
 
+_SENT_AT_ONCE: Final = 256 * 1024
+"""Bytes of an answer that are held before the pipe must take them."""
+
+
 class Run(Protocol):
     """Runs one command."""
 
-    def __call__(self, command: object, arguments: object, extra: Mapping[bytes, object]) -> Value:
-        """Give the command's result.
+    def __call__(
+        self,
+        command: object,
+        arguments: object,
+        extra: Mapping[bytes, object],
+        body: CommandBody,
+        /,
+    ) -> Iterator[Value]:
+        """Give the command's objects, one after the other.
 
         Raises:
             CommandError, ServerError: It failed, for a reason that the peer may read.
@@ -51,6 +66,57 @@ class Run(Protocol):
 
 class _TerminatedError(BaseException):
     """SIGTERM: Mercurial rolls back what it was doing, and the program ends."""
+
+
+class _NobodyReadsError(BaseException):
+    """The daemon has gone."""
+
+
+class BodyBrokenError(Exception):
+    """Command data ended before it was complete."""
+
+
+class CommandBody:
+    """The command data of the request that runs, as it comes through the pipe."""
+
+    def __init__(self, next_event: Callable[[], ServerEvent | None], *, has_data: bool) -> None:
+        """Read the events that follow the request."""
+        self._next_event = next_event
+        self._ended = not has_data
+        self._held = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Give at most ``size`` bytes, fewer only at the end; all of them if it is negative.
+
+        Raises:
+            BodyBrokenError: The peer has left in the middle of it.
+        """
+        parts: list[bytes] = []
+        room = size if size >= 0 else _AMPLE
+        while room and (self._held or self._fill()):
+            part, self._held = self._held[:room], self._held[room:]
+            parts.append(part)
+            room -= len(part)
+        return b"".join(parts)
+
+    def drain(self) -> None:
+        """Drop what the command did not read."""
+        self._held = b""
+        while self._fill():
+            self._held = b""
+
+    def _fill(self) -> bool:
+        """Wait for the next piece; False says that there is none."""
+        while not self._ended and not self._held:
+            match self._next_event():
+                case DataReceived(data=data):
+                    self._held = data
+                case RequestCompleted():
+                    self._ended = True
+                case _:
+                    self._ended = True
+                    raise BodyBrokenError
+        return bool(self._held)
 
 
 class Worker:
@@ -67,45 +133,66 @@ class Worker:
         self._sink = sink
         self._run = run
         self._connection = ServerConnection(DIALECTS["0006"], half_duplex=False, limits=_LIMITS)
+        self._events: deque[ServerEvent] = deque()
 
     def serve(self) -> None:
         """Answer requests until input ends or is no protocol any more.
 
         Raises:
-            BrokenPipeError: Nobody reads.
+            _NobodyReadsError: The daemon has gone.
         """
-        while not self._connection.failed:
+        while (event := self._next_event()) is not None:
+            match event:
+                case RequestReceived():
+                    self._answer(event)
+                case ConnectionFailed():
+                    sys.stderr.write(f"the daemon broke the protocol: {event.error}\n")
+                    self._flush()
+                case _:
+                    # Data of a request that was answered without it.
+                    pass
+
+    def _next_event(self) -> ServerEvent | None:
+        while not self._events:
+            if self._connection.failed:
+                return None
             data = os.read(self._source, _READ_SIZE)
             if not data:
-                return
-            for event in self._connection.receive_data(data):
-                self._on_event(event)
-
-    def _on_event(self, event: ServerEvent) -> None:
-        match event:
-            case RequestReceived():
-                self._answer(event)
-            case RequestAborted():
-                pass
-            case ConnectionFailed():
-                sys.stderr.write(f"the daemon broke the protocol: {event.error}\n")
-            case _:
-                # Command data: none of the commands so far takes any.
-                pass
-        self._flush()
+                return None
+            self._events += self._connection.receive_data(data)
+        return self._events.popleft()
 
     def _answer(self, request: RequestReceived) -> None:
         connection, request_id = self._connection, request.request_id
+        body = CommandBody(self._next_event, has_data=request.has_data)
+        has_begun = False
         try:
-            value = self._run(request.command, request.arguments, request.extra)
-            connection.send_result(request_id, value)
+            for value in self._run(request.command, request.arguments, request.extra, body):
+                has_begun = True
+                for _ in connection.send_in_steps(request_id, value):
+                    if connection.output_size >= _SENT_AT_ONCE:
+                        self._flush()
+            connection.end_response(request_id)
         except CommandError as failure:
-            connection.send_error(request_id, failure.message, failure.arguments)
+            if has_begun:
+                # Behind objects, an error map would be one of them.
+                text = format_message(failure.message, failure.arguments)
+                connection.send_server_error(request_id, text)
+            else:
+                connection.send_error(request_id, failure.message, failure.arguments)
         except ServerError as failure:
             connection.send_server_error(request_id, failure.text)
-        except (Exception, SystemExit, KeyboardInterrupt) as failure:  # noqa: BLE001 hooks and extensions are anybody's code
+        except (Exception, SystemExit, KeyboardInterrupt) as failure:
+            # Hooks and extensions are anybody's code.
             traceback.print_exception(failure, file=sys.stderr)
             connection.send_server_error(request_id, FAILED)
+            if isinstance(failure, KeyboardInterrupt):
+                # What Mercurial makes of SIGTERM where it holds signals back, to make a lock.
+                self._flush()
+                raise _TerminatedError from failure
+        self._flush()
+        with suppress(BodyBrokenError):
+            body.drain()
 
     def _flush(self) -> None:
         # What was printed by a command belongs in the log in front of what follows.
@@ -114,7 +201,10 @@ class Worker:
         data = b"".join(part for frame in self._connection.data_to_send() for part in frame)
         view = memoryview(data)
         while view:
-            view = view[os.write(self._sink, view) :]
+            try:
+                view = view[os.write(self._sink, view) :]
+            except BrokenPipeError as error:
+                raise _NobodyReadsError from error
 
 
 def take_descriptors() -> tuple[int, int]:
@@ -160,7 +250,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         Worker(source, sink, WorkerCommands()).serve()
-    except (BrokenPipeError, _TerminatedError):
+    except (_NobodyReadsError, _TerminatedError):
         return
 
 

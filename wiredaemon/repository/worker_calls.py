@@ -28,6 +28,13 @@ DESCRIBE: Final = b"describe"
 UNAVAILABLE: Final = b"repository unavailable: %s"
 """Message of the command error that answers ``describe``; its argument is the reason."""
 
+RECOVER: Final = b"recover"
+"""Private command: rolls back an abandoned transaction and gives one of the next three."""
+
+CLEAN: Final = b"clean"
+RUNNING: Final = b"running"
+RECOVERED: Final = b"recovered"
+
 CONTEXT_KEY: Final = b"context"
 
 

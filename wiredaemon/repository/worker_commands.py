@@ -10,16 +10,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.commands import CommandError, Permission, ServerError
 from wiredaemon.repository import pushing, values
+from wiredaemon.repository.changeset_data import changesetdata
 from wiredaemon.repository.describe import describe
 from wiredaemon.repository.failures import Refusal, server_error
+from wiredaemon.repository.file_data import filedata, filesdata
 from wiredaemon.repository.library import mercurial_version
+from wiredaemon.repository.manifest_data import manifestdata
 from wiredaemon.repository.opening import KeptRepository, RepositoryUnavailable
-from wiredaemon.repository.worker_calls import DESCRIBE, READY, UNAVAILABLE, CallContext
+from wiredaemon.repository.raw_store import rawstorefiledata
+from wiredaemon.repository.recovery import recover
+from wiredaemon.repository.web import web
+from wiredaemon.repository.web_calls import WEB, WebRequest
+from wiredaemon.repository.worker_calls import (
+    DESCRIBE,
+    READY,
+    RECOVER,
+    UNAVAILABLE,
+    CallContext,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from wiredaemon.repository.library import Repository
+    from wiredaemon.repository.worker import CommandBody
     from wiredaemon.wire.values import Value
 
 KEPT_REPOSITORIES: Final = 16
@@ -39,10 +53,19 @@ READS: Final[Mapping[bytes, Callable[..., Any]]] = {
     b"listkeys": values.listkeys,
     b"lookup": values.lookup,
 }
-"""Called with the served view and the arguments by name."""
+"""Give one value; called with the served view and the arguments by name."""
+
+STREAMS: Final[Mapping[bytes, Callable[..., Iterator[Any]]]] = {
+    b"changesetdata": changesetdata,
+    b"filedata": filedata,
+    b"filesdata": filesdata,
+    b"manifestdata": manifestdata,
+    b"rawstorefiledata": rawstorefiledata,
+}
+"""Give objects one after the other; called the same way."""
 
 WRITES: Final[Mapping[bytes, Callable[..., Any]]] = {b"pushkey": _pushkey}
-"""The same, for those that need the permission ``rw``."""
+"""Give one value, and need the permission ``rw``."""
 
 
 class WorkerCommands:
@@ -52,40 +75,70 @@ class WorkerCommands:
         self._limit = kept
         self._kept: OrderedDict[bytes, KeptRepository] = OrderedDict()
 
-    def __call__(self, command: object, arguments: object, extra: Mapping[bytes, object]) -> Value:
-        """Run one command and give its result.
+    def __call__(
+        self, command: object, arguments: object, extra: Mapping[bytes, object], body: CommandBody
+    ) -> Iterator[Value]:
+        """Run one command and give its objects.
 
         Args:
             command: Its name.
             arguments: Checked by the daemon; the map of the request.
             extra: Holds the `CallContext`.
+            body: Command data.
 
         Raises:
             CommandError, ServerError: It failed, for a reason that the peer may read.
         """
         if command == READY:
-            return mercurial_version()
+            yield mercurial_version()
+            return
         context = CallContext.parse(extra)
         if command == DESCRIBE:
-            return _describe(context.repository)
-        function = _find(command, context.permission)
-        keywords = {name.decode(): value for name, value in _named(arguments).items()}
-        try:
-            with _remote_user(context.user):
-                return function(self._served(context.repository), **keywords)  # type: ignore[no-any-return]
-        except Refusal as refusal:
-            raise server_error(refusal) from refusal
-        except Exception as failure:
-            # Nobody knows in what state it was left: the next command opens it anew.
-            self._forget(context.repository)
-            raise server_error(failure) from failure
+            yield _describe(context.repository)
+            return
+        with _remote_user(context.user):
+            try:
+                yield from self._run(command, _named(arguments), context, body)
+            except (CommandError, ServerError):
+                raise
+            except Refusal as refusal:
+                raise server_error(refusal) from refusal
+            except Exception as failure:
+                # Nobody knows in what state it was left: the next command opens it anew.
+                self._forget(context.repository)
+                raise server_error(failure) from failure
+
+    def _run(
+        self,
+        command: object,
+        arguments: Mapping[bytes, object],
+        context: CallContext,
+        body: CommandBody,
+    ) -> Iterator[Value]:
+        """Run a command on the repository of the context."""
+        if command == RECOVER:
+            yield recover(context.repository)
+            return
+        if command == WEB:
+            request = WebRequest.parse(arguments)
+            yield from web(self._keep(context.repository), context, request=request, body=body)
+            return
+        keywords = {name.decode(): value for name, value in arguments.items()}
+        if isinstance(command, bytes) and command in STREAMS:
+            yield from STREAMS[command](self._served(context.repository), **keywords)
+        else:
+            function = _find(command, context.permission)
+            yield function(self._served(context.repository), **keywords)
 
     def _served(self, path: bytes) -> Repository:
+        return self._keep(path).served()
+
+    def _keep(self, path: bytes) -> KeptRepository:
         kept = self._kept.pop(path, None) or KeptRepository(path)
         self._kept[path] = kept
         while len(self._kept) > self._limit:
             self._kept.popitem(last=False)[1].close()
-        return kept.served()
+        return kept
 
     def _forget(self, path: bytes) -> None:
         kept = self._kept.pop(path, None)
@@ -104,7 +157,7 @@ def _find(command: object, permission: Permission) -> Callable[..., Any]:
     raise CommandError("the worker has no such command")
 
 
-def _named(arguments: object) -> dict[bytes, object]:
+def _named(arguments: object) -> Mapping[bytes, object]:
     return arguments if isinstance(arguments, dict) else {}
 
 

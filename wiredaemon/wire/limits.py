@@ -80,6 +80,12 @@ class Limits:
     encoding_streams: int = 2
     """Streams of one connection whose output is content encoded; beyond, it is sent as it is."""
 
+    head: int = 16 * 1024
+    """Request line and headers of an HTTP request."""
+
+    version1_head: int = 128 * 1024
+    """The same of a request with a version 1 command, whose arguments travel in headers."""
+
     known_heads: int = 512
     """Heads of HTTP requests, of up to 1 KiB, that a site remembers; 0 remembers none."""
 
@@ -112,3 +118,44 @@ class Limits:
 
     worker_result: int = 64 * 1024 * 1024
     """Result of one value command."""
+
+    known_repositories: int = 1000
+    """Repositories of collections whose settings are kept, those asked for last."""
+
+    collection_depth: int = 32
+    """Folders inside each other below a collection's folder; deeper ones are not looked at."""
+
+    index_entries: int = 1000
+    """Repositories that one index page lists."""
+
+    index_scan: int = 100_000
+    """Names in folders that are looked at for one index page, or for one search at the start."""
+
+    worker_stream_buffer: int = 1024 * 1024
+    """Answer of one stream command that waits for its reader in memory; then its worker waits."""
+
+    worker_spool: int = 1024 * 1024 * 1024
+    """Answers of all stream commands in temporary files, so that slow readers hold no worker that
+    others wait for."""
+
+    worker_drain_rate: int = 16 * 1024
+    """Bytes a second that a reader must take, once no more can be spooled, to keep a worker that
+    others wait for."""
+
+    worker_drain_seconds: float = 60.0
+    """Time over which that is counted."""
+
+    cache_size: int = 1024 * 1024 * 1024
+    """Responses kept on the disk, all together; 0 keeps none."""
+
+    cache_entry: int = 256 * 1024 * 1024
+    """One response that is kept, before and after content encoding."""
+
+    cache_entries: int = 10_000
+    """Responses kept."""
+
+    cache_recordings: int = 4
+    """Responses that are recorded at once; what goes on beside them is not kept."""
+
+    cache_uploads: int = 16
+    """Responses that wait to be uploaded to redirect targets; others are offered again later."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wiredaemon.wire.values import Value
+    from wiredaemon.wire.values import Redirect, Value
 
 OK_MAP: Final = b"\xa1FstatusBok"
 """The encoded ``{b'status': b'ok'}`` that leads every result from 0005 on."""
@@ -35,6 +35,22 @@ def error_map(message: bytes, arguments: Sequence[bytes]) -> Mapping[bytes, Valu
     if arguments:
         error[b"args"] = list(arguments)
     return {b"status": b"error", b"error": error}
+
+
+def redirect_map(redirect: Redirect) -> Mapping[bytes, Value]:
+    """Give the status map that leads elsewhere; what is not known is left out of it."""
+    location: dict[bytes, Value] = {b"url": redirect.url, b"mediatype": redirect.media_type}
+    if redirect.size is not None:
+        location[b"size"] = redirect.size
+    if redirect.full_hashes:
+        location[b"fullhashes"] = [[name, digest] for name, digest in redirect.full_hashes]
+    if redirect.full_hash_seed is not None:
+        location[b"fullhashseed"] = redirect.full_hash_seed
+    if redirect.server_certificates:
+        location[b"serverdercerts"] = list(redirect.server_certificates)
+    if redirect.authority_certificates:
+        location[b"servercadercerts"] = list(redirect.authority_certificates)
+    return {b"status": b"redirect", b"location": location}
 
 
 def error_response(kind: bytes, text: bytes) -> Mapping[bytes, Value]:

@@ -1,4 +1,4 @@
-"""The values that travel: what CBOR items mean in Python, and two forms it has no type for.
+"""The values that travel: what CBOR items mean in Python, and forms it has no type for.
 
 Source: framing, sections 5.4 and 6.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TypeAlias, Union
+from typing import Final, TypeAlias, Union
 
 Value: TypeAlias = Union[
     bool,
@@ -17,6 +17,9 @@ Value: TypeAlias = Union[
     str,
     "RawBytes",
     "IndefiniteBytes",
+    "Encoded",
+    "Recorded",
+    "Redirect",
     Sequence["Value"],
     AbstractSet["Value"],
     Mapping[bytes, "Value"],
@@ -44,3 +47,49 @@ class IndefiniteBytes:
     """A top-level byte string sent in chunks, its length unknown beforehand (0006 only)."""
 
     chunks: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """CBOR items as they are, or the next part of some: passed on without a look (0006 only)."""
+
+    parts: Sequence[bytes]
+    """Each is sent in a frame of its own where there is no content encoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The next part of a whole response that was content encoded before (0006 only).
+
+    All parts together are the ok map, the objects and what a flush gives behind them, as one fresh
+    encoder has encoded them. They are sent on a stream of their own.
+    """
+
+    encoding: bytes
+    """The profile's name; the same in all parts."""
+    parts: Sequence[bytes]
+
+
+CBOR_MEDIA_TYPE: Final = b"application/mercurial-cbor"
+"""Of objects one behind the other, without a status map: all that Mercurial's clients follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """Where the response is to be had instead, as the only object of a response (0006 only).
+
+    To be sent only to a client that listed the target. Certificates are in DER, of the server that
+    is redirected to or of who vouches for it.
+
+    Source: framing, section 6.3; commands, section 4.15.
+    """
+
+    url: bytes
+    media_type: bytes = CBOR_MEDIA_TYPE
+    size: int | None = None
+    """Bytes of what is there."""
+    full_hashes: Sequence[tuple[bytes, bytes]] = ()
+    """Names of hash functions and what they give, as raw bytes."""
+    full_hash_seed: bytes | None = None
+    server_certificates: Sequence[bytes] = ()
+    authority_certificates: Sequence[bytes] = ()

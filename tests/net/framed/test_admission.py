@@ -16,10 +16,13 @@ from twisted.python.failure import Failure
 
 from wiredaemon.commands import Permission, ServerError, TextForm
 from wiredaemon.net.access import AccessRules
+from wiredaemon.net.collection import Collection
+from wiredaemon.net.hosts import Hosts
 from wiredaemon.net.rules import UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from wiredaemon.commands import Command
     from wiredaemon.net.hosting import Settings
@@ -161,6 +164,44 @@ def test_a_path_where_nothing_is_served_is_named_in_the_refusal(
     raw.receive(raw.request(1, "where", path=path), raw.request(3, "where"))
     assert raw.answers[1] == refusal(dialect, b"no repository is served at path %s", shown)
     assert raw.contents(3) == [result(dialect, b"root")]
+
+
+@MAPS
+def test_the_whole_path_must_name_a_repository_of_a_collection(
+    dialect: str, tmp_path: Path
+) -> None:
+    (tmp_path / "tool" / ".hg").mkdir(parents=True)
+    collections = [Collection(prefix="/team", folder=tmp_path, enters_repositories=True)]
+    made = FakeHost([where("tool")])
+    raw = Raw(dialect, hosts=Hosts({}, collections, make_host=lambda _: made))
+    raw.ask(1, "where", path=b"/team/tool")
+    assert raw.contents(1) == [result(dialect, b"tool")]
+    refused = (b"/team", b"/team/tool/x", b"/team/tool/.hg", b"/team/../team/tool", b"/team/x")
+    for number, path in enumerate(refused, 1):
+        raw.ask(2 * number + 1, "where", path=path)
+        assert raw.answers[2 * number + 1] == refusal(
+            dialect, b"no repository is served at path %s", path
+        )
+    (tmp_path / "tool" / ".hg").rmdir()
+    raw.ask(101, "where", path=b"/team/tool")
+    assert raw.answers[101] == refusal(
+        dialect, b"no repository is served at path %s", b"/team/tool"
+    )
+
+
+def test_a_repository_at_the_root_of_all_collections_is_looked_for_each_time(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".hg").mkdir(parents=True)
+    made = FakeHost([where("root")])
+    hosts = Hosts({}, [Collection(prefix="/", folder=tmp_path)], make_host=lambda _: made)
+    raw = Raw("0006", hosts=hosts)
+    for request_id in (1, 3):
+        raw.ask(request_id, "where")
+        assert raw.contents(request_id) == [result("0006", b"root")]
+    (tmp_path / ".hg").rmdir()
+    raw.ask(5, "where")
+    assert raw.answers[5] == refusal("0006", b"no repository is served at path %s", b"/")
 
 
 @every_dialect

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from support.web import FakeHost, Web, framed_answer, posted, requests, settings_of
+from support.web import FakeHost, Web, ask, framed_answer, posted, requests, settings_of
 
 from wiredaemon.commands import Command, Permission, RawBytes
 from wiredaemon.net.access import AccessRules
@@ -173,3 +173,19 @@ def test_a_refused_head_never_stands_for_an_accepted_one_behind_it(
         assert web.connect().exchange(written).startswith(b"HTTP/1.1 403 ssl required\r\n")
         wrong = posted(ERA, "write", requests(ERA, b"plain"), permission="rw")
         assert b"command in frame must match" in web.connect(secure=True).exchange(wrong)
+
+
+@pytest.mark.parametrize(
+    ("target", "size", "status"),
+    [
+        ("/?cmd=capabilities", 100 * 1024, b"200 Script output follows"),
+        ("/?cmd=capabilities", 129 * 1024, b"400 Bad Request"),
+        ("/elsewhere?what=cmd", 15 * 1024, b"400 no such method: elsewhere"),
+        ("/elsewhere?what=cmd", 17 * 1024, b"400 Bad Request"),
+    ],
+)
+def test_only_version_1_may_send_a_large_head(target: str, size: int, status: bytes) -> None:
+    arguments = {f"X-HgArg-{number}": "a" * 1000 for number in range(size // 1000)}
+    web = Web(ERA, host=FakeHost(COMMANDS))
+    answer = web.connect().exchange(ask("GET", target, arguments))
+    assert answer.startswith(b"HTTP/1.1 " + status + b"\r\n")

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from wiredaemon.commands.registry import Registry
 from wiredaemon.net.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting import CommandsOnly
+from wiredaemon.net.hosts import Hosts
 from wiredaemon.net.http.site import make_site
 from wiredaemon.net.http.tree import Application
 from wiredaemon.net.rules import Api
@@ -69,7 +70,7 @@ class Served:
         host = CommandsOnly(Registry(commands), ApiSwitches(), AccessRules())
         api = Api(name=b"exp-http-v2-0003", framings=[DIALECTS["0006"]])
         application = Application(apis=[api], limits=Limits(), reactor=self.clock)
-        self.site: Any = make_site(application, {"/": host})
+        self.site: Any = make_site(application, Hosts({"/": host}))
         self.transport: Any = Transport()  # StringTransport is not annotated
         self.protocol: Any = self.site.buildProtocol(None)
         self.channel: Any = None
@@ -361,3 +362,164 @@ async def test_accepted_connections_do_not_delay_small_writes() -> None:
     await lost
     await port.stopListening()
     assert seen == [True]
+
+
+# --- streamed answers ----------------------------------------------------------------------------
+
+
+class Producer:
+    """Of an answer: what the connection tells it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")
+
+
+class Body:
+    """Takes the body of a request."""
+
+    def __init__(self, on_end: Any = None) -> None:
+        self.data = b""
+        self._on_end = on_end
+
+    def receive_data(self, data: bytes) -> None:
+        self.data += data
+
+    def receive_end(self) -> None:
+        if self._on_end is not None:
+            self._on_end()
+
+    def connection_lost(self) -> None:
+        pass
+
+
+class Streaming:
+    """A resource that leaves all to the test."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+
+    def headers_received(self, request: Any) -> None:
+        self.requests.append(request)
+
+
+@pytest.fixture
+def streaming() -> tuple[Served, Streaming]:
+    served, resource = Served(), Streaming()
+    served.site.getResourceFor = lambda _: resource
+    return served, resource
+
+
+GET: Final = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_the_producer_of_a_streamed_answer_is_told_what_the_client_takes(
+    streaming: tuple[Served, Streaming],
+) -> None:
+    served, resource = streaming
+    served.receive(GET)
+    producer: Any = Producer()
+    (request,) = resource.requests
+    request.receive_body(Body())
+    request.begin_stream(200, b"OK", [], producer)
+    served.channel.pauseProducing()
+    served.channel.resumeProducing()
+    assert producer.told == ["pause", "resume"]
+    request.end_stream()
+    served.receive(GET)
+    served.channel.pauseProducing()
+    assert producer.told == ["pause", "resume"], "the next answer has another one"
+
+
+def test_a_body_that_ends_with_the_whole_answer_leaves_in_one_write(
+    streaming: tuple[Served, Streaming],
+) -> None:
+    served, resource = streaming
+
+    def answer() -> None:
+        request.begin_stream(200, b"OK", [(b"X-A", b"b")], Producer())
+        request.write_body(b"one")
+        request.write_body(b"two")
+        request.end_stream()
+
+    served.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
+    (request,) = resource.requests
+    request.receive_body(Body(answer))
+    sent = served.receive(b"+")
+    assert sent.endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+    assert served.transport.writes == [sent]
+
+
+@pytest.mark.parametrize(
+    ("length", "rest", "closes"),
+    [(10, b"0123456789", False), (70_000, bytes(65_536), False), (70_000, bytes(65_537), True)],
+)
+def test_an_answer_that_ends_before_the_body_is_complete_and_the_rest_is_drained(
+    streaming: tuple[Served, Streaming], length: int, rest: bytes, *, closes: bool
+) -> None:
+    served, resource = streaming
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
+    served.receive(head)
+    (request,) = resource.requests
+    body = Body()
+    request.receive_body(body)
+    request.begin_stream(200, b"OK", [], Producer())
+    request.write_body(b"early")
+    request.end_stream()
+    assert served.transport.value().endswith(b"5\r\nearly\r\n0\r\n\r\n")
+    assert served.receive(rest) == b""
+    assert body.data == b""
+    assert served.transport.disconnecting is closes
+    if len(rest) == length:
+        served.receive(GET)
+        assert len(resource.requests) == 2
+
+
+def test_draining_behind_an_answer_takes_no_more_than_two_seconds(
+    streaming: tuple[Served, Streaming],
+) -> None:
+    served, resource = streaming
+    served.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+    (request,) = resource.requests
+    request.receive_body(Body())
+    request.begin_stream(204, b"No Content", [], Producer())
+    request.end_stream()
+    served.clock.advance(1.9)
+    states = [served.transport.disconnecting]
+    served.clock.advance(0.2)
+    assert [*states, served.transport.disconnecting] == [False, True]
+
+
+def test_a_streamed_answer_to_a_client_that_has_gone_is_not_ended(
+    streaming: tuple[Served, Streaming],
+) -> None:
+    served, resource = streaming
+    served.receive(GET)
+    (request,) = resource.requests
+    request.receive_body(Body())
+    request.begin_stream(200, b"OK", [], Producer())
+    sent = served.transport.value()
+    served.lose()
+    request.end_stream()
+    assert served.transport.value() == sent
+    assert not served.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [(b"Content-Length: 7", 7), (b"Transfer-Encoding: chunked", None), (b"X-A: b", 0)],
+)
+def test_the_declared_length_of_a_body_is_known_from_the_head(
+    streaming: tuple[Served, Streaming], declared: bytes, expected: int | None
+) -> None:
+    served, resource = streaming
+    served.receive(b"POST / HTTP/1.1\r\nHost: x\r\n" + declared + b"\r\n\r\n")
+    assert [request.content_length for request in resource.requests] == [expected]

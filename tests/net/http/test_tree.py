@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.peers import (
     frame,
     map_frames,
@@ -49,12 +52,15 @@ from wiredaemon.commands import (
 from wiredaemon.commands.arguments import ArgumentType
 from wiredaemon.commands.declaration import MARK
 from wiredaemon.net.access import AccessRules, ApiSwitches
+from wiredaemon.net.collection import Collection
+from wiredaemon.net.hosts import Hosts
 from wiredaemon.repository import declarations
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from wiredaemon.net.hosting import Settings
 
@@ -432,7 +438,7 @@ def test_one_command_has_many_spellings(era: str, target: str) -> None:
         ("*", b"*"),
         ("/?cmd=heads", b"heads"),
         ("/?cmd=%FF%0A", b"??"),
-        ("/?cmd=a+b&cmd=c", b"a b"),
+        ("/?cmd=c&cmd=a+b", b"a b"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
@@ -461,7 +467,6 @@ def test_hosts_are_found_by_their_prefix() -> None:
     off = host_of(switches=ApiSwitches(enabled=False))
     web = Web("0003", hosts={"/team/one": FakeHost(), "/team": off, "/café": FakeHost()})
     nothing = text_answer("404 Not Found", b"no repository is served at this path\n")
-    assert web.exchange(ask("GET", "/")) == nothing
     assert web.exchange(ask("GET", "/api")) == nothing
     assert web.exchange(ask("GET", "/team/api")).startswith(b"HTTP/1.1 400 no such method: api")
     assert web.exchange(ask("GET", "/team/two/api")) == text_answer(
@@ -474,6 +479,99 @@ def test_hosts_are_found_by_their_prefix() -> None:
     assert web.exchange(ask("GET", f"/team/one/api/{FIRST}/ro")) == text_answer(
         "404 Not Found", b"do not know how to process api/exp-http-v2-0001/ro\n"
     )
+
+
+def make_repositories(folder: Path, *names: str) -> None:
+    """Make what looks like repositories."""
+    for name in names:
+        (folder / name / ".hg").mkdir(parents=True)
+
+
+def test_repositories_of_a_collection_come_and_go_also_for_a_head_that_is_remembered(
+    tmp_path: Path,
+) -> None:
+    made: list[bytes] = []
+
+    def make_host(path: bytes) -> FakeHost:
+        made.append(path)
+        return FakeHost()
+
+    collections = [Collection(prefix="/team", folder=tmp_path, enters_repositories=True)]
+    limits = Limits(known_repositories=1)
+    hosts = Hosts({}, collections, make_host=make_host, limits=limits)
+    connection = Web("0006", hosts=hosts).connect()
+    request = posted("0006", "customreadonly", ONE["0006"])
+    request = request.replace(b"POST /api", b"POST /team/one/api", 1)
+    missing = text_answer("404 Not Found", b"no repository is served at this path\n")
+    answer = framed_answer("0006", *READ["0006"])
+    assert connection.exchange(request) == missing
+    make_repositories(tmp_path, "one", "two")
+    for _ in range(3):
+        assert connection.exchange(request) == answer
+    assert len(made) == 1
+    # Another repository takes its place among those that are known.
+    assert connection.exchange(ask("GET", "/team/two/api")).startswith(b"HTTP/1.1 200 OK")
+    assert connection.exchange(request) == answer
+    assert [os.path.basename(path) for path in made] == [b"one", b"two", b"one"]  # noqa: PTH119 bytes
+    # A nearer one takes what was behind the name.
+    make_repositories(tmp_path, "one/api")
+    assert connection.exchange(request) == text_answer(
+        "400 no such method: exp-http-v2-0003", b"no such method: exp-http-v2-0003\n"
+    )
+    (tmp_path / "one" / "api" / ".hg").rmdir()
+    assert connection.exchange(request) == answer
+    (tmp_path / "one" / ".hg").rmdir()
+    assert connection.exchange(request) == missing
+    assert connection.exchange(request) == missing
+
+
+TRAPS: Final = [
+    *("/", "..", ".", "%2e%2e", "%2E.", "%2F", "%2f..", "%5c", "\\", "%00", "%252e%252e", "%252F"),
+    *(
+        ".hg",
+        "%2ehg",
+        ".HG",
+        ".Hg%2Fpatches",
+        "patches",
+        "team",
+        "one",
+        "two",
+        "out",
+        "link",
+        "api",
+    ),
+    *("//", "?", ";", "%", "%ff", "..;", "hgrc", "http://x"),
+]
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(parts=st.lists(st.sampled_from(TRAPS), max_size=10), glue=st.sampled_from(["", "/"]))
+def test_whatever_a_url_says_nothing_outside_of_the_collection_is_opened(
+    tmp_path: Path, parts: list[str], glue: str
+) -> None:
+    if not (tmp_path / "top").exists():
+        make_repositories(
+            tmp_path, "out", "two", "top/one", "top/one/.hg/patches", "top/.two", "top/sub/two"
+        )
+        (tmp_path / "top" / "link").symlink_to(tmp_path / "out")
+    opened: set[str] = set()
+
+    def make_host(path: bytes) -> FakeHost:
+        opened.add(os.path.relpath(os.fsdecode(path), tmp_path))
+        return FakeHost()
+
+    collections = [
+        Collection(prefix="/", folder=tmp_path / "top"),
+        Collection(prefix="/team", folder=tmp_path / "top", enters_repositories=True),
+    ]
+    web = Web("0006", hosts=Hosts({}, collections, make_host=make_host))
+    answer = web.connect().exchange(ask("GET", "/" + glue.join(parts)))
+    # Lists name all that is served, and nothing else.
+    assert opened <= {"top/one", "top/sub/two"}
+    for name in (b"out", b".two", b"patches", b"link"):
+        assert b'/%s/"' % name not in answer
 
 
 # --- section 6: what is answered ---------------------------------------------------------------

@@ -18,12 +18,11 @@ from wiredaemon.net.rules import UNAVAILABLE
 from wiredaemon.net.sink import Admitted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Command, Peer
     from wiredaemon.net.hosting import Host, Settings
+    from wiredaemon.net.hosts import Hosts
     from wiredaemon.protocol import RequestReceived
     from wiredaemon.wire.dialects import Dialect
 
@@ -36,16 +35,17 @@ class RawAdmission:
 
     __slots__ = ("_admitted", "_dialect", "_hosts", "_peer", "_root", "_settings")
 
-    def __init__(self, hosts: Mapping[str, Host], dialect: Dialect, peer: Peer) -> None:
+    def __init__(self, hosts: Hosts, dialect: Dialect, peer: Peer) -> None:
         """Admit what the hosts' settings allow a peer.
 
         Args:
-            hosts: By URL prefix: ``/``, or ``/name/name``.
+            hosts: What is served.
             dialect: That the connection speaks.
             peer: Who asks.
         """
         self._hosts = hosts
-        self._root = hosts.get("/")
+        root = hosts.find(())
+        self._root = root.host if root is not None and root.is_fixed else None
         self._dialect = dialect
         self._peer = peer
         self._settings: Settings | None = None
@@ -54,8 +54,8 @@ class RawAdmission:
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Say whether the request is for a command that declares data."""
-        prefix = _prefix(event)
-        host = None if prefix is None else self._hosts.get(prefix)
+        path = _path(event)
+        host = None if path is None else self._host_at(path)
         if host is None:
             return False
         command = host.registry.find_exposed(event.command, self._dialect)
@@ -69,12 +69,13 @@ class RawAdmission:
             settings = root.settings()
             if settings is self._settings:
                 return self._admitted[name]
-        prefix = _prefix(event)
-        if prefix is None:
+        path = _path(event)
+        if path is None:
             raise CommandError("path must be a byte string")
-        host = self._hosts.get(prefix)
+        host = self._host_at(path)
         if host is None:
-            raise CommandError(b"no repository is served at path %s", [prefix])
+            shown_path = "/" + path.decode("utf-8", "replace")
+            raise CommandError(b"no repository is served at path %s", [shown_path])
         command = host.registry.find_exposed(event.command, self._dialect)
         if command is None:
             shown = name if isinstance(name, bytes) else b"?"
@@ -87,6 +88,12 @@ class RawAdmission:
                 lambda known: self._grant(host, known, command), _refuse_unavailable
             )
         return self._grant(host, settings, command)
+
+    def _host_at(self, path: bytes) -> Host | None:
+        """Give the host that a whole path names."""
+        names = path.split(b"/") if path else []
+        found = self._hosts.find(names)
+        return found.host if found is not None and found.consumed == len(names) else None
 
     def _grant(self, host: Host, settings: Settings, command: Command) -> Admitted:
         denial = authorize(settings.access, command.permission, self._peer)
@@ -109,12 +116,10 @@ class RawAdmission:
         return admitted
 
 
-def _prefix(event: RequestReceived) -> str | None:
-    """Give the URL prefix that a request asks at; None if what it says is none."""
-    path = event.extra.get(PATH, b"/") if event.extra else b"/"
-    if not isinstance(path, bytes):
-        return None
-    return "/" + path.decode("utf-8", "replace").strip("/")
+def _path(event: RequestReceived) -> bytes | None:
+    """Give the path that a request asks at, without slashes around it; None if it is none."""
+    path = event.extra.get(PATH, b"") if event.extra else b""
+    return path.strip(b"/") if isinstance(path, bytes) else None
 
 
 def _refuse_unavailable(_: Failure) -> Admitted:

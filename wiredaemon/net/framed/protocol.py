@@ -26,12 +26,12 @@ from wiredaemon.protocol import ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from twisted.internet.interfaces import IAddress, IDelayedCall
     from twisted.python.failure import Failure
 
-    from wiredaemon.net.hosting import Host
+    from wiredaemon.net.hosts import Hosts
     from wiredaemon.protocol import RemoteProtocolError
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import EncodedFrame
@@ -175,7 +175,7 @@ class FramedFactory(ServerFactory):
     """Makes the protocols of a raw listener.
 
     Args:
-        hosts: What is served, by URL prefix.
+        hosts: What is served.
         dialect: That is spoken where TLS negotiates no other one.
         reactor: For turns, threads and timers.
         limits: What a peer may make the server hold.
@@ -185,7 +185,7 @@ class FramedFactory(ServerFactory):
 
     def __init__(
         self,
-        hosts: Mapping[str, Host],
+        hosts: Hosts,
         dialect: Dialect,
         *,
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect

@@ -66,6 +66,8 @@ class KeptChannel(HTTPChannel):
     transport: Any
     peer: Peer | None = None
     """Who asks, once a request wanted to know."""
+    _path = b""
+    """As the request line said, of the request that came last."""
     _addresses: tuple[Any, Any] | None = None
     _head: bytes | None = None
     """Of the request that is parsed next, if it may be remembered."""
@@ -88,6 +90,14 @@ class KeptChannel(HTTPChannel):
             if not data:
                 return
         super().dataReceived(data)
+
+    @property
+    def totalHeadersSize(self) -> int:  # type: ignore[override]
+        """Bytes that a head may have; version 1 puts arguments there. Asked for at each line."""
+        limits = self.site.limits
+        is_version1 = b"cmd=" in self._path.partition(b"?")[2]
+        size: int = limits.version1_head if is_version1 else limits.head
+        return size
 
     def getPeer(self) -> Any:  # noqa: ANN401 Twisted's own is not annotated
         """Give the client's address, which each request asks for."""

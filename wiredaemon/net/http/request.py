@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SERVER: Final = f"wiredaemon/{__version__}".encode()
 _CLOSE: Final = (b"Connection", b"close")
+_WITHOUT_BODY: Final = (204, 304)
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _HELD: Final = 65536
 """Bytes of an answer that are held until it is known whether it is complete."""
@@ -214,6 +215,11 @@ class StreamingRequest(Request):
         values = self.requestHeaders.getRawHeaders(name)
         return values[0].strip() if values else None
 
+    @property
+    def content_length(self) -> int | None:
+        """The size of the body; None if that was not said, for it comes in chunks."""
+        return self._declared
+
     def peer(self) -> Peer:
         """Say who asks."""
         channel = self.channel
@@ -288,16 +294,61 @@ class StreamingRequest(Request):
             media_type: Of the frames.
             producer: Is paused and resumed as the client takes them.
         """
+        self.begin_stream(200, b"OK", [(b"Content-Type", media_type)], producer)
+
+    def begin_stream(
+        self,
+        status: int,
+        reason: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        producer: IPushProducer,
+    ) -> None:
+        """Begin an answer whose body follows: of the length that ``headers`` say, or in chunks.
+
+        Args:
+            status: Of the answer.
+            reason: Its phrase.
+            headers: All but those of the connection.
+            producer: Is paused and resumed as the client takes the body.
+        """
         self._producer = producer
         if self._held is None:
             self._release()
-        headers = [(b"Content-Type", media_type)]
-        if self._is_http10() or not self.channel.persistent:
-            headers.append(_CLOSE)
+        more: list[tuple[bytes, bytes]] = []
+        has_length = any(name.lower() == b"content-length" for name, _ in headers)
+        if has_length or status in _WITHOUT_BODY or self.method == b"HEAD":
+            if not self.channel.persistent:
+                more.append(_CLOSE)
+        elif self._is_http10() or not self.channel.persistent:
+            self.channel.persistent = False
+            more.append(_CLOSE)
         else:
             self.chunked = 1
-            headers.append((b"Transfer-Encoding", b"chunked"))
-        self._write([self._head(200, b"OK", headers)])
+            more.append((b"Transfer-Encoding", b"chunked"))
+        self._write([self._head(status, reason, [*headers, *more])])
+
+    def write_body(self, data: bytes) -> None:
+        """Write the next part of the body that `begin_stream` has announced."""
+        if not data or self.method == b"HEAD" or self.code in _WITHOUT_BODY:
+            return
+        self.sentLength += len(data)
+        self._write([b"%x\r\n" % len(data), data, b"\r\n"] if self.chunked else [data])
+
+    def end_stream(self) -> None:
+        """End the answer, behind the rest of the request's body if that is still coming."""
+        if self._disconnected:
+            return
+        if self._body_ended:
+            self.finish()
+            return
+        if self.chunked:
+            # The answer is complete, whatever becomes of the rest of the body.
+            self.chunked = 0
+            self._write([_LAST_CHUNK])
+        self._answered = True
+        self._receiver = None
+        self.resume_input()
+        self._drain_timer = self.reactor.callLater(self.limits.drain_seconds, self._stop_connection)
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Write frames, each in a chunk of its own, all in one write."""

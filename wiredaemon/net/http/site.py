@@ -11,9 +11,7 @@ from wiredaemon.net.http.request import StreamingRequest
 from wiredaemon.net.http.tree import make_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wiredaemon.net.hosting import Host
+    from wiredaemon.net.hosts import Hosts
     from wiredaemon.net.http.tree import Application
 
 
@@ -22,8 +20,8 @@ class ApiSite(Site):
 
     protocol: Any = KeptChannel
 
-    def __init__(self, application: Application, hosts: Mapping[str, Host]) -> None:
-        """Serve hosts by URL prefix."""
+    def __init__(self, application: Application, hosts: Hosts) -> None:
+        """Serve hosts."""
 
         class SiteRequest(StreamingRequest):
             limits = application.limits
@@ -35,6 +33,7 @@ class ApiSite(Site):
             "reactor": application.reactor,
         }
         super().__init__(make_tree(application, hosts), **arguments)
+        self.limits = application.limits
         self.known_heads = KnownHeads(application.limits.known_heads)
 
     def acceptableProtocols(self) -> list[bytes]:
@@ -42,6 +41,6 @@ class ApiSite(Site):
         return [b"http/1.1"]
 
 
-def make_site(application: Application, hosts: Mapping[str, Host]) -> Site:
+def make_site(application: Application, hosts: Hosts) -> Site:
     """Give the factory for HTTP and HTTPS listeners."""
     return ApiSite(application, hosts)

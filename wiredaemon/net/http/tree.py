@@ -8,117 +8,66 @@ Source: http, section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.web.resource import Resource
 
 from wiredaemon.net.context import Origin
+from wiredaemon.net.http.deciding import Application, decide
 from wiredaemon.net.http.exchange import FramedExchange
-from wiredaemon.net.http.handshake import VERSION1, answer_capabilities
+from wiredaemon.net.http.index import IndexResource
+from wiredaemon.net.http.pages import PageResource
 from wiredaemon.net.http.reflection import Reflection
 from wiredaemon.net.rules import (
     Accepted,
     Answer,
-    Api,
     CommandHead,
     Reflected,
     check_api_path,
     check_command,
-    no_such_method,
     not_found,
-    text,
-    unavailable,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from twisted.python.failure import Failure
-
-    from wiredaemon.net.hosting import Host, Settings
+    from wiredaemon.net.collection import Names
+    from wiredaemon.net.hosting import Settings
+    from wiredaemon.net.hosts import Found, Hosts
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.limits import Limits
+
+__all__ = ["Application", "make_tree"]
 
 _COMMAND_DEPTH: Final = 3
 """Components behind ``api`` that make a command; further ones are ignored."""
-_log: Final = Logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
-    """What all resources share."""
+class RootResource(Resource):
+    """The root of all paths; what is at a path, it finds out for each request."""
 
-    apis: Sequence[Api]
-    limits: Limits
-    reactor: Any
-    keeps_log: bool = False
-    """A line is logged for each request."""
-
-
-class PathResource(Resource):
-    """A path that perhaps hosts something, and the paths below it that do."""
-
-    def __init__(self, application: Application, host: Host | None = None) -> None:
-        """Begin with nothing below."""
+    def __init__(self, application: Application, hosts: Hosts) -> None:
+        """Serve hosts."""
         super().__init__()
         self._application = application
-        self.host = host
+        self.hosts = hosts
 
     def getChild(self, name: bytes, request: StreamingRequest) -> Resource:
-        """Find what is below, where no deeper path hosts it."""
-        if name == b"" and not request.postpath and len(request.prepath) == 1:
-            return self
-        if self.host is None:
+        """Give what is at a path, which Twisted has split at its first slash."""
+        names = (name, *(request.postpath or ()))
+        return self.resource_at(() if names == (b"",) else names)
+
+    def resource_at(self, names: Names) -> Resource:
+        """Give what is at a path now."""
+        found = self.hosts.find(names)
+        if found is None:
+            if self.hosts.may_list(names):
+                return IndexResource(self._application, self.hosts, names)
             return FixedResource(not_found())
-        if name == b"api":
-            return ApiResource(self._application, self.host)
-        return PageResource(self.host, name)
-
-    def headers_received(self, request: StreamingRequest) -> None:
-        """Answer at the path itself."""
-        host = self.host
-        if host is None:
-            request.answer(not_found())
-            return
-        command = _query_command(request)
-        if command is None:
-            request.answer(_WELCOME)
-        elif command == b"capabilities":
-            _decide(
-                request,
-                host,
-                lambda settings: request.answer(
-                    answer_capabilities(
-                        host, settings, self._application.apis, request.header, request.peer()
-                    )
-                ),
-            )
-        else:
-            request.answer(no_such_method(command))
-
-
-class PageResource(Resource):
-    """A path that only a version 1 command or a web page could be at."""
-
-    isLeaf = True
-
-    def __init__(self, host: Host, name: bytes) -> None:
-        """Answer for the component behind the repository's path."""
-        super().__init__()
-        self._host = host
-        self._name = name
-
-    def headers_received(self, request: StreamingRequest) -> None:
-        """Answer that it is none."""
-        if _query_command(request) is not None:
-            request.answer(_VERSION1_NOT_FOUND)
-        else:
-            request.answer(no_such_method(self._name))
+        prefix, rest = names[: found.consumed], names[found.consumed :]
+        if rest[:1] == (b"api",):
+            return ApiResource(self._application, self, names, found)
+        return PageResource(self._application, found.host, prefix, rest)
 
 
 class FixedResource(Resource):
@@ -139,13 +88,20 @@ class FixedResource(Resource):
 class ApiResource(Resource):
     """``api`` and what is below: an API, a permission, a command."""
 
-    def __init__(self, application: Application, host: Host, path: tuple[bytes, ...] = ()) -> None:
-        """Stand for the components ``path`` behind ``api``."""
+    isLeaf = True
+
+    def __init__(
+        self, application: Application, root: RootResource, names: Names, found: Found
+    ) -> None:
+        """Stand for a path whose first components have led to a host."""
         super().__init__()
         self._application = application
-        self._host = host
-        self._path = path
-        self.isLeaf = len(path) == _COMMAND_DEPTH
+        self._root = root
+        self._names = names
+        self._found = found
+        self._host = found.host
+        self._path = names[found.consumed + 1 :][:_COMMAND_DEPTH]
+        self._is_looked_up = True
         self._last: tuple[Settings, str | None, bool, Accepted, Sequence[Dialect]] | None = None
         """What was accepted last, for whom and under which settings.
 
@@ -153,13 +109,24 @@ class ApiResource(Resource):
         counts.
         """
 
-    def getChild(self, name: bytes, request: StreamingRequest) -> ApiResource:  # noqa: ARG002 Twisted's signature
-        """Go one component down."""
-        return ApiResource(self._application, self._host, (*self._path, name))
-
     def headers_received(self, request: StreamingRequest) -> None:
         """Decide as soon as the host's settings are known."""
-        _decide(request, self._host, lambda settings: self._on_settings(request, settings))
+        if not self._found.is_fixed and not self._is_still_there():
+            request.resource = self._root.resource_at(self._names)
+            request.resource.headers_received(request)
+            return
+        decide(request, self._host, lambda settings: self._on_settings(request, settings))
+
+    def _is_still_there(self) -> bool:
+        """Look again if the path leads to the same repository, for a head that is remembered."""
+        if self._is_looked_up:
+            self._is_looked_up = False
+            return True
+        found = self._root.hosts.find(self._names)
+        if found is None or found.consumed != self._found.consumed:
+            return False
+        self._host = found.host
+        return True
 
     def _on_settings(self, request: StreamingRequest, settings: Settings) -> None:
         peer = request.peer()
@@ -215,64 +182,6 @@ class ApiResource(Resource):
         )
 
 
-def _decide(request: StreamingRequest, host: Host, decide: Callable[[Settings], None]) -> None:
-    """Decide with the host's settings; while a worker is asked for them nothing is read."""
-    settings = host.settings()
-    if not isinstance(settings, Deferred):
-        decide(settings)
-        return
-    request.pause_input()
-
-    def on_settings(known: Settings) -> None:
-        if not request.is_abandoned:
-            decide(known)
-
-    def on_failure(_: Failure) -> None:
-        request.answer(unavailable())
-
-    def on_bug(failure: Failure) -> None:
-        _log.failure("a request could not be decided", failure)
-        if not request.is_abandoned:
-            request.channel.loseConnection()
-
-    settings.addCallbacks(on_settings, on_failure)
-    settings.addErrback(on_bug)
-
-
-def _query_command(request: StreamingRequest) -> bytes | None:
-    """Give the version 1 command that the query names."""
-    query = request.uri.partition(b"?")[2].decode("latin-1")
-    values = parse_qs(query, encoding="latin-1").get("cmd")
-    return values[0].encode("latin-1") if values else None
-
-
-_WELCOME: Final = text(
-    200,
-    b"OK",
-    b"wiredaemon serves Mercurial's frame-based wire protocol; see api below this path\n",
-)
-_VERSION1_NOT_FOUND: Final = Answer(
-    status=404, reason=b"Not Found", headers=(VERSION1,), body=b"0\nNot Found\n"
-)
-
-
-def make_tree(application: Application, hosts: Mapping[str, Host]) -> PathResource:
-    """Give the root of the tree.
-
-    Args:
-        application: What all resources share.
-        hosts: By URL prefix: ``/``, or ``/name/name``.
-    """
-    root = PathResource(application, hosts.get("/"))
-    for prefix in sorted(hosts):
-        node = root
-        components = [part for part in prefix.encode().split(b"/") if part]
-        for component in components:
-            child = node.getStaticEntity(component)
-            if child is None:
-                child = PathResource(application)
-                node.putChild(component, child)
-            node = child
-        if components:
-            node.host = hosts[prefix]
-    return root
+def make_tree(application: Application, hosts: Hosts) -> RootResource:
+    """Give the root of the tree."""
+    return RootResource(application, hosts)

@@ -1,0 +1,373 @@
+"""One large file and a reader that takes its time: ``python -m benchmarks.slow_clone --help``.
+
+Whatever the way, the file is never in the daemon: it waits in the worker, or on the disk. In each
+case a daemon of its own has one worker for answers of any size; when the reader has gone, somebody
+else's question shows when that worker, or another in its place, is there again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.cpu import LOAD_CORE, cpu_seconds, on_core, private_memory
+from benchmarks.errors import BenchmarkError
+from benchmarks.frames import whole_request
+from benchmarks.load import connect, receive
+from benchmarks.processes import Servers, environment
+from benchmarks.programs import wiredaemon
+from benchmarks.wire import MIB, api_path, framing, http_head, offer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.frames import Value
+
+LIMIT: Final = 8 * MIB
+"""Bytes by which the daemon's private memory may grow."""
+BACK_SECONDS: Final = 5.0
+"""Until somebody else is answered, behind the end of a reader."""
+
+_MEGABYTE: Final = 1_000_000
+_KIB: Final = 1024
+_PIECE: Final = 20_000
+"""Bytes that the reader takes at once."""
+_SAMPLE_SECONDS: Final = 1.0
+_DEADLINE: Final = 120.0
+_LOOKED_AT: Final = 100_000
+_SHOWN: Final = 300
+_SECONDS: Final = 600
+_RECEIVE_BUFFER: Final = 65_536
+"""Bytes that the kernel keeps for the reader: it does not read ahead for it."""
+_DIALECT: Final = "0006"
+_SETTINGS: Final = "[limits]\nworker_processes = 2"
+_CAPABILITIES: Final = "HG20%2Cbundle2%3DHG20%250Achangegroup%253D01%252C02"
+_SAMPLES: Final = 6
+"""In a row, 0.1 s apart, in which nothing may change."""
+_STEADY: Final = 64 * _KIB
+"""Bytes by which memory that is steady may differ."""
+_IDLE: Final = 0.003
+"""Seconds of processor time between two samples that still count as none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is read, and how."""
+
+    name: str
+    listener: str
+    request: bytes
+    probe: bytes
+    """A small question of the same way, for before and after."""
+    marks: Sequence[bytes]
+    """What the first bytes of the answer have in them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one case gave; sizes in bytes."""
+
+    growth: int
+    """Of the daemon's private memory at its highest, without workers, against before."""
+    after: int
+    """The same when the reader had gone."""
+    worker: int
+    """Resident memory of the largest worker at its highest."""
+    rest: int
+    """The same when the reader had gone."""
+    read: int
+    back: float
+    """Seconds from the end of the reader to an answer for somebody else."""
+    workers: int
+    """Processes left then."""
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing was too much or too late."""
+        return max(self.growth, self.after) < LIMIT and self.back < BACK_SECONDS
+
+
+def main() -> int:
+    """Run the cases, print the table, and give the process's exit code: 1 if one is over."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    is_good = True
+    with tempfile.TemporaryDirectory(prefix="slow-clone-") as name, on_core(LOAD_CORE):
+        folder = Path(name)
+        repository, node = _make_repository(folder, options.size * _MEGABYTE)
+        print(f"a file of {options.size} MB, read at {options.rate} kB/s for {options.seconds} s\n")
+        heads = ("growth", "after", "worker", "rest", "read")
+        print(f"{'MiB':28}{''.join(f'{head:>9}' for head in heads)}{'back s':>9}{'workers':>9}")
+        for case in _cases(node):
+            if not set(options.only) <= set(case.name.split()):
+                continue
+            try:
+                with Servers(folder / case.name.replace(" ", "-")) as servers:
+                    rate = options.rate * 1000
+                    measured = _measure(case, servers, repository, rate, options.seconds)
+            except BenchmarkError as error:
+                is_good = False
+                print(f"{case.name:28}  FAILED: {error}", flush=True)
+                continue
+            is_good = is_good and measured.is_good
+            sizes = (measured.growth, measured.after, measured.worker, measured.rest, measured.read)
+            row = "".join(f"{size / MIB:9.2f}" for size in sizes)
+            row += f"{measured.back:9.2f}{measured.workers:9}"
+            print(f"{case.name:28}{row}{'' if measured.is_good else '  OVER'}", flush=True)
+    return 0 if is_good else 1
+
+
+def _cases(node: bytes) -> Iterator[Case]:
+    revisions: list[Value] = [{b"type": b"changesetexplicit", b"nodes": [node]}]
+    for listener in ("http", "framed"):
+        for profile in ("identity", "zstd-8mb"):
+            begin = offer(profile.encode("ascii")) if profile != "identity" else b""
+            yield Case(
+                name=f"filesdata {listener} {profile}",
+                listener=listener,
+                request=_framed(
+                    listener,
+                    begin,
+                    b"filesdata",
+                    {b"fields": [b"revision"], b"revisions": revisions},
+                ),
+                probe=_framed(listener, b"", b"changesetdata", {b"revisions": revisions}),
+                marks=[
+                    *([b"200 OK"] if listener == "http" else []),
+                    *([profile.encode()] if begin else []),
+                ],
+            )
+    heads = node.hex()
+    bundle = f"heads={heads}&common={'0' * 40}&bundlecaps={_CAPABILITIES}"
+    for command, arguments, mark in (
+        ("getbundle", bundle, b"mercurial-0.2"),
+        ("stream_out", "", b"large.bin"),
+    ):
+        yield Case(
+            name=f"{command} http",
+            listener="http",
+            request=_version1(command, arguments),
+            probe=_version1("known", f"nodes={heads}"),
+            marks=[b"200 ", mark],
+        )
+
+
+def _framed(listener: str, begin: bytes, name: bytes, arguments: dict[bytes, Value]) -> bytes:
+    request = begin + whole_request(1, name, arguments, begins=not begin)
+    if listener != "http":
+        return request
+    path = api_path(_DIALECT, name.decode("ascii"))
+    return http_head(path, len(request), framing(_DIALECT)) + request
+
+
+def _version1(command: str, arguments: str) -> bytes:
+    """A request as today's clients send it."""
+    lines = [
+        f"GET /?cmd={command} HTTP/1.1",
+        "Host: x",
+        "Accept: application/mercurial-0.1",
+        "Vary: X-HgArg-1,X-HgProto-1",
+        f"X-HgArg-1: {arguments}",
+        "X-HgProto-1: 0.1 0.2 comp=zstd,zlib,none,bzip2",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+class _Watch:
+    """The most that a daemon and its workers held since it was made."""
+
+    def __init__(self, pid: int) -> None:
+        """Begin once its memory is steady."""
+        self._pid = pid
+        self._before = _settled(pid)
+        self._next = 0.0
+        self.growth = 0
+        self.worker = 0
+
+    def look(self) -> None:
+        """Look again, if the last time is long ago."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _SAMPLE_SECONDS
+            self.growth = max(self.growth, _own(self._pid) - self._before)
+            self.worker = max(self.worker, _largest_worker(self._pid))
+
+    def after(self) -> int:
+        """Give the growth once memory is steady again."""
+        return _settled(self._pid) - self._before
+
+
+def _measure(case: Case, servers: Servers, repository: Path, rate: int, seconds: float) -> Measured:
+    """Read slowly, and see what the daemon holds meanwhile and afterwards."""
+    dialect = _DIALECT if case.listener == "framed" else ""
+    server = servers.start(
+        wiredaemon(case.listener, dialect=dialect, repository=repository, settings=_SETTINGS)
+    )
+    try:
+        _probe(case, server.port)
+        watch = _Watch(server.pid)
+        read = _read_slowly(case, server.port, rate, seconds, watch)
+        ended = time.monotonic()
+        _probe(case, server.port)
+        back = time.monotonic() - ended
+        return Measured(
+            growth=watch.growth,
+            after=watch.after(),
+            worker=watch.worker,
+            rest=_largest_worker(server.pid),
+            read=read,
+            back=back,
+            workers=len(_workers(server.pid)),
+        )
+    finally:
+        server.stop()
+
+
+def _read_slowly(case: Case, port: int, rate: int, seconds: float, watch: _Watch) -> int:
+    """Ask, read at a rate for some seconds from the first byte on, and leave; give the bytes.
+
+    Raises:
+        BenchmarkError: It was no such answer, or too short.
+    """
+    with _slow(port) as reader:
+        reader.sendall(case.request)
+        first = _first(reader, watch)
+        read = len(first)
+        began = time.monotonic()
+        while (now := time.monotonic()) < began + seconds:
+            watch.look()
+            ahead = read / rate - (now - began)
+            if ahead > 0:
+                time.sleep(ahead)
+            data = reader.recv(_PIECE)
+            if not data:
+                raise BenchmarkError(f"the answer ended behind {read} bytes")
+            if len(first) < _LOOKED_AT:
+                first += data
+            read += len(data)
+    missing = [mark for mark in case.marks if mark not in first]
+    if missing:
+        raise BenchmarkError(f"no {missing} in {first[:_SHOWN]!r}")
+    return read
+
+
+def _first(reader: socket.socket, watch: _Watch) -> bytes:
+    """Wait for the first bytes: the time that a worker takes to begin is not the reader's."""
+    end = time.monotonic() + _DEADLINE
+    while time.monotonic() < end:
+        watch.look()
+        with suppress(TimeoutError):
+            return reader.recv(_PIECE)
+    raise BenchmarkError("nothing came")
+
+
+def _slow(port: int) -> socket.socket:
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    reader.settimeout(_SAMPLE_SECONDS)
+    reader.connect(("127.0.0.1", port))
+    return reader
+
+
+def _probe(case: Case, port: int) -> None:
+    """Ask a small question as somebody else, and wait for the answer's first bytes."""
+    with connect(port) as connection:
+        connection.sendall(case.probe)
+        answer = receive(connection)
+        if case.listener == "http" and b" 200 " not in answer[:20]:
+            raise BenchmarkError(f"asked for little, the server answered {answer!r}")
+
+
+def _workers(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in text.split()]
+
+
+def _own(pid: int) -> int:
+    """Bytes of private memory of the daemon alone."""
+    while True:
+        try:
+            return private_memory(pid) - sum(map(private_memory, _workers(pid)))
+        except (FileNotFoundError, ProcessLookupError):  # a worker has just ended
+            continue
+
+
+def _largest_worker(pid: int) -> int:
+    """Bytes that are resident in the largest of its workers."""
+    return max(map(_resident, _workers(pid)), default=0)
+
+
+def _resident(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"^VmRSS:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) * _KIB if found else 0
+
+
+def _settled(pid: int) -> int:
+    """Wait until the daemon's memory is steady and its processor time stands; give the memory."""
+    end = time.monotonic() + _DEADLINE
+    calm = 0
+    memory, used = _own(pid), cpu_seconds(pid)
+    while calm < _SAMPLES:
+        if time.monotonic() > end:
+            raise BenchmarkError("the daemon does not come to rest")
+        time.sleep(0.1)
+        last, before = memory, used
+        memory, used = _own(pid), cpu_seconds(pid)
+        calm = calm + 1 if abs(memory - last) <= _STEADY and used - before < _IDLE else 0
+    return memory
+
+
+def _make_repository(folder: Path, size: int) -> tuple[Path, bytes]:
+    """Make a repository with one file of random bytes; give it and the node of its head."""
+    repository = folder / "repository"
+    _hg("init", str(repository))
+    source = random.Random(1)  # noqa: S311 no secrets
+    with (repository / "large.bin").open("wb") as file:
+        while size > 0:
+            size -= file.write(source.randbytes(min(size, MIB)))
+    _hg("-R", str(repository), "commit", "-A", "-m", "large", "-u", "slow", "-d", "0 0")
+    return repository, bytes.fromhex(_hg("-R", str(repository), "log", "-T", "{node}").decode())
+
+
+def _hg(*arguments: str) -> bytes:
+    return subprocess.run(
+        [sys.executable, "-m", "mercurial", *arguments],
+        env={**environment(), "HGENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        timeout=_SECONDS,
+        check=True,
+    ).stdout
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.slow_clone",
+        description="Measure what the daemon holds of a large file for a reader that is slow.",
+    )
+    parser.add_argument("only", nargs="*", metavar="word", help="of the names of cases to run")
+    parser.add_argument("--size", type=int, default=300, metavar="MB", help="of the file (300)")
+    parser.add_argument("--rate", type=int, default=200, metavar="kB", help="a second (200)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of reading (30)")
+    options = parser.parse_args()
+    if min(options.size, options.rate, options.seconds) < 1:
+        parser.error("--size, --rate and --seconds: 1 or more")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,6 @@
+"""For all tests: Mercurial is imported as the workers import it, whoever does so first.
+
+Its text encoding is decided at its first import in a process.
+"""
+
+import wiredaemon.repository.library  # noqa: F401

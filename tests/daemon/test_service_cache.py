@@ -1,0 +1,300 @@
+"""A running daemon that keeps its answers: what it gives once its workers stand still."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from support import peers
+from support.daemon import Daemon, configuration, post, run_hg, write_hgrc
+from support.objects import object_store
+
+from wiredaemon.protocol import ClientConnection, RequestFailed, ResponseDataReceived
+from wiredaemon.protocol.objects import response_reader
+from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MEDIA_TYPE: Final = "application/mercurial-exp-framing-0006"
+HEADERS: Final = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
+TARGET: Final = "/api/exp-http-v2-0003/ro/"
+ENCODINGS: Final = ((), (b"identity",), (b"zlib",), (b"zstd-8mb", b"zlib"))
+KEPT: Final = r"a response of \d+ bytes is kept"
+UPLOADED: Final = r"an answer of \d+ bytes was uploaded"
+OPEN: Final = "[web]\npush_ssl = false\nallow-push = ['*']\n"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three changesets of a file of 300 KiB."""
+    folder = tmp_path_factory.mktemp("template") / "repository"
+    run_hg("init", str(folder), folder=folder.parent)
+    for number in range(3):
+        lines = (f"{number * 7919 + line * 104729 % 1_000_003}\n" for line in range(45_000))
+        (folder / "file").write_text("".join(lines), encoding="ascii")
+        run_hg("commit", "-A", "-m", str(number), "-u", "test", "-d", "0 0", folder=folder)
+    run_hg("phase", "--draft", "--force", "-r", "all()", folder=folder)
+    write_hgrc(folder, "[phases]\npublish = no\n")
+    return folder
+
+
+@pytest.fixture
+def repository(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template, tmp_path / "repository"))
+
+
+def started(folder: Path, repository: Path, more: str = OPEN) -> Daemon:
+    text = configuration(
+        data=folder / "data",
+        repository=repository,
+        framings={"exp-http-v2-0003": ["0006"]},
+        listen=["http", "framed"],
+        load=(),
+        more=more,
+    )
+    for switch in ("enabled", "http_v2"):
+        text = text.replace(f"{switch} = false", f"{switch} = true")
+    return Daemon.start(text, folder)
+
+
+def nodes_of(repository: Path) -> list[bytes]:
+    text = run_hg("log", "-r", "all()", "-T", "{node}\n", folder=repository).decode()
+    return [bytes.fromhex(line) for line in text.split()]
+
+
+def filesdata(*nodes: bytes) -> dict[bytes, object]:
+    revisions = [{b"type": b"changesetexplicit", b"nodes": list(nodes)}]
+    return {b"revisions": revisions, b"fields": {b"parents", b"revision"}}
+
+
+def ask(
+    daemon: Daemon,
+    arguments: Mapping[bytes, Any],
+    encodings: tuple[bytes, ...] = (),
+    *,
+    command: bytes = b"filesdata",
+    redirect: Mapping[bytes, Any] | None = None,
+) -> Any:
+    """Give all objects of an answer, the text of an error frame, or the location of a redirect."""
+    client = ClientConnection(content_encodings=encodings)
+    given: Any = None if redirect is None else dict(redirect)
+    client.send_command(command, arguments, redirect=given)
+    body = b"".join(header + payload for header, payload in client.data_to_send())
+    with daemon.connect() as connection:
+        target = TARGET + command.decode()
+        response = connection.exchange(post(target, connection.authority, HEADERS, body))
+    assert response.status == 200, response
+    reader = response_reader(DIALECTS["0006"], Limits())
+    objects: list[object] = []
+    events = client.receive_data(response.body)
+    while client.pending:
+        events += client.receive_data(b"")
+    for event in events:
+        if isinstance(event, RequestFailed):
+            return event.message
+        assert isinstance(event, ResponseDataReceived), event
+        objects += reader.receive_event(event)
+    assert client.active == frozenset()
+    return objects if reader.location is None else reader.location
+
+
+def workers_of(daemon: Daemon) -> list[int]:
+    children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children")
+    return [int(pid) for pid in children.read_text(encoding="ascii").split()]
+
+
+@contextmanager
+def standing_still(daemon: Daemon) -> Iterator[None]:
+    """Let no worker do anything."""
+    workers = workers_of(daemon)
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+
+
+def kept(folder: Path) -> list[str]:
+    found = (file.name for file in (folder / "data" / "cache" / "responses").iterdir())
+    return [name for name in found if name != "lock"]
+
+
+@pytest.mark.parametrize("encodings", ENCODINGS, ids=lambda names: b",".join(names).decode())
+def test_the_second_answer_needs_no_worker_and_is_the_same(
+    tmp_path: Path, repository: Path, encodings: tuple[bytes, ...]
+) -> None:
+    arguments = filesdata(*nodes_of(repository))
+    with started(tmp_path, repository) as daemon:
+        first = ask(daemon, arguments, encodings)
+        assert first[0] == {b"totalpaths": 1, b"totalitems": 3}
+        daemon.wait_for_log(KEPT)
+        with standing_still(daemon):
+            assert ask(daemon, arguments, encodings) == first
+            assert ask(daemon, arguments, encodings) == first
+        assert len(kept(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("command", [b"filedata", b"manifestdata"])
+def test_the_other_cacheable_commands_are_kept_too(
+    tmp_path: Path, repository: Path, command: bytes
+) -> None:
+    manifest = run_hg("log", "-r", "tip", "-T", "{manifest % '{node}'}", folder=repository).decode()
+    file = run_hg("debugdata", "-m", manifest, folder=repository).split(b"\0")[1][:40].decode()
+    arguments: dict[bytes, object] = {b"fields": {b"parents", b"revision"}}
+    if command == b"filedata":
+        arguments |= {b"path": b"file", b"nodes": [bytes.fromhex(file)]}
+    else:
+        arguments |= {b"tree": b"", b"nodes": [bytes.fromhex(manifest)]}
+    with started(tmp_path, repository) as daemon:
+        first = ask(daemon, arguments, (b"zlib",), command=command)
+        assert first[0] == {b"totalitems": 1}
+        daemon.wait_for_log(KEPT)
+        with standing_still(daemon):
+            assert ask(daemon, arguments, (b"zlib",), command=command) == first
+
+
+def test_raw_connections_and_restarts_find_what_http_was_answered(
+    tmp_path: Path, repository: Path
+) -> None:
+    arguments = filesdata(*nodes_of(repository))
+    with started(tmp_path, repository) as daemon:
+        content = ask(daemon, arguments)
+        daemon.wait_for_log(KEPT)
+    with started(tmp_path, repository) as daemon:
+        ask(daemon, {}, command=b"heads")
+        with standing_still(daemon), daemon.connect("framed") as connection:
+            frames = peers.request_frames("0006", 1, b"filesdata", arguments)
+            connection.send(b"".join(frames))
+            client = ClientConnection()
+            client.send_command(b"filesdata", {})
+            reader = response_reader(DIALECTS["0006"], Limits())
+            objects: list[object] = []
+            while client.active:
+                for event in client.receive_data(connection.socket.recv(65536)):
+                    assert isinstance(event, ResponseDataReceived)
+                    objects += reader.receive_event(event)
+            assert objects == content
+            assert ask(daemon, arguments) == content
+
+
+def test_a_push_makes_another_answer_and_the_same_request_is_recorded_again(
+    tmp_path: Path, repository: Path
+) -> None:
+    known = nodes_of(repository)
+    clone = tmp_path / "clone"
+    run_hg("clone", str(repository), str(clone), folder=tmp_path)
+    (clone / "file").write_text("pushed\n", encoding="ascii")
+    run_hg("commit", "-m", "pushed", "-u", "test", "-d", "0 0", folder=clone)
+    (new,) = set(nodes_of(clone)) - set(known)
+    heads = {b"type": b"changesetdagrange", b"roots": [], b"heads": [known[-1]]}
+    arguments = {b"revisions": [heads], b"fields": {b"revision"}}
+    with started(tmp_path, repository) as daemon:
+        first = ask(daemon, arguments)
+        daemon.wait_for_log(KEPT)
+        assert b"unknown revision" in ask(daemon, filesdata(new))
+        run_hg("push", f"http://127.0.0.1:{daemon.port()}/", folder=clone)
+        after = daemon.lines_logged()
+        assert ask(daemon, arguments) == first
+        daemon.wait_for_log(KEPT, after=after)
+        assert len(kept(tmp_path)) == 2
+        assert ask(daemon, filesdata(new))[0] == {b"totalpaths": 1, b"totalitems": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("phase", "--force", "--secret", "-r", "tip"),
+        ("--config", "extensions.strip=", "strip", "--no-backup", "-r", "tip"),
+        ("--config", "experimental.evolution=all", "debugobsolete"),
+    ],
+    ids=["secret", "strip", "obsolete"],
+)
+def test_what_is_served_no_more_is_not_served_from_the_cache(
+    tmp_path: Path, repository: Path, change: tuple[str, ...]
+) -> None:
+    run_hg("update", "--clean", "-r", "0", folder=repository)
+    tip = nodes_of(repository)[-1]
+    if change[-1] == "debugobsolete":
+        write_hgrc(repository, "[phases]\npublish = no\n[experimental]\nevolution = all\n")
+        change = (*change, tip.hex())
+    arguments = filesdata(tip)
+    with started(tmp_path, repository) as daemon:
+        assert ask(daemon, arguments)[0] == {b"totalpaths": 1, b"totalitems": 1}
+        daemon.wait_for_log(KEPT)
+        run_hg(*change, folder=repository)
+        refused = ask(daemon, arguments)
+        assert isinstance(refused, bytes), refused
+        assert tip.hex().encode() in refused or b"hidden" in refused
+
+
+def test_what_was_censored_is_not_served_from_the_cache(tmp_path: Path, repository: Path) -> None:
+    first = nodes_of(repository)[0]
+    with started(tmp_path, repository) as daemon:
+        before = ask(daemon, filesdata(first))
+        daemon.wait_for_log(KEPT)
+        run_hg("--config", "extensions.censor=", "censor", "-r", "0", "file", folder=repository)
+        after = ask(daemon, filesdata(first))
+        assert before[-1] not in after
+
+
+def test_who_may_not_read_gets_nothing_from_the_cache(tmp_path: Path, repository: Path) -> None:
+    arguments = filesdata(*nodes_of(repository))
+    with started(tmp_path, repository) as daemon:
+        ask(daemon, arguments)
+        daemon.wait_for_log(KEPT)
+        write_hgrc(repository, "[phases]\npublish = no\n[web]\nallow_read = ann\n")
+        with daemon.connect() as connection:
+            body = b"".join(peers.request_frames("0006", 1, b"filesdata", arguments))
+            target = TARGET + "filesdata"
+            response = connection.exchange(post(target, connection.authority, HEADERS, body))
+        assert response.status == 401
+
+
+def test_a_cache_that_is_off_makes_no_folder(tmp_path: Path, repository: Path) -> None:
+    arguments = filesdata(*nodes_of(repository))
+    with started(tmp_path, repository, "[limits]\ncache_size = 0\n") as daemon:
+        assert ask(daemon, arguments) == ask(daemon, arguments)
+    assert not (tmp_path / "data" / "cache").exists()
+
+
+def test_clients_that_follow_are_redirected(tmp_path: Path, repository: Path) -> None:
+    arguments = filesdata(*nodes_of(repository))
+    redirect = {b"targets": [b"here"], b"hashes": [b"sha256", b"sha1"]}
+    with object_store() as store:
+        more = (
+            f"[[redirect.targets]]\nname = 'here'\nurl = '{store.url}'\n"
+            f"upload = 'put:{store.url}'\nmin_size = 1000\n"
+        )
+        with started(tmp_path, repository, more) as daemon:
+            described = ask(daemon, {}, command=b"capabilities")[0]
+            assert described[b"redirect"] == {
+                b"targets": [
+                    {b"name": b"here", b"protocol": b"http", b"uris": [store.url.encode()]}
+                ],
+                b"hashes": [b"sha256", b"sha1"],
+            }
+            first = ask(daemon, arguments, (b"zlib",))
+            daemon.wait_for_log(UPLOADED)
+            with standing_still(daemon):
+                location = ask(daemon, arguments, (b"zlib",), redirect=redirect)
+                assert ask(daemon, arguments, (b"zlib",), redirect={}) == first
+            ((path, content),) = store.objects.items()
+            assert location[b"url"] == store.url.encode() + Path(path).name.encode()
+            assert location[b"size"] == len(content)
+            # What is there are the objects alone, one behind the other.
+            assert content == b"".join(peers.item(one, canonical=False) for one in first)
+
+
+def test_without_targets_nothing_is_said_of_redirects(tmp_path: Path, repository: Path) -> None:
+    with started(tmp_path, repository) as daemon:
+        assert b"redirect" not in ask(daemon, {}, command=b"capabilities")[0]

@@ -1,0 +1,107 @@
+"""What Mercurial's web application would say too much of, or not understand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wiredaemon.commands import Permission
+from wiredaemon.repository.opening import KeptRepository
+from wiredaemon.repository.web import web
+from wiredaemon.repository.web_calls import WebRequest
+from wiredaemon.repository.worker_calls import CallContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from repository.conftest import Repository
+
+
+# Mercurial leaves files to the garbage collector, and its templates are full of the other.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning"),
+]
+
+
+class NoBody:
+    def read(self, _size: int = -1) -> bytes:
+        return b""
+
+
+@pytest.fixture
+def ask(history: Repository) -> Iterator[Any]:
+    kept = KeptRepository(history.path)
+
+    def asked(path: bytes, query: bytes) -> tuple[int, bytes]:
+        request = WebRequest(
+            method=b"GET", path_info=path, query=query, server_name=b"test", server_port=80
+        )
+        context = CallContext(repository=history.path, permission=Permission.RO)
+        head, *pieces = web(kept, context, request=request, body=NoBody())
+        body = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+        match head:
+            case {b"status": int() as status}:
+                return status, body
+        raise AssertionError(head)
+
+    yield asked
+    kept.close()
+
+
+SECRET = 8
+"""Its number in ``HISTORY``."""
+MISSING = b"12" * 20
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        (b"", b"cmd=lookup&key=%s"),
+        (b"/rev/%s", b"style=raw"),
+        (b"/file/%s", b"style=raw"),
+        (b"/raw-file/%s/a", b""),
+        (b"/log", b"style=raw&rev=%s"),
+    ],
+)
+def test_a_secret_changeset_is_as_unknown_as_a_missing_one(
+    ask: Any, history: Repository, path: bytes, query: bytes
+) -> None:
+    def about(node: bytes) -> tuple[int, bytes]:
+        status, text = ask(path.replace(b"%s", node), query.replace(b"%s", node))
+        return status, text.replace(node, b"NODE")
+
+    assert about(history.hex(SECRET)) == about(MISSING)
+    assert about(history.hex(1)) != about(MISSING)
+
+
+def test_the_number_of_a_secret_changeset_is_as_unknown_as_one_too_many(ask: Any) -> None:
+    status, text = ask(b"/rev/8", b"style=raw")
+    assert (status, text.replace(b"'8'", b"'888'")) == ask(b"/rev/888", b"style=raw")
+
+
+@pytest.mark.parametrize("name", [b"f" * 40, b"f" * 12, b"2147483647"])
+def test_what_is_in_the_working_directory_is_nobodys_business(
+    ask: Any, history: Repository, name: bytes
+) -> None:
+    (history.folder / "0").write_text("not committed")
+    status, text = ask(b"/raw-file/%s/0" % name, b"")
+    assert status == 404
+    assert b"not committed" not in text
+    assert ask(b"/rev/" + name, b"style=raw")[0] == 404
+
+
+def test_a_file_is_not_shown_by_the_node_of_its_revision(ask: Any, history: Repository) -> None:
+    # That of the secret changeset: whoever knows its content knows its node.
+    (name,) = history.hg("log", "-r", str(SECRET), "-T", "{files}").split()
+    lines = history.hg("manifest", "--debug", "-r", str(SECRET)).splitlines()
+    (node,) = [line.split()[0] for line in lines if line.endswith(b" " + name)]
+    assert ask(b"/raw-file/%s/%s" % (node, name), b"")[0] == 404
+    assert ask(b"", b"cmd=file&style=raw&filenode=%s&file=%s" % (node, name))[0] == 404
+
+
+def test_names_that_are_not_ascii_are_understood_in_queries(ask: Any, history: Repository) -> None:
+    status, text = ask(b"", b"cmd=lookup&key=caf%C3%A9")
+    assert (status, text) == (200, b"1 %s\n" % history.hex(3))
+    assert ask(b"/log", b"style=raw&rev=caf%C3%A9")[0] == 200

@@ -1,0 +1,234 @@
+"""A cache over a repository that a test answers for, and a server that takes copies."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from wiredaemon.net.cache.cache import ResponseCache
+from wiredaemon.net.cache.keys import CachedAs
+from wiredaemon.net.cache.repository import Cached, CachedRepository
+from wiredaemon.wire.encodings import DECODERS
+from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.values import Encoded, Recorded, Redirect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from twisted.web.server import Request
+
+    from wiredaemon.commands import Followed, Value
+    from wiredaemon.net.cache.redirects import Redirects
+
+OK: Final = b"\xa1FstatusBok"
+COMMAND: Final = b"filesdata"
+MEDIA_TYPE: Final = b"application/mercurial-exp-framing-0006"
+
+
+class TimedReactor:
+    """The real reactor's threads and connections, with a clock that stands still."""
+
+    def __init__(self) -> None:
+        from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+        self._real: Any = reactor
+        self.now = 1000.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def seconds(self) -> float:
+        """The time, as the test has set it."""
+        return self.now
+
+
+class FakeHandle:
+    """Answers stream commands as a worker would."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bytes, dict[bytes, Value]]] = []
+        self.parts: list[list[bytes]] = [[b"one", b"two"], [b"three"]]
+        self.error: Exception | None = None
+        """Raised behind the first parts."""
+        self.gate: Deferred[None] | None = None
+        """Waited for behind the first parts."""
+        self.closed = 0
+
+    @property
+    def content(self) -> bytes:
+        """All parts."""
+        return b"".join(part for parts in self.parts for part in parts)
+
+    async def stream(
+        self, command: bytes, arguments: Mapping[bytes, Value]
+    ) -> AsyncGenerator[Encoded, None]:
+        """Give the parts."""
+        self.asked.append((command, dict(arguments)))
+        try:
+            for number, parts in enumerate(self.parts):
+                if number == 1 and self.gate is not None:
+                    await self.gate
+                if number == 1 and self.error is not None:
+                    raise self.error
+                yield Encoded(parts)
+        finally:
+            self.closed += 1
+
+
+class Kept:
+    """A cache and one repository."""
+
+    def __init__(self, folder: Path, redirects: Redirects | None = None, **limits: int) -> None:
+        self.folder = folder
+        self.reactor = TimedReactor()
+        self.handle = FakeHandle()
+        self.state = folder / "state"
+        self.state.write_bytes(b"1")
+        self.clock_is_ahead = 3600 * 10**9
+        """Nanoseconds that have gone by since whatever was changed last."""
+        self.sign = folder / "journal"
+        self.cache = ResponseCache(
+            folder / "cache",
+            Limits(**limits),
+            self.reactor,
+            redirects,
+            lambda: self.state.stat().st_mtime_ns + self.clock_is_ahead,
+        )
+        self.cache.start()
+
+    @property
+    def files(self) -> list[str]:
+        """Names of files in the folder of responses."""
+        found = (file.name for file in (self.folder / "cache" / "responses").iterdir())
+        return sorted(name for name in found if name != "lock")
+
+    def change(self) -> None:
+        """Let the repository change."""
+        self.state.write_bytes(self.state.read_bytes() + b"1")
+
+    def stream(
+        self,
+        encoding: bytes | None = b"zlib",
+        *,
+        arguments: Mapping[bytes, Value] | None = None,
+        followed: Followed | None = None,
+        command: bytes = COMMAND,
+        may_redirect: bool = True,
+    ) -> AsyncGenerator[Any, None]:
+        """Give what one request is answered."""
+        cached = Cached(
+            cache=self.cache,
+            path=b"/repository",
+            state=[str(self.state).encode()],
+            unsettled=[str(self.sign).encode()],
+            may_redirect=may_redirect,
+        )
+        handle: Any = self.handle
+        asked = CachedRepository(handle, cached, CachedAs(COMMAND, MEDIA_TYPE, encoding), followed)
+        return asked.stream(command, {b"nodes": [b"n"]} if arguments is None else arguments)
+
+    async def ask(self, encoding: bytes | None = b"zlib", **more: Any) -> Any:
+        """Give the content of an answer, or the redirect, once what is kept of it is kept."""
+        parts = []
+        async with aclosing(self.stream(encoding, **more)) as stream:
+            async for part in stream:
+                if isinstance(part, Redirect):
+                    return part
+                parts.append(part)
+        await self.settled()
+        return content_of(parts)
+
+    async def settled(self) -> None:
+        """Wait until nothing is being encoded."""
+        await DeferredList(list(self.cache._working))
+
+    async def stop(self) -> None:
+        """End the cache."""
+        await self.cache.stop()
+
+
+def content_of(parts: Sequence[Encoded | Recorded]) -> bytes:
+    """Give the objects in a whole answer."""
+    data = b"".join(piece for part in parts for piece in part.parts)
+    profiles = {part.encoding for part in parts if isinstance(part, Recorded)}
+    if not profiles:
+        return data
+    (profile,) = profiles
+    assert all(isinstance(part, Recorded) for part in parts)
+    content = decoded(profile, data)
+    assert content.startswith(OK)
+    return content[len(OK) :]
+
+
+def decoded(profile: bytes, data: bytes) -> bytes:
+    """Decode what one fresh encoder has given."""
+    decoder = DECODERS[profile]()
+    decoder.feed(data)
+    content = b""
+    while decoder.pending:
+        content += decoder.read()
+    return content
+
+
+class ObjectServer(Resource):
+    """Takes objects by PUT, and gives them."""
+
+    isLeaf = True  # noqa: N815 of Twisted
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.objects: dict[bytes, bytes] = {}
+        self.requests: list[tuple[bytes, bytes]] = []
+        """Method and path."""
+        self.headers: dict[bytes, bytes | None] = {}
+        """Of the last PUT."""
+        self.status = 201
+        """That a PUT is answered with."""
+        self.loses = False
+        """What is put is not there afterwards."""
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where its objects are."""
+        return f"http://127.0.0.1:{self.port}/objects/"
+
+    def render_PUT(self, request: Request) -> bytes:
+        """Take an object."""
+        self.requests.append((b"PUT", request.path))
+        names = (b"Content-Type", b"Authorization", b"Content-Length")
+        self.headers = {name: request.getHeader(name) for name in names}
+        if self.status == 201 and not self.loses and request.content is not None:
+            self.objects[request.path] = request.content.read()
+        request.setResponseCode(self.status)
+        return b""
+
+    def render_GET(self, request: Request) -> bytes:
+        """Give an object."""
+        self.requests.append((request.method, request.path))
+        if request.path not in self.objects:
+            request.setResponseCode(404)
+            return b""
+        return self.objects[request.path]
+
+    render_HEAD = render_GET  # noqa: N815 of Twisted
+
+
+@asynccontextmanager
+async def object_server() -> AsyncIterator[ObjectServer]:
+    """Run one on loopback."""
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
+    server = ObjectServer()
+    port = anywhere.listenTCP(0, Site(server), interface="127.0.0.1")
+    server.port = port.getHost().port
+    try:
+        yield server
+    finally:
+        await port.stopListening()

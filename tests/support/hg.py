@@ -1,0 +1,221 @@
+"""Real `hg` clients of more than one release, and what a repository looks like to people.
+
+Owns running the programs, each with a deadline and without anybody's own configuration, and a view
+of a repository that can be compared whole: what `hg log`, `hg bookmarks`, `hg tags` say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from support.daemon import LOOPBACK, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+DEADLINE: Final = 120.0
+"""Seconds for one command before the test fails."""
+
+V2: Final = ("--config", "experimental.httppeer.advertise-v2=true")
+"""Lets `hg` 4.8 to 6.0 use version 2 where a server has it."""
+
+_CHANGESET: Final = (
+    "{dict(node, author, desc, branch, phase, parents=dict(p1node, p2node), date=date|hgdate,"
+    " manifest=manifest % '{node}', extras=extras % '{key}={value|stringescape}',"
+    " files=files % '{file}', copies=file_copies % '{source} > {name}')|json}\n"
+)
+_NAMED: Final = "{dict(node, name=%s)|json}\n"
+
+
+class HgError(Exception):
+    """A command ended with an error; `output` is all that it printed."""
+
+    def __init__(self, command: Sequence[str], code: int, output: bytes) -> None:
+        """Say what ended how."""
+        text = output.decode("utf-8", "backslashreplace")
+        super().__init__(f"hg {' '.join(command)}: exit code {code}\n{text[-4000:]}")
+        self.code = code
+        self.output = output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a repository says of itself; two with the same content are equal."""
+
+    changesets: Mapping[str, Any]
+    """Node to everything that `hg log` says about it, phase included."""
+    heads: frozenset[str]
+    bookmarks: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hg:
+    """A release of Mercurial."""
+
+    command: tuple[str, ...]
+
+    def popen(self, *arguments: str, folder: Path) -> subprocess.Popen[bytes]:
+        """Start a command; its output and errors are one pipe."""
+        return subprocess.Popen(
+            [*self.command, *arguments],
+            cwd=folder,
+            env=client_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, *arguments: str, folder: Path, deadline: float = DEADLINE) -> bytes:
+        """Give what a command prints, to both outputs.
+
+        Raises:
+            HgError: It ended with an error.
+            subprocess.TimeoutExpired: It did not end, and was killed.
+        """
+        with self.popen(*arguments, folder=folder) as process:
+            try:
+                output, _ = process.communicate(timeout=deadline)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            raise HgError(arguments, process.returncode, output)
+        return output
+
+    def refusal(self, *arguments: str, folder: Path) -> bytes:
+        """Give what a command prints that must end with an error.
+
+        Raises:
+            AssertionError: It has succeeded.
+        """
+        try:
+            output = self.run(*arguments, folder=folder)
+        except HgError as error:
+            return error.output
+        raise AssertionError(f"hg {' '.join(arguments)} succeeded:\n{output!r}")
+
+    def text(self, *arguments: str, folder: Path) -> str:
+        """Give what a command prints, as text."""
+        return self.run(*arguments, folder=folder).decode("utf-8")
+
+    def nodes(self, revisions: str, *, folder: Path) -> list[str]:
+        """Give the nodes of revisions, in hg's order."""
+        return self.text("log", "-r", revisions, "-T", "{node}\n", folder=folder).split()
+
+    def view(self, folder: Path, revisions: str = "all()") -> View:
+        """Give what a repository says of some revisions, and of what points at them."""
+        lines = self.text("log", "-r", revisions, "-T", _CHANGESET, folder=folder).splitlines()
+        changesets = {one["node"]: one for one in map(json.loads, lines)}
+        heads = self.nodes(f"heads({revisions})", folder=folder)
+        return View(
+            changesets=changesets,
+            heads=frozenset(heads),
+            bookmarks=self._named("bookmarks", "bookmark", folder, changesets),
+            tags=self._named("tags", "tag", folder, changesets),
+        )
+
+    def _named(
+        self, command: str, keyword: str, folder: Path, among: Mapping[str, Any]
+    ) -> dict[str, str]:
+        text = self.text(command, "-T", _NAMED % keyword, folder=folder)
+        found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        named = {one["name"]: one["node"] for one in found if one["node"] in among}
+        named.pop("tip", None)
+        return named
+
+    def verify(self, folder: Path) -> None:
+        """Let `hg` check every byte of a repository.
+
+        Raises:
+            HgError: It is damaged.
+            AssertionError: There was something to say about it.
+        """
+        output = self.run("verify", folder=folder)
+        assert b"warning" not in output, output
+        assert b"checked" in output, output
+
+
+HG7: Final = Hg((sys.executable, "-m", "mercurial"))
+"""The installed package, as the daemon's workers use it."""
+
+
+def client_environment() -> dict[str, str]:
+    """Give an environment in which names are UTF-8 and no proxy stands before loopback."""
+    ours = {
+        name: value for name, value in environment().items() if not name.lower().endswith("_proxy")
+    }
+    return {**ours, "HGENCODING": "utf-8", "HGMERGE": "false", "HGUSER": "Tést <test@example.org>"}
+
+
+def copy_repository(source: Path, target: Path) -> Path:
+    """Copy a repository, so that a change of one is none of the other, and give the copy."""
+    shutil.copytree(source, target, symlinks=True)
+    return target
+
+
+def read_tree(folder: Path) -> dict[bytes, tuple[str, bytes]]:
+    """Give each file below a folder, but for Mercurial's own: kind and content by path.
+
+    The kind is `x`, `l` or nothing, as in manifests; what a link points at is its content.
+    """
+    tree: dict[bytes, tuple[str, bytes]] = {}
+    top = os.fsencode(folder)
+    for where, folders, files in os.walk(top):
+        if where == top:
+            folders[:] = [name for name in folders if name != b".hg"]
+        links = [name for name in folders if os.path.islink(os.path.join(where, name))]  # noqa: PTH114, PTH118 pathlib takes no bytes
+        for name in [*files, *links]:
+            path = os.path.join(where, name)  # noqa: PTH118 the same
+            mode = os.lstat(path).st_mode
+            if stat.S_ISLNK(mode):
+                kind, content = "l", os.readlink(path)  # noqa: PTH115 the same
+            else:
+                kind = "x" if mode & stat.S_IXUSR else ""
+                with open(path, "rb") as file:  # noqa: PTH123 the same
+                    content = file.read()
+            tree[os.path.relpath(path, top)] = (kind, content)
+    return tree
+
+
+@contextmanager
+def hg_serve(hg: Hg, folders: Mapping[str, Path], folder: Path) -> Iterator[str]:
+    """Let `hg serve` of 6.0 serve repositories, version 2 and writing included; gives its URL.
+
+    Args:
+        hg: The release.
+        folders: Repositories by name, which is also the path below the URL.
+        folder: For its own files; it exists.
+
+    Raises:
+        HgError: It did not start.
+    """
+    file = folder / "hgweb.conf"
+    paths = "".join(f"/{name} = {path}\n" for name, path in folders.items())
+    file.write_text(f"[web]\nallow-push = *\npush_ssl = no\n[paths]\n{paths}", "utf-8")
+    switches = ("experimental.web.apiserver=yes", "experimental.web.api.http-v2=yes")
+    options = [part for switch in switches for part in ("--config", switch)]
+    # Nobody reads what it prints, so it must not print requests.
+    logs = ("--errorlog", str(folder / "errors"), "--accesslog", str(folder / "requests"))
+    where = ("--address", LOOPBACK, "--port", "0")
+    arguments = ("serve", "--web-conf", str(file), *where, *logs, *options)
+    with hg.popen(*arguments, folder=folder) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else b""
+            found = re.search(rb"bound to [0-9.]+:(\d+)", line)
+            if found is None:
+                process.kill()
+                raise HgError(arguments, process.wait(), line + process.communicate()[0])
+            yield f"http://{LOOPBACK}:{int(found[1])}"
+        finally:
+            process.terminate()

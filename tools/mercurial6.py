@@ -1,0 +1,148 @@
+"""Mercurial 6.0.3, the last release whose client and server speak version 2 of the protocol.
+
+Owns one installation in a virtual environment of its own, in `.cache` of this checkout, made when
+it is first used. As it is other people's code, it is only ever run as a program.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+VERSION: Final = "6.0.3"
+
+VARIABLE: Final = "WIREDAEMON_HG6"
+"""The environment variable that names another `hg` to use instead."""
+
+CACHE: Final = Path(__file__).resolve().parents[1] / ".cache"
+
+_STAMP: Final = "complete"
+"""A file in the installation, written last. An environment cannot be moved: its scripts name it."""
+
+_TOO_NEW: Final = (3, 12)
+"""Python has no distutils from here on, which Mercurial 6.0.3 is built with."""
+
+_OLDER: Final = ("python3.11", "python3.10", "python3.9")
+_BUILD_SECONDS: Final = 900
+_UNREACHABLE: Final = re.compile(
+    r"from versions: none|NewConnectionError|Name or service not known|"
+    r"Temporary failure in name resolution|ConnectTimeoutError|ReadTimeoutError|ProxyError"
+)
+"""What pip says when it has found no registry."""
+
+
+class UnavailableError(Exception):
+    """It cannot be made on this machine, through no fault of ours; the text says why."""
+
+
+class BuildError(Exception):
+    """Making it failed; the text ends with what was printed."""
+
+
+@cache
+def mercurial6() -> Path:
+    """Give the path of its `hg`: what `WIREDAEMON_HG6` names, or one made here, in two minutes.
+
+    Raises:
+        UnavailableError: It cannot be made here.
+        BuildError: Making it failed.
+    """
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else installed(CACHE / f"hg-{VERSION}")
+
+
+def installed(folder: Path) -> Path:
+    """Give the `hg` of an installation, made if there is none or only a part of one.
+
+    Processes that ask at once wait for each other.
+
+    Args:
+        folder: Of the virtual environment; the one around it is made, and hidden from git.
+
+    Raises:
+        UnavailableError: It cannot be made here.
+        BuildError: Making it failed.
+    """
+    hg = folder / "bin" / "hg"
+    if not _is_complete(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (folder.parent / ".gitignore").write_text("*\n", encoding="ascii")
+        with _locked(folder.with_name(f"{folder.name}.lock")):
+            if not _is_complete(folder):
+                _make(folder)
+    return hg
+
+
+def _is_complete(folder: Path) -> bool:
+    # The Python it was made with may be gone.
+    return (folder / _STAMP).exists() and (folder / "bin" / "python").exists()
+
+
+def _make(folder: Path) -> None:
+    python = _python()
+    if shutil.which(_compiler()) is None:
+        raise UnavailableError(
+            f"Mercurial {VERSION} needs a C compiler, and there is no {_compiler()}"
+        )
+    sys.stderr.write(f"making Mercurial {VERSION} in {folder}, which takes two minutes\n")
+    if folder.exists():
+        shutil.rmtree(folder)
+    _run([python, "-m", "venv", str(folder)])
+    _run([str(folder / "bin" / "pip"), "install", "--quiet", f"mercurial=={VERSION}"])
+    (folder / _STAMP).write_text(f"Mercurial {VERSION}\n", encoding="ascii")
+
+
+def _python() -> str:
+    if sys.version_info < _TOO_NEW:
+        return sys.executable
+    found = next(filter(None, map(shutil.which, _OLDER)), None)
+    if found is None:
+        wanted = ", ".join(_OLDER)
+        raise UnavailableError(f"Mercurial {VERSION} needs an older Python: one of {wanted}")
+    return found
+
+
+def _compiler() -> str:
+    return str(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        finished = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="backslashreplace",
+            timeout=_BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise BuildError(f"{' '.join(command)}: not done in {late.timeout} s") from None
+    if finished.returncode == 0:
+        return
+    text = f"{' '.join(command)}: {finished.stdout.strip()}"
+    if _UNREACHABLE.search(finished.stdout):
+        raise UnavailableError(text)
+    raise BuildError(text)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Hold a lock that ends with this process, however that ends."""
+    with file.open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

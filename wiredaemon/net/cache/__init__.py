@@ -1,0 +1,1 @@
+"""Answers that are kept: responses on the disk, and copies of them at redirect targets."""

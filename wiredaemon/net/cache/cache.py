@@ -1,0 +1,244 @@
+"""The cache of responses as the daemon has it: a store whose files threads read and write.
+
+Nothing that goes wrong here is a peer's business: what cannot be kept is asked of a worker again.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from wiredaemon.net.cache.reading import FileReader
+from wiredaemon.net.cache.recording import Recording
+from wiredaemon.net.cache.store import DamagedError, Entry, ResponseStore, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from twisted.python.failure import Failure
+
+    from wiredaemon.net.cache.keys import Keys
+    from wiredaemon.net.cache.redirects import Redirects
+    from wiredaemon.wire.limits import Limits
+
+SUSPENDED_SECONDS: Final = 60.0
+"""Time for which nothing is recorded after the disk refused to take it."""
+
+_log: Final = Logger()
+_T = TypeVar("_T")
+
+
+class ResponseCache:
+    """Responses that are kept, found and recorded."""
+
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        redirects: Redirects | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Keep nothing before it is started.
+
+        Args:
+            folder: Of the entries; it is made if need be.
+            limits: ``cache_size`` and others; where it is 0, nothing is kept.
+            reactor: For threads and its clock.
+            redirects: Takes copies of what was recorded.
+            clock: Nanoseconds since 1970.
+        """
+        self.clock = clock
+        self._store = ResponseStore(folder / "responses", limits)
+        self._limits = limits
+        self._reactor = reactor
+        self.redirects = redirects
+        self._recordings: set[str] = set()
+        """Keys of what is being recorded."""
+        self._working: set[Deferred[None]] = set()
+        self._suspended_until = 0.0
+        self.hits = 0
+        self.misses = 0
+        self.recorded = 0
+
+    # --- its life ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take the folder; without it, the daemon does without a cache."""
+        if not self._limits.cache_size:
+            return
+        try:
+            self._store.open()
+        except StoreError as error:
+            _log.error("no response is kept: {reason}", reason=str(error))
+            return
+        if self.redirects is not None:
+            self.redirects.start(self.open_content)
+
+    def stop(self) -> Deferred[None]:
+        """Leave the folder once nothing is written to it any more."""
+        waiting = list(self._working)
+        if self.redirects is not None:
+            waiting.append(self.redirects.stop())
+        done = DeferredList(waiting, consumeErrors=True)
+        return done.addCallback(lambda _: self._store.close())
+
+    @property
+    def is_on(self) -> bool:
+        """Responses are looked for and recorded."""
+        return self._store.is_open
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that is kept."""
+        return self._store.size
+
+    def __len__(self) -> int:
+        """Give the number of responses that are kept."""
+        return len(self._store)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def find(self, keys: Keys) -> Entry | None:
+        """Give what was kept for a request, and count that it was asked for."""
+        entry = self._store.find(keys.entry)
+        if entry is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+        return entry
+
+    async def open(self, entry: Entry) -> FileReader | None:
+        """Open what was kept; None if it is damaged, and then it is kept no more."""
+        try:
+            reader = FileReader(self._store.open_entry(entry))
+        except DamagedError as error:
+            self.report_damage(entry, str(error))
+            return None
+        if entry.is_trusted:
+            return reader
+        # It may be older than a crash of the whole machine.
+        try:
+            size, checksum = await self.in_thread(reader.measure)
+        except OSError as error:
+            reader.close()
+            self.report_damage(entry, str(error))
+            return None
+        except BaseException:
+            reader.close()
+            raise
+        if (size, checksum) != (entry.size, entry.checksum):
+            reader.close()
+            self.report_damage(entry, "its checksum is wrong")
+            return None
+        self._store.trust(entry)
+        return reader
+
+    def open_content(self, entry: Entry) -> IO[bytes] | None:
+        """Open what was kept, to be read elsewhere; None if it is gone."""
+        try:
+            return self._store.open_entry(entry)
+        except DamagedError:
+            return None
+
+    def report_damage(self, entry: Entry, reason: str) -> None:
+        """Log that an entry cannot be used, and remove it."""
+        _log.error("a kept response is damaged and dropped: {reason}", reason=reason)
+        self.hits, self.misses = self.hits - 1, self.misses + 1
+        self._store.remove(entry)
+
+    # --- recording ---------------------------------------------------------------------------
+
+    def record(self, keys: Keys, encoding: bytes) -> Recording | None:
+        """Begin to record a response, unless enough of them are recorded, or this one is."""
+        store = self._store
+        if (
+            not store.is_open
+            or keys.entry in self._recordings
+            or len(self._recordings) >= self._limits.cache_recordings
+            or self._reactor.seconds() < self._suspended_until
+        ):
+            return None
+        paths = store.temporary(), store.temporary()
+        try:
+            recording = Recording(keys.entry, encoding, paths, self._limits.cache_entry)
+        except OSError as error:
+            self._suspend(error)
+            return None
+        self._recordings.add(keys.entry)
+        return recording
+
+    def write(self, recording: Recording, parts: Sequence[bytes]) -> None:
+        """Record what was sent."""
+        try:
+            recording.write(parts)
+        except OSError as error:
+            recording.drop()
+            self._suspend(error)
+
+    def drop(self, recording: Recording) -> None:
+        """Forget a response that is recorded."""
+        recording.drop()
+        self._recordings.discard(recording.key)
+
+    def keep(
+        self, recording: Recording, keys: Keys, encoding: bytes, *, may_redirect: bool
+    ) -> None:
+        """Keep a response that is complete, once a thread has encoded it."""
+        if not recording.is_going_on:
+            self.drop(recording)
+            return
+        working: Deferred[None] = self.in_thread(recording.finish).addCallback(
+            partial(self._commit, keys=keys, encoding=encoding, may_redirect=may_redirect)
+        )
+        working.addErrback(self._on_failed)
+        self._working.add(working)
+
+        def end(_: object) -> None:
+            self._working.discard(working)
+            self._recordings.discard(recording.key)
+            recording.clean()
+
+        working.addCallback(end)
+
+    def _commit(
+        self,
+        finished: tuple[Path, Entry] | None,
+        *,
+        keys: Keys,
+        encoding: bytes,
+        may_redirect: bool,
+    ) -> None:
+        if finished is None or not self._store.is_open:
+            return
+        path, entry = finished
+        self._store.commit(path, entry)
+        self.recorded += 1
+        _log.debug("a response of {size} bytes is kept", size=entry.size)
+        if may_redirect and self.redirects is not None:
+            self.redirects.offer(keys.content, entry, encoding)
+
+    def _on_failed(self, failure: Failure) -> None:
+        if isinstance(failure.value, OSError):
+            self._suspend(failure.value)
+        else:
+            _log.failure("a response could not be kept", failure)
+
+    def _suspend(self, error: OSError) -> None:
+        if self._reactor.seconds() >= self._suspended_until:
+            _log.error(
+                "no response is recorded for {seconds} s: {reason}",
+                seconds=SUSPENDED_SECONDS,
+                reason=str(error),
+            )
+        self._suspended_until = self._reactor.seconds() + SUSPENDED_SECONDS
+
+    def in_thread(self, call: Callable[[], _T]) -> Deferred[_T]:
+        """Call what blocks."""
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call)

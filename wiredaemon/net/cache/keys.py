@@ -1,0 +1,110 @@
+"""Which requests are answered alike: the keys of kept responses.
+
+Source: commands, section 4.14.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from wiredaemon import __version__
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor_heads import KeyOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from wiredaemon.wire.values import Value
+
+_GLOBAL_VERSION: Final = 1
+_LOCAL_VERSION: Final = 1
+"""To be changed with what a command answers, or with what an entry holds."""
+_TICK: Final = 20_000_000
+"""Nanoseconds: more than a tick of the clock that Linux takes modification times from."""
+_API: Final = b"exp-http-v2-0003"
+"""Speaks 0006; what is asked on raw connections is answered alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAs:
+    """What the response to a cacheable command is going to be."""
+
+    command: bytes
+    media_type: bytes
+    encoding: bytes | None
+    """The content encoding; None if the client offers none that we know."""
+
+    @property
+    def profile(self) -> bytes:
+        """The content encoding; what goes unencoded is as good as ``identity``."""
+        return self.encoding or b"identity"
+
+
+class Keys(NamedTuple):
+    """Hexadecimal SHA-1 of all that makes two answers the same."""
+
+    content: str
+    """Of the objects, whatever encoding they are sent in."""
+    entry: str
+    """Of the encoded response."""
+
+
+def keys_of(
+    cached_as: CachedAs, repository: bytes, arguments: Mapping[bytes, Value], state: Value
+) -> Keys:
+    """Give the keys of a request.
+
+    Args:
+        cached_as: The command, and how it is going to be answered.
+        repository: Path of its working folder.
+        arguments: All of them, defaults included.
+        state: What `look` says of the files that decide about answers.
+
+    Raises:
+        UnencodableError: An argument has no form on the wire.
+    """
+    content: dict[bytes, Value] = {
+        b"globalversion": _GLOBAL_VERSION,
+        b"localversion": _LOCAL_VERSION,
+        b"command": cached_as.command,
+        b"mediatype": cached_as.media_type,
+        b"version": _API,
+        b"repo": repository,
+        b"args": arguments,
+        b"software": __version__,
+        b"state": state,
+    }
+    digest = hashlib.sha1(cbor.encode(content, KeyOrder.BYTEWISE), usedforsecurity=False)
+    encoded = digest.copy()
+    encoded.update(cbor.encode({b"encoding": cached_as.profile}, KeyOrder.BYTEWISE))
+    return Keys(digest.hexdigest(), encoded.hexdigest())
+
+
+def is_settled(state: Value, now: int) -> bool:
+    """Say whether files would look different if they were changed from now on.
+
+    A change within the same tick of a file system's clock could be unseen. Times in the future are
+    Mercurial's own way to avoid just that.
+
+    Args:
+        state: What `look` has just said.
+        now: Nanoseconds since 1970.
+    """
+    assert isinstance(state, list)  # noqa: S101 of `look`
+    return all(file is None or abs(now - file[0]) > _TICK for file in state)
+
+
+def look(paths: Iterable[bytes]) -> Value:
+    """Say what files are like: modification time in ns, size and inode of each, None if missing."""
+    return [_look(path) for path in paths]
+
+
+def _look(path: bytes) -> Value:
+    try:
+        status = os.stat(path)  # noqa: PTH116 a path in bytes
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_size, status.st_ino]

@@ -1,0 +1,132 @@
+"""What is known of the copies at redirect targets: one small file for each, bounded in number.
+
+To be used in one thread, in a folder that one process has for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.net.cache.store import new_file
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor import ItemReader
+from wiredaemon.wire.cbor_heads import CborError, KeyOrder
+from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NAME: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{40}")
+_TEMPORARY: Final = "marking"
+_SMALL: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """An object that was uploaded."""
+
+    size: int
+    """Bytes."""
+    sha1: bytes
+    sha256: bytes
+    seen: int
+    """When it was there, in seconds since 1970."""
+
+    def encode(self) -> bytes:
+        """Give the content of its file."""
+        return cbor.encode(
+            {b"size": self.size, b"sha1": self.sha1, b"sha256": self.sha256, b"seen": self.seen},
+            KeyOrder.BYTEWISE,
+        )
+
+    @classmethod
+    def parse(cls, content: bytes) -> Marker | None:
+        """Read the content of a file; None if it is none."""
+        try:
+            items = ItemReader(DIALECTS["0006"].cbor, _SMALL).receive_data(content)
+        except CborError:
+            return None
+        match items:
+            case [
+                {
+                    b"size": int() as size,
+                    b"sha1": bytes() as sha1,
+                    b"sha256": bytes() as sha256,
+                    b"seen": int() as seen,
+                }
+            ]:
+                return cls(size=size, sha1=sha1, sha256=sha256, seen=seen)
+        return None
+
+
+class Markers:
+    """Markers by name: 8 hexadecimal digits for the target, a hyphen, 40 for the content."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        """Know nothing before `open`.
+
+        Args:
+            folder: It is made if need be.
+            most: Markers that are kept, those used last.
+        """
+        self._folder = folder
+        self._most = most
+        self._known: OrderedDict[str, Marker | None] = OrderedDict()
+        """None where the file was not read yet."""
+
+    def open(self) -> None:
+        """See what there is.
+
+        Raises:
+            OSError: The folder cannot be made or read.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files = [file for file in self._folder.iterdir() if _NAME.fullmatch(file.name)]
+        for file in sorted(files, key=lambda each: each.stat().st_mtime_ns):
+            self._known[file.name] = None
+        self._forget_oldest()
+
+    def find(self, name: str) -> Marker | None:
+        """Give a marker, and count that as its use."""
+        if name not in self._known:
+            return None
+        self._known.move_to_end(name)
+        marker = self._known[name]
+        if marker is None:
+            with suppress(OSError):
+                marker = Marker.parse((self._folder / name).read_bytes())
+            if marker is None:
+                self.remove(name)
+                return None
+            self._known[name] = marker
+        return marker
+
+    def set(self, name: str, marker: Marker) -> None:
+        """Keep a marker.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        temporary = self._folder / _TEMPORARY
+        temporary.unlink(missing_ok=True)
+        with new_file(temporary) as file:
+            file.write(marker.encode())
+        temporary.replace(self._folder / name)
+        self._known[name] = marker
+        self._known.move_to_end(name)
+        self._forget_oldest()
+
+    def remove(self, name: str) -> None:
+        """Forget a marker."""
+        self._known.pop(name, None)
+        with suppress(OSError):
+            (self._folder / name).unlink()
+
+    def _forget_oldest(self) -> None:
+        while len(self._known) > self._most:
+            self.remove(next(iter(self._known)))

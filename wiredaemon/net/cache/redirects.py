@@ -1,0 +1,339 @@
+"""Copies of kept responses on other servers: uploaded, looked after, and told to clients.
+
+All of it happens in the background, one after the other. What fails is logged and tried again
+later, when somebody asks for it; meanwhile clients get their answer from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from wiredaemon.commands.capabilities import REDIRECT_HASHES
+from wiredaemon.net.cache.markers import Marker, Markers
+from wiredaemon.net.cache.recording import pieces_of
+from wiredaemon.net.cache.uploaders import HttpClient, UploadError, make_uploader
+from wiredaemon.wire.encodings import DECODERS
+from wiredaemon.wire.payloads import OK_MAP
+from wiredaemon.wire.values import Redirect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from wiredaemon.commands import Followed
+    from wiredaemon.commands.capabilities import RedirectTarget
+    from wiredaemon.net.cache.store import Entry
+    from wiredaemon.net.cache.targets import Target
+    from wiredaemon.net.cache.uploaders import Uploader
+    from wiredaemon.wire.limits import Limits
+
+FIRST_WAIT: Final = 10.0
+"""Seconds for which a target that has failed is left alone; twice as many each further time."""
+LONGEST_WAIT: Final = 600.0
+
+_log: Final = Logger()
+
+
+class Content(NamedTuple):
+    """Objects as clients fetch them, in a file without a name."""
+
+    file: IO[bytes]
+    marker: Marker
+
+
+@dataclass(slots=True)
+class _Place:
+    """A target and how it does."""
+
+    target: Target
+    uploader: Uploader
+    prefix: str
+    """Of its markers' names: another address is another target."""
+    failures: int = 0
+    rests_until: float = 0.0
+
+
+class _Work(NamedTuple):
+    """Something to be done at a target."""
+
+    place: _Place
+    key: str
+    entry: Entry | None
+    """To be uploaded; None to see whether the object is there."""
+    encoding: bytes
+
+
+class Redirects:
+    """The targets, and what is there."""
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        folder: Path,
+        limits: Limits,
+        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        clock: Callable[[], float],
+    ) -> None:
+        """Know nothing before it is started.
+
+        Args:
+            targets: In the order of preference.
+            folder: Of the cache.
+            limits: ``cache_entries`` and ``cache_uploads``.
+            reactor: For connections, threads and timing.
+            clock: Seconds since 1970.
+        """
+        self._reactor = reactor
+        self._clock = clock
+        self._limits = limits
+        self._http = HttpClient(reactor)
+        self._places = [
+            _Place(target, make_uploader(target, self._http, reactor), _prefix_of(target))
+            for target in targets
+        ]
+        self._folder = folder
+        self._markers = Markers(folder / "redirects", limits.cache_entries)
+        self._open: Callable[[Entry], IO[bytes] | None] | None = None
+        self._queue: deque[_Work] = deque()
+        self._pending: set[str] = set()
+        """Names of markers that something is done about."""
+        self._working: Deferred[None] | None = None
+        self.uploads = 0
+        self.redirects = 0
+
+    @property
+    def described(self) -> Sequence[RedirectTarget]:
+        """The targets as clients are told of them."""
+        return [place.target.described for place in self._places]
+
+    def start(self, open_content: Callable[[Entry], IO[bytes] | None]) -> None:
+        """Look what was uploaded before.
+
+        Args:
+            open_content: Gives the file of a kept response.
+        """
+        try:
+            self._markers.open()
+        except OSError as error:
+            _log.error("nobody is redirected: {reason}", reason=str(error))
+            return
+        self._open = open_content
+
+    def stop(self) -> Deferred[None]:
+        """End what is going on; it is to be done again after the next start."""
+        self._open = None
+        self._queue.clear()
+        working = self._working
+        done: Deferred[None] = Deferred()
+        if working is None:
+            done.callback(None)
+        else:
+            working.addBoth(lambda _: done.callback(None))
+            working.cancel()
+        return done
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def find(self, key: str, followed: Followed) -> Redirect | None:
+        """Give where a content is to be had, if the client goes there.
+
+        Args:
+            key: Of the content.
+            followed: What its client follows.
+        """
+        for place in self._places:
+            if self._open is None or place.target.name.encode() not in followed.targets:
+                continue
+            marker = self._markers.find(place.prefix + key)
+            if marker is None:
+                continue
+            if self._clock() - marker.seen <= place.target.fresh_seconds:
+                self.redirects += 1
+                return _redirect(place.target.url + key, marker, followed)
+            self._add(_Work(place, key, None, b""))
+        return None
+
+    def offer(
+        self, key: str, entry: Entry, encoding: bytes, followed: Followed | None = None
+    ) -> None:
+        """Have a kept response uploaded where it is not.
+
+        Args:
+            key: Of the content.
+            entry: The response.
+            encoding: That it is in.
+            followed: What its client follows, to whom alone that matters; None for everybody.
+        """
+        for place in self._places:
+            target = place.target
+            is_wanted = followed is None or target.name.encode() in followed.targets
+            if not is_wanted or entry.content_size < target.min_size:
+                continue
+            if self._markers.find(place.prefix + key) is None:
+                self._add(_Work(place, key, entry, encoding))
+
+    # --- the background ----------------------------------------------------------------------
+
+    def _add(self, work: _Work) -> None:
+        name = work.place.prefix + work.key
+        if (
+            self._open is None
+            or name in self._pending
+            or len(self._queue) >= self._limits.cache_uploads
+            or self._reactor.seconds() < work.place.rests_until
+        ):
+            return
+        self._pending.add(name)
+        self._queue.append(work)
+        if self._working is None:
+            working = self._working = Deferred.fromCoroutine(self._run())
+            working.addErrback(lambda failure: failure.trap(CancelledError) and None)
+            working.addErrback(lambda failure: _log.failure("uploads have stopped", failure))
+            if self._working is working and working.called:
+                self._working = None
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                work = self._queue.popleft()
+                try:
+                    await self._do(work)
+                finally:
+                    self._pending.discard(work.place.prefix + work.key)
+        finally:
+            self._working = None
+
+    async def _do(self, work: _Work) -> None:
+        place = work.place
+        if self._reactor.seconds() < place.rests_until:
+            return
+        try:
+            if work.entry is None:
+                await self._check(place, work.key)
+            else:
+                await self._upload(place, work.key, work.entry, work.encoding)
+        except CancelledError:
+            if self._open is None:
+                raise
+            self._fail(place, "it took too long")
+        except Exception as error:  # noqa: BLE001 of a library, perhaps
+            self._fail(place, str(error) or type(error).__name__)
+        else:
+            place.failures = 0
+
+    def _fail(self, place: _Place, reason: str) -> None:
+        wait = min(FIRST_WAIT * 2.0**place.failures, LONGEST_WAIT)
+        place.failures += 1
+        place.rests_until = self._reactor.seconds() + wait
+        _log.error(
+            "redirect target {target} fails and is left alone for {seconds:g} s: {reason}",
+            target=place.target.name,
+            seconds=wait,
+            reason=reason,
+        )
+
+    async def _check(self, place: _Place, key: str) -> None:
+        """See whether an object is there still."""
+        name = place.prefix + key
+        marker = self._markers.find(name)
+        if marker is None:
+            return
+        if await self._http.size_of(place.target.url + key) == marker.size:
+            self._markers.set(name, replace(marker, seen=int(self._clock())))
+        else:
+            self._markers.remove(name)
+
+    async def _upload(self, place: _Place, key: str, entry: Entry, encoding: bytes) -> None:
+        file = None if self._open is None else self._open(entry)
+        if file is None:
+            return
+        content = await self._content_of(file, encoding)
+        size = content.marker.size
+        await place.uploader.put(key, content.file, size)
+        # Clients fetch it by another address than it was put to.
+        seen = await self._http.size_of(place.target.url + key)
+        if seen != size:
+            raise UploadError(f"what was uploaded is not to be seen at {place.target.url}")
+        self._markers.set(place.prefix + key, content.marker)
+        self.uploads += 1
+        _log.info(
+            "an answer of {size} bytes was uploaded to redirect target {target}",
+            size=size,
+            target=place.target.name,
+        )
+
+    def _content_of(self, file: IO[bytes], encoding: bytes) -> Deferred[Content]:
+        """Have a thread decode a response; whoever waits no more gets no open file."""
+        given: Deferred[Content] = Deferred()
+
+        def give(content: Content) -> None:
+            if given.called:
+                content.file.close()
+            else:
+                given.callback(content)
+
+        pool, now = self._reactor.getThreadPool(), int(self._clock())
+        deferToThreadPool(
+            self._reactor, pool, _content_of, file, encoding, self._folder, now
+        ).addCallbacks(give, given.errback)
+        return given
+
+
+def _content_of(file: IO[bytes], encoding: bytes, folder: Path, now: int) -> Content:
+    """Give the objects of a response; takes long, and may be done in any thread.
+
+    Raises:
+        OSError, ContentError: The file cannot be read or is damaged, or there is no room.
+    """
+    sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
+    content = TemporaryFile(dir=folder)  # noqa: SIM115 given away
+    try:
+        with file:
+            for piece in _objects(file, encoding):
+                size += content.write(piece)
+                sha1.update(piece)
+                sha256.update(piece)
+        content.seek(0)
+    except BaseException:
+        content.close()
+        raise
+    marker = Marker(size=size, sha1=sha1.digest(), sha256=sha256.digest(), seen=now)
+    return Content(content, marker)
+
+
+def _objects(file: IO[bytes], encoding: bytes) -> Iterator[bytes]:
+    """Give the content of a response behind its ok map."""
+    if encoding == b"identity":
+        yield from pieces_of(file)
+        return
+    decoder = DECODERS[encoding]()
+    skipped = len(OK_MAP)
+    for piece in pieces_of(file):
+        decoder.feed(piece)
+        while decoder.pending:
+            content = decoder.read()
+            yield content[skipped:]
+            skipped = max(skipped - len(content), 0)
+
+
+def _prefix_of(target: Target) -> str:
+    address = f"{target.name}\0{target.url}"
+    return hashlib.sha256(address.encode()).hexdigest()[:8] + "-"
+
+
+def _redirect(url: str, marker: Marker, followed: Followed) -> Redirect:
+    digests = {b"sha256": marker.sha256, b"sha1": marker.sha1}
+    known = [name for name in REDIRECT_HASHES if name in followed.hashes]
+    return Redirect(
+        url=url.encode(),
+        size=marker.size,
+        full_hashes=[(name, digests[name]) for name in known],
+    )

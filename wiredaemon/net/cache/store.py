@@ -1,0 +1,238 @@
+"""The folder of kept responses: bounded, those used last, each in a file that is whole.
+
+Owns names, sizes and the order of use. What is in the files is for others, and so is the time that
+reading and writing them takes. To be used in one thread.
+
+The name of a file says what it must hold, so that one left half written by a crash is known. The
+folder belongs to one process at a time, by a lock that ends with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wiredaemon.wire.limits import Limits
+
+_NAME: Final = re.compile(r"([0-9a-f]{40})-([0-9a-f]{1,16})-([0-9a-f]{1,16})-([0-9a-f]{8})")
+_TEMPORARY: Final = "recording-"
+
+
+class StoreError(Exception):
+    """The folder cannot be used."""
+
+
+class DamagedError(Exception):
+    """An entry's file is not what its name says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A kept response."""
+
+    key: str
+    """40 hexadecimal digits."""
+    content_size: int
+    """Bytes of its objects, not encoded and without status map."""
+    size: int
+    """Bytes of its file."""
+    checksum: int
+    """CRC-32 of its file."""
+    is_trusted: bool = False
+    """The file was written by this process, or its checksum was compared."""
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return f"{self.key}-{self.content_size:x}-{self.size:x}-{self.checksum:08x}"
+
+    @classmethod
+    def parse(cls, name: str) -> Entry | None:
+        """Read the name of a file."""
+        found = _NAME.fullmatch(name)
+        if found is None:
+            return None
+        content_size, size, checksum = (int(number, 16) for number in found.groups()[1:])
+        return cls(key=found[1], content_size=content_size, size=size, checksum=checksum)
+
+
+class ResponseStore:
+    """Entries by key."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        """Take a folder, which `open` makes; ``cache_size`` and ``cache_entries`` bound it."""
+        self.folder = folder
+        self._most_bytes = limits.cache_size
+        self._most_entries = limits.cache_entries
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        """The one used last at the end."""
+        self._lock: IO[bytes] | None = None
+        self._temporaries = 0
+        self.size = 0
+        """Bytes of all entries."""
+
+    def open(self) -> None:
+        """Make the folder, or take what another process has left there.
+
+        Raises:
+            StoreError: Another process uses it, or it cannot be made or read.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _open_private(self.folder / "lock", "ab")
+        except OSError as error:
+            raise StoreError(str(error)) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._scan()
+        except BlockingIOError as error:
+            lock.close()
+            raise StoreError(f"another process uses {self.folder}") from error
+        except OSError as error:
+            lock.close()
+            raise StoreError(str(error)) from error
+        self._lock = lock
+
+    def close(self) -> None:
+        """Leave the folder to others."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
+        self._entries.clear()
+        self.size = 0
+
+    @property
+    def is_open(self) -> bool:
+        """The folder is ours."""
+        return self._lock is not None
+
+    def __len__(self) -> int:
+        """Give the number of entries."""
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Give the entries, the one used last at the end."""
+        return iter(self._entries.values())
+
+    def _scan(self) -> None:
+        found: list[tuple[int, Entry]] = []
+        with os.scandir(self.folder) as files:
+            for file in files:
+                entry = Entry.parse(file.name)
+                if entry is not None:
+                    found.append((file.stat(follow_symlinks=False).st_mtime_ns, entry))
+                elif file.name.startswith(_TEMPORARY):
+                    self._unlink(file.name)
+        for _, entry in sorted(found, key=lambda pair: pair[0]):
+            before = self._entries.get(entry.key)
+            if before is not None:  # a crash came before it was removed
+                self._unlink(before.name)
+            self._add(entry)
+        self._evict()
+
+    # --- entries -----------------------------------------------------------------------------
+
+    def find(self, key: str) -> Entry | None:
+        """Give the entry of a key, and count that as its use."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    def open_entry(self, entry: Entry) -> IO[bytes]:
+        """Open the file of an entry, which stays readable even if the entry goes.
+
+        Raises:
+            DamagedError: It is missing, or has another size.
+        """
+        path = self.folder / entry.name
+        try:
+            file = path.open("rb", buffering=0)
+        except OSError as error:
+            raise DamagedError(f"{path}: {error.strerror}") from error
+        size = os.fstat(file.fileno()).st_size
+        if size != entry.size:
+            file.close()
+            raise DamagedError(f"{path} has {size} bytes")
+        with suppress(OSError):
+            os.utime(file.fileno())  # for the order after a restart
+        return file
+
+    def trust(self, entry: Entry) -> None:
+        """Note that the checksum of an entry was compared."""
+        if self._entries.get(entry.key) == entry:
+            self._entries[entry.key] = replace(entry, is_trusted=True)
+
+    def remove(self, entry: Entry) -> None:
+        """Remove an entry and its file."""
+        if self._entries.get(entry.key, entry).name == entry.name:
+            self._forget(entry.key)
+            self._unlink(entry.name)
+
+    def temporary(self) -> Path:
+        """Give the path of a file to be made; `commit` or who made it removes it."""
+        self._temporaries += 1
+        return self.folder / f"{_TEMPORARY}{os.getpid()}-{self._temporaries}"
+
+    def commit(self, path: Path, entry: Entry) -> None:
+        """Make a file that is complete the one of an entry.
+
+        Raises:
+            OSError: It cannot be renamed; the file is still there.
+        """
+        path.replace(self.folder / entry.name)
+        before = self._entries.get(entry.key)
+        if before is not None:
+            self._forget(entry.key)
+            if before.name != entry.name:
+                self._unlink(before.name)
+        self._add(replace(entry, is_trusted=True))
+        self._evict()
+
+    def _add(self, entry: Entry) -> None:
+        self._forget(entry.key)
+        self._entries[entry.key] = entry
+        self.size += entry.size
+
+    def _forget(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self.size -= entry.size
+
+    def _evict(self) -> None:
+        while self._entries and (
+            self.size > self._most_bytes or len(self._entries) > self._most_entries
+        ):
+            _, oldest = self._entries.popitem(last=False)
+            self.size -= oldest.size
+            self._unlink(oldest.name)
+
+    def _unlink(self, name: str) -> None:
+        with suppress(OSError):
+            (self.folder / name).unlink()
+
+
+def new_file(path: Path) -> IO[bytes]:
+    """Make a file that nobody else may read.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    return _open_private(path, "xb")
+
+
+def _open_private(path: Path, mode: str) -> IO[bytes]:
+    return open(path, mode, opener=_open_for_us)
+
+
+def _open_for_us(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

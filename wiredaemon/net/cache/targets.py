@@ -1,0 +1,44 @@
+"""Redirect targets as they are configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from wiredaemon.commands.capabilities import RedirectTarget
+
+PUT: Final = "put:"
+S3: Final = "s3://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A server that clients are sent to, and how to put content there."""
+
+    name: str
+    url: str
+    """What object names are put behind, as clients fetch them."""
+    upload: str
+    """``put:URL``, with the names put behind it, or ``s3://bucket/prefix``."""
+    endpoint_url: str = ""
+    """Of the S3 service; empty for Amazon's."""
+    region: str = ""
+    """Of the S3 bucket; empty for what boto3 is configured with."""
+    tls_versions: tuple[str, ...] = ()
+    sni_required: bool | None = None
+    min_size: int = 1024 * 1024
+    """Bytes of content below which nobody is sent there."""
+    fresh_seconds: float = 3600.0
+    """Time for which an object is taken to be there since it was seen."""
+
+    @property
+    def described(self) -> RedirectTarget:
+        """What clients are told of it."""
+        return RedirectTarget(
+            name=self.name.encode(),
+            protocol=urlsplit(self.url).scheme.encode(),
+            uris=[self.url.encode()],
+            sni_required=self.sni_required,
+            tls_versions=[version.encode() for version in self.tls_versions],
+        )

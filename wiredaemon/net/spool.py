@@ -1,0 +1,126 @@
+"""A queue of byte pieces that may go on in a temporary file, within a budget all queues share."""
+
+from __future__ import annotations
+
+from collections import deque
+from tempfile import TemporaryFile
+from typing import IO, Final
+
+_HEAD: Final = 4
+"""Bytes of a piece's length in the file."""
+
+
+class SpoolBudget:
+    """Bytes of temporary files that all queues together may hold."""
+
+    def __init__(self, limit: int) -> None:
+        """Begin with nothing taken."""
+        self.limit = limit
+        self.used = 0
+
+    @property
+    def is_spent(self) -> bool:
+        """Nothing more should go into files."""
+        return self.used >= self.limit
+
+
+class PieceQueue:
+    """Pieces in order: in memory, and behind those in a file once that is allowed.
+
+    Args:
+        memory: Bytes that are held in memory; at least one piece is.
+        budget: Of the files.
+    """
+
+    def __init__(self, memory: int, budget: SpoolBudget) -> None:
+        self._most = max(1, memory)
+        self._budget = budget
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._file: IO[bytes] | None = None
+        self._written = 0
+        self._read = 0
+        self.may_spool = False
+        """What does not fit into memory goes to a file."""
+
+    def __bool__(self) -> bool:
+        """Something waits."""
+        return bool(self._pieces)
+
+    @property
+    def is_full(self) -> bool:
+        """No more should be added for now."""
+        if self.may_spool and not self._budget.is_spent:
+            return False
+        return self._size >= self._most
+
+    @property
+    def has_room(self) -> bool:
+        """More may be added again."""
+        return not self.is_full and (self.may_spool or 2 * self._size <= self._most)
+
+    def append(self, piece: bytes) -> None:
+        """Add a piece; even a full queue takes it.
+
+        Raises:
+            OSError: The file cannot be made or written.
+        """
+        if self._written > self._read or (self.may_spool and self._size >= self._most):
+            self._write(piece)
+        else:
+            self._pieces.append(piece)
+            self._size += len(piece)
+
+    def take(self, most: int) -> list[bytes]:
+        """Take pieces of about ``most`` bytes, at least one if any waits.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        taken: list[bytes] = []
+        size = 0
+        while self._pieces and size < most:
+            piece = self._pieces.popleft()
+            taken.append(piece)
+            size += len(piece)
+        self._size -= size
+        while self._written > self._read and self._size < self._most:
+            piece = self._read_back()
+            self._pieces.append(piece)
+            self._size += len(piece)
+        return taken
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._pieces.clear()
+        self._size = 0
+        self._forget_file()
+
+    def _write(self, piece: bytes) -> None:
+        if self._file is None:
+            self._file = TemporaryFile(prefix="wiredaemon-", buffering=0)  # noqa: SIM115 kept
+        self._file.seek(self._written)
+        record = len(piece).to_bytes(_HEAD, "big") + piece
+        view = memoryview(record)
+        while view:
+            view = view[self._file.write(view) :]
+        self._written += len(record)
+        self._budget.used += len(record)
+
+    def _read_back(self) -> bytes:
+        file = self._file
+        assert file is not None  # noqa: S101 something was written
+        file.seek(self._read)
+        size = int.from_bytes(file.read(_HEAD), "big")
+        piece = file.read(size)
+        self._read += _HEAD + size
+        if self._read == self._written:
+            self._forget_file()
+        return piece
+
+    def _forget_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+        self._budget.used -= self._written
+        self._written = self._read = 0

@@ -1,0 +1,109 @@
+"""One HTTP request as it travels to a worker: both sides import this.
+
+The daemon has decided on TLS, on who asks and on the right granted; the worker runs Mercurial's own
+web application for it (``web``). User and permission travel in the `CallContext`, the body as
+command data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from wiredaemon.commands import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wiredaemon.wire.values import Value
+
+WEB: Final = b"web"
+"""Private command: gives what ``web.web`` gives, a map in front of byte strings."""
+
+Header: TypeAlias = tuple[bytes, bytes]
+"""Name and value, as received."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebRequest:
+    """The head of an HTTP request to one repository."""
+
+    method: bytes
+    script_name: bytes = b""
+    """Where the repository is: the front part of the path, percent-decoded; ``b"/team/repo"``."""
+    path_info: bytes = b""
+    """The rest of the path, percent-decoded: empty or with a slash in front."""
+    query: bytes = b""
+    """What follows ``?``, as received."""
+    headers: tuple[Header, ...] = ()
+    is_secure: bool = False
+    """Over TLS."""
+    server_name: bytes
+    server_port: int
+    remote_address: bytes = b""
+    """The peer's host, without port."""
+    has_body: bool = False
+    """Whether command data follows."""
+    content_length: int | None = None
+    """Its size in bytes, where that was declared."""
+
+    def encode(self) -> Mapping[bytes, Value]:
+        """Give the arguments of the command."""
+        return {
+            b"method": self.method,
+            b"script_name": self.script_name,
+            b"path_info": self.path_info,
+            b"query": self.query,
+            b"headers": [[name, value] for name, value in self.headers],
+            b"is_secure": self.is_secure,
+            b"server_name": self.server_name,
+            b"server_port": self.server_port,
+            b"remote_address": self.remote_address,
+            b"has_body": self.has_body,
+            b"content_length": self.content_length,
+        }
+
+    @classmethod
+    def parse(cls, arguments: object) -> WebRequest:
+        """Read the arguments of the command.
+
+        Raises:
+            CommandError: They are not what ``encode`` gives.
+        """
+        match arguments:
+            case {
+                b"method": bytes() as method,
+                b"script_name": bytes() as script_name,
+                b"path_info": bytes() as path_info,
+                b"query": bytes() as query,
+                b"headers": list() as headers,
+                b"is_secure": bool() as is_secure,
+                b"server_name": bytes() as server_name,
+                b"server_port": int() as server_port,
+                b"remote_address": bytes() as remote_address,
+                b"has_body": bool() as has_body,
+                b"content_length": (int() | None) as content_length,
+            }:
+                return cls(
+                    method=method,
+                    script_name=script_name,
+                    path_info=path_info,
+                    query=query,
+                    headers=tuple(map(_header, headers)),
+                    is_secure=is_secure,
+                    server_name=server_name,
+                    server_port=server_port,
+                    remote_address=remote_address,
+                    has_body=has_body,
+                    content_length=content_length,
+                )
+            case _:
+                raise CommandError("the request is no proper web request")
+
+
+def _header(item: object) -> Header:
+    match item:
+        case [bytes() as name, bytes() as value]:
+            return name, value
+        case _:
+            raise CommandError("the request is no proper web request")
