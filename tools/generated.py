@@ -71,7 +71,7 @@ def generate(
     Raises:
         subprocess.CalledProcessError: It could not be made; its `output` holds the text.
     """
-    command = [sys.executable, "-m", __name__, str(folder)]
+    command = [sys.executable, "-m", __name__, "--json", str(folder)]
     command += ["--changesets", str(changesets), "--seed", str(seed)]
     path = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     finished = subprocess.run(
@@ -189,19 +189,25 @@ def _write(folder: Path, *, changesets: int, seed: int, removals: bool) -> Summa
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make one, and print its summary as JSON."""
+    """Make one, and print a summary, all of it only as JSON."""
     parser = argparse.ArgumentParser(prog="python -m tools.generated", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--changesets", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-removals", dest="removals", action="store_false")
+    parser.add_argument("--json", action="store_true", help="print the whole summary, all nodes")
     asked = parser.parse_args(arguments)
     # Nobody's own settings, and names as they are; read when Mercurial is loaded.
     os.environ.update(HGRCPATH="", HGPLAIN="1", HGENCODING="utf-8")
     summary = _write(
         asked.folder, changesets=asked.changesets, seed=asked.seed, removals=asked.removals
     )
-    sys.stdout.write(json.dumps(asdict(summary)) + "\n")
+    if asked.json:
+        sys.stdout.write(json.dumps(asdict(summary)) + "\n")
+    else:
+        for name, value in asdict(summary).items():
+            count = value if isinstance(value, int) else len(value)
+            sys.stdout.write(f"{name:12}{count:8}\n")
 
 
 if __name__ == "__main__":

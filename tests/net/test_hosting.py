@@ -156,6 +156,19 @@ def test_a_description_is_kept_until_a_watched_file_changes(hosted: Hosted) -> N
     assert len(hosted.pool.asked) == 2
 
 
+def test_an_hgrc_that_is_written_over_with_its_old_time_and_size_has_changed(
+    hosted: Hosted,
+) -> None:
+    hosted.hgrc.write_text("[web]\nallow_read=*\n")
+    times = hosted.hgrc.stat()
+    hosted.ask()
+    hosted.pool.asked[0].callback(hosted.describe())
+    assert len(hosted.ask()) == 1
+    hosted.hgrc.write_text("[web]\ndeny_read =*\n")
+    os.utime(hosted.hgrc, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert hosted.ask() == []
+
+
 def test_who_asks_while_a_worker_is_asked_waits_for_the_same_answer(hosted: Hosted) -> None:
     first, second = hosted.ask(), hosted.ask()
     assert len(hosted.pool.asked) == 1

@@ -731,7 +731,7 @@ def test_a_full_queue_answers_that_it_is_busy(
     reactor.workers[0].become_ready()
     answers = [ask(pool) for _ in range(4)]
     assert [answer.called for answer in answers] == [False, False, False, True]
-    assert error(answers[3]) == "busy: 2 commands wait for a repository worker"
+    assert error(answers[3]) == BUSY
 
 
 def test_idle_workers_end_but_for_one(
@@ -1084,6 +1084,7 @@ def test_a_delay_doubles_until_the_longest_and_a_success_resets_it() -> None:
 
 # --- streams by hand ---------------------------------------------------------------------------
 
+BUSY: Final = "busy: too many commands wait for a repository worker"
 PIECE: Final = bytes(1000)
 BUFFER: Final = 3000
 
@@ -1232,16 +1233,47 @@ def test_a_peer_without_a_share_may_hold_all(
     assert [each.opened.called for each in readers] == [True] * 4 + [False]
 
 
-def test_streams_and_values_that_wait_fill_one_queue(
+def test_streams_and_values_that_wait_fill_a_queue_each(
     reactor: FakeReactor, start: Callable[..., WorkerPool]
 ) -> None:
     pool = start(worker_processes=1, worker_queue=2)
     reactor.workers[0].become_ready()
     Reader(pool)
-    waiting = [Reader(pool), ask(pool)]
-    assert error(Reader(pool).opened) == "busy: 2 commands wait for a repository worker"
-    assert error(ask(pool)) == "busy: 2 commands wait for a repository worker"
-    assert len(waiting) == 2
+    streams = [Reader(pool) for _ in range(3)]
+    values = [ask(pool) for _ in range(3)]
+    assert [each.opened.called for each in streams] == [False, False, True]
+    assert [each.called for each in values] == [False, False, True]
+    assert error(streams[2].opened) == error(values[2]) == BUSY
+
+
+def test_streams_fill_their_queue_while_the_worker_that_is_kept_for_values_is_idle(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=2, worker_queue=2)
+    reactor.workers[0].become_ready()
+    value = ask(pool)
+    Reader(pool)
+    ready(reactor)
+    reactor.workers[0].answer(None)
+    assert value.called
+    streams = [Reader(pool) for _ in range(4)]
+    assert [each.opened.called for each in streams] == [False, False, True, True]
+    assert error(streams[2].opened) == error(streams[3].opened) == BUSY
+    reactor.workers[1].say(PIECE)
+    reactor.workers[1].end()
+    assert [each.opened.called for each in streams[:2]] == [True, False]
+
+
+def test_one_peer_waits_for_no_more_than_half_of_the_places(
+    reactor: FakeReactor, start: Callable[..., WorkerPool]
+) -> None:
+    pool = start(worker_processes=1, worker_queue=4)
+    reactor.workers[0].become_ready()
+    Reader(pool)
+    greedy = [Reader(pool, "ann") for _ in range(3)]
+    assert [each.opened.called for each in greedy] == [False, False, True]
+    assert error(greedy[2].opened) == BUSY
+    assert not Reader(pool, "bob").opened.called
 
 
 def test_a_slow_reader_makes_its_worker_wait_while_nobody_else_wants_it(

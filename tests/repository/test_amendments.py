@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wiredaemon.commands import Permission
+from wiredaemon.repository.library import error
 from wiredaemon.repository.opening import KeptRepository
 from wiredaemon.repository.web import web
 from wiredaemon.repository.web_calls import WebRequest
@@ -105,3 +106,102 @@ def test_names_that_are_not_ascii_are_understood_in_queries(ask: Any, history: R
     status, text = ask(b"", b"cmd=lookup&key=caf%C3%A9")
     assert (status, text) == (200, b"1 %s\n" % history.hex(3))
     assert ask(b"/log", b"style=raw&rev=caf%C3%A9")[0] == 200
+
+
+def test_what_is_checked_out_is_unknown_while_it_is_secret(ask: Any, history: Repository) -> None:
+    history.hg("update", "-r", str(SECRET))
+    status, text = ask(b"/json-log/.", b"")
+    assert status == 404
+    assert history.hex(SECRET)[:12] not in text
+    assert ask(b"/rev/.", b"")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    [b"wdir()", b"rev(2147483647)", b"_rev(2147483647)", b"id(ffffffff)", b"0 or p1(wdir())"],
+)
+def test_a_search_does_not_find_the_working_directory(
+    ask: Any, history: Repository, query: bytes
+) -> None:
+    history.hg("branch", "not-yet-committed")
+    status, text = ask(b"/raw-log", b"rev=" + query.replace(b" ", b"+"))
+    assert status == 200
+    assert b"not-yet-committed" not in text
+    assert b"# Node ID" not in text
+    assert b"ffffffffffff" not in text.replace(query, b"")
+
+
+def test_a_search_finds_revisions_by_number_and_by_the_beginning_of_their_node(
+    ask: Any, history: Repository
+) -> None:
+    for query in (b"rev(1)", b"id(%s)" % history.hex(1)[:12]):
+        assert history.hex(1) in ask(b"/json-log", b"rev=" + query)[1]
+
+
+def test_the_history_of_a_file_that_only_a_secret_changeset_has_is_not_shown(
+    ask: Any, history: Repository
+) -> None:
+    # The file must be older than a changeset that is shown.
+    history.hg("update", "-r", "7")
+    shown = history.commit("9").hex().encode()
+    status, text = ask(b"/filelog/%s/8" % shown, b"")
+    assert (status, text.replace(b"8@", b"x@")) == ask(b"/filelog/%s/x" % shown, b"")
+    assert status == 404
+
+
+def test_the_history_of_a_file_that_was_removed_is_shown(ask: Any, history: Repository) -> None:
+    history.hg("remove", str(history.folder / "0"))
+    removing = history.commit("9").hex().encode()
+    status, text = ask(b"/filelog/%s/0" % removing, b"")
+    assert status == 200
+    assert history.hex(0)[:12] in text
+
+
+def test_the_pages_of_a_file_do_not_lead_to_secret_changesets(
+    ask: Any, history: Repository
+) -> None:
+    def commit_file(text: str) -> bytes:
+        (history.folder / "file").write_text(text)
+        return history.commit(f"with {text}").hex().encode()
+
+    first = commit_file("first")
+    history.hg("phase", "--force", "--secret", "-r", "tip")
+    history.hg("update", "-r", "7")
+    shown, again = commit_file("shown"), commit_file("shown again")
+    child = commit_file("child")
+    history.hg("phase", "--force", "--secret", "-r", "tip")
+
+    for page in (b"file", b"annotate", b"diff", b"json-annotate", b"filelog"):
+        status, text = ask(b"/%s/%s/file" % (page, shown), b"")
+        assert status == 200
+        assert first[:12] not in text
+        if page != b"filelog":
+            assert again[:12] in text
+        assert child[:12] not in ask(b"/%s/%s/file" % (page, again), b"")[1]
+
+
+@pytest.mark.parametrize(
+    "outside", [b"%s/bundle-cache-2/file", b"../hgrc", b"../bundle-cache-2/file"]
+)
+def test_files_outside_of_the_cached_bundles_are_not_there(
+    ask: Any, history: Repository, outside: bytes
+) -> None:
+    for name in ("bundle-cache", "bundle-cache-2"):
+        (history.folder / ".hg" / name).mkdir()
+        (history.folder / ".hg" / name / "file").write_text("content")
+    path = outside.replace(b"%s", history.path + b"/.hg")
+    history.hgrc.write_text("")
+
+    def answer(path: bytes) -> bytes:
+        with pytest.raises(error.Abort) as raised:
+            ask(b"", b"cmd=get_cached_bundle_inline&path=" + path)
+        return bytes(raised.value.args[0])
+
+    assert answer(path).replace(path, b"") == answer(b"no").replace(b"no", b"", 1)
+    assert b"content" in ask(b"", b"cmd=get_cached_bundle_inline&path=file")[1]
+
+
+def test_the_index_of_the_help_is_shown(ask: Any) -> None:
+    status, text = ask(b"/help", b"")
+    assert status == 200
+    assert b"clone" in text

@@ -216,12 +216,12 @@ def _signature(paths: Iterable[bytes]) -> object:
     return [_file_signature(path) for path in paths]
 
 
-def _file_signature(path: bytes) -> tuple[int, int, int] | None:
+def _file_signature(path: bytes) -> tuple[int, int, int, int] | None:
     try:
         status = os.stat(path)  # noqa: PTH116 a path in bytes
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _shown(path: bytes) -> str:

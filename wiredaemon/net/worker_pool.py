@@ -206,19 +206,33 @@ class WorkerPool:
         return answer.addCallbacks(_check_description, _read_unavailable)
 
     def _accept(self, call: ValueCall | StreamCall) -> None:
-        waiting = len(self._values) + len(self._streams)
         if not self._running:
             call.refuse(NOT_RUNNING)
-        elif self._cannot_start:
+            return
+        if self._cannot_start:
             call.refuse(CANNOT_START)
-        elif not self._idle and waiting >= self._limits.worker_queue:
-            call.refuse(f"busy: {waiting} commands wait for a repository worker")
+            return
+        if isinstance(call, ValueCall):
+            self._values.append(call)
         else:
-            if isinstance(call, ValueCall):
-                self._values.append(call)
-            else:
-                self._streams.append(call)
-            self._balance()
+            self._streams.append(call)
+        self._balance()
+        if self._is_one_too_many(call) and self._take(call):
+            call.refuse("busy: too many commands wait for a repository worker")
+
+    def _is_one_too_many(self, call: ValueCall | StreamCall) -> bool:
+        """Say whether a call that has just come must not wait.
+
+        Values and streams are counted apart: streams that wait keep no value from its worker.
+        """
+        most = self._limits.worker_queue
+        if isinstance(call, ValueCall):
+            return len(self._values) > most
+        if len(self._streams) > most:
+            return True
+        if call.share is None:
+            return False
+        return sum(call.share == each.share for each in self._streams) > max(1, most // 2)
 
     def _take(self, call: Call) -> bool:
         """Take a call that waits from its queue; False says that it does not wait."""

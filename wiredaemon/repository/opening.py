@@ -28,6 +28,8 @@ _SETTINGS: Final = (
     (b"ui", b"nontty", b"true"),
     # Standard for a server: values of untrusted files are either asked for or not, silently.
     (b"ui", b"report_untrusted", b"false"),
+    # Otherwise a cache, in a circle of references, keeps the last large text for long after it.
+    (b"usage", b"resources.memory", b"low"),
     # Otherwise "waiting for lock", with host and process, becomes part of the output for the peer.
     (b"ui", b"timeout.warn", b"2147483647"),
 )

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from wiredaemon.repository.library import Repository
 
-Look: TypeAlias = tuple[tuple[int, int, int] | None, ...]
-"""Modification time in ns, size and inode of each path; ``None`` for a missing file."""
+Look: TypeAlias = tuple[tuple[int, int, int, int] | None, ...]
+"""Times of modification and of change in ns, size and inode of each path; ``None`` for a missing file.
+
+Nobody can set the time of change back, as ``cp -p`` does with that of modification.
+"""
 
 _IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
 _STATE_OF_STORE = (
@@ -35,12 +38,12 @@ def look(paths: Sequence[bytes]) -> Look:
     return tuple(map(_look, paths))
 
 
-def _look(path: bytes) -> tuple[int, int, int] | None:
+def _look(path: bytes) -> tuple[int, int, int, int] | None:
     try:
         status = os.stat(path)  # noqa: PTH116  done before each command: a Path costs five times as much
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def config_paths(repository: Repository) -> list[bytes]:

@@ -111,7 +111,8 @@ class Limits:
     """Time a worker may take to be ready."""
 
     worker_queue: int = 64
-    """Commands waiting for a worker before "busy" is answered."""
+    """Commands waiting for a worker before "busy" is answered: values and streams, as many of each.
+    Half of the streams may be one peer's."""
 
     worker_read_grace: float = 2.0
     """Time a read command keeps its worker after the peer has left."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -93,17 +94,28 @@ def test_arguments_without_a_form_have_no_key() -> None:
         keys_of(**{**ASKED, "arguments": {b"nodes": [1.5]}})
 
 
+def test_a_look_sees_a_file_written_over_with_its_old_time_and_size(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    # As a backup that is restored in place, long after.
+    os.utime(file, ns=(0, 1))
+    before = look([os.fsencode(file)])
+    file.write_bytes(b"two")
+    os.utime(file, ns=(0, 1))
+    assert look([os.fsencode(file)]) != before
+
+
 def test_a_look_sees_changes_of_time_size_and_inode(tmp_path: Path) -> None:
     file = tmp_path / "file"
     paths = [str(file).encode()]
     assert look(paths) == [None]
     file.write_bytes(b"one")
     status = file.stat()
-    assert look(paths) == [[status.st_mtime_ns, 3, status.st_ino]]
+    assert look(paths) == [[status.st_mtime_ns, status.st_ctime_ns, 3, status.st_ino]]
     other = tmp_path / "other"
     other.write_bytes(b"two")
     other.replace(file)
-    assert look(paths) != [[status.st_mtime_ns, 3, status.st_ino]]
+    assert look(paths) != [[status.st_mtime_ns, status.st_ctime_ns, 3, status.st_ino]]
 
 
 def test_files_that_were_changed_a_tick_ago_or_never_are_settled() -> None:

@@ -319,6 +319,25 @@ def test_an_answer_of_a_known_length_is_sent_as_it_is(hosted: Hosted) -> None:
     assert not exchange.has_left
 
 
+@pytest.mark.parametrize("pieces", [(b"some", b"more!"), (b"some",), ()])
+def test_an_answer_that_is_not_as_long_as_it_says_ends_the_connection(
+    hosted: Hosted, pieces: tuple[bytes, ...]
+) -> None:
+    exchange = hosted.send(ask("GET", HEADS))
+    exchange.answer(*pieces, headers=[("content-length", "8")])
+    assert hosted.take() == head("200 Reason", "content-length: 8") + b"".join(pieces)[:4]
+    assert hosted.connection.is_closed
+
+
+@pytest.mark.parametrize("lengths", [("4", "5"), ("4", "4"), ("-4",), ("4,4",), ("",)])
+def test_an_answer_with_a_length_that_is_none_is_not_begun(
+    hosted: Hosted, lengths: tuple[str, ...]
+) -> None:
+    exchange = hosted.send(ask("GET", HEADS))
+    exchange.answer(b"done", headers=[("Content-Length", each) for each in lengths])
+    assert hosted.take().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+
+
 def test_an_answer_of_unknown_length_is_sent_in_chunks(hosted: Hosted) -> None:
     exchange = hosted.send(ask("GET", HEADS))
     exchange.begin()
@@ -565,6 +584,21 @@ def test_a_client_that_leaves_behind_its_body_leaves_the_worker_the_whole_of_it(
     assert (exchange.feed.data, exchange.feed.data_ended) == (b"body", True)
     assert not exchange.feed.is_broken
     assert exchange.has_left
+
+
+def test_who_waits_for_a_worker_without_a_body_is_seen_to_leave() -> None:
+    hosted = Hosted()
+    hosted.workers.are_busy = True
+    hosted.connection.send(ask("GET", HEADS))
+    # A transport that is paused would not tell.
+    assert hosted.transport.producerState == "producing"
+    hosted.web.clock.advance(100_000)
+    assert not hosted.connection.is_closed
+    hosted.workers.are_busy = False
+    hosted.workers.waiting[0].callback(None)
+    hosted.workers.last.answer(b"done")
+    assert hosted.take() == head("200 Reason", CHUNKED) + chunks(b"done")
+    assert keeps_alive(hosted)
 
 
 @pytest.mark.parametrize("end", [None, -1])

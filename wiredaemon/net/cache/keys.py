@@ -98,7 +98,10 @@ def is_settled(state: Value, now: int) -> bool:
 
 
 def look(paths: Iterable[bytes]) -> Value:
-    """Say what files are like: modification time in ns, size and inode of each, None if missing."""
+    """Say what files are like, None where one is missing.
+
+    For each: times of modification and of change in ns, size and inode.
+    """
     return [_look(path) for path in paths]
 
 
@@ -107,4 +110,5 @@ def _look(path: bytes) -> Value:
         status = os.stat(path)  # noqa: PTH116 a path in bytes
     except OSError:
         return None
-    return [status.st_mtime_ns, status.st_size, status.st_ino]
+    # What is restored from a backup may have its old modification time, but never that of its change.
+    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]

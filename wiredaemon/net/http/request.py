@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 SERVER: Final = f"wiredaemon/{__version__}".encode()
 _CLOSE: Final = (b"Connection", b"close")
-_WITHOUT_BODY: Final = (204, 304)
+WITHOUT_BODY: Final = (204, 304)
+"""Statuses of answers that have no body, whatever length they say."""
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _HELD: Final = 65536
 """Bytes of an answer that are held until it is known whether it is complete."""
@@ -243,8 +244,11 @@ class StreamingRequest(Request):
             receiver.receive_end()
 
     def pause_input(self) -> None:
-        """Read no more of the body for now; a paused client is not an idle one."""
-        if not self._disconnected and not self._body_ended:
+        """Read no more of the body for now; a paused client is not an idle one.
+
+        Where there is no body we read on, for otherwise nobody would see that the client has gone.
+        """
+        if self._declared != 0 and not self._disconnected and not self._body_ended:
             self._paused = True
             self._idle_timeout = self.channel.setTimeout(None) or self._idle_timeout
             self._transport().pauseProducing()
@@ -316,7 +320,7 @@ class StreamingRequest(Request):
             self._release()
         more: list[tuple[bytes, bytes]] = []
         has_length = any(name.lower() == b"content-length" for name, _ in headers)
-        if has_length or status in _WITHOUT_BODY or self.method == b"HEAD":
+        if has_length or status in WITHOUT_BODY or self.method == b"HEAD":
             if not self.channel.persistent:
                 more.append(_CLOSE)
         elif self._is_http10() or not self.channel.persistent:
@@ -329,7 +333,7 @@ class StreamingRequest(Request):
 
     def write_body(self, data: bytes) -> None:
         """Write the next part of the body that `begin_stream` has announced."""
-        if not data or self.method == b"HEAD" or self.code in _WITHOUT_BODY:
+        if not data or self.method == b"HEAD" or self.code in WITHOUT_BODY:
             return
         self.sentLength += len(data)
         self._write([b"%x\r\n" % len(data), data, b"\r\n"] if self.chunked else [data])

@@ -14,13 +14,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.net.http.request import WITHOUT_BODY
 from wiredaemon.net.rules import text
 from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
 
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.repository_handle import RepositoryHandle
@@ -68,6 +69,20 @@ def _host_and_port(request: StreamingRequest, *, is_secure: bool) -> tuple[bytes
     address = request.channel.getHost()
     host = getattr(address, "host", None) or "localhost"
     return host.encode(), getattr(address, "port", _PORTS[is_secure])
+
+
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Give the length that an answer says to have.
+
+    Raises:
+        ServerError: It says more than one thing, or no number.
+    """
+    said = [value for name, value in headers if name.lower() == b"content-length"]
+    if not said:
+        return None
+    if len(said) > 1 or not said[0].isdigit():
+        raise ServerError("the answer has no proper Content-Length")
+    return int(said[0])
 
 
 @implementer(IPushProducer)
@@ -118,6 +133,8 @@ class Version1Exchange:
         self._room: Deferred[None] | None = None
         """Fires when the client takes more."""
         self._paused = False
+        self._left: int | None = None
+        """Bytes of the answer that are still to come; None if it did not say how many."""
         self._begun = False
         self._over = False
 
@@ -170,6 +187,7 @@ class Version1Exchange:
             async for value in self._values(stream):
                 match value:
                     case bytes() if self._begun:
+                        self._count(len(value))
                         self._request.write_body(value)
                         await self._wait_for_room()
                     case dict() if not self._begun:
@@ -180,6 +198,8 @@ class Version1Exchange:
             stream.close()
         if not self._begun:
             raise ServerError("the repository worker gave no answer")
+        if self._left:
+            raise ServerError("the answer is shorter than its Content-Length")
 
     def _begin_body(self, stream: WorkerStream) -> None:
         if self._body is not None:
@@ -197,9 +217,19 @@ class Version1Exchange:
                     yield value
 
     def _begin(self, head: dict[bytes, Any]) -> None:
-        self._begun = True
         headers = [(name, value) for name, value in head[b"headers"]]
+        length = _length(headers)
+        if self._wanted.method != b"HEAD" and head[b"status"] not in WITHOUT_BODY:
+            self._left = length
+        self._begun = True
         self._request.begin_stream(head[b"status"], head[b"reason"], headers, self)
+
+    def _count(self, size: int) -> None:
+        """See that the body is as long as was said: what is too much would be the next answer."""
+        if self._left is not None:
+            self._left -= size
+            if self._left < 0:
+                raise ServerError("the answer is longer than its Content-Length")
 
     async def _wait_for_room(self) -> None:
         while self._paused:
