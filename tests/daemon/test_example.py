@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from wiredaemon.daemon.config import Api, Config, Data
-from wiredaemon.daemon.example import example_command
+from wiredaemon.daemon.example import example_clone, example_command
 
 DATA: Final = Data(folder=Path("/data"))
 URL: Final = "http://127.0.0.1:8000/"
@@ -52,3 +52,13 @@ def test_where_no_api_speaks_request_maps_the_example_shows_the_index() -> None:
     for api in (Api(framings={"exp-http-v2-0001": ("0002",)}), Api(enabled=False)):
         config = Config(data=DATA, api=api)
         assert example_command(config, URL) == "curl -s http://127.0.0.1:8000/api"
+
+
+def test_the_first_repository_can_be_cloned_over_http() -> None:
+    config = Config(data=DATA, paths={"/my team/x": Path("/srv/x")})
+    assert example_clone(config, URL) == "hg clone http://127.0.0.1:8000/my%20team/x copy"
+    assert example_clone(config, "https://127.0.0.1:8443/") == (
+        "hg clone --insecure https://127.0.0.1:8443/my%20team/x copy"
+    )
+    assert example_clone(config, "hgrpc://127.0.0.1:8010/") is None
+    assert example_clone(Config(data=DATA), URL) is None

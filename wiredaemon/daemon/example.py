@@ -43,6 +43,16 @@ def example_command(config: Config, url: str, dialect: str = "0006") -> str:
     return f"{curl} {shlex.quote(f'{base}api')}"
 
 
+def example_clone(config: Config, url: str) -> str | None:
+    """Give a shell command that clones the first repository, where there is one and it is HTTP."""
+    if not config.repositories or not url.startswith("http"):
+        return None
+    # Mercurial does not find the addresses of loopback in certificates.
+    trust = ["--insecure"] if url.startswith("https:") else []
+    base = _base(config, url)
+    return shlex.join(["hg", "clone", *trust, base if base == url else base.rstrip("/"), "copy"])
+
+
 def _example_call(config: Config, url: str, dialect: str) -> str:
     """Give a call by our own client, for no other program speaks raw frames."""
     words = [_program(), "call"]

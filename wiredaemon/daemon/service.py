@@ -21,7 +21,7 @@ from wiredaemon.commands.registry import (
     marked_commands,
 )
 from wiredaemon.daemon.config import Config, ConfigurationError
-from wiredaemon.daemon.example import example_command
+from wiredaemon.daemon.example import example_clone, example_command
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.protocol import FramedFactory
@@ -266,6 +266,9 @@ class WireDaemonService(Service):
         if host is not None:
             example = example_command(self._config, where, listener.dialect)
             _log.info("  try: {example}", example=example)
+            clone = example_clone(self._config, where)
+            if clone is not None:
+                _log.info("  or:  {example}", example=clone)
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners and end the workers."""

@@ -172,7 +172,7 @@ def _needs_version_1(
     )
     async def refuse(_context: Context, **_arguments: object) -> Value:
         raise ServerError(
-            f"{name} is not available: this server does not have version 1 of the protocol"
+            f"{name} is not available in frames: version 1 of the protocol has it, ?cmd={name}"
         )
 
     return refuse
