@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -10,12 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from wiredaemon.commands import CommandError, Permission, ServerError
-from wiredaemon.net.blocking import BlockingContext, run_in_thread
+from wiredaemon.net.blocking import BlockingContext, BlockingRepository, run_in_thread
 from wiredaemon.net.command_data import IncomingData
 from wiredaemon.net.context import CommandContext
+from wiredaemon.wire.values import Encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
 END: Final = object()
 MEGABYTE: Final = bytes(1024 * 1024)
@@ -179,3 +181,39 @@ async def test_data_that_ends_too_early_raises_in_the_thread() -> None:
     data.abort("lost")
     with pytest.raises(CommandError, match="lost"):
         await deferToThread(blocking.data.read)
+
+
+class Streamed:
+    """A repository with a stream of three objects."""
+
+    def __init__(self) -> None:
+        self.closed_in: list[threading.Thread] = []
+
+    def call(self, command: bytes, arguments: Any) -> Any:
+        raise AssertionError((command, arguments))
+
+    async def stream(self, command: bytes, arguments: Any) -> AsyncGenerator[Encoded, None]:
+        assert (command, arguments) == (b"filesdata", {})
+        try:
+            for number in range(3):
+                later: Deferred[None] = Deferred()
+                reactor.callLater(0, later.callback, None)
+                await later
+                yield Encoded([b"%d" % number])
+        finally:
+            self.closed_in.append(threading.current_thread())
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+@ensure_deferred
+async def test_a_stream_is_an_ordinary_iterator_that_ends_where_it_began(taken: int) -> None:
+    streamed = Streamed()
+    repository = BlockingRepository(streamed, reactor)
+
+    def read() -> list[object]:
+        with closing(repository.stream(b"filesdata", {})) as objects:
+            return [piece for piece, _ in zip(objects, range(taken), strict=False)]
+
+    pieces = await deferToThread(read)
+    assert pieces == [Encoded([b"%d" % number]) for number in range(taken)]
+    assert streamed.closed_in == [threading.main_thread()]

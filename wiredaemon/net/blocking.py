@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 
     from wiredaemon.commands import Context, Followed, Peer, Permission, Repository, Value
 
@@ -146,3 +146,26 @@ class BlockingRepository:
     def call(self, command: bytes, arguments: Mapping[bytes, Value]) -> object:
         """Run a value command and wait for its result."""
         return blockingCallFromThread(self._reactor, self._repository.call, command, arguments)
+
+    def stream(
+        self, command: bytes, arguments: Mapping[bytes, Value]
+    ) -> Generator[Value, None, None]:
+        """Run a stream command and give its objects as they come, still encoded."""
+        objects = self._repository.stream(command, arguments)
+
+        async def take() -> Value:
+            try:
+                return await objects.__anext__()
+            except StopAsyncIteration:
+                return None
+
+        def wait_for(coroutine: Callable[[], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 what it gives
+            return blockingCallFromThread(
+                self._reactor, lambda: Deferred.fromCoroutine(coroutine())
+            )
+
+        try:
+            while (piece := wait_for(take)) is not None:
+                yield piece
+        finally:
+            wait_for(objects.aclose)

@@ -86,6 +86,9 @@ class Limits:
     version1_head: int = 128 * 1024
     """The same of a request with a version 1 command, whose arguments travel in headers."""
 
+    push_size: int = 4 * 1024 * 1024 * 1024
+    """Body of a push over version 1, which Mercurial keeps in a temporary file."""
+
     known_heads: int = 512
     """Heads of HTTP requests, of up to 1 KiB, that a site remembers; 0 remembers none."""
 

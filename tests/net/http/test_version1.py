@@ -163,10 +163,13 @@ class RepositoryHost(FakeHost):
 class Hosted:
     """One connection to a site with a repository."""
 
-    def __init__(self, access: AccessRules = OPEN, **hosts: str) -> None:
+    def __init__(
+        self, access: AccessRules = OPEN, limits: Limits | None = None, **hosts: str
+    ) -> None:
         self.workers = Workers()
         self.host = RepositoryHost(self.workers, access)
-        self.web = Web(hosts=dict.fromkeys(hosts.values(), self.host) or {"/": self.host})
+        served = dict.fromkeys(hosts.values(), self.host) or {"/": self.host}
+        self.web = Web(hosts=served, limits=limits)
         self.connection: Connection = self.web.connect()
 
     @property
@@ -856,3 +859,16 @@ def test_a_body_of_a_reader_that_is_too_large_asks_for_no_worker(
     assert answer.startswith(b"HTTP/1.1 413 Content Too Large\r\n")
     assert b"request_size" in answer
     assert not hosted.workers.asked
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_push_that_is_too_large_is_refused_and_its_worker_gets_no_more(
+    *, is_chunked: bool
+) -> None:
+    hosted = Hosted(limits=Limits(push_size=10))
+    body = {"Transfer-Encoding": "chunked"} if is_chunked else {"Content-Length": "11"}
+    hosted.connection.send(ask("POST", UNBUNDLE, body))
+    hosted.connection.send(b"b\r\n12345678901\r\n" if is_chunked else b"")
+    assert hosted.take().startswith(b"HTTP/1.1 413 Content Too Large\r\n")
+    assert bool(hosted.workers.exchanges) is is_chunked
+    assert all(exchange.feed.is_broken for exchange in hosted.workers.exchanges)

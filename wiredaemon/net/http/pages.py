@@ -10,7 +10,7 @@ from twisted.web.resource import Resource
 from wiredaemon.commands import Permission
 from wiredaemon.net.http.deciding import decide
 from wiredaemon.net.http.handshake import VERSION1, answer_capabilities
-from wiredaemon.net.http.small_body import SmallBody
+from wiredaemon.net.http.small_body import SmallBody, too_large
 from wiredaemon.net.http.version1 import Version1Exchange, web_request
 from wiredaemon.net.http.version1_rules import PageHead, check_page
 from wiredaemon.net.rules import Answer, no_such_method, not_found, text
@@ -85,6 +85,9 @@ class PageResource(Resource):
         repository = self._host.repository(request.peer(), granted)
         wanted = web_request(request, self._prefix, self._rest)
         limits = self._application.limits
+        if granted is Permission.RW and (wanted.content_length or 0) > limits.push_size:
+            request.answer(too_large("push_size", limits.push_size))
+            return
         if not wanted.has_body or granted is Permission.RW:
             Version1Exchange(request, repository, wanted, limits).start()
             return

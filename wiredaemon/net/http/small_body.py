@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wiredaemon.net.http.request import StreamingRequest
+    from wiredaemon.net.rules import Answer
 
 
 class SmallBody:
@@ -57,5 +58,10 @@ class SmallBody:
         self._parts.clear()
 
     def _refuse(self) -> None:
-        shown = b"the request body exceeds the limit of %d bytes (request_size)\n" % self._limit
-        self._request.answer(text(413, b"Content Too Large", shown))
+        self._request.answer(too_large("request_size", self._limit))
+
+
+def too_large(name: str, limit: int) -> Answer:
+    """Give the answer to a body over a limit."""
+    shown = f"the request body exceeds the limit of {limit} bytes ({name})\n"
+    return text(413, b"Content Too Large", shown.encode("ascii"))

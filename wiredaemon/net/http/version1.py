@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.http.request import WITHOUT_BODY
+from wiredaemon.net.http.small_body import too_large
 from wiredaemon.net.rules import text
 from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.wire.cbor import ItemReader
@@ -132,6 +133,7 @@ class Version1Exchange:
         self._running: Deferred[None] | None = None
         self._room: Deferred[None] | None = None
         """Fires when the client takes more."""
+        self._received = 0
         self._paused = False
         self._left: int | None = None
         """Bytes of the answer that are still to come; None if it did not say how many."""
@@ -150,7 +152,12 @@ class Version1Exchange:
 
     def receive_data(self, data: bytes) -> None:
         """Give the worker the next bytes."""
-        if self._stream is not None:
+        self._received += len(data)
+        limit = self._limits.push_size
+        if self._received > limit:
+            self._request.answer(too_large("push_size", limit))
+            self.connection_lost()
+        elif self._stream is not None:
             self._stream.send_data(data)
 
     def receive_end(self) -> None:
