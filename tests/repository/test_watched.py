@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wiredaemon.repository import watched
+from wiredaemon.repository.opening import open_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from repository.conftest import Repository
 
 
 def rewrite(path: Path) -> None:
@@ -40,6 +43,16 @@ def test_a_changed_file_looks_different(tmp_path: Path, change: Callable[[Path],
     assert watched.look([os.fsencode(path)]) != before
 
 
+def test_a_file_written_over_with_its_old_time_and_size_looks_different(tmp_path: Path) -> None:
+    path = tmp_path / "hgrc"
+    path.write_text("text")
+    os.utime(path, ns=(0, 1))
+    before = watched.look([os.fsencode(path)])
+    path.write_text("TEXT")
+    os.utime(path, ns=(0, 1))
+    assert watched.look([os.fsencode(path)]) != before
+
+
 def test_an_unchanged_file_looks_the_same(tmp_path: Path) -> None:
     path = tmp_path / "hgrc"
     path.write_text("text")
@@ -51,3 +64,17 @@ def test_a_missing_file_that_appears_looks_different(tmp_path: Path) -> None:
     assert watched.look([os.fsencode(path)]) == (None,)
     path.write_text("")
     assert watched.look([os.fsencode(path)]) != (None,)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+# Mercurial leaves included configuration files to the garbage collector.
+def test_included_files_are_watched_though_they_are_empty_or_missing(empty: Repository) -> None:
+    folder = empty.hgrc.parent
+    empty.hgrc.write_text("%include one\n%include two\n")
+    (folder / "one").write_text("# nothing\n%include deeper/three\n")
+    (folder / "deeper").mkdir()
+    (folder / "deeper" / "three").write_text("")
+    paths = watched.config_paths(open_repository(empty.path))
+    expected = [folder / "one", folder / "deeper" / "three", folder / "two"]
+    assert {os.fsencode(path) for path in expected} <= set(paths)
+    assert len(set(paths)) == len(paths)

@@ -20,7 +20,7 @@ from wiredaemon.protocol import (
     ResponseReader,
 )
 from wiredaemon.protocol.objects import ResponseError
-from wiredaemon.repository.worker import FAILED, Worker
+from wiredaemon.repository.worker import FAILED, INCOMPLETE, Worker
 from wiredaemon.repository.worker_calls import (
     DESCRIBE,
     READY,
@@ -481,7 +481,7 @@ def test_command_data_that_breaks_off_is_never_taken_for_whole(
 ) -> None:
     looped.ask(command, [b"0123456789", b"abc"], is_whole=False)
     *_, failure = looped.serve()
-    assert failure == failed(FAILED)
+    assert failure == failed(INCOMPLETE)
     assert isinstance(looped.run, Commands)
     assert looped.run.read in ([], [b"0123456789"])
 
@@ -509,3 +509,21 @@ def test_a_large_answer_is_not_held(tmp_path: Path, kind: str) -> None:
     assert end == "end"
     assert loop.sent.stat().st_size > 50 * size
     assert max(held) <= 256 * 1024 + size
+
+
+def test_a_repository_that_a_hook_left_by_exiting_is_opened_anew(
+    worker: RunningWorker, history: Repository, tmp_path: Path
+) -> None:
+    hook = tmp_path / "hook.py"
+    hook.write_text(
+        "from mercurial import error\n"
+        "def leave(ui, **_):\n"
+        "    if ui.config(b'left', b'behind'):\n"
+        "        raise error.Abort(b'as it was left')\n"
+        "    ui.setconfig(b'left', b'behind', b'yes', b'test')\n"
+        "    raise SystemExit\n"
+    )
+    history.hgrc.write_text(f"[hooks]\nprelistkeys = python:{hook}:leave\n")
+    for request_id in (1, 3):
+        answer = worker.call(history, b"listkeys", {b"namespace": b"bookmarks"})
+        assert answer == failed(FAILED, request_id)

@@ -47,7 +47,7 @@ class RepositoryHandle:
         self._known = known
         self._recovery = recovery
         self._context = CallContext(repository=path, user=peer.user, permission=permission)
-        self._share = share_of(peer)
+        self._peer = peer
 
     def cached(self, cached_as: CachedAs, followed: Followed | None) -> Repository:
         """Give the same for a cacheable command.
@@ -96,7 +96,7 @@ class RepositoryHandle:
         if recovered is not None:
             await recovered
         return await self._pool.open(
-            self._context, command, arguments, share=self._share, has_data=has_data
+            self._context, command, arguments, share=share_of(self._peer), has_data=has_data
         )
 
 

@@ -354,6 +354,10 @@ def _is_large(value: Value) -> bool:
     return type(value) is bytes and len(value) >= SENT_PAYLOAD
 
 
+_NEVER_WHOLE: Final = frozenset({IndefiniteBytes, Encoded, Recorded, Redirect})
+"""Asked for each answer: a set is looked at ten times as fast as a union of types."""
+
+
 class ObjectsResponse(Response):
     """The ok map, then objects coalesced by pieces and content encoded (0006)."""
 
@@ -362,7 +366,7 @@ class ObjectsResponse(Response):
     @staticmethod
     def whole(dialect: Dialect, value: Value) -> tuple[int, bytes] | None:
         """Give the object, if its pieces would be coalesced into one frame."""
-        if isinstance(value, IndefiniteBytes | Encoded | Recorded | Redirect):
+        if type(value) in _NEVER_WHOLE:
             return None
         content = cbor.encode(value, dialect.cbor.key_order)
         return (CONTINUATION, content) if len(content) < _SMALL_OBJECT else None

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 import posixpath
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from wiredaemon.repository import library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from wiredaemon.repository.library import Repository
 
 Look: TypeAlias = tuple[tuple[int, int, int, int] | None, ...]
-"""Times of modification and of change in ns, size and inode of each path; ``None`` for a missing file.
+"""Times of modification and of change in ns, size and inode of each path; ``None`` if missing.
 
 Nobody can set the time of change back, as ``cp -p`` does with that of modification.
 """
@@ -49,13 +53,15 @@ def _look(path: bytes) -> tuple[int, int, int, int] | None:
 def config_paths(repository: Repository) -> list[bytes]:
     """Files that decide how the repository is opened and configured.
 
-    Those of its ``.hg`` folder (for a shared repository, of its source too), and every file that
-    set a configuration value: the user's, the system's, included ones.
+    Those of its ``.hg`` folder (for a shared repository, of its source too), every file that set a
+    configuration value, the user's and the system's among them, and what any of these include: a
+    file that is empty or missing may say ``deny_read`` tomorrow.
     """
     folders = dict.fromkeys((repository.path, repository.sharedpath))
     paths = [posixpath.join(folder, name) for folder in folders for name in _IN_EACH_FOLDER]
     paths.append(posixpath.join(repository.spath, b"requires"))
-    return list(dict.fromkeys([*paths, *_value_files(repository)]))
+    files = list(dict.fromkeys([*paths, *_value_files(repository)]))
+    return list(dict.fromkeys([*files, *_included(files)]))
 
 
 def _value_files(repository: Repository) -> list[bytes]:
@@ -65,6 +71,30 @@ def _value_files(repository: Repository) -> list[bytes]:
         for section, name, _ in ui.walkconfig(untrusted=True)
     }
     return sorted(source for source in sources if posixpath.isabs(source))
+
+
+def _included(paths: Sequence[bytes]) -> list[bytes]:
+    """Files that configuration files include, or would if they were there."""
+    reader = _Reader()
+    for path in paths:
+        if posixpath.basename(path) != b"requires":
+            # What is wrong with a file is for who opens the repository.
+            with suppress(OSError, library.error.Error), Path(os.fsdecode(path)).open("rb") as file:
+                reader.read(path, file)
+    return reader.paths
+
+
+class _Reader(library.config.config):  # type: ignore[misc] # untyped
+    """Configuration that remembers which files were looked for."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.paths: list[bytes] = []
+
+    def read(self, path: bytes, *arguments: object, **named: object) -> None:
+        """Read a file, and those that it includes."""
+        self.paths.append(path)
+        super().read(path, *arguments, **named)
 
 
 def described_paths(repository: Repository) -> list[bytes]:

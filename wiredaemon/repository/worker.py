@@ -23,6 +23,7 @@ from wiredaemon.protocol import (
     RequestReceived,
     ServerConnection,
 )
+from wiredaemon.repository.worker_calls import BodyBrokenError, Only
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.payloads import format_message
@@ -40,6 +41,7 @@ _LIMITS: Final = Limits(request_size=_AMPLE, request_frames=_AMPLE, cbor_element
 """The daemon has held the peer to its limits already."""
 
 FAILED: Final = b"internal error"
+INCOMPLETE: Final = b"the command data is incomplete"
 
 
 _SENT_AT_ONCE: Final = 256 * 1024
@@ -56,7 +58,7 @@ class Run(Protocol):
         extra: Mapping[bytes, object],
         body: CommandBody,
         /,
-    ) -> Iterator[Value]:
+    ) -> Iterator[Value | Only]:
         """Give the command's objects, one after the other.
 
         Raises:
@@ -70,10 +72,6 @@ class _TerminatedError(BaseException):
 
 class _NobodyReadsError(BaseException):
     """The daemon has gone."""
-
-
-class BodyBrokenError(Exception):
-    """Command data ended before it was complete."""
 
 
 class CommandBody:
@@ -134,6 +132,8 @@ class Worker:
         self._run = run
         self._connection = ServerConnection(DIALECTS["0006"], half_duplex=False, limits=_LIMITS)
         self._events: deque[ServerEvent] = deque()
+        self._has_begun = False
+        """An object of the answer was sent."""
 
     def serve(self) -> None:
         """Answer requests until input ends or is no protocol any more.
@@ -165,16 +165,13 @@ class Worker:
     def _answer(self, request: RequestReceived) -> None:
         connection, request_id = self._connection, request.request_id
         body = CommandBody(self._next_event, has_data=request.has_data)
-        has_begun = False
+        self._has_begun = False
         try:
-            for value in self._run(request.command, request.arguments, request.extra, body):
-                has_begun = True
-                for _ in connection.send_in_steps(request_id, value):
-                    if connection.output_size >= _SENT_AT_ONCE:
-                        self._flush()
-            connection.end_response(request_id)
+            self._send_all(
+                request_id, self._run(request.command, request.arguments, request.extra, body)
+            )
         except CommandError as failure:
-            if has_begun:
+            if self._has_begun:
                 # Behind objects, an error map would be one of them.
                 text = format_message(failure.message, failure.arguments)
                 connection.send_server_error(request_id, text)
@@ -182,8 +179,9 @@ class Worker:
                 connection.send_error(request_id, failure.message, failure.arguments)
         except ServerError as failure:
             connection.send_server_error(request_id, failure.text)
+        except BodyBrokenError:
+            connection.send_server_error(request_id, INCOMPLETE)
         except (Exception, SystemExit, KeyboardInterrupt) as failure:
-            # Hooks and extensions are anybody's code.
             traceback.print_exception(failure, file=sys.stderr)
             connection.send_server_error(request_id, FAILED)
             if isinstance(failure, KeyboardInterrupt):
@@ -193,6 +191,18 @@ class Worker:
         self._flush()
         with suppress(BodyBrokenError):
             body.drain()
+
+    def _send_all(self, request_id: int, objects: Iterator[Value | Only]) -> None:
+        connection = self._connection
+        for value in objects:
+            if isinstance(value, Only):
+                connection.send_result(request_id, value.value)
+                return
+            self._has_begun = True
+            for _ in connection.send_in_steps(request_id, value):
+                if connection.output_size >= _SENT_AT_ONCE:
+                    self._flush()
+        connection.end_response(request_id)
 
     def _flush(self) -> None:
         # What was printed by a command belongs in the log in front of what follows.

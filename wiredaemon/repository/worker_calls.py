@@ -38,6 +38,17 @@ RECOVERED: Final = b"recovered"
 CONTEXT_KEY: Final = b"context"
 
 
+@dataclass(frozen=True, slots=True)
+class Only:
+    """The only object of an answer: what most commands give, and what is sent at once."""
+
+    value: Value
+
+
+class BodyBrokenError(Exception):
+    """Command data ended before it was complete: whoever sent it has gone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
     """On what, for whom and with what right a command runs: a map in the request map."""

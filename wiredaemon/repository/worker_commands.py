@@ -26,7 +26,9 @@ from wiredaemon.repository.worker_calls import (
     READY,
     RECOVER,
     UNAVAILABLE,
+    BodyBrokenError,
     CallContext,
+    Only,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class WorkerCommands:
 
     def __call__(
         self, command: object, arguments: object, extra: Mapping[bytes, object], body: CommandBody
-    ) -> Iterator[Value]:
+    ) -> Iterator[Value | Only]:
         """Run one command and give its objects.
 
         Args:
@@ -90,23 +92,30 @@ class WorkerCommands:
             CommandError, ServerError: It failed, for a reason that the peer may read.
         """
         if command == READY:
-            yield mercurial_version()
+            yield Only(mercurial_version())
             return
         context = CallContext.parse(extra)
         if command == DESCRIBE:
-            yield _describe(context.repository)
+            yield Only(_describe(context.repository))
             return
         with _remote_user(context.user):
             try:
                 yield from self._run(command, _named(arguments), context, body)
             except (CommandError, ServerError):
                 raise
+            except BodyBrokenError:
+                self._forget(context.repository)
+                raise
             except Refusal as refusal:
                 raise server_error(refusal) from refusal
-            except Exception as failure:
+            except BaseException as failure:
                 # Nobody knows in what state it was left: the next command opens it anew.
-                self._forget(context.repository)
-                raise server_error(failure) from failure
+                if not isinstance(failure, GeneratorExit):
+                    self._forget(context.repository)
+                if isinstance(failure, Exception):
+                    raise server_error(failure) from failure
+                # A hook may exit.
+                raise
 
     def _run(
         self,
@@ -114,10 +123,10 @@ class WorkerCommands:
         arguments: Mapping[bytes, object],
         context: CallContext,
         body: CommandBody,
-    ) -> Iterator[Value]:
+    ) -> Iterator[Value | Only]:
         """Run a command on the repository of the context."""
         if command == RECOVER:
-            yield recover(context.repository)
+            yield Only(recover(context.repository))
             return
         if command == WEB:
             request = WebRequest.parse(arguments)
@@ -128,7 +137,7 @@ class WorkerCommands:
             yield from STREAMS[command](self._served(context.repository), **keywords)
         else:
             function = _find(command, context.permission)
-            yield function(self._served(context.repository), **keywords)
+            yield Only(function(self._served(context.repository), **keywords))
 
     def _served(self, path: bytes) -> Repository:
         return self._keep(path).served()

@@ -110,5 +110,5 @@ def _look(path: bytes) -> Value:
         status = os.stat(path)  # noqa: PTH116 a path in bytes
     except OSError:
         return None
-    # What is restored from a backup may have its old modification time, but never that of its change.
+    # What is restored from a backup may have its old time of modification, but not of change.
     return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
