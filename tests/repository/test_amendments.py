@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mercurial import phases
+from support.histories import History
 
 from wiredaemon.commands import Permission
-from wiredaemon.repository.library import error
+from wiredaemon.repository.library import error, streamclone
 from wiredaemon.repository.opening import KeptRepository
 from wiredaemon.repository.web import web
 from wiredaemon.repository.web_calls import WebRequest
@@ -15,6 +19,7 @@ from wiredaemon.repository.worker_calls import CallContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from repository.conftest import Repository
 
@@ -24,6 +29,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leave_no_garbage() -> Iterator[None]:
+    """What Mercurial leaves behind must be collected here, where its warnings count for nothing."""
+    yield
+    gc.collect()
 
 
 class NoBody:
@@ -118,17 +130,16 @@ def test_what_is_checked_out_is_unknown_while_it_is_secret(ask: Any, history: Re
 
 @pytest.mark.parametrize(
     "query",
-    [b"wdir()", b"rev(2147483647)", b"_rev(2147483647)", b"id(ffffffff)", b"0 or p1(wdir())"],
+    [b"wdir()", b"rev(2147483647)", b"_rev(2147483647)", b"id(ffffffff)", b"p1(wdir())"],
 )
 def test_a_search_does_not_find_the_working_directory(
     ask: Any, history: Repository, query: bytes
 ) -> None:
     history.hg("branch", "not-yet-committed")
-    status, text = ask(b"/raw-log", b"rev=" + query.replace(b" ", b"+"))
+    status, text = ask(b"/json-log", b"rev=" + query.replace(b" ", b"+"))
     assert status == 200
     assert b"not-yet-committed" not in text
-    assert b"# Node ID" not in text
-    assert b"ffffffffffff" not in text.replace(query, b"")
+    assert b'"entries": []' in text
 
 
 def test_a_search_finds_revisions_by_number_and_by_the_beginning_of_their_node(
@@ -181,7 +192,7 @@ def test_the_pages_of_a_file_do_not_lead_to_secret_changesets(
 
 
 @pytest.mark.parametrize(
-    "outside", [b"%s/bundle-cache-2/file", b"../hgrc", b"../bundle-cache-2/file"]
+    "outside", [b"%s/bundle-cache-2/file", b"../requires", b"../bundle-cache-2/file"]
 )
 def test_files_outside_of_the_cached_bundles_are_not_there(
     ask: Any, history: Repository, outside: bytes
@@ -190,7 +201,6 @@ def test_files_outside_of_the_cached_bundles_are_not_there(
         (history.folder / ".hg" / name).mkdir()
         (history.folder / ".hg" / name / "file").write_text("content")
     path = outside.replace(b"%s", history.path + b"/.hg")
-    history.hgrc.write_text("")
 
     def answer(path: bytes) -> bytes:
         with pytest.raises(error.Abort) as raised:
@@ -198,10 +208,21 @@ def test_files_outside_of_the_cached_bundles_are_not_there(
         return bytes(raised.value.args[0])
 
     assert answer(path).replace(path, b"") == answer(b"no").replace(b"no", b"", 1)
-    assert b"content" in ask(b"", b"cmd=get_cached_bundle_inline&path=file")[1]
+    sent = zlib.decompress(ask(b"", b"cmd=get_cached_bundle_inline&path=file")[1])
+    assert sent.endswith(b"content")
 
 
 def test_the_index_of_the_help_is_shown(ask: Any) -> None:
     status, text = ask(b"/help", b"")
     assert status == 200
     assert b"clone" in text
+
+
+def test_archived_changesets_forbid_to_give_the_store_as_it_is(tmp_path: Path) -> None:
+    new = History(tmp_path / "new", settings={"format.exp-archived-phase": "yes"})
+    root = new.commit(files={b"a": b"1\n"})
+    archived = new.commit(root, files={b"a": b"2\n"})
+    assert streamclone.allowservergeneration(new.view())
+    with new.repo.lock(), new.repo.transaction(b"test") as transaction:
+        phases.retractboundary(new.repo, transaction, phases.archived, [archived])
+    assert not streamclone.allowservergeneration(new.view())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -268,6 +269,29 @@ def test_a_node_that_the_file_does_not_have_is_unknown(
         next(one_file(view, b"dir/f1", node))
     expected = (b"unknown file node: %s", (node.hex().encode(),))
     assert (caught.value.message, caught.value.arguments) == expected
+
+
+def test_a_path_longer_than_any_is_unknown(view: library.Repository) -> None:
+    with pytest.raises(CommandError, match="unknown file"):
+        next(one_file(view, b"a/" * 20_000 + b"b", b"\x11" * 20))
+
+
+def test_a_search_for_who_introduced_a_revision_is_done_once(tmp_path: Path) -> None:
+    new = History(tmp_path / "new")
+    root = new.commit(files={b"many/%d" % number: b"x" for number in range(3000)})
+    secret = new.commit(root, files={b"a": b"1\n"})
+    shown = new.commit(root, files={b"a": b"1\n"})
+    new.make_secret(secret)
+    view, node = new.view(), new.files(shown)[b"a"]
+
+    def seconds(count: int) -> float:
+        started = time.process_time()
+        nodes = [node] * count
+        objects = filedata(view, path=b"a", nodes=nodes, fields=frozenset(), haveparents=False)
+        assert next(objects) == {b"totalitems": count}
+        return time.process_time() - started
+
+    assert seconds(1000) < 0.02 + 20 * seconds(1)
 
 
 def test_a_secret_revision_of_a_served_file_is_unknown(tmp_path: Path) -> None:

@@ -122,3 +122,16 @@ def test_a_folder_has_manifests_of_its_own_with_tree_manifests(tmp_path: Path) -
     history.make_secret(root)
     with pytest.raises(CommandError, match="unknown node"):
         next(data(history, log.node(0), tree=b"dir/"))
+
+
+def test_of_several_manifests_only_those_of_no_served_changeset_are_unknown(tmp_path: Path) -> None:
+    new = History(tmp_path / "new")
+    root = new.commit(files={b"a": b"1\n"})
+    secret = [new.commit(root, files={b"b": b"%d\n" % number}) for number in range(6)]
+    shown = [new.commit(root, files={b"b": b"%d\n" % number}) for number in range(5)]
+    new.make_secret(*secret)
+    nodes = list(map(new.manifest, shown))
+    assert next(data(new, *nodes)) == {b"totalitems": 5}
+    with pytest.raises(CommandError) as caught:
+        next(data(new, *nodes, new.manifest(secret[-1])))
+    assert caught.value.arguments == (new.manifest(secret[-1]),)

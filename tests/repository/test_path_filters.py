@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -40,6 +41,19 @@ def test_without_patterns_all_paths_pass(given: Any) -> None:
 def test_a_pattern_includes_and_excludes(pattern: bytes, expected: list[bytes]) -> None:
     assert passing({b"include": [pattern]}) == expected
     assert passing({b"exclude": [pattern]}) == [path for path in PATHS if path not in expected]
+
+
+def test_many_patterns_cost_no_more_than_few() -> None:
+    def seconds(patterns: int) -> float:
+        names = [b"path:x%d/y" % number for number in range(patterns)]
+        passes = parse_path_filter({b"include": names})
+        assert passes is not None
+        started = time.process_time()
+        for number in range(300):
+            assert not passes(b"dir/sub/%d" % number)
+        return time.process_time() - started
+
+    assert seconds(100_000) < 0.02 + 50 * seconds(1)
 
 
 def test_what_is_excluded_is_so_although_included() -> None:

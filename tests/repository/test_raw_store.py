@@ -6,6 +6,7 @@ import pytest
 from support.histories import History
 
 from wiredaemon.commands import CommandError, IndefiniteBytes
+from wiredaemon.repository.library import phase_name
 from wiredaemon.repository.opening import open_repository, served
 from wiredaemon.repository.raw_store import CHUNK_SIZE, rawstorefiledata
 
@@ -103,6 +104,19 @@ def test_an_index_that_is_split_meanwhile_is_sent_as_it_was(tmp_path: Path) -> N
 def test_secret_changesets_forbid_it(history: Repository) -> None:
     with pytest.raises(CommandError) as caught:
         next(raw(history, b"nothing"))
+    assert caught.value.message == b"stream clone is disabled"
+
+
+def test_a_changeset_that_became_secret_before_the_store_was_locked_forbids_it(
+    history: Repository,
+) -> None:
+    no_secrets(history)
+    view = served(open_repository(history.path))
+    # Now it has read the phases, and does not look again until it locks the store.
+    assert phase_name(view.unfiltered(), 8) == b"draft"
+    history.hg("phase", "--force", "--secret", "-r", "8")
+    with pytest.raises(CommandError) as caught:
+        next(rawstorefiledata(view, files=[b"changelog"]))
     assert caught.value.message == b"stream clone is disabled"
 
 

@@ -7,7 +7,7 @@ import pytest
 from wiredaemon.commands import CommandError
 from wiredaemon.repository.failures import Refusal
 from wiredaemon.repository.opening import open_repository, served
-from wiredaemon.repository.revision_specifiers import resolve
+from wiredaemon.repository.revision_specifiers import MOST_WALKS, resolve
 from wiredaemon.repository.served_changesets import ServedChangesets
 
 if TYPE_CHECKING:
@@ -52,6 +52,15 @@ def test_a_range_leaves_out_the_ancestors_of_roots(history: Repository) -> None:
     assert resolved(history, dag([], [nodes[4]])) == [0, 1, 2, 3, 4]
     assert resolved(history, dag([NULL], [nodes[1]])) == [0, 1]
     assert resolved(history, dag([nodes[7]], [nodes[7]])) == []
+
+
+def test_only_so_many_walks_through_the_history_can_be_asked_for(history: Repository) -> None:
+    node = history.nodes[1]
+    many = [dag([], [node]), deep(2, node)] * (MOST_WALKS // 2)
+    assert resolved(history, *many, *[explicit(node)] * 1000) == [0, 1]
+    with pytest.raises(CommandError) as caught:
+        resolved(history, *many, dag([], [node]))
+    assert str(caught.value) == ("at most 100 revision specifiers may follow the history, not 101")
 
 
 def test_unknown_and_secret_roots_are_passed_over(history: Repository) -> None:

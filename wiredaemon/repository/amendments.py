@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from mercurial import (
     error,
     node,
+    phases,
     pycompat,
     revset,
     scmutil,
@@ -40,6 +41,7 @@ def amend() -> None:
             revset.symbols[name] = _without_working_directory(revset.symbols[name])
         cached_bundle = wireprotov1server.commands[b"get_cached_bundle_inline"]
         cached_bundle.func = _below_its_folder(cached_bundle.func)
+    phases.hassecret = _has_unserved
     # What a search may ask for.
     revset.safesymbols.discard(b"wdir")
     webutil.children = _served_children
@@ -80,6 +82,15 @@ def _committed(original: Any) -> Any:  # noqa: ANN401 a function of the library
         return found
 
     return revsymbol
+
+
+def _has_unserved(repository: Any) -> bool:  # noqa: ANN401 of the library
+    """Say whether the phase of any changeset forbids to give the store as it is.
+
+    The original asks for secret ones, not for archived and internal ones.
+    """
+    roots = repository._phasecache._phaseroots  # noqa: SLF001 as the original
+    return any(roots[phase] for phase in phases.remotehiddenphases)
 
 
 def _of_changeset(original: Any) -> Any:  # noqa: ANN401 a function of the library

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 _NO_NAMES: Final = {b"", b".", b".."}
+_LONGEST: Final = 16384
+"""Bytes of a path; the library fails on longer ones."""
 
 
 def filedata(
@@ -198,7 +200,12 @@ def _introduced_by(
 def _open(repository: Repository, path: bytes) -> Revlog | None:
     """Open the revisions of a path that came from a peer; None for what can be no path."""
     # Nothing but a file's revisions may be opened by a name with "..".
-    if b"\0" in path or b"\n" in path or not _NO_NAMES.isdisjoint(path.split(b"/")):
+    if (
+        len(path) > _LONGEST
+        or b"\0" in path
+        or b"\n" in path
+        or not _NO_NAMES.isdisjoint(path.split(b"/"))
+    ):
         return None
     return repository.file(path).get_revlog()
 

@@ -35,6 +35,7 @@ class Introductions:
         self._entries = ManifestEntries(repository)
         self._served = served
         self._paths = paths
+        self._searched: dict[tuple[bytes, int], int | None] = {}
         self._later: dict[bytes, array[int]] | None = None
         self._earlier: dict[bytes, array[int]] | None = None
 
@@ -43,9 +44,12 @@ class Introductions:
         link = revlog.linkrev(revision)
         if link in self._served:
             return link
-        node = revlog.node(revision)
-        candidates = (change for change in self._changes(path) if self._has(change, path, node))
-        return next(candidates, None)
+        key = (path, revision)
+        if key not in self._searched:
+            node = revlog.node(revision)
+            candidates = (change for change in self._changes(path) if self._has(change, path, node))
+            self._searched[key] = next(candidates, None)
+        return self._searched[key]
 
     def _has(self, changeset: int, path: bytes, node: bytes) -> bool:
         """The changeset has the file revision and none of its parents has."""
@@ -80,16 +84,18 @@ class Introductions:
         return changes
 
 
-def manifests_served(
+def manifests_not_served(
     repository: Repository, served: ServedChangesets, tree: bytes, nodes: set[bytes]
-) -> bool:
-    """Say whether served changesets refer to all these manifests of a folder.
+) -> set[bytes]:
+    """Give those of these manifests of a folder that no served changeset refers to.
 
     For manifests that were added with changesets that are not served; others need no search.
     """
     remaining = set(nodes)
     for changesets in (served.after_hidden(), served.before_hidden()):
         for changeset in changesets:
+            if not remaining:
+                return remaining
             digits, _ = served.manifest_and_files(changeset)
             root = bytes.fromhex(digits.decode())
             if not tree:
@@ -99,6 +105,4 @@ def manifests_served(
                 remaining.difference_update(
                     folder.node() for folder in folders if folder.dir() == tree
                 )
-            if not remaining:
-                return True
-    return not remaining
+    return remaining

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wiredaemon.commands import CommandError
 from wiredaemon.repository.deltas import TextForms
-from wiredaemon.repository.introductions import manifests_served
+from wiredaemon.repository.introductions import manifests_not_served
 from wiredaemon.repository.records import records
 from wiredaemon.repository.served_changesets import (
     NULL_NODE,
@@ -80,11 +80,9 @@ def _resolve(
         if revlog.linkrev(revision) not in served:
             elsewhere.add(node)
         revisions.append(revision)
-    if elsewhere and not manifests_served(repository, served, tree, elsewhere):
-        # Which one it is takes another search, for an answer that only a prying client gets.
-        for node in sorted(elsewhere):
-            if not manifests_served(repository, served, tree, {node}):
-                raise _unknown(node)
+    not_served = manifests_not_served(repository, served, tree, elsewhere)
+    if not_served:
+        raise _unknown(min(not_served))
     return revisions
 
 

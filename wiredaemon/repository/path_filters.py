@@ -66,7 +66,6 @@ def _patterns(given: Mapping[object, object], key: bytes) -> list[bytes]:
 def _any_of(patterns: Sequence[bytes]) -> PathFilter:
     """Give the test for any of the patterns; its cost does not grow with their number."""
     names: set[bytes] = set()
-    folders: list[bytes] = []
     parents: set[bytes] = set()
     for pattern in patterns:
         kind, _, name = pattern.partition(b":")
@@ -77,11 +76,16 @@ def _any_of(patterns: Sequence[bytes]) -> PathFilter:
             return lambda _path: True
         else:
             names.add(name)
-            folders.append(name + b"/")
-    prefixes = tuple(folders)
 
     def passes(path: bytes) -> bool:
-        return path in names or path.startswith(prefixes) or path.rpartition(b"/")[0] in parents
+        if path in names or path.rpartition(b"/")[0] in parents:
+            return True
+        end = path.find(b"/") if names else -1
+        while end >= 0:
+            if path[:end] in names:
+                return True
+            end = path.find(b"/", end + 1)
+        return False
 
     return passes
 

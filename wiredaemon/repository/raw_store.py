@@ -49,8 +49,7 @@ def rawstorefiledata(
             first object.
     """
     del pathfilter
-    if not streamclone.allowservergeneration(repository):
-        raise CommandError("stream clone is disabled")
+    _check_allowed(repository)
     prefixes = _prefixes(files)
     with ExitStack() as opened:
         contents = _open(repository.unfiltered(), prefixes, opened)
@@ -65,6 +64,11 @@ def rawstorefiledata(
             }
             yield described
             yield IndefiniteBytes(_chunks(file, size))
+
+
+def _check_allowed(repository: Repository) -> None:
+    if not streamclone.allowservergeneration(repository):
+        raise CommandError("stream clone is disabled")
 
 
 def _prefixes(files: Sequence[object]) -> tuple[bytes, ...]:
@@ -87,6 +91,8 @@ def _open(
     contents: list[tuple[bytes, IO[bytes], int]] = []
     lock = repository.lock()
     try:
+        # Whoever held the lock may have added a secret changeset.
+        _check_allowed(repository)
         names = {
             file.unencoded_path
             for entry in repository.store.top_entries()

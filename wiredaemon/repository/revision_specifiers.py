@@ -26,6 +26,9 @@ _EXPLICIT: Final = b"changesetexplicit"
 _DEPTH: Final = b"changesetexplicitdepth"
 _RANGE: Final = b"changesetdagrange"
 
+MOST_WALKS: Final = 100
+"""Specifiers of one request that follow the history; each may cost a walk through all of it."""
+
 
 def resolve(served: ServedChangesets, specifiers: Sequence[object]) -> array[int]:
     """Give the numbers of all changesets specified, each once, in the order produced.
@@ -33,11 +36,17 @@ def resolve(served: ServedChangesets, specifiers: Sequence[object]) -> array[int
     The null node stands for no changeset, as in an empty repository whose only head it is.
 
     Raises:
-        CommandError: A specifier is not as documented.
+        CommandError: A specifier is not as documented, or there are too many.
         Refusal: A node is not served (unknown roots are passed over), or cannot be one.
     """
     # All are looked at before any is looked up.
     checked = [_check(specifier) for specifier in specifiers]
+    walks = sum(kind != _EXPLICIT for kind, _ in checked)
+    if walks > MOST_WALKS:
+        raise CommandError(
+            "at most %s revision specifiers may follow the history, not %s",
+            [b"%d" % MOST_WALKS, b"%d" % walks],
+        )
     if len(checked) == 1 and checked[0][0] != _EXPLICIT:
         ((kind, specifier),) = checked
         return _RESOLVERS[kind](served, specifier)
