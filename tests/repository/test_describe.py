@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wiredaemon.repository.describe import describe
+from wiredaemon.repository.looks import look
 from wiredaemon.repository.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.repository.values import capabilities_v1
-from wiredaemon.repository.watched import look
 from wiredaemon.repository.web import version1_commands
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from wiredaemon.net.cache.repository import Cached
 from wiredaemon.net.recovery import Recovery
 from wiredaemon.net.repository_handle import RepositoryHandle
 from wiredaemon.repository.declarations import repository_facts
+from wiredaemon.repository.looks import look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from twisted.python.failure import Failure
 
@@ -133,13 +134,13 @@ class HostedRepository:
 
         It fails where the repository cannot be described.
         """
-        if self._known is not None and _signature(self._watched) == self._signature:
+        if self._known is not None and look(self._watched) == self._signature:
             return self._known
         waiting: Deferred[Settings] = Deferred()
         self._asking.append(waiting)
         if len(self._asking) == 1:
             # Read before the worker looks: a change in between is then seen at the next request.
-            before = _signature(self._watched)
+            before = look(self._watched)
             asked = self._pool.describe(self.path)
             asked.addCallback(self._learn, before)
             asked.addCallbacks(self._tell, self._tell_failure)
@@ -155,7 +156,7 @@ class HostedRepository:
         watched = [path for path in _list(description[b"watched"]) if isinstance(path, bytes)]
         if watched != self._watched:
             self._watched = watched
-            before = _signature(watched)
+            before = look(watched)
         self.recovery.signs = [
             path for path in _list(description.get(b"abandoned")) if isinstance(path, bytes)
         ]
@@ -209,19 +210,6 @@ class HostedRepository:
         asking, self._asking = self._asking, []
         for waiting in asking:
             waiting.errback(failure)
-
-
-def _signature(paths: Iterable[bytes]) -> object:
-    """Give what changes when one of the files does."""
-    return [_file_signature(path) for path in paths]
-
-
-def _file_signature(path: bytes) -> tuple[int, int, int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 a path in bytes
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _shown(path: bytes) -> str:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import resource
-from collections import Counter, deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from wiredaemon.commands import CommandError, Permission, ServerError
 from wiredaemon.net.pool_calls import StreamCall, ValueCall
+from wiredaemon.net.slow_readers import SlowReaders
 from wiredaemon.net.spool import SpoolBudget
+from wiredaemon.net.waiting_calls import WaitingCalls
 from wiredaemon.net.worker_process import DEFAULT_WORKER_COMMAND, WorkerProcess, WorkerState
 from wiredaemon.repository.worker_calls import DESCRIBE, UNAVAILABLE, CallContext
 
@@ -93,12 +94,8 @@ class WorkerPool:
         self._command = command
         self._most = limits.worker_processes or max(_LEAST_PROCESSES, 2 * (os.cpu_count() or 1))
         self._running = False
-        self._values: deque[ValueCall] = deque()
-        """Value calls that wait."""
-        self._streams: deque[StreamCall] = deque()
-        """Stream calls that wait."""
+        self._waiting = WaitingCalls(self._most, limits.worker_queue)
         self.spool_budget = SpoolBudget(limits.worker_spool)
-        self._drain: IDelayedCall | None = None
         self.recoveries = 0
         """Abandoned transactions that were rolled back."""
         self._workers: set[WorkerProcess] = set()
@@ -107,6 +104,7 @@ class WorkerPool:
         """What the busy ones run."""
         self._idle: dict[WorkerProcess, IDelayedCall] = {}
         """And when each is ended; the one used last at the end."""
+        self._slow_readers = SlowReaders(reactor, limits, self._calls, self._keeps_streams_waiting)
         self._starts = Backoff()
         self._deaths = Backoff()
         self._retry: IDelayedCall | None = None
@@ -125,9 +123,7 @@ class WorkerPool:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        if self._drain is not None:
-            self._drain.cancel()
-            self._drain = None
+        self._slow_readers.stop()
         self._refuse_queue(NOT_RUNNING)
         if not self._workers:
             return succeed(None)
@@ -212,37 +208,10 @@ class WorkerPool:
         if self._cannot_start:
             call.refuse(CANNOT_START)
             return
-        if isinstance(call, ValueCall):
-            self._values.append(call)
-        else:
-            self._streams.append(call)
+        self._waiting.add(call)
         self._balance()
-        if self._is_one_too_many(call) and self._take(call):
+        if self._waiting.is_one_too_many(call) and self._waiting.take(call):
             call.refuse("busy: too many commands wait for a repository worker")
-
-    def _is_one_too_many(self, call: ValueCall | StreamCall) -> bool:
-        """Say whether a call that has just come must not wait.
-
-        Values and streams are counted apart: streams that wait keep no value from its worker.
-        """
-        most = self._limits.worker_queue
-        if isinstance(call, ValueCall):
-            return len(self._values) > most
-        if len(self._streams) > most:
-            return True
-        if call.share is None:
-            return False
-        return sum(call.share == each.share for each in self._streams) > max(1, most // 2)
-
-    def _take(self, call: Call) -> bool:
-        """Take a call that waits from its queue; False says that it does not wait."""
-        if call in self._values:
-            self._values.remove(cast("ValueCall", call))
-            return True
-        if call in self._streams:
-            self._streams.remove(cast("StreamCall", call))
-            return True
-        return False
 
     @property
     def _cannot_start(self) -> bool:
@@ -254,7 +223,7 @@ class WorkerPool:
 
     def cancel(self, call: Call) -> None:
         """Note that nobody waits for a call any more."""
-        if self._take(call):
+        if self._waiting.take(call):
             return
         if call.may_be_stopped:
             call.grace = self.reactor.callLater(
@@ -272,50 +241,17 @@ class WorkerPool:
                 worker.kill()
 
     def _refuse_queue(self, text: str) -> None:
-        calls = [*self._values, *self._streams]
-        self._values.clear()
-        self._streams.clear()
-        for call in calls:
+        for call in self._waiting.take_all():
             call.refuse(text)
 
-    # --- slow readers ------------------------------------------------------------------------
-
     def relieve(self) -> None:
-        """Where streams wait for a worker, spool what slow readers have not taken."""
-        if not self._streams or (self._has_place and self._next_call() is not None):
-            return
-        for call in self._running_streams():
-            if call.stream is not None and call.stream.is_full:
-                call.stream.spool()
-        if self._drain is None:
-            for call in self._running_streams():
-                call.seen = 0 if call.stream is None else call.stream.taken
-            self._drain = self.reactor.callLater(
-                self._limits.worker_drain_seconds, self._check_drain
-            )
+        """See whether slow readers keep others waiting."""
+        self._slow_readers.relieve()
 
-    def _check_drain(self) -> None:
-        """Stop streams that hold a worker for a reader that hardly reads while others wait."""
-        self._drain = None
-        least = self._limits.worker_drain_rate * self._limits.worker_drain_seconds
-        for worker, call in list(self._calls.items()):
-            if not isinstance(call, StreamCall) or call.stream is None or not self._streams:
-                continue
-            if (
-                call.may_be_stopped
-                and call.stream.is_full
-                and call.seen is not None
-                and call.stream.taken - call.seen < least
-            ):
-                _log.info(
-                    "repository worker {pid} is stopped: its reader is too slow, and others wait",
-                    pid=worker.pid,
-                )
-                worker.kill()
-        self.relieve()
-
-    def _running_streams(self) -> list[StreamCall]:
-        return [call for call in self._calls.values() if isinstance(call, StreamCall)]
+    def _keeps_streams_waiting(self) -> bool:
+        """Say whether a stream waits that cannot begin."""
+        has_place = bool(self._idle) or len(self._workers) < self._most
+        return self._waiting.has_streams and not (has_place and self._next_call() is not None)
 
     # --- workers -----------------------------------------------------------------------------
 
@@ -329,32 +265,15 @@ class WorkerPool:
             timer.cancel()
             if worker.has_exited():
                 continue  # told soon, and replaced then
-            self._take(call)
+            self._waiting.take(call)
             self._run(worker, call)
         while self._running and self._retry is None and self._wants_worker():
             self._start_worker()
 
     def _next_call(self) -> Call | None:
-        """Give what an idle worker should do: values first, for one worker is kept for them."""
-        if self._values:
-            return self._values[0]
-        if not self._streams:
-            return None
-        running = self._running_streams()
-        most = max(1, self._most - 1)
-        if len(running) >= most:
-            return None
-        shares = Counter(call.share for call in running)
-        half = max(1, most // 2)
-        for call in self._streams:
-            if call.share is None or shares[call.share] < half:
-                return call
-        return None
-
-    @property
-    def _has_place(self) -> bool:
-        """A worker is idle, or may be started."""
-        return bool(self._idle) or len(self._workers) < self._most
+        """Give what an idle worker should do."""
+        running = [call for call in self._calls.values() if isinstance(call, StreamCall)]
+        return self._waiting.next(running)
 
     def _wants_worker(self) -> bool:
         if len(self._workers) >= self._most:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from wiredaemon.repository import library, watched
 from wiredaemon.repository.library import error
+from wiredaemon.repository.looks import look
 
 if TYPE_CHECKING:
     from wiredaemon.repository.library import Repository, Ui
+    from wiredaemon.repository.looks import Look
 
 LOCK_SECONDS: Final = 30
 """How long a write waits for another one where ``ui.timeout`` is not set (Mercurial: 600).
@@ -94,7 +96,7 @@ class KeptRepository:
         self._kept: Any = None
         self._repository: Repository | None = None
         self._paths: list[bytes] = []
-        self._seen: watched.Look = ()
+        self._seen: Look = ()
         self.attached: dict[bytes, Any] = {}
 
     def served(self) -> Repository:
@@ -103,7 +105,7 @@ class KeptRepository:
         Raises:
             RepositoryUnavailable: As ``open_repository``. The next call tries again.
         """
-        if self._kept is None or watched.look(self._paths) != self._seen:
+        if self._kept is None or look(self._paths) != self._seen:
             self.close()
             self._open()
         try:
@@ -130,7 +132,7 @@ class KeptRepository:
         self._repository = repository = open_repository(self._path)
         paths = watched.config_paths(repository)
         paths.append(posixpath.join(repository.path, b"localtags"))
-        self._paths, self._seen = paths, watched.look(paths)
+        self._paths, self._seen = paths, look(paths)
         self._kept = library.hg.cachedlocalrepo(repository)
 
 

@@ -1,7 +1,7 @@
 """The files whose change makes what we know of a repository stale.
 
-Paths only, existing or not, and what a look at them gives. Who compares, and what follows, is for
-others: ``opening`` opens the repository anew, the daemon asks for another ``describe``.
+Paths only, existing or not. Who looks at them, and what follows, is for others: ``opening`` opens
+the repository anew, the daemon asks for another ``describe``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import posixpath
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from wiredaemon.repository import library
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wiredaemon.repository.library import Repository
-
-Look: TypeAlias = tuple[tuple[int, int, int, int] | None, ...]
-"""Times of modification and of change in ns, size and inode of each path; ``None`` if missing.
-
-Nobody can set the time of change back, as ``cp -p`` does with that of modification.
-"""
 
 _IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
 _STATE_OF_STORE = (
@@ -35,19 +29,6 @@ _STATE_OF_STORE = (
     b"undo.backupfiles",
 )
 _STATE_OF_FOLDER = (b"localtags", b"dirstate", b"clonebundles.manifest")
-
-
-def look(paths: Sequence[bytes]) -> Look:
-    """What the paths are like now; two looks are equal when nothing changed."""
-    return tuple(map(_look, paths))
-
-
-def _look(path: bytes) -> tuple[int, int, int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116  done before each command: a Path costs five times as much
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def config_paths(repository: Repository) -> list[bytes]:

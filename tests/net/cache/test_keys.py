@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 from support.peers import item
 
 from wiredaemon import __version__
 from wiredaemon.net.cache import keys as keys_module
-from wiredaemon.net.cache.keys import CachedAs, Keys, is_settled, keys_of, look
+from wiredaemon.net.cache.keys import CachedAs, Keys, is_settled, keys_of
 from wiredaemon.wire.cbor import UnencodableError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MEDIA_TYPE: Final = b"application/mercurial-exp-framing-0006"
 ASKED: Final[dict[str, Any]] = {
@@ -94,35 +90,11 @@ def test_arguments_without_a_form_have_no_key() -> None:
         keys_of(**{**ASKED, "arguments": {b"nodes": [1.5]}})
 
 
-def test_a_look_sees_a_file_written_over_with_its_old_time_and_size(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"one")
-    # As a backup that is restored in place, long after.
-    os.utime(file, ns=(0, 1))
-    before = look([os.fsencode(file)])
-    file.write_bytes(b"two")
-    os.utime(file, ns=(0, 1))
-    assert look([os.fsencode(file)]) != before
-
-
-def test_a_look_sees_changes_of_time_size_and_inode(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    paths = [str(file).encode()]
-    assert look(paths) == [None]
-    file.write_bytes(b"one")
-    status = file.stat()
-    assert look(paths) == [[status.st_mtime_ns, status.st_ctime_ns, 3, status.st_ino]]
-    other = tmp_path / "other"
-    other.write_bytes(b"two")
-    other.replace(file)
-    assert look(paths) != [[status.st_mtime_ns, status.st_ctime_ns, 3, status.st_ino]]
-
-
 def test_files_that_were_changed_a_tick_ago_or_never_are_settled() -> None:
     now = 1_700_000_000_000_000_000
     past = now - 20_000_001
-    assert is_settled([], now)
-    assert is_settled([None, [past, 1, 1]], now)
-    assert is_settled([[now + 1_000_000_000, 1, 1]], now)
-    assert not is_settled([[past + 1, 1, 1], None], now)
-    assert not is_settled([[now + 1, 1, 1], None], now)
+    assert is_settled((), now)
+    assert is_settled((None, (past, 1, 1, 1)), now)
+    assert is_settled(((now + 1_000_000_000, 1, 1, 1),), now)
+    assert not is_settled(((past + 1, 1, 1, 1), None), now)
+    assert not is_settled(((now + 1, 1, 1, 1), None), now)

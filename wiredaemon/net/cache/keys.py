@@ -6,7 +6,6 @@ Source: commands, section 4.14.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,8 +14,9 @@ from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor_heads import KeyOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
+    from wiredaemon.repository.looks import Look
     from wiredaemon.wire.values import Value
 
 _GLOBAL_VERSION: Final = 1
@@ -53,7 +53,7 @@ class Keys(NamedTuple):
 
 
 def keys_of(
-    cached_as: CachedAs, repository: bytes, arguments: Mapping[bytes, Value], state: Value
+    cached_as: CachedAs, repository: bytes, arguments: Mapping[bytes, Value], state: Look
 ) -> Keys:
     """Give the keys of a request.
 
@@ -83,7 +83,7 @@ def keys_of(
     return Keys(digest.hexdigest(), encoded.hexdigest())
 
 
-def is_settled(state: Value, now: int) -> bool:
+def is_settled(state: Look, now: int) -> bool:
     """Say whether files would look different if they were changed from now on.
 
     A change within the same tick of a file system's clock could be unseen. Times in the future are
@@ -93,22 +93,4 @@ def is_settled(state: Value, now: int) -> bool:
         state: What `look` has just said.
         now: Nanoseconds since 1970.
     """
-    assert isinstance(state, list)  # noqa: S101 of `look`
     return all(file is None or abs(now - file[0]) > _TICK for file in state)
-
-
-def look(paths: Iterable[bytes]) -> Value:
-    """Say what files are like, None where one is missing.
-
-    For each: times of modification and of change in ns, size and inode.
-    """
-    return [_look(path) for path in paths]
-
-
-def _look(path: bytes) -> Value:
-    try:
-        status = os.stat(path)  # noqa: PTH116 a path in bytes
-    except OSError:
-        return None
-    # What is restored from a backup may have its old time of modification, but not of change.
-    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from wiredaemon.commands import ServerError
-from wiredaemon.net.cache.keys import is_settled, keys_of, look
+from wiredaemon.net.cache.keys import is_settled, keys_of
 from wiredaemon.net.cache.recording import IDENTITY
+from wiredaemon.repository.looks import look
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.values import Encoded, Recorded
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.cache.reading import FileReader
     from wiredaemon.net.cache.store import Entry
     from wiredaemon.net.repository_handle import RepositoryHandle
+    from wiredaemon.repository.looks import Look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class Asked(NamedTuple):
 
     command: bytes
     arguments: Mapping[bytes, Value]
-    state: Value
+    state: Look
     """What the files were like before it was looked at."""
     keys: Keys
 
