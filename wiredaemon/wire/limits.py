@@ -89,6 +89,12 @@ class Limits:
     push_size: int = 4 * 1024 * 1024 * 1024
     """Body of a push over version 1, which Mercurial keeps in a temporary file."""
 
+    body_rate: int = 500
+    """Bytes a second that the body of a push must come with at least, for a worker waits for it."""
+
+    body_rate_seconds: float = 20.0
+    """Time over which that is counted; what the server makes wait is not."""
+
     known_heads: int = 512
     """Heads of HTTP requests, of up to 1 KiB, that a site remembers; 0 remembers none."""
 

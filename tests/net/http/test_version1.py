@@ -872,3 +872,35 @@ def test_a_push_that_is_too_large_is_refused_and_its_worker_gets_no_more(
     assert hosted.take().startswith(b"HTTP/1.1 413 Content Too Large\r\n")
     assert bool(hosted.workers.exchanges) is is_chunked
     assert all(exchange.feed.is_broken for exchange in hosted.workers.exchanges)
+
+
+def test_a_push_that_hardly_comes_loses_its_worker(hosted: Hosted) -> None:
+    exchange = hosted.send(ask("POST", UNBUNDLE, {"Content-Length": "100000"}))
+    hosted.send(bytes(10_000))
+    hosted.web.clock.advance(20)
+    assert not exchange.feed.is_broken
+    hosted.send(bytes(9_999))
+    hosted.web.clock.advance(20)
+    assert hosted.take().startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert exchange.feed.is_broken
+
+
+def test_what_the_worker_makes_a_push_wait_counts_for_nothing(hosted: Hosted) -> None:
+    exchange = hosted.send(ask("POST", UNBUNDLE, {"Content-Length": "100000"}))
+    producer = exchange.feed.producer
+    assert producer is not None
+    producer.pauseProducing()
+    hosted.web.clock.advance(20)
+    producer.resumeProducing()
+    hosted.web.clock.advance(20)
+    assert not exchange.feed.is_broken
+    hosted.web.clock.advance(20)
+    assert exchange.feed.is_broken
+
+
+def test_a_push_that_is_complete_may_take_its_time(hosted: Hosted) -> None:
+    exchange = hosted.send(posted(UNBUNDLE, b"bundle"))
+    hosted.web.clock.advance(3600)
+    exchange.answer(b"done")
+    assert hosted.take().startswith(b"HTTP/1.1 200 Reason\r\n")
+    assert not hosted.web.clock.getDelayedCalls()[1:]

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.http.request import WITHOUT_BODY
-from wiredaemon.net.http.small_body import too_large
+from wiredaemon.net.http.upload import Upload
 from wiredaemon.net.rules import text
 from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.wire.cbor import ItemReader
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.repository_handle import RepositoryHandle
+    from wiredaemon.net.rules import Answer
     from wiredaemon.net.worker_answers import WorkerStream
     from wiredaemon.wire.limits import Limits
 
@@ -87,25 +88,8 @@ def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
 
 
 @implementer(IPushProducer)
-class _Upload:
-    """The body of a request, paused while the worker takes no more of it."""
-
-    def __init__(self, request: StreamingRequest) -> None:
-        self._request = request
-
-    def pauseProducing(self) -> None:
-        self._request.pause_input()
-
-    def resumeProducing(self) -> None:
-        self._request.resume_input()
-
-    def stopProducing(self) -> None:
-        """The worker has gone; its stream says so."""
-
-
-@implementer(IPushProducer)
 class Version1Exchange:
-    """Carries one request to a worker; takes its body and produces its answer.
+    """Carries one request to a worker, and produces its answer.
 
     Args:
         request: Nothing of its body was taken.
@@ -129,11 +113,10 @@ class Version1Exchange:
         self._repository = repository
         self._wanted = wanted
         self._limits = limits
-        self._stream: WorkerStream | None = None
         self._running: Deferred[None] | None = None
         self._room: Deferred[None] | None = None
         """Fires when the client takes more."""
-        self._received = 0
+        self._upload: Upload | None = None
         self._paused = False
         self._left: int | None = None
         """Bytes of the answer that are still to come; None if it did not say how many."""
@@ -148,28 +131,19 @@ class Version1Exchange:
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(self._on_bug)
 
-    # --- the body ----------------------------------------------------------------------------
-
-    def receive_data(self, data: bytes) -> None:
-        """Give the worker the next bytes."""
-        self._received += len(data)
-        limit = self._limits.push_size
-        if self._received > limit:
-            self._request.answer(too_large("push_size", limit))
-            self.connection_lost()
-        elif self._stream is not None:
-            self._stream.send_data(data)
-
-    def receive_end(self) -> None:
-        """Tell the worker that the body is complete."""
-        if self._stream is not None:
-            self._stream.send_data(b"", end=True)
-
     def connection_lost(self) -> None:
         """Stop: the client has gone."""
         self._over = True
         if self._running is not None:
             self._running.cancel()
+
+    def _refuse(self, answer: Answer) -> None:
+        """End with an answer, because of the body."""
+        if self._begun:
+            self._request.break_off()
+        else:
+            self._request.answer(answer)
+        self.connection_lost()
 
     # --- the answer --------------------------------------------------------------------------
 
@@ -188,7 +162,6 @@ class Version1Exchange:
     async def _answer(self) -> None:
         has_data = self._wanted.has_body
         stream = await self._repository.open(WEB, self._wanted.encode(), has_data=has_data)
-        self._stream = stream
         try:
             self._begin_body(stream)
             async for value in self._values(stream):
@@ -202,6 +175,8 @@ class Version1Exchange:
                     case _:
                         raise ServerError("the repository worker gave no proper answer")
         finally:
+            if self._upload is not None:
+                self._upload.stop()
             stream.close()
         if not self._begun:
             raise ServerError("the repository worker gave no answer")
@@ -213,8 +188,14 @@ class Version1Exchange:
             stream.send_data(self._body, end=True)
             self._body = b""
         else:
-            stream.watch_input(_Upload(self._request))
-            self._request.receive_body(self)
+            self._upload = Upload(
+                self._request,
+                stream,
+                self._limits,
+                refuse=self._refuse,
+                lost=self.connection_lost,
+            )
+            self._upload.start()
 
     async def _values(self, stream: WorkerStream) -> AsyncGenerator[object, None]:
         items = ItemReader(DIALECTS["0006"].cbor, self._limits)
