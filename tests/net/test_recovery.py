@@ -14,8 +14,7 @@ from zope.interface import implementer
 
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.net.recovery import LOOKED_AGAIN, Recovery
-from wiredaemon.repository.recovery import CLEAN
-from wiredaemon.repository.worker_calls import RECOVER, RECOVERED, RUNNING
+from wiredaemon.repository.worker_calls import CLEAN, RECOVER, RECOVERED, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,6 +5,7 @@ One history is made by the ``hg`` program, once per run; every test gets a copy 
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -75,6 +76,20 @@ def hg(*arguments: str) -> bytes:
 @pytest.fixture(autouse=True)
 def _no_configuration_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HGRCPATH", "")
+
+
+@pytest.fixture(scope="module")
+def garbage_collected() -> Iterator[None]:
+    """Collect what Mercurial leaves behind where its warnings are ignored, not in a later test."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def garbage_of_test_collected() -> Iterator[None]:
+    """The same, for a single test that ignores them."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

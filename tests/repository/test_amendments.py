@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +25,10 @@ if TYPE_CHECKING:
 
 # Mercurial leaves files to the garbage collector, and its templates are full of the other.
 pytestmark = [
+    pytest.mark.usefixtures("garbage_collected"),
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _leave_no_garbage() -> Iterator[None]:
-    """What Mercurial leaves behind must be collected here, where its warnings count for nothing."""
-    yield
-    gc.collect()
 
 
 class NoBody:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from repository.conftest import Repository
 
 # Mercurial leaves included configuration files to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("garbage_collected"),
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+]
 
 
 @pytest.fixture

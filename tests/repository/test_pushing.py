@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from repository.conftest import Repository
 
 # Mercurial leaves the pipe of a shell hook to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("garbage_collected"),
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+]
 
 MOVED = PushResult(moved=True, output=b"")
 NOT_MOVED = PushResult(moved=False, output=b"")

@@ -84,6 +84,7 @@ def test_what_is_committed_meanwhile_is_not_sent(history: Repository) -> None:
 
 # Mercurial leaves the files that it split to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("garbage_of_test_collected")
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_an_index_that_is_split_meanwhile_is_sent_as_it_was(tmp_path: Path) -> None:
     history = History(tmp_path / "history")

@@ -12,7 +12,8 @@ from repository.conftest import ENVIRONMENT, hg
 
 from wiredaemon.repository import library, recovery, values
 from wiredaemon.repository.opening import KeptRepository, RepositoryUnavailable, open_repository
-from wiredaemon.repository.recovery import CLEAN, RECOVERED, RUNNING, recover
+from wiredaemon.repository.recovery import recover
+from wiredaemon.repository.worker_calls import CLEAN, RECOVERED, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from repository.conftest import Repository
 
 # Mercurial leaves files that it truncated to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("garbage_collected"),
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+]
 
 HOOKS = """
 import os

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from repository.conftest import Repository
 
 
+@pytest.mark.usefixtures("garbage_of_test_collected")
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 # Mercurial leaves included configuration files to the garbage collector.
 def test_included_files_are_watched_though_they_are_empty_or_missing(empty: Repository) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
 import os
@@ -31,19 +30,13 @@ if TYPE_CHECKING:
 
 # Mercurial leaves files and the pipes of shell hooks to the garbage collector.
 pytestmark = [
+    pytest.mark.usefixtures("garbage_collected"),
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     # The templates of its pages are full of them.
     pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning"),
 ]
 
 RO, RW = Permission.RO, Permission.RW
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _leave_no_garbage() -> Iterator[None]:
-    """What Mercurial leaves behind must be collected here, where its warnings count for nothing."""
-    yield
-    gc.collect()
 
 
 CLOSED = """

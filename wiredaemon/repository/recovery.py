@@ -14,25 +14,17 @@ import os
 import posixpath
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wiredaemon.repository import library
 from wiredaemon.repository.library import error
 from wiredaemon.repository.opening import RepositoryUnavailable, open_repository
+from wiredaemon.repository.worker_calls import CLEAN, RECOVERED, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wiredaemon.repository.library import Lock, Repository
-
-CLEAN: Final = b"clean"
-"""There is no transaction, running or abandoned."""
-
-RUNNING: Final = b"running"
-"""One is running, as far as can be known from here."""
-
-RECOVERED: Final = b"recovered"
-"""One was abandoned; it is rolled back now."""
 
 
 def recover(path: bytes) -> bytes:
@@ -46,7 +38,7 @@ def recover(path: bytes) -> bytes:
         path: Working folder of the repository.
 
     Returns:
-        ``CLEAN``, ``RUNNING`` or ``RECOVERED``.
+        ``CLEAN``, ``RUNNING`` or ``RECOVERED``, of ``worker_calls``.
 
     Raises:
         RepositoryUnavailable: It cannot be opened or locked, or rolling back failed; the reason

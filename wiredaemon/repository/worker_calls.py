@@ -32,8 +32,13 @@ RECOVER: Final = b"recover"
 """Private command: rolls back an abandoned transaction and gives one of the next three."""
 
 CLEAN: Final = b"clean"
+"""There is no transaction, running or abandoned."""
+
 RUNNING: Final = b"running"
+"""One is running, as far as can be known from here."""
+
 RECOVERED: Final = b"recovered"
+"""One was abandoned; it is rolled back now."""
 
 CONTEXT_KEY: Final = b"context"
 
