@@ -3,4 +3,4 @@
 Its text encoding is decided at its first import in a process.
 """
 
-import wiredaemon.repository.library  # noqa: F401
+import wiredaemon.worker.library  # noqa: F401

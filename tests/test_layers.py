@@ -10,28 +10,49 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
-LAYERS: Final[Mapping[str, frozenset[str]]] = {
+BELOW: Final[Mapping[str, frozenset[str]]] = {
     "wire": frozenset(),
     "protocol": frozenset({"wire"}),
     "commands": frozenset({"wire"}),
     "repository": frozenset({"wire", "protocol", "commands"}),
+    "worker": frozenset({"wire", "protocol", "commands", "repository"}),
+    "client": frozenset({"wire", "protocol", "commands", "net"}),
     "net": frozenset({"wire", "protocol", "commands", "repository"}),
-    "daemon": frozenset({"wire", "protocol", "commands", "repository", "net"}),
+    "daemon": frozenset({"wire", "protocol", "commands", "repository", "client", "net"}),
 }
-"""Each package of ours, and the others it may import."""
+"""Each package of ours, and the others it may import. No package may import ``worker``."""
+
+ROOMS: Final = (
+    "workers",
+    "cache",
+    "hosting",
+    "responding",
+    "http",
+    "hgweb",
+    "api",
+    "framed",
+    "site",
+)
+"""The packages of ``net``. Each may import those in front of it, and the modules that all share."""
+
+SHARED: Final = frozenset({"peer", "read_size", "tls", "twisted_internals", "write_now"})
+"""Modules of ``net`` itself: they import none of its packages."""
+
+FOR_CLIENTS: Final = frozenset({"read_size", "tls", "twisted_internals"})
+"""The modules of ``net`` that ``client`` may import."""
 
 DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "wire": frozenset({"cbor2", "backports.zstd", "compression.zstd"}),
     "protocol": frozenset(),
     "commands": frozenset(),
-    "repository": frozenset({"mercurial"}),
-    "net": frozenset(
-        {"twisted", "zope.interface", "OpenSSL", "cryptography", "bcrypt", "boto3", "botocore"}
-    ),
+    "repository": frozenset(),
+    "worker": frozenset({"mercurial"}),
+    "client": frozenset({"twisted", "zope.interface"}),
+    "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "boto3", "botocore"}),
     "daemon": frozenset({"twisted", "zope.interface", "cryptography"}),
 }
 """Each package of ours, and what it may import besides the standard library."""
@@ -41,7 +62,7 @@ ONLY_IN: Final[Mapping[str, str]] = {
     "OpenSSL": "wiredaemon/net/tls.py",
     "boto3": "wiredaemon/net/cache/uploaders.py",
     "botocore": "wiredaemon/net/cache/uploaders.py",
-    "mercurial": "wiredaemon/repository/",
+    "mercurial": "wiredaemon/worker/",
 }
 """Imports that have one home; a folder ends with a slash."""
 
@@ -91,27 +112,48 @@ def problem(one: Import) -> str | None:
     if one.module == "twisted.internet.reactor" and one.at_module_level:
         return "the reactor is passed in, or imported in a function"
     layer = layer_of(one.file)
-    return layer_problem(layer, one.module) if layer else None
+    return layer_problem(one.file, layer, one.module) if layer else None
 
 
-def layer_problem(layer: str, module: str) -> str | None:
-    """What is wrong with a layer importing a module, or None."""
-    top = module.partition(".")[0]
+def layer_problem(file: str, layer: str, module: str) -> str | None:
+    """What is wrong with a module of a layer importing a module, or None."""
+    top, *theirs = module.split(".")
     if top == "wiredaemon":
-        ours = module.split(".")[1]
-        allowed = LAYERS[layer] | {layer, "__version__"}
-        return None if ours in allowed else f"{layer} may not import {ours}"
-    if top in sys.stdlib_module_names and top != "compression":
-        return None
-    if any(f"{module}.".startswith(f"{name}.") for name in DISTRIBUTIONS[layer]):
+        return package_problem(file, layer, theirs)
+    is_standard = top in sys.stdlib_module_names and top != "compression"
+    if is_standard or any(f"{module}.".startswith(f"{name}.") for name in DISTRIBUTIONS[layer]):
         return None
     return f"{layer} may not import {module}"
+
+
+def package_problem(file: str, layer: str, theirs: Sequence[str]) -> str | None:
+    """What is wrong with a module of a layer importing a module of ours, or None."""
+    if theirs[0] == layer == "net":
+        return room_problem(file.split("/")[2:], theirs[1:])
+    if theirs[0] not in BELOW[layer] | {layer, "__version__"}:
+        return f"{layer} may not import {theirs[0]}"
+    if (layer, theirs[0]) == ("client", "net") and not FOR_CLIENTS.intersection(theirs[1:2]):
+        return f"client may not import {'.'.join(theirs[:2])}"
+    return None
+
+
+def room_problem(ours: Sequence[str], theirs: Sequence[str]) -> str | None:
+    """What is wrong with a module below ``net`` importing another one below it, or None."""
+    imported = theirs[0] if theirs else "net itself"
+    if imported in SHARED:
+        return None
+    if imported not in ROOMS:
+        return f"{imported} is no package of net"
+    room = ours[0] if len(ours) > 1 else "a module that all of net shares"
+    if room in ROOMS and ROOMS.index(imported) <= ROOMS.index(room):
+        return None
+    return f"{room} may not import {imported}"
 
 
 def layer_of(file: str) -> str | None:
     """The layer a module belongs to; None for ``__init__`` and ``__main__`` of the package."""
     parts = file.split("/")
-    return parts[1] if parts[0] == "wiredaemon" and parts[1] in LAYERS else None
+    return parts[1] if parts[0] == "wiredaemon" and parts[1] in BELOW else None
 
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: file.relative_to(ROOT).as_posix())
@@ -122,7 +164,14 @@ def test_every_import_points_up_the_layers(file: Path) -> None:
 
 def test_every_package_is_a_layer() -> None:
     packages = {folder.name for folder in (ROOT / "wiredaemon").iterdir() if folder.is_dir()}
-    assert packages - {"__pycache__"} == set(LAYERS)
+    assert packages - {"__pycache__"} == set(BELOW)
+
+
+def test_every_package_of_net_is_a_room() -> None:
+    net = ROOT / "wiredaemon" / "net"
+    packages = {folder.name for folder in net.iterdir() if folder.is_dir()}
+    assert packages - {"__pycache__"} == set(ROOMS)
+    assert {file.stem for file in net.glob("*.py")} - {"__init__"} <= SHARED
 
 
 def test_the_plugin_imports_nothing_of_ours_and_nothing_heavy() -> None:
@@ -134,7 +183,7 @@ def test_the_plugin_imports_nothing_of_ours_and_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("file", "source", "expected"),
     [
-        ("wire/frames.py", "import wiredaemon.net.rules", "wire may not import net"),
+        ("wire/frames.py", "import wiredaemon.net.tls", "wire may not import net"),
         ("wire/frames.py", "import cbor2", "cbor2 is for wiredaemon/wire/cbor.py"),
         ("wire/cbor.py", "import cbor2", None),
         ("protocol/server.py", "from wiredaemon import net", "protocol may not import net"),
@@ -145,17 +194,46 @@ def test_the_plugin_imports_nothing_of_ours_and_nothing_heavy() -> None:
             "def f():\n  from wiredaemon.protocol import server",
             "commands may not import protocol",
         ),
-        ("net/rules.py", "import mercurial.hg", "mercurial is for wiredaemon/repository/"),
-        ("net/rules.py", "from OpenSSL import SSL", "OpenSSL is for wiredaemon/net/tls.py"),
-        ("net/rules.py", "from . import tls", None),
+        ("net/tls.py", "import mercurial.hg", "mercurial is for wiredaemon/worker/"),
+        ("repository/text.py", "import mercurial.hg", "mercurial is for wiredaemon/worker/"),
+        ("net/peer.py", "from OpenSSL import SSL", "OpenSSL is for wiredaemon/net/tls.py"),
         (
-            "net/rules.py",
+            "net/peer.py",
             "if True:\n  from twisted.internet import reactor",
             "the reactor is passed in, or imported in a function",
         ),
         ("daemon/cli.py", "def f():\n  from twisted.internet import reactor", None),
-        ("repository/worker.py", "import twisted", "repository may not import twisted"),
         ("daemon/cli.py", "import treq", "daemon may not import treq"),
+        ("daemon/cli.py", "from wiredaemon.worker import values", "daemon may not import worker"),
+        ("net/workers/pool.py", "import wiredaemon.worker.web", "net may not import worker"),
+        ("repository/text.py", "import wiredaemon.worker", "repository may not import worker"),
+        ("worker/program.py", "import twisted", "worker may not import twisted"),
+        ("client/http.py", "from wiredaemon.net import tls", None),
+        ("client/http.py", "from wiredaemon.net.tls import x", None),
+        (
+            "client/http.py",
+            "from wiredaemon.net.http import request",
+            "client may not import net.http",
+        ),
+        ("net/cache/store.py", "from wiredaemon.net.workers import pool", None),
+        (
+            "net/workers/pool.py",
+            "from wiredaemon.net.cache import store",
+            "workers may not import cache",
+        ),
+        ("net/site/tree.py", "from wiredaemon.net.hgweb.resource import x", None),
+        (
+            "net/http/request.py",
+            "from wiredaemon.net.site import tree",
+            "http may not import site",
+        ),
+        (
+            "net/tls.py",
+            "from wiredaemon.net.http import request",
+            "a module that all of net shares may not import http",
+        ),
+        ("net/http/request.py", "from wiredaemon.net import tls", None),
+        ("net/http/request.py", "from wiredaemon import net", "net itself is no package of net"),
     ],
 )
 def test_a_wrong_import_would_be_found(file: str, source: str, expected: str | None) -> None:

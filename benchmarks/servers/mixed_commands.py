@@ -27,7 +27,14 @@ reactor: Any = installed_reactor
 _DATA: Final = {"data": Argument(type=ArgumentType.BYTES)}
 _DATA_AND_COUNT: Final = {**_DATA, "count": Argument(type=ArgumentType.INT)}
 _COUNTED: Final = frozenset(
-    {"Responder", "Job", "FramedProtocol", "ServerConnection", "IncomingData", "CommandContext"}
+    {
+        "Responder",
+        "Job",
+        "FramedServerProtocol",
+        "ServerConnection",
+        "IncomingData",
+        "CommandContext",
+    }
     | {"TLSMemoryBIOProtocol", "Server", "Deferred", "DelayedCall", "coroutine", "generator"}
 )
 """Types of what a connection or a request leaves behind, if anything."""

@@ -21,7 +21,7 @@ from wiredaemon.daemon.config import (
     Tls,
     load_config,
 )
-from wiredaemon.net.collection import Collection
+from wiredaemon.net.hosting.collection import Collection
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from support.hg import HG7, copy_repository, hg_serve
 from support.repositories import Served
 from support.responding import ensure_deferred
 
+from wiredaemon.client import ClientOptions, connect
 from wiredaemon.commands import CommandError, ServerError
-from wiredaemon.net.client import ClientOptions, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from interop.conftest import Generated
     from support.hg import Hg
 
-    from wiredaemon.net.client import Connection
+    from wiredaemon.client import Connection
     from wiredaemon.wire.values import Value
 
 NULL: Final = bytes(20)

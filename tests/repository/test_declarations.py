@@ -309,7 +309,7 @@ def test_the_result_of_pushkey_keeps_the_output_for_those_who_can_show_it() -> N
 def test_the_daemon_imports_the_declarations_without_mercurial() -> None:
     program = (
         "import sys; sys.modules['mercurial'] = None; "
-        "import wiredaemon.repository.declarations, wiredaemon.net.worker_pool"
+        "import wiredaemon.repository.declarations, wiredaemon.net.workers.pool"
     )
     subprocess.run([sys.executable, "-P", "-W", "error", "-c", program], check=True)
 

@@ -10,8 +10,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from wiredaemon.net.cache.cache import ResponseCache
+from wiredaemon.net.cache.cached_repository import Cached, CachedRepository
 from wiredaemon.net.cache.keys import CachedAs
-from wiredaemon.net.cache.repository import Cached, CachedRepository
 from wiredaemon.wire.encodings import DECODERS
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.values import Encoded, Recorded, Redirect

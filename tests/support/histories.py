@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mercurial import context, hg, obsolete, phases
 
-from wiredaemon.repository import library
-from wiredaemon.repository.opening import open_repository, served
+from wiredaemon.worker import library
+from wiredaemon.worker.opening import open_repository, served
 
 if TYPE_CHECKING:
     import random

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from wiredaemon.net.framed.protocol import FramedFactory
-from wiredaemon.net.hosts import Hosts
+from wiredaemon.net.hosting.host_lookup import Hosts
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wiredaemon.commands import Command
-    from wiredaemon.net.hosting import Host
+    from wiredaemon.net.hosting.host import Host
 
 PEER: Final = IPv4Address("TCP", "10.0.0.1", 99)
 

@@ -11,11 +11,11 @@ from twisted.logger import LogLevel
 
 from wiredaemon.commands import Command, Peer, Permission, ServerError
 from wiredaemon.commands.registry import Registry
-from wiredaemon.net.access import AccessRules, ApiSwitches
-from wiredaemon.net.context import Origin
-from wiredaemon.net.hosting import CommandsOnly
-from wiredaemon.net.responder import Responder
-from wiredaemon.net.sink import Admitted, ExchangeRefusedError
+from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
+from wiredaemon.net.hosting.host import CommandsOnly
+from wiredaemon.net.responding.context import Origin
+from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
+from wiredaemon.net.responding.responder import Responder
 from wiredaemon.protocol import ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits

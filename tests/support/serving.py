@@ -14,10 +14,10 @@ from support.web import API, FakeHost
 from twisted.internet.protocol import Factory, Protocol
 
 from wiredaemon.net.framed.protocol import FramedFactory
-from wiredaemon.net.hosts import Hosts
-from wiredaemon.net.http.site import make_site
-from wiredaemon.net.http.tree import Application
-from wiredaemon.net.rules import Api
+from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.http.application import Api
+from wiredaemon.net.site.site import make_site
+from wiredaemon.net.site.tree import Application
 from wiredaemon.net.tls import over_tls, server_options
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits

@@ -20,12 +20,12 @@ from zope.interface import alsoProvides
 
 from wiredaemon.commands import ServerError
 from wiredaemon.commands.registry import Registry, load_commands
-from wiredaemon.net.access import AccessRules, ApiSwitches
-from wiredaemon.net.hosting import Settings
-from wiredaemon.net.hosts import Hosts
-from wiredaemon.net.http.site import make_site
-from wiredaemon.net.http.tree import Application
-from wiredaemon.net.rules import Api
+from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
+from wiredaemon.net.hosting.host import Settings
+from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.http.application import Api
+from wiredaemon.net.site.site import make_site
+from wiredaemon.net.site.tree import Application
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from wiredaemon.commands import Command, Peer, Permission, Repository
-    from wiredaemon.net.hosting import Host
+    from wiredaemon.net.hosting.host import Host
 
 FIRST: Final = "exp-http-v2-0001"
 SECOND: Final = "exp-http-v2-0003"

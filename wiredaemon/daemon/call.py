@@ -14,26 +14,26 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner
 
-from wiredaemon.commands import CommandError, Permission, ServerError
-from wiredaemon.daemon.call_arguments import ArgumentError, convert, read_word
-from wiredaemon.daemon.call_input import Input
-from wiredaemon.daemon.call_output import FORMS, OutputError, Terminal, one_line
-from wiredaemon.net.client import (
+from wiredaemon.client import (
     ClientError,
     ClientOptions,
     UntrustedError,
     UrlError,
     connect,
 )
+from wiredaemon.commands import CommandError, Permission, ServerError
+from wiredaemon.daemon.call_arguments import ArgumentError, convert, read_word
+from wiredaemon.daemon.call_input import Input
+from wiredaemon.daemon.call_output import FORMS, OutputError, Terminal, one_line
 from wiredaemon.wire.dialects import DIALECTS, RequestForm
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from wiredaemon.client import Connection
     from wiredaemon.commands import ArgumentType, Value
     from wiredaemon.daemon.call_arguments import Given
-    from wiredaemon.net.client import Connection
 
 DONE: Final = 0
 NOT_DONE: Final = 1

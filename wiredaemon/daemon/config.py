@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.daemon.redirect_config import Redirect, read_redirect
 from wiredaemon.daemon.toml_table import ConfigurationError, Table
-from wiredaemon.net.access import AccessRules, ApiSwitches
-from wiredaemon.net.collection import Collection
+from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
+from wiredaemon.net.hosting.collection import Collection
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 

@@ -99,7 +99,7 @@ def make_repository(folder: Path) -> str | None:
         # Made under another name first: a stop half way leaves nothing that looks like one.
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
             finished = subprocess.run(  # noqa: S603 (our own program and a path, no shell)
-                [sys.executable, "-P", "-m", "wiredaemon.repository.create", f"{made}/new"],
+                [sys.executable, "-P", "-m", "wiredaemon.worker.create", f"{made}/new"],
                 env={**os.environ, "HGPLAIN": "1"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -25,14 +25,14 @@ from wiredaemon.daemon.example import example_clone, example_command
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.protocol import FramedFactory
-from wiredaemon.net.hosting import CommandsOnly, HostedRepository
-from wiredaemon.net.hosts import Hosts
-from wiredaemon.net.http.site import make_site
-from wiredaemon.net.http.tree import Application
-from wiredaemon.net.recovery import recover_all, transactions_of
-from wiredaemon.net.rules import Api
+from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
+from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
+from wiredaemon.net.http.application import Api
+from wiredaemon.net.site.site import make_site
+from wiredaemon.net.site.tree import Application
 from wiredaemon.net.tls import TlsError, over_tls, server_options
-from wiredaemon.net.worker_pool import WorkerPool
+from wiredaemon.net.workers.pool import WorkerPool
 from wiredaemon.repository import data_declarations, declarations
 from wiredaemon.wire.dialects import DIALECTS
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.wire.values import Value
 
-WORKER_MODULE: Final = "wiredaemon.repository.worker"
+WORKER_MODULE: Final = "wiredaemon.worker"
 """The program, for ``python -P -m``."""
 
 READY: Final = b"ready"

@@ -15,17 +15,16 @@ from twisted.logger import LogEvent, capturedLogs
 from twisted.python.failure import Failure
 
 from wiredaemon.commands import Permission, ServerError, TextForm
-from wiredaemon.net.access import AccessRules
-from wiredaemon.net.collection import Collection
-from wiredaemon.net.hosts import Hosts
-from wiredaemon.net.rules import UNAVAILABLE
+from wiredaemon.net.hosting.access import UNAVAILABLE, AccessRules
+from wiredaemon.net.hosting.collection import Collection
+from wiredaemon.net.hosting.host_lookup import Hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from wiredaemon.commands import Command
-    from wiredaemon.net.hosting import Settings
+    from wiredaemon.net.hosting.host import Settings
 
 every_dialect = pytest.mark.parametrize("dialect", ["0002", "0003", "0004", "0005", "0006"])
 MAPS: Final = pytest.mark.parametrize("dialect", ["0003", "0004", "0005", "0006"])

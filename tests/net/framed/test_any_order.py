@@ -18,7 +18,7 @@ from wiredaemon.wire.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from wiredaemon.net.hosting import Settings
+    from wiredaemon.net.hosting.host import Settings
 
 SMALL: Final = Limits(buffered_data=64, output_high=300, output_low=100)
 

@@ -8,7 +8,7 @@ import pytest
 from support.web import FakeHost, Web, ask, framed_answer, posted, requests, settings_of
 
 from wiredaemon.commands import Command, Permission, RawBytes
-from wiredaemon.net.access import AccessRules
+from wiredaemon.net.hosting.access import AccessRules
 from wiredaemon.net.http.channel import KnownHeads
 from wiredaemon.wire.limits import Limits
 

@@ -16,12 +16,12 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from wiredaemon.commands.registry import Registry
-from wiredaemon.net.access import AccessRules, ApiSwitches
-from wiredaemon.net.hosting import CommandsOnly
-from wiredaemon.net.hosts import Hosts
-from wiredaemon.net.http.site import make_site
-from wiredaemon.net.http.tree import Application
-from wiredaemon.net.rules import Api
+from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
+from wiredaemon.net.hosting.host import CommandsOnly
+from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.http.application import Api
+from wiredaemon.net.site.site import make_site
+from wiredaemon.net.site.tree import Application
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 

@@ -16,7 +16,7 @@ from wiredaemon.wire.cbor_heads import KeyOrder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wiredaemon.repository.looks import Look
+    from wiredaemon.repository.stat_signatures import Look
     from wiredaemon.wire.values import Value
 
 _GLOBAL_VERSION: Final = 1

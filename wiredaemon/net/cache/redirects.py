@@ -17,8 +17,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from wiredaemon.commands.capabilities import REDIRECT_HASHES
-from wiredaemon.net.cache.markers import Marker, Markers
 from wiredaemon.net.cache.recording import pieces_of
+from wiredaemon.net.cache.uploaded_copies import Marker, Markers
 from wiredaemon.net.cache.uploaders import HttpClient, UploadError, make_uploader
 from wiredaemon.wire.encodings import DECODERS
 from wiredaemon.wire.payloads import OK_MAP

@@ -12,17 +12,16 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wiredaemon.commands import CommandError, ServerError
-from wiredaemon.net.access import authorize
-from wiredaemon.net.context import Origin
-from wiredaemon.net.rules import UNAVAILABLE
-from wiredaemon.net.sink import Admitted
+from wiredaemon.net.hosting.access import UNAVAILABLE, authorize
+from wiredaemon.net.responding.context import Origin
+from wiredaemon.net.responding.interfaces import Admitted
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Command, Peer
-    from wiredaemon.net.hosting import Host, Settings
-    from wiredaemon.net.hosts import Hosts
+    from wiredaemon.net.hosting.host import Host, Settings
+    from wiredaemon.net.hosting.host_lookup import Hosts
     from wiredaemon.protocol import RequestReceived
     from wiredaemon.wire.dialects import Dialect
 

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.read_size import follow_read
-from wiredaemon.net.responder import Responder
+from wiredaemon.net.responding.responder import Responder
 from wiredaemon.net.write_now import write_now
 from wiredaemon.protocol import ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall
     from twisted.python.failure import Failure
 
-    from wiredaemon.net.hosts import Hosts
+    from wiredaemon.net.hosting.host_lookup import Hosts
     from wiredaemon.protocol import RemoteProtocolError
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import EncodedFrame
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @implementer(IHalfCloseableProtocol)
-class FramedProtocol(Protocol):
+class FramedServerProtocol(Protocol):
     """One raw connection in full duplex; the Responder's sink.
 
     Nothing is made for a connection before its first byte: then its dialect is known, with TLS too.
@@ -196,9 +196,9 @@ class FramedFactory(ServerFactory):
         self.reactor = reactor
         self.limits = limits
 
-    def buildProtocol(self, addr: IAddress | None) -> FramedProtocol:  # noqa: ARG002 Twisted's signature
+    def buildProtocol(self, addr: IAddress | None) -> FramedServerProtocol:  # noqa: ARG002 Twisted's signature
         """Give the protocol of a new connection."""
-        return FramedProtocol(self)
+        return FramedServerProtocol(self)
 
     @property
     def media_types(self) -> list[bytes]:

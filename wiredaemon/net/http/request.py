@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
     from twisted.python.failure import Failure
 
-    from wiredaemon.net.rules import Answer
+    from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.limits import Limits
 
@@ -60,7 +60,7 @@ class Decided(Protocol):
     """A resource that decides on a request as soon as its head is complete."""
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """Answer, or have the body received."""
+        """HttpResponse, or have the body received."""
 
 
 @lru_cache(maxsize=2)
@@ -266,7 +266,7 @@ class StreamingRequest(Request):
 
     # --- the answer --------------------------------------------------------------------------
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: HttpResponse) -> None:
         """Give a fixed answer now; it is finished when the body has ended.
 
         A body that may be long is not waited for: the answer then says that the connection closes.

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from wiredaemon.client.address import SCHEMES, Address, parse_url
+from wiredaemon.client.errors import UrlError
+
+
+def test_a_url_says_how_where_and_which_repository() -> None:
+    assert parse_url("https://example.org:8443/team/a%20repo/") == Address(
+        scheme=SCHEMES["https"],
+        host="example.org",
+        port=8443,
+        path=b"/team/a repo",
+        url=b"https://example.org:8443/team/a%20repo",
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://h", 80),
+        ("https://h/", 443),
+        ("hgrpc://h", 8010),
+        ("hgrpcs://h", 8011),
+        ("hgrpc://h:9", 9),
+    ],
+)
+def test_the_port_may_be_left_out(url: str, port: int) -> None:
+    address = parse_url(url)
+    assert (address.host, address.port, address.path) == ("h", port, b"/")
+
+
+def test_an_address_of_ipv6_is_shown_as_it_is_written() -> None:
+    address = parse_url("hgrpc://[::1]:8010/")
+    assert (address.host, str(address)) == ("::1", "[::1]:8010")
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("example.org", "'example.org' must begin with one of http://, https://, hgrpc://"),
+        ("ftp://example.org/", "must begin with one of"),
+        ("http:///path", "names no host"),
+        ("http://h:port/", "is no URL"),
+        ("http://h:99999/", "is no URL"),
+        ("http://[::1/", "is no URL"),
+        ("http://h/a b", "must be percent-encoded"),
+        ("http://h/\u00e9", "must be percent-encoded"),
+        ("http://user:secret@h/", "may hold a host, a port and a path, and nothing else"),
+        ("http://h/?cmd=heads", "may hold a host, a port and a path, and nothing else"),
+        ("hgrpc://h/#fragment", "may hold a host, a port and a path, and nothing else"),
+    ],
+)
+def test_what_is_no_such_url_is_refused(url: str, text: str) -> None:
+    with pytest.raises(UrlError, match=text):
+        parse_url(url)

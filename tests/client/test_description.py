@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from wiredaemon.client.description import DescribedCommand, Description, read_description
+from wiredaemon.commands import ArgumentType, Permission
+
+
+def test_types_are_read_from_what_0006_declares() -> None:
+    described = {
+        b"commands": {
+            b"pushkey": {
+                b"args": {
+                    b"key": {b"required": True, b"type": b"bytes"},
+                    b"count": {b"required": False, b"type": b"int", b"default": 0},
+                    b"strange": {b"required": True, b"type": b"of a later era"},
+                },
+                b"permissions": [b"push"],
+            }
+        }
+    }
+    assert read_description(described) == Description(
+        commands={
+            b"pushkey": DescribedCommand(
+                permission=Permission.RW,
+                arguments={b"key": ArgumentType.BYTES, b"count": ArgumentType.INT},
+            )
+        }
+    )
+
+
+def test_types_are_read_from_the_examples_of_older_eras() -> None:
+    examples = {
+        b"bytes": b"ns",
+        b"bool": False,
+        b"int": 3,
+        b"list": [b"deadbeef"],
+        b"dict": {b"include": []},
+        b"set": {b"a"},
+        b"nothing": None,
+    }
+    described = {b"commands": {b"all": {b"args": examples, b"permissions": [b"pull"]}}}
+    assert read_description(described).commands[b"all"] == DescribedCommand(
+        permission=Permission.RO,
+        arguments={
+            b"bytes": ArgumentType.BYTES,
+            b"bool": ArgumentType.BOOL,
+            b"int": ArgumentType.INT,
+            b"list": ArgumentType.LIST,
+            b"dict": ArgumentType.DICT,
+            b"set": ArgumentType.SET,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    [None, b"lookup branchmap", [], {}, {b"commands": 3}, {b"commands": {1: {}, b"a": 2}}],
+)
+def test_what_describes_nothing_is_an_empty_description(descriptor: object) -> None:
+    assert read_description(descriptor) == Description(commands={})
+
+
+def test_a_command_that_says_nothing_of_itself_needs_no_more_than_reading() -> None:
+    described = {b"commands": {b"odd": {b"args": [], b"permissions": b"push"}}}
+    assert read_description(described).commands == {
+        b"odd": DescribedCommand(permission=Permission.RO)
+    }

@@ -1,0 +1,190 @@
+"""Abandoned transactions: when a worker is asked to look, and who waits for it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from wiredaemon.commands import Permission, ServerError
+from wiredaemon.net.hosting.recovery_gate import LOOKED_AGAIN, Recovery
+from wiredaemon.repository.worker_calls import CLEAN, RECOVER, RECOVERED, RUNNING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from twisted.logger import LogEvent
+
+RO, RW = Permission.RO, Permission.RW
+_case: Final = SynchronousTestCase()
+
+
+class AskedPool:
+    """A pool whose answers the test gives."""
+
+    def __init__(self) -> None:
+        self.reactor = Clock()
+        self.asked: list[object] = []
+        self.answers: list[Deferred[object]] = []
+        self.recoveries = 0
+
+    def call(
+        self,
+        repository: bytes,
+        command: bytes,
+        arguments: Mapping[bytes, object],
+        *,
+        user: str | None,
+        permission: Permission,
+    ) -> Deferred[object]:
+        self.asked.append((repository, command, arguments, user, permission))
+        self.answers.append(Deferred())
+        return self.answers[-1]
+
+
+class Watched:
+    """A folder with the sign of a transaction, or without it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.journal = folder / ".hg" / "store" / "journal"
+        self.journal.parent.mkdir(parents=True)
+        self.pool = AskedPool()
+        pool: Any = self.pool
+        self.recovery = Recovery(os.fsencode(folder), pool)
+
+    def first(self, permission: Permission = RO) -> Deferred[None]:
+        waiting = self.recovery.first(permission)
+        assert waiting is not None
+        return waiting
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    return Watched(tmp_path)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    texts: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        if event.get("log_namespace", "").startswith("wiredaemon.net.hosting.recovery_gate"):
+            texts.append(event["log_format"].format(**event))
+
+    globalLogPublisher.addObserver(observe)
+    yield texts
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.mark.parametrize("permission", [RO, RW])
+def test_without_a_transaction_nobody_is_asked(watched: Watched, permission: Permission) -> None:
+    assert watched.recovery.first(permission) is None
+    assert watched.pool.asked == []
+
+
+@pytest.mark.parametrize("permission", [RO, RW])
+def test_a_transaction_is_looked_at_before_the_command(
+    watched: Watched, permission: Permission
+) -> None:
+    watched.journal.write_text("")
+    waiting = watched.first(permission)
+    path = os.fsencode(watched.folder)
+    assert watched.pool.asked == [(path, RECOVER, {}, None, RW)]
+    _case.assertNoResult(waiting)
+    watched.pool.answers[0].callback(CLEAN)
+    _case.successResultOf(waiting)
+
+
+def test_any_of_the_signs_is_one(watched: Watched) -> None:
+    other = watched.folder / "shared" / "journal"
+    watched.recovery.signs = [os.fsencode(watched.journal), os.fsencode(other)]
+    assert watched.recovery.first(RO) is None
+    other.parent.mkdir()
+    other.write_text("")
+    assert watched.recovery.first(RO) is not None
+
+
+def test_all_who_come_meanwhile_wait_for_the_same_look(watched: Watched) -> None:
+    watched.journal.write_text("")
+    waiting = [watched.first(each) for each in (RO, RW, RO)]
+    assert len(watched.pool.asked) == 1
+    waiting[1].cancel()
+    _case.failureResultOf(waiting[1], CancelledError)
+    watched.pool.answers[0].callback(CLEAN)
+    _case.successResultOf(waiting[0])
+    _case.successResultOf(waiting[2])
+
+
+def test_what_was_rolled_back_is_counted_and_logged(watched: Watched, logged: list[str]) -> None:
+    for count in (1, 2):
+        watched.journal.write_text("")
+        waiting = watched.first()
+        watched.journal.unlink()
+        watched.pool.answers[-1].callback(RECOVERED)
+        _case.successResultOf(waiting)
+        assert watched.pool.recoveries == count
+        assert watched.recovery.first(RW) is None
+    assert logged == [
+        f"an abandoned transaction of repository {watched.folder} was rolled back "
+        f"({count} since the start)"
+        for count in (1, 2)
+    ]
+
+
+def test_a_transaction_that_runs_is_looked_at_by_reads_once_a_second_and_by_all_writes(
+    watched: Watched, logged: list[str]
+) -> None:
+    watched.journal.write_text("")
+    waiting = watched.first()
+    watched.pool.answers[0].callback(RUNNING)
+    _case.successResultOf(waiting)
+    assert watched.recovery.first(RO) is None
+    write = watched.first(RW)
+    watched.pool.answers[1].callback(RUNNING)
+    _case.successResultOf(write)
+    watched.pool.reactor.advance(LOOKED_AGAIN / 2)
+    assert watched.recovery.first(RO) is None
+    watched.pool.reactor.advance(LOOKED_AGAIN / 2)
+    assert watched.recovery.first(RO) is not None
+    assert len(watched.pool.asked) == 3
+    assert logged == []
+
+
+def test_a_look_that_fails_is_logged_and_lets_the_command_try(
+    watched: Watched, logged: list[str]
+) -> None:
+    watched.journal.write_text("")
+    waiting = watched.first()
+    watched.pool.answers[0].errback(ServerError("locked"))
+    _case.successResultOf(waiting)
+    assert logged == [
+        f"an abandoned transaction of repository {watched.folder} cannot be rolled back: locked"
+    ]
+    assert watched.recovery.first(RO) is None
+    assert watched.recovery.first(RW) is not None
+
+
+def test_a_pool_that_refuses_at_once_does_not_stop_later_looks(watched: Watched) -> None:
+    watched.journal.write_text("")
+
+    def refuse(*_: object, **__: object) -> Deferred[object]:
+        refused: Deferred[object] = Deferred()
+        refused.errback(ServerError("busy"))
+        return refused
+
+    pool: Any = watched.pool
+    ask, pool.call = pool.call, refuse
+    _case.successResultOf(watched.first(RW))
+    pool.call = ask
+    waiting = watched.first(RW)
+    watched.pool.answers[0].callback(CLEAN)
+    _case.successResultOf(waiting)

@@ -1,0 +1,81 @@
+"""Where a server is: what the four kinds of URL say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from wiredaemon.client.errors import UrlError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """One kind of URL."""
+
+    is_http: bool
+    """HTTP; else frames on a connection of their own."""
+    is_secure: bool
+    """Over TLS."""
+    port: int
+    """If the URL names none."""
+
+
+SCHEMES: Final[Mapping[str, Scheme]] = {
+    "http": Scheme(is_http=True, is_secure=False, port=80),
+    "https": Scheme(is_http=True, is_secure=True, port=443),
+    "hgrpc": Scheme(is_http=False, is_secure=False, port=8010),
+    "hgrpcs": Scheme(is_http=False, is_secure=True, port=8011),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A server and a repository on it."""
+
+    scheme: Scheme
+    host: str
+    """Name, or address without brackets."""
+    port: int
+    path: bytes
+    """Of the repository, percent-decoded, with a slash in front and none behind; ``/`` alone."""
+    url: bytes
+    """As given, without slashes behind: what HTTP's paths are appended to."""
+
+    def __str__(self) -> str:
+        """Give host and port as people write them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def parse_url(url: str) -> Address:
+    """Read a URL.
+
+    Raises:
+        UrlError: It is none of ours; the text names what is accepted.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UrlError(f"{url!r} is no URL: {error}") from None
+    scheme = SCHEMES.get(parts.scheme)
+    if scheme is None:
+        kinds = ", ".join(f"{name}://" for name in SCHEMES)
+        raise UrlError(f"{url!r} must begin with one of {kinds}")
+    if not parts.hostname:
+        raise UrlError(f"{url!r} names no host")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise UrlError(f"{url!r} must be percent-encoded: printable ASCII, no spaces")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise UrlError(f"{url!r} may hold a host, a port and a path, and nothing else")
+    return Address(
+        scheme=scheme,
+        host=parts.hostname,
+        port=scheme.port if port is None else port,
+        path=b"/" + unquote_to_bytes(parts.path).strip(b"/"),
+        url=url.rstrip("/").encode("ascii"),
+    )

@@ -1,0 +1,408 @@
+"""The calls of one `ClientConnection`: its events reach them, its frames reach the transport.
+
+HTTP makes one exchange for each call, raw TCP one for each connection; nothing else differs here.
+Reading is paused while objects wait to be taken, and data is sent while the transport takes it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.protocols.policies import TimeoutMixin
+
+from wiredaemon.client.errors import (
+    BrokenProtocolError,
+    ClientError,
+    ConnectionLostError,
+    NotOfferedError,
+    SilentError,
+)
+from wiredaemon.client.failures import cause_of
+from wiredaemon.client.flow_control import Gate
+from wiredaemon.client.outgoing_data import pieces
+from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.protocol import (
+    ClientConnection,
+    ConnectionFailed,
+    LocalProtocolError,
+    ProgressReceived,
+    RemoteProtocolError,
+    RequestFailed,
+    ResponseDataReceived,
+    TextOutputReceived,
+)
+from wiredaemon.protocol.objects import response_reader
+from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.dialects import FrameType, RequestForm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from twisted.python.failure import Failure
+
+    from wiredaemon.client.call import Call
+    from wiredaemon.client.options import ClientOptions
+    from wiredaemon.client.outgoing_data import Data
+    from wiredaemon.protocol.events import ClientEvent
+    from wiredaemon.protocol.objects import ObjectReader
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.wire.values import Value
+
+_OUTPUT: Final = (FrameType.TEXT_OUTPUT, FrameType.PROGRESS)
+"""What a server sends beside results, to those who say that they accept it."""
+
+
+class Wire(Protocol):
+    """What an exchange needs of its transport."""
+
+    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
+        """Send frames; the exchange's gate is paused and resumed as a push producer."""
+
+    def pause_input(self) -> None:
+        """Read no more, as far as possible."""
+
+    def resume_input(self) -> None:
+        """Read on."""
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+
+
+class _Silence(TimeoutMixin):
+    """Twisted's timer; it calls when it was not reset for too long."""
+
+    def __init__(self, reactor: Any, on_silence: Callable[[], None]) -> None:  # noqa: ANN401 zope interfaces do not intersect
+        self._reactor = reactor
+        self._on_silence = on_silence
+
+    def callLater(self, period: float, func: Callable[[], None]) -> Any:  # noqa: ANN401 as of Twisted's
+        return self._reactor.callLater(period, func)
+
+    def timeoutConnection(self) -> None:
+        self._on_silence()
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request that is not answered."""
+
+    call: Call
+    reader: ObjectReader
+    incomplete: int = 0
+    """Bytes received since the last object was complete."""
+    sending: Deferred[None] | None = None
+
+
+class Exchange:
+    """Requests sent through one connection, and their answers."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        dialect: Dialect,
+        options: ClientOptions,
+        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+    ) -> None:
+        """Begin with nothing sent.
+
+        Args:
+            wire: Takes frames from now on.
+            dialect: Of the frames.
+            options: Encodings, limits and the time that a server may be silent.
+            reactor: For that time.
+
+        Raises:
+            NotOfferedError: The dialect has no content encodings, and some are to be offered.
+        """
+        self.gate = Gate()
+        """To be registered as the transport's producer."""
+        self._wire = wire
+        self._dialect = dialect
+        self._options = options
+        try:
+            self._connection = ClientConnection(
+                dialect, content_encodings=options.content_encodings, limits=options.limits
+            )
+        except LocalProtocolError as error:
+            raise NotOfferedError(str(error)) from error
+        self._requests: dict[int, _Request] = {}
+        self._untaken: dict[Call, int] = {}
+        """Calls with objects that wait to be taken, and the bytes these came in."""
+        self._silence = _Silence(reactor, self._silent)
+        self._received: deque[bytes] = deque()
+        """Bytes that the connection has not had."""
+        self._is_paused = False
+        self._is_pumping = False
+        self._input_ended: ClientError | None = None
+        """What a call without its answer fails with, when the input has ended."""
+        self._failure: BaseException | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Every request is answered."""
+        return not self._requests
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def start(
+        self,
+        call: Call,
+        command: bytes,
+        arguments: Mapping[bytes, Value],
+        *,
+        has_data: bool,
+        extra: Mapping[bytes, Value],
+    ) -> int:
+        """Send a request and give its id; its answer reaches ``call``.
+
+        Raises:
+            ClientError: It cannot be sent; the exchange goes on.
+        """
+        if self._failure is not None:
+            raise ConnectionLostError(f"the connection is gone: {self._failure}")
+        more = dict(extra)
+        if call.observer is not None:
+            names: list[Value] = [
+                kind.value.encode() for kind in _OUTPUT if kind in self._dialect.frames
+            ]
+            more[b"accepts"] = names
+        if self._dialect.request is not RequestForm.MAP:
+            more.clear()
+        try:
+            request_id = self._connection.send_command(
+                command, arguments, has_data=has_data, extra=more
+            )
+        except (LocalProtocolError, UnencodableError, ValueError) as error:
+            raise ClientError(f"the request cannot be sent: {error}") from error
+        reader = response_reader(self._dialect, self._options.limits)
+        self._requests[request_id] = _Request(call=call, reader=reader)
+        call.on_change = lambda: self._changed(call)
+        self._flush()
+        self._watch()
+        return request_id
+
+    def send_data(self, request_id: int, data: Data) -> Deferred[None]:
+        """Send command data; fires when all is sent, or the answer came first.
+
+        If the data itself fails so does everything: the protocol cannot take a request back. The
+        Deferred fails then too, and when the exchange was given up.
+        """
+        sending = Deferred.fromCoroutine(self._send_pieces(request_id, data))
+        request = self._requests.get(request_id)
+        if request is not None:
+            request.sending = sending
+        return sending.addErrback(self._data_failed)
+
+    async def _send_pieces(self, request_id: int, data: Data) -> None:
+        try:
+            async with aclosing(pieces(data)) as given:
+                async for piece in given:
+                    if request_id not in self._requests:
+                        break
+                    self._connection.send_data(request_id, piece)
+                    self._flush()
+                    await self.gate.passed()
+        except CancelledError:
+            if request_id in self._requests or self._failure is not None:
+                raise
+            # The answer came first.
+        if self._failure is not None:
+            raise self._failure
+        self._connection.send_data(request_id, b"", end=True)
+        self._flush()
+
+    def _data_failed(self, failure: Failure) -> Failure:
+        self.fail(cause_of(failure))
+        return failure
+
+    def _flush(self) -> None:
+        """Give the transport what is to be sent."""
+        frames = self._connection.data_to_send()
+        if frames:
+            self._silence.resetTimeout()
+            self._wire.write_frames(frames)
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes in any cuts."""
+        self._silence.resetTimeout()
+        self._received.append(data)
+        self._pump()
+
+    def receive_end(self, error: ClientError) -> None:
+        """Say that no more input follows; who is not answered then fails with ``error``."""
+        self._input_ended = error
+        self._pump()
+
+    def fail(self, error: BaseException) -> None:
+        """Give up: every call that is not answered fails, and the connection is closed."""
+        if self._failure is not None:
+            return
+        self._failure = error
+        requests, self._requests = self._requests, {}
+        for request in requests.values():
+            request.call.fail(error)
+        self._watch()
+        self._wire.abort()
+        self.gate.stopProducing()
+        for request in requests.values():
+            if request.sending is not None:
+                request.sending.cancel()
+
+    def _silent(self) -> None:
+        """Give up after too long a silence."""
+        seconds = self._options.silent_seconds
+        self.fail(SilentError(f"the server was silent for {seconds:g} s"))
+
+    def _changed(self, call: Call) -> None:
+        """Go on where a caller has taken all there was, or waits for more."""
+        if not call.has_waiting:
+            self._untaken.pop(call, None)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Handle what was received already, until somebody does not take it."""
+        if self._is_pumping:
+            return
+        self._is_pumping = True
+        try:
+            while self._has_more() and self._failure is None and not self._is_full():
+                self._receive(self._received.popleft() if self._received else b"")
+        finally:
+            self._is_pumping = False
+        if self._input_ended is not None and self._failure is None and not self._has_more():
+            self._end(self._input_ended)
+        self._set_paused(paused=self._failure is None and self._is_full())
+
+    def _has_more(self) -> bool:
+        return bool(self._received) or self._connection.pending
+
+    def _is_full(self) -> bool:
+        """Say whether objects wait, and nobody for more.
+
+        A caller may wait for one call before going on with another: both must be read then.
+        """
+        return bool(self._untaken) and not any(
+            request.call.is_awaited for request in self._requests.values()
+        )
+
+    def _set_paused(self, *, paused: bool) -> None:
+        if paused == self._is_paused:
+            return
+        self._is_paused = paused
+        self._watch()
+        if paused:
+            self._wire.pause_input()
+        else:
+            self._wire.resume_input()
+
+    def _watch(self) -> None:
+        """Time the silence where it is the server's."""
+        is_server_due = bool(self._requests) and not self._is_paused
+        self._silence.setTimeout(self._options.silent_seconds if is_server_due else None)
+
+    def _end(self, error: ClientError) -> None:
+        for event in self._connection.receive_end():
+            if isinstance(event, ConnectionFailed):
+                error = type(error)(f"{error}: {event.error}")
+        self.fail(error)
+
+    def _receive(self, data: bytes) -> None:
+        for event in self._connection.receive_data(data):
+            if self._failure is None:
+                self._on_event(event)
+        if self._failure is None:
+            self._flush()
+
+    def _on_event(self, event: ClientEvent) -> None:
+        match event:
+            case ResponseDataReceived(request_id=request_id):
+                self._receive_response(self._requests[request_id], event)
+            case RequestFailed(request_id=request_id):
+                self._finish(request_id, _failure_of(event))
+            case TextOutputReceived(request_id=request_id, text=text):
+                observer = self._requests[request_id].call.observer
+                if observer is not None:
+                    observer.receive_text(text)
+            case ProgressReceived(request_id=request_id):
+                observer = self._requests[request_id].call.observer
+                if observer is not None:
+                    observer.receive_progress(event)
+            case ConnectionFailed(error=error):
+                self.fail(BrokenProtocolError(f"the server broke the protocol: {error}"))
+            case _:
+                assert_never(event)
+
+    def _receive_response(self, request: _Request, event: ResponseDataReceived) -> None:
+        if request.call.is_over:
+            # Its caller has closed it.
+            if event.end:
+                self._finish(event.request_id, None)
+            return
+        try:
+            objects = request.reader.receive_event(event)
+        except RemoteProtocolError as error:
+            self.fail(BrokenProtocolError(f"the server broke the protocol: {error}"))
+            return
+        if objects:
+            request.incomplete = 0
+            self._deliver(request.call, objects, len(event.data))
+        else:
+            self._count_incomplete(request, len(event.data))
+        if event.end and self._failure is None:
+            self._finish(event.request_id, _outcome_of(request.reader))
+
+    def _deliver(self, call: Call, objects: Sequence[object], size: int) -> None:
+        call.receive_objects(objects)
+        if not call.has_waiting:
+            return
+        self._untaken[call] = self._untaken.get(call, 0) + size
+        if sum(self._untaken.values()) > self._options.untaken_bytes:
+            message = (
+                f"more than {self._options.untaken_bytes} bytes of responses wait to be taken, "
+                "while another call on the same connection is waited for"
+            )
+            self.fail(ClientError(message))
+
+    def _count_incomplete(self, request: _Request, size: int) -> None:
+        request.incomplete += size
+        if request.incomplete > self._options.largest_object:
+            limit = self._options.largest_object
+            self.fail(ClientError(f"an object of the response exceeds the limit of {limit} bytes"))
+
+    def _finish(self, request_id: int, error: BaseException | None) -> None:
+        request = self._requests.pop(request_id)
+        if error is None:
+            request.call.receive_end()
+        else:
+            request.call.fail(error)
+        if request.sending is not None:
+            request.sending.cancel()
+        self._watch()
+
+
+def _failure_of(event: RequestFailed) -> Exception:
+    match event.kind:
+        case b"server":
+            return ServerError(event.message)
+        case b"protocol":
+            text = event.message.decode("utf-8", "replace")
+            return BrokenProtocolError(f"the server refused what was sent: {text}")
+        case _:
+            # Its text is formatted already.
+            return CommandError(event.message.replace(b"%", b"%%"))
+
+
+def _outcome_of(reader: ObjectReader) -> Exception | None:
+    """Give what a response ends with, where that is no success."""
+    if reader.error is not None:
+        return CommandError(reader.error.message, reader.error.arguments)
+    if reader.location is not None:
+        return NotOfferedError("the server redirects elsewhere, which this client does not follow")
+    return None

@@ -1,0 +1,122 @@
+"""Which APIs a server has: the upgrade of version 1's ``capabilities`` request.
+
+Source: http, section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.client.description import Description, read_description
+from wiredaemon.client.errors import BrokenProtocolError, HttpAnswerError, NotOfferedError
+from wiredaemon.wire.cbor import decode_first
+from wiredaemon.wire.cbor_heads import CborError, CborRules, KeyOrder
+from wiredaemon.wire.dialects import DIALECTS, ResponseForm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.limits import Limits
+
+API_NAMES: Final = (b"exp-http-v2-0003", b"exp-http-v2-0001")
+"""What we ask for, the preferred one first."""
+
+HEADERS: Final[Mapping[bytes, Sequence[bytes]]] = {
+    b"Vary": [b"X-HgProto-1,X-HgUpgrade-1"],
+    b"X-HgProto-1": [b"cbor"],
+    b"X-HgUpgrade-1": [b" ".join(API_NAMES)],
+    b"Accept": [b"application/mercurial-0.1"],
+}
+LARGEST_ANSWER: Final = 4 * 1024 * 1024
+"""Bytes of the answer that are read."""
+
+_CBOR: Final = b"application/mercurial-cbor"
+_VERSION1: Final = b"application/mercurial-"
+_RULES: Final = CborRules(strict=False, key_order=KeyOrder.BYTEWISE)
+_OK: Final = 200
+_BY_MEDIA_TYPE: Final = {dialect.media_type: dialect for dialect in DIALECTS.values()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a call over HTTP needs to know of the server."""
+
+    base: bytes
+    """Path of the API behind the repository's URL, without slashes around it."""
+    dialect: Dialect
+    description: Description | None
+    """None where the server describes nothing."""
+
+
+def read_answer(
+    status: int, reason: bytes, content_type: bytes, content: bytes, limits: Limits
+) -> Mapping[object, object]:
+    """Give the map of a handshake; version 1's answer is an empty one.
+
+    Raises:
+        HttpAnswerError: It is neither.
+        BrokenProtocolError: It is not the map that it says to be.
+    """
+    if status != _OK or not content_type.startswith(_VERSION1):
+        raise HttpAnswerError(status, reason, content)
+    if content_type != _CBOR:
+        return {}
+    try:
+        answer = decode_first(content, _RULES, limits)
+    except CborError as error:
+        raise BrokenProtocolError(f"the server's capabilities are no CBOR: {error}") from error
+    if not isinstance(answer, dict):
+        raise BrokenProtocolError("the server's capabilities are no map")
+    return answer
+
+
+def choose(answer: Mapping[object, object], wanted: Dialect | None) -> Offer:
+    """Choose the API and the framing.
+
+    Args:
+        answer: Of `read_answer`.
+        wanted: The dialect asked for; None takes the first framing of the best API.
+
+    Raises:
+        NotOfferedError: There is no such thing.
+    """
+    offered = _offered(answer)
+    for name, framings, descriptor in offered:
+        for dialect in framings:
+            if wanted is None or dialect == wanted:
+                description = read_description(descriptor)
+                return _offer(answer, name, dialect, description)
+    if wanted is not None and wanted.response is ResponseForm.TEXT and not offered:
+        # The oldest had no handshake: servers that speak nothing else cannot say so.
+        return _offer(answer, API_NAMES[-1], wanted, None)
+    if not offered:
+        raise NotOfferedError(
+            "the server offers no API of protocol version 2 here: it is not enabled, or not known"
+        )
+    names = ", ".join(dialect.name for _, framings, _ in offered for dialect in framings)
+    shown = "one that we know" if wanted is None else wanted.name
+    raise NotOfferedError(f"the server does not offer dialect {shown}; it offers: {names or '-'}")
+
+
+def _offer(
+    answer: Mapping[object, object], name: bytes, dialect: Dialect, description: Description | None
+) -> Offer:
+    base = answer.get(b"apibase")
+    prefix = base if isinstance(base, bytes) else b"api/"
+    return Offer(base=prefix.strip(b"/") + b"/" + name, dialect=dialect, description=description)
+
+
+def _offered(answer: Mapping[object, object]) -> list[tuple[bytes, list[Dialect], object]]:
+    """Give the APIs that we know, their framings that we know, and their descriptors."""
+    apis = answer.get(b"apis")
+    known: list[tuple[bytes, list[Dialect], object]] = []
+    for name in API_NAMES:
+        descriptor = apis.get(name) if isinstance(apis, dict) else None
+        if isinstance(descriptor, dict):
+            media_types = descriptor.get(b"framingmediatypes")
+            given = media_types if isinstance(media_types, list) else []
+            framings = [_BY_MEDIA_TYPE[one] for one in given if one in _BY_MEDIA_TYPE]
+            known.append((name, framings, descriptor))
+    return known

@@ -1,0 +1,1 @@
+"""The APIs below `/api` over HTTP: frames in, frames out."""

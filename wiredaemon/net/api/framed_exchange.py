@@ -1,0 +1,183 @@
+"""One body of frames and its answer: the Responder's sink and admission over HTTP.
+
+Source: http, sections 6.1 to 6.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wiredaemon.net.api.rules import MULTIREQUEST, Accepted, insufficient_permissions
+from wiredaemon.net.http.responses import HttpResponse, bad_request, protocol_error, text
+from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
+from wiredaemon.net.responding.responder import Responder
+from wiredaemon.protocol import RemoteProtocolError, ServerConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wiredaemon.commands import Command
+    from wiredaemon.net.http.request import StreamingRequest
+    from wiredaemon.net.responding.context import Origin
+    from wiredaemon.protocol import RequestReceived
+    from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.wire.limits import Limits
+
+
+class UrlAdmission:
+    """Which commands one URL may run (http, section 6.2)."""
+
+    def __init__(self, accepted: Accepted, origin: Origin) -> None:
+        """Admit what the URL allows."""
+        self._accepted = accepted
+        self._origin = origin
+        self._registry = origin.host.registry
+        self._ran = False
+        self._admitted: dict[object, Admitted] = {}
+        """Commands of a multirequest that were admitted, by name."""
+
+    def expects_data(self, event: RequestReceived) -> bool:
+        """Say whether the request would be admitted, for a command that declares data.
+
+        What would be refused waits until it is complete: the refusal is due then.
+        """
+        command = self._find(event.command)
+        if command is None or not command.has_data:
+            return False
+        if self._accepted.command == MULTIREQUEST:
+            return command.exposed and self._accepted.permission.covers(command.permission)
+        return not self._ran and event.command == self._accepted.command
+
+    def admit(self, event: RequestReceived) -> Admitted:
+        """Give the command of a request, or refuse the exchange."""
+        name = event.command
+        if type(name) is bytes and name in self._admitted:
+            return self._admitted[name]
+        admitted = Admitted(self._admit(event), self._origin)
+        if self._accepted.command == MULTIREQUEST:
+            self._admitted[name] = admitted
+        return admitted
+
+    def _admit(self, event: RequestReceived) -> Command:
+        if self._accepted.command == MULTIREQUEST:
+            return self._admit_any(event.command)
+        if self._ran:
+            raise ExchangeRefusedError(_ok(b"multiple commands cannot be issued to this URL"))
+        command = self._find(event.command)
+        if event.command != self._accepted.command or command is None:
+            raise ExchangeRefusedError(_ok(b"command in frame must match command in URL"))
+        self._ran = True
+        return command
+
+    def _admit_any(self, name: object) -> Command:
+        command = self._registry.find_exposed(name, self._accepted.dialect)
+        if command is None:
+            raise ExchangeRefusedError(_unavailable(name, self._accepted))
+        if not self._accepted.permission.covers(command.permission):
+            raise ExchangeRefusedError(insufficient_permissions(command.name.encode()))
+        return command
+
+    def _find(self, name: object) -> Command | None:
+        if not isinstance(name, bytes):
+            return None
+        return self._registry.find(name, self._accepted.dialect)
+
+
+def _ok(body: bytes) -> HttpResponse:
+    return text(200, b"OK", body)
+
+
+def _unavailable(name: object, accepted: Accepted) -> HttpResponse:
+    """Give the answer to a name that is no command of a multirequest."""
+    if isinstance(name, bytes):
+        shown = name
+    elif accepted.dialect.strict_arguments or isinstance(name, list | dict | set | frozenset):
+        return bad_request("the name of a command must be a byte string")
+    else:
+        shown = str(name).encode()
+    return _ok(b"wire protocol command not available: %s" % shown)
+
+
+class FramedExchange:
+    """A body of frames in half duplex; takes the body and is the Responder's sink."""
+
+    def __init__(
+        self,
+        request: StreamingRequest,
+        accepted: Accepted,
+        origin: Origin,
+        *,
+        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        limits: Limits,
+    ) -> None:
+        """Process the body of ``request``, whose head was accepted."""
+        self._request = request
+        self._dialect = accepted.dialect
+        self._begun = False
+        self._ended = False
+        self._responder = Responder(
+            ServerConnection(accepted.dialect, half_duplex=True, limits=limits),
+            self,
+            UrlAdmission(accepted, origin),
+            half_duplex=True,
+            reactor=reactor,
+            limits=limits,
+        )
+
+    # --- the body ----------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes of the body."""
+        if not self._ended:
+            self._responder.receive_data(data)
+
+    def receive_end(self) -> None:
+        """Say that the body is complete."""
+        if not self._ended:
+            self._responder.receive_end()
+        elif self._begun:
+            self._request.finish()
+
+    def connection_lost(self) -> None:
+        """Stop the commands."""
+        self._ended = True
+        self._responder.connection_lost()
+
+    # --- the sink ----------------------------------------------------------------------------
+
+    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
+        """Send frames."""
+        if not self._begun:
+            self._begun = True
+            self._request.begin_frames(self._dialect.media_type, self._responder)
+        self._request.write_frames(frames)
+
+    def pause_input(self) -> None:
+        """Read no more of the body."""
+        self._request.pause_input()
+
+    def resume_input(self) -> None:
+        """Read on."""
+        self._request.resume_input()
+
+    def connection_failed(self, error: RemoteProtocolError) -> None:
+        """HttpResponse broken input; what was queued is gone."""
+        answer = bad_request if error.malformed else protocol_error
+        self.refused(answer(error.message))
+
+    def refused(self, answer: HttpResponse) -> None:
+        """HttpResponse with a text, or break off where frames were sent already."""
+        self._ended = True
+        if self._begun:
+            # The error frame is the last; the body that may follow is not read.
+            self._request.break_off()
+        else:
+            self._request.answer(answer)
+
+    def responses_finished(self) -> None:
+        """End the answer, or say that there was nothing to answer."""
+        self._ended = True
+        if self._begun:
+            self._request.finish()
+        else:
+            self._request.answer(bad_request("the request body holds no complete command request"))

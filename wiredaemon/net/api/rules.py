@@ -1,0 +1,169 @@
+"""HTTP's choices as pure functions: which answer a request head gets before its body counts.
+
+Source: http, sections 3.1 to 3.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.commands import Permission
+from wiredaemon.net.hosting.access import authorize
+from wiredaemon.net.http.responses import HttpResponse, denied, no_such_method, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wiredaemon.commands import Command, Peer
+    from wiredaemon.commands.registry import Registry
+    from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
+    from wiredaemon.net.http.application import Api
+    from wiredaemon.wire.dialects import Dialect
+
+MULTIREQUEST: Final = b"multirequest"
+DEBUGREFLECT: Final = b"debugreflect"
+_OK, _FORBIDDEN, _MISSING = 200, 403, 404
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandHead:
+    """What the head of a request for a command says."""
+
+    method: bytes
+    permission: bytes
+    command: bytes
+    accept: bytes | None
+    content_type: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A request whose body is to be processed."""
+
+    dialect: Dialect
+    permission: Permission
+    command: bytes
+    """The name in the URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reflected:
+    """A request whose body is to be shown, frame by frame."""
+
+    dialect: Dialect
+
+
+def insufficient_permissions(command: bytes) -> HttpResponse:
+    """Give the answer to a command that the URL's permission does not cover."""
+    body = b"insufficient permissions to execute command: " + command
+    return text(_FORBIDDEN, b"Forbidden", body)
+
+
+def check_api_path(  # noqa: PLR0911 one return for each row of the table
+    apis: Sequence[Api], switches: ApiSwitches, path: Sequence[bytes]
+) -> HttpResponse | Api:
+    """Decide on a path below ``api``: a fixed answer, or the API whose command it names.
+
+    Rows 1 to 6 of the table.
+
+    Args:
+        apis: All that exist.
+        switches: Of the repository.
+        path: Components behind ``api``.
+    """
+    if not switches.enabled:
+        return no_such_method(b"api")
+    enabled = sorted(api.name for api in apis) if switches.http_v2 else []
+    if not path:
+        return _index(enabled)
+    name, *rest = path
+    api = next((known for known in apis if known.name == name), None)
+    if api is None:
+        body = b"Unknown API: %s\nKnown APIs: %s" % (name, b", ".join(enabled))
+        return text(_MISSING, b"Not Found", body)
+    if not switches.http_v2:
+        return text(_MISSING, b"Not Found", b"API %s not enabled\n" % name)
+    if not rest:
+        return text(_OK, b"OK", b"HTTP version 2 API handler")
+    if len(rest) == 1:
+        shown = b"/".join([b"api", *path])
+        return text(_MISSING, b"Not Found", b"do not know how to process %s\n" % shown)
+    return api
+
+
+def _index(enabled: Iterable[bytes]) -> HttpResponse:
+    names = b"\n".join(enabled) or b"(no available APIs)\n"
+    head = b"APIs can be accessed at /api/<name>, where <name> can be one of the following:\n\n"
+    return text(_OK, b"OK", head + names)
+
+
+def check_command(  # noqa: PLR0913, PLR0917 all that decides
+    api: Api,
+    switches: ApiSwitches,
+    rules: AccessRules,
+    registry: Registry,
+    head: CommandHead,
+    peer: Peer,
+) -> HttpResponse | Accepted | Reflected:
+    """Decide on a request for a command from its head alone: rows 7 to 14 of the table."""
+    try:
+        permission = Permission(head.permission.decode("ascii", "replace"))
+    except ValueError:
+        body = b"unknown permission: " + head.permission
+        return text(_MISSING, b"Not Found", body)
+    if head.method != b"POST":
+        body = b"commands require POST requests"
+        headers = ((b"Allow", b"POST"),)
+        return HttpResponse(status=405, reason=b"Method Not Allowed", headers=headers, body=body)
+    denial = authorize(rules, permission, peer)
+    if denial is not None:
+        return denied(denial)
+    if head.command == DEBUGREFLECT:
+        return _check_reflection(api, switches, head)
+    dialect = api.speaking(head.accept) or api.framings[0]
+    if head.command != MULTIREQUEST:
+        answer = _check_name(registry.find(head.command, dialect), permission, head.command)
+        if answer is not None:
+            return answer
+    return _check_media_types(api, permission, head)
+
+
+def _check_reflection(
+    api: Api, switches: ApiSwitches, head: CommandHead
+) -> HttpResponse | Reflected:
+    if not switches.debugreflect:
+        return text(_MISSING, b"Not Found", b"debugreflect service not available")
+    return Reflected(dialect=api.speaking(head.content_type) or api.framings[0])
+
+
+def _check_name(
+    command: Command | None, permission: Permission, name: bytes
+) -> HttpResponse | None:
+    if command is None:
+        return text(_MISSING, b"Not Found", b"unknown wire protocol command: %s\n" % name)
+    if not command.exposed:
+        return text(_MISSING, b"Not Found", b"invalid wire protocol command: %s" % name)
+    if not permission.covers(command.permission):
+        return insufficient_permissions(name)
+    return None
+
+
+def _check_media_types(
+    api: Api, permission: Permission, head: CommandHead
+) -> HttpResponse | Accepted:
+    dialect = api.speaking(head.accept)
+    if dialect is None:
+        wanted = api.framings[0].media_type
+        body = b"client MUST specify Accept header with value: %s\n" % wanted
+        return text(406, b"Not Acceptable", body)
+    if not _names(head.content_type, dialect):
+        body = b"client MUST send Content-Type header with value: %s\n" % dialect.media_type
+        return text(415, b"Unsupported Media Type", body)
+    return Accepted(dialect=dialect, permission=permission, command=head.command)
+
+
+def _names(content_type: bytes | None, dialect: Dialect) -> bool:
+    if content_type is not None and dialect.loose_content_type:
+        content_type = content_type.partition(b";")[0].strip().lower()
+    return content_type == dialect.media_type

@@ -1,0 +1,93 @@
+"""The version 1 ``capabilities`` request and its upgrade to a map of APIs.
+
+Source: http, section 4.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.commands import Permission
+from wiredaemon.commands.capabilities import describe_api
+from wiredaemon.net.hosting.access import authorize
+from wiredaemon.net.http.responses import HttpResponse
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor_heads import KeyOrder
+from wiredaemon.wire.dialects import ResponseForm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wiredaemon.commands import Peer, Value
+    from wiredaemon.net.hosting.host import Host, Settings
+    from wiredaemon.net.http.application import Api
+
+VERSION1: Final = (b"Content-Type", b"application/mercurial-0.1")
+_CBOR: Final = (b"Content-Type", b"application/mercurial-cbor")
+_NUMBERED: Final = 100
+"""Numbered headers that are read at most."""
+
+
+def numbered_header(header: Callable[[bytes], bytes | None], name: bytes) -> bytes:
+    """Join the values of ``name-1``, ``name-2``, ... without a separator."""
+    parts: list[bytes] = []
+    for number in range(1, _NUMBERED + 1):
+        value = header(b"%s-%d" % (name, number))
+        if value is None:
+            break
+        parts.append(value)
+    return b"".join(parts)
+
+
+def answer_capabilities(
+    host: Host,
+    settings: Settings,
+    apis: Sequence[Api],
+    header: Callable[[bytes], bytes | None],
+    peer: Peer,
+) -> HttpResponse:
+    """Give the answer to ``?cmd=capabilities``."""
+    denial = authorize(settings.access, Permission.RO, peer)
+    if denial is not None:
+        body = b"0\n%s\n" % denial.message
+        return HttpResponse(status=denial.status, reason=denial.message, headers=(), body=body)
+    # Dialect 0002 knew no upgrade: an API that speaks nothing else cannot be asked for.
+    upgradable = [api for api in apis if _describing(api) is not None]
+    wanted = numbered_header(header, b"X-HgUpgrade").split()
+    protocols = numbered_header(header, b"X-HgProto").split()
+    if not (settings.switches.enabled and upgradable and wanted and b"cbor" in protocols):
+        return HttpResponse(
+            status=200,
+            reason=b"Script output follows",
+            headers=(VERSION1,),
+            body=settings.facts.version1,
+        )
+    offered = upgradable if settings.switches.http_v2 else []
+    content: dict[bytes, Value] = {
+        b"apibase": b"api/",
+        b"apis": {
+            api.name: _describe(api, host, settings) for api in offered if api.name in wanted
+        },
+        b"v1capabilities": settings.facts.version1,
+    }
+    return HttpResponse(
+        status=200, reason=b"OK", headers=(_CBOR,), body=cbor.encode(content, _key_order(offered))
+    )
+
+
+def _describing(api: Api) -> int | None:
+    """Give the place of the first framing whose era had descriptors."""
+    for place, framing in enumerate(api.framings):
+        if framing.response is not ResponseForm.TEXT:
+            return place
+    return None
+
+
+def _describe(api: Api, host: Host, settings: Settings) -> Value:
+    framing = api.framings[_describing(api) or 0]
+    return describe_api(host.registry, framing, api.framings, settings.facts)
+
+
+def _key_order(offered: Sequence[Api]) -> KeyOrder:
+    orders = {framing.cbor.key_order for api in offered for framing in api.framings}
+    return KeyOrder.BYTEWISE if KeyOrder.BYTEWISE in orders else KeyOrder.CANONICAL

@@ -1,0 +1,116 @@
+"""What is at a repository's path beside its APIs: version 1 commands and pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+from twisted.web.resource import Resource
+
+from wiredaemon.commands import Permission
+from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
+from wiredaemon.net.hgweb.exchange import Version1Exchange, web_request
+from wiredaemon.net.hgweb.rules import PageHead, check_page
+from wiredaemon.net.http.application import decide
+from wiredaemon.net.http.buffered_body import SmallBody, too_large
+from wiredaemon.net.http.responses import HttpResponse, no_such_method, not_found, text
+
+if TYPE_CHECKING:
+    from wiredaemon.net.hosting.host import Host, Settings
+    from wiredaemon.net.http.application import Application
+    from wiredaemon.net.http.request import StreamingRequest
+
+_WELCOME: Final = text(
+    200,
+    b"OK",
+    b"wiredaemon serves Mercurial's frame-based wire protocol; see api below this path\n",
+)
+_VERSION1_NOT_FOUND: Final = HttpResponse(
+    status=404, reason=b"Not Found", headers=(VERSION1,), body=b"0\nNot Found\n"
+)
+
+
+_STEPS: Final = frozenset({b".", b".."})
+"""Components of a path that no page has."""
+
+
+class PageResource(Resource):
+    """A repository's path, or one below it that only a page could be at."""
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        application: Application,
+        host: Host,
+        prefix: tuple[bytes, ...],
+        rest: tuple[bytes, ...],
+    ) -> None:
+        """HttpResponse for the components ``rest`` behind the repository's path ``prefix``."""
+        super().__init__()
+        self._application = application
+        self._host = host
+        self._prefix = prefix
+        self._rest = rest
+
+    def headers_received(self, request: StreamingRequest) -> None:
+        """HttpResponse, or have a worker answer."""
+        command = _query_command(request)
+        if command == b"capabilities" and not self._rest:
+            self._answer_capabilities(request)
+        elif not _STEPS.isdisjoint(self._rest):
+            request.answer(not_found())
+        elif self._host.has_repository:
+            decide(
+                request,
+                self._host,
+                lambda settings: self._on_settings(request, settings, command),
+            )
+        elif self._rest:
+            missing = command is not None
+            request.answer(_VERSION1_NOT_FOUND if missing else no_such_method(self._rest[0]))
+        elif command is None:
+            request.answer(_WELCOME)
+        else:
+            request.answer(no_such_method(command))
+
+    def _on_settings(
+        self, request: StreamingRequest, settings: Settings, command: bytes | None
+    ) -> None:
+        head = PageHead(method=request.method, command=command)
+        granted = check_page(head, settings, request.peer())
+        if isinstance(granted, HttpResponse):
+            request.answer(granted)
+            return
+        repository = self._host.repository(request.peer(), granted)
+        wanted = web_request(request, self._prefix, self._rest)
+        limits = self._application.limits
+        if granted is Permission.RW and (wanted.content_length or 0) > limits.push_size:
+            request.answer(too_large("push_size", limits.push_size))
+            return
+        if not wanted.has_body or granted is Permission.RW:
+            Version1Exchange(request, repository, wanted, limits).start()
+            return
+
+        def on_body(body: bytes) -> None:
+            Version1Exchange(request, repository, wanted, limits, body=body).start()
+
+        # Arguments, which Mercurial holds whole.
+        SmallBody(request, limits.request_size, on_body).start()
+
+    def _answer_capabilities(self, request: StreamingRequest) -> None:
+        host, apis = self._host, self._application.apis
+        decide(
+            request,
+            host,
+            lambda settings: request.answer(
+                answer_capabilities(host, settings, apis, request.header, request.peer())
+            ),
+        )
+
+
+def _query_command(request: StreamingRequest) -> bytes | None:
+    """Give the version 1 command that the query names: the last one, as hgweb takes it."""
+    query = request.uri.partition(b"?")[2].decode("latin-1")
+    values = parse_qs(query, keep_blank_values=True, encoding="latin-1").get("cmd")
+    return values[-1].encode("latin-1") or None if values else None

@@ -1,0 +1,59 @@
+"""What a request for version 1 or a page may do, decided from its head alone.
+
+Mercurial's web application answers what is granted here, with its own gates opened as far.
+
+Source: http, sections 4 and 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.commands import Permission
+from wiredaemon.net.hosting.access import authorize, authorize_reading
+from wiredaemon.net.http.responses import HttpResponse, text
+
+if TYPE_CHECKING:
+    from wiredaemon.commands import Peer
+    from wiredaemon.net.hosting.host import Settings
+
+_BATCH: Final = b"batch"
+_PUSH: Final = b"push"
+_READING: Final = (b"GET", b"HEAD")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageHead:
+    """What the head of such a request says."""
+
+    method: bytes
+    command: bytes | None
+    """Of the query."""
+
+
+def check_page(head: PageHead, settings: Settings, peer: Peer) -> HttpResponse | Permission:
+    """Give the permission that the request is carried out with, or what refuses it."""
+    needs = None if head.command is None else settings.version1.get(head.command)
+    denial = authorize_reading(settings.access, peer)
+    if needs is not None and denial is None:
+        permission = Permission.RW if needs == _PUSH else Permission.RO
+        if permission is Permission.RW and head.method != b"POST":
+            return _refused(405, b"push requires POST request")
+        denial = authorize(settings.access, permission, peer)
+    if denial is not None:
+        if needs is not None:
+            return _refused(denial.status, denial.message)
+        return text(denial.status, denial.message, denial.message + b"\n")
+    if needs == _PUSH:
+        return Permission.RW
+    # A batch may hold a push, and so may what extensions add to the pages: those look again.
+    may_write = head.method not in _READING and (needs is None or head.command == _BATCH)
+    if may_write and authorize(settings.access, Permission.RW, peer) is None:
+        return Permission.RW
+    return Permission.RO
+
+
+def _refused(status: int, message: bytes) -> HttpResponse:
+    """Give the answer that a version 1 client shows."""
+    return HttpResponse(status=status, reason=message, headers=(), body=b"0\n%s\n" % message)

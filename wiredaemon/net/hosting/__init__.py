@@ -1,0 +1,1 @@
+"""What is served at which path, to whom, under which settings."""

@@ -1,0 +1,263 @@
+"""What is served where: the one lookup from paths to hosts, for HTTP and raw connections alike.
+
+Owns the single entries, the collections and the repositories of collections that were asked for
+last. How a collection's folders are walked is in ``collection``.
+
+A path belongs to the longest name of a repository in front of it; of equal ones, a single entry's
+goes before a collection's. Below a collection's prefix no shorter repository is looked for: a
+repository that was removed is missing there, and not a page of the one at ``/``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, maybeDeferred
+
+from wiredaemon.net.hosting.collection import Budget, changed_at, names_of
+from wiredaemon.net.hosting.host import HostedRepository
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from twisted.python.failure import Failure
+
+    from wiredaemon.net.hosting.collection import Collection, Names
+    from wiredaemon.net.hosting.host import Host, Settings
+
+_DESCRIBED_AT_ONCE = 4
+"""Repositories that indexes have described side by side: workers are for other requests too."""
+
+
+class Found(NamedTuple):
+    """The host that a path belongs to."""
+
+    host: Host
+    consumed: int
+    """Components of the path that name it."""
+    is_fixed: bool
+    """The same will be found for the same path for ever: no collection is asked."""
+
+
+class Entry(NamedTuple):
+    """A repository in a listing."""
+
+    names: Names
+    """Components of its URL's path."""
+    path: bytes | None
+    """Its folder; None if that is nobody's business."""
+    changed: float | None
+    """When its history last changed, in seconds since 1970; None if it has none."""
+
+
+class Listing(NamedTuple):
+    """The repositories below a path."""
+
+    entries: Sequence[Entry]
+    """By name."""
+    is_cut: bool
+    """There may be more."""
+
+
+class Hosts:
+    """All that is served, by the components of URL paths."""
+
+    def __init__(
+        self,
+        singles: Mapping[str, Host],
+        collections: Iterable[Collection] = (),
+        *,
+        make_host: Callable[[bytes], Host] | None = None,
+        call_in_thread: Callable[..., Deferred[Listing]] = maybeDeferred,
+        limits: Limits | None = None,
+    ) -> None:
+        """Serve single hosts and collections.
+
+        Args:
+            singles: By URL prefix: ``/``, or ``/name/name``.
+            collections: Of repositories.
+            make_host: Gives the host of a repository in a collection, by its folder.
+            call_in_thread: Calls a function with arguments where it may block.
+            limits: What is kept and looked at.
+        """
+        self._singles = {names_of(prefix): host for prefix, host in singles.items()}
+        self._longest = max(map(len, self._singles), default=0)
+        # Longer prefixes first; of equal ones the first.
+        self._collections = sorted(
+            ((each.names, each) for each in collections), key=lambda pair: -len(pair[0])
+        )
+        self._make_host = make_host
+        self._call_in_thread = call_in_thread
+        self._limits = limits or Limits()
+        self._known: OrderedDict[bytes, Host] = OrderedDict()
+        self._waiting: dict[Names, list[Deferred[Listing]]] = {}
+        self._scanning = DeferredLock()
+        self._describing = DeferredSemaphore(_DESCRIBED_AT_ONCE)
+
+    # --- one path ----------------------------------------------------------------------------
+
+    def find(self, names: Sequence[bytes]) -> Found | None:
+        """Give the host of the repository that a path names, alone or with more behind it.
+
+        Collections are looked at on the disk, along the path and nowhere else.
+
+        Args:
+            names: The path's components, decoded; any bytes.
+        """
+        names = tuple(names)
+        found = self._find_single(names)
+        covering = self._covering(names)
+        if not covering:
+            return found
+        best: tuple[int, bytes] | None = None
+        taken = -1 if found is None else found.consumed
+        for prefix, collection in covering:
+            located = collection.find(names[len(prefix) :], self._limits.collection_depth)
+            if located is not None and len(prefix) + len(located.names) > taken:
+                taken = len(prefix) + len(located.names)
+                best = (taken, located.path)
+        if taken < len(covering[0][0]):
+            return None
+        if best is not None:
+            return Found(self._host_at(best[1]), best[0], is_fixed=False)
+        return None if found is None else found._replace(is_fixed=False)
+
+    def _find_single(self, names: Names) -> Found | None:
+        for length in range(min(len(names), self._longest), -1, -1):
+            host = self._singles.get(names[:length])
+            if host is not None:
+                return Found(host, length, is_fixed=True)
+        return None
+
+    def _covering(self, names: Names) -> list[tuple[Names, Collection]]:
+        return [pair for pair in self._collections if names[: len(pair[0])] == pair[0]]
+
+    def _host_at(self, path: bytes) -> Host:
+        """Give the host of a repository in a collection; who still has an older one may use it."""
+        host = self._known.get(path)
+        if host is not None:
+            self._known.move_to_end(path)
+            return host
+        if self._make_host is None:
+            message = "there are collections, and nothing to make their hosts"
+            raise TypeError(message)
+        host = self._known[path] = self._make_host(path)
+        if len(self._known) > self._limits.known_repositories:
+            self._known.popitem(last=False)
+        return host
+
+    # --- listings ----------------------------------------------------------------------------
+
+    def is_configured(self, names: Names) -> bool:
+        """Say whether a path where no repository is has a listing however empty it is."""
+        return not names or any(prefix == names for prefix, _ in self._collections)
+
+    def may_list(self, names: Names) -> bool:
+        """Say whether a path where no repository is may have any below it."""
+        if self.is_configured(names):
+            return True
+        configured = [*self._singles, *(prefix for prefix, _ in self._collections)]
+        if any(prefix[: len(names)] == names for prefix in configured):
+            return True
+        return any(
+            collection.folder_at(names[len(prefix) :], self._limits.collection_depth) is not None
+            for prefix, collection in self._covering(names)
+        )
+
+    def list_below(self, names: Names) -> Deferred[Listing]:
+        """Give the repositories below a path, as they are from now on.
+
+        Folders are searched in a thread, for one path after the other.
+        """
+        waiting: Deferred[Listing] = Deferred()
+        asking = self._waiting.setdefault(names, [])
+        asking.append(waiting)
+        if len(asking) == 1:
+            self._scanning.run(self._begin_scan, names)
+        return waiting
+
+    def _begin_scan(self, names: Names) -> Deferred[None]:
+        # Who asks from now on waits for the next one: this one may have passed what is new.
+        waiting = self._waiting.pop(names)
+
+        def tell(listing: Listing) -> None:
+            for each in waiting:
+                each.callback(listing)
+
+        def tell_failure(failure: Failure) -> None:
+            for each in waiting:
+                each.errback(failure)
+
+        return self._call_in_thread(self._scan, names).addCallbacks(tell, tell_failure)
+
+    def _scan(self, names: Names) -> Listing:
+        """Search; runs in a thread, and touches nothing that changes."""
+        budget = Budget(self._limits.index_scan)
+        found: dict[Names, bytes | None] = {}
+        for prefix, host in self._singles.items():
+            if prefix[: len(names)] == names:
+                found[prefix] = _path_of(host)
+        for prefix, collection in self._collections:
+            if prefix[: len(names)] == names:
+                below: Names = ()
+            elif names[: len(prefix)] == prefix:
+                below = names[len(prefix) :]
+            else:
+                continue
+            for located in collection.scan(below, self._limits.collection_depth, budget):
+                found.setdefault(prefix + located.names, located.path)
+        most = self._limits.index_entries
+        entries = [
+            Entry(each, path, None if path is None else changed_at(path))
+            for each, path in sorted(found.items())[:most]
+        ]
+        return Listing(entries, is_cut=budget.is_spent or len(found) > most)
+
+    def host_of(self, entry: Entry) -> Host | None:
+        """Give the host of a repository in a listing."""
+        single = self._singles.get(entry.names)
+        if single is not None:
+            return single
+        return None if entry.path is None else self._host_at(entry.path)
+
+    async def describe(self, host: Host) -> Settings:
+        """Give a host's settings for a listing; few are asked for at once."""
+        await self._describing.acquire()
+        try:
+            settings = host.settings()
+            return await settings if isinstance(settings, Deferred) else settings
+        finally:
+            self._describing.release()
+
+    def iter_repositories(self) -> Iterator[bytes]:
+        """Give the folder of each repository: single ones, then what a bounded search finds.
+
+        Blocks while it reads folders; may be used in a thread.
+        """
+        seen: set[bytes] = set()
+        for host in self._singles.values():
+            path = _path_of(host)
+            if path is not None and path not in seen:
+                seen.add(path)
+                yield path
+        budget = Budget(self._limits.index_scan)
+        for _, collection in self._collections:
+            for located in collection.scan((), self._limits.collection_depth, budget):
+                if located.path not in seen:
+                    seen.add(located.path)
+                    yield located.path
+
+    def missing_folders(self) -> list[str]:
+        """Give the collections' folders that are not there."""
+        return [
+            os.fspath(collection.folder)
+            for _, collection in self._collections
+            if not collection.folder.is_dir()
+        ]
+
+
+def _path_of(host: Host) -> bytes | None:
+    return host.path if isinstance(host, HostedRepository) else None

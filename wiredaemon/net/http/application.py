@@ -1,0 +1,79 @@
+"""What all resources share: the application, and deciding with the settings of a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wiredaemon.net.http.responses import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.python.failure import Failure
+
+    from wiredaemon.net.hosting.host import Host, Settings
+    from wiredaemon.net.http.request import StreamingRequest
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.limits import Limits
+
+_log: Final = Logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """One API: its name in URLs and the framings it serves, the preferred one first."""
+
+    name: bytes
+    framings: Sequence[Dialect]
+
+    def speaking(self, media_type: bytes | None) -> Dialect | None:
+        """Give the framing of exactly that media type."""
+        for framing in self.framings:
+            if framing.media_type == media_type:
+                return framing
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What all resources share."""
+
+    apis: Sequence[Api]
+    limits: Limits
+    reactor: Any
+    keeps_log: bool = False
+    """A line is logged for each request."""
+
+
+def decide(request: StreamingRequest, host: Host, decide_with: Callable[[Settings], None]) -> None:
+    """Decide with the host's settings; while a worker is asked for them nothing is read."""
+    settings = host.settings()
+    if not isinstance(settings, Deferred):
+        decide_with(settings)
+        return
+    request.pause_input()
+
+    def on_settings(known: Settings) -> None:
+        if not request.is_abandoned:
+            decide_with(known)
+
+    def on_failure(_: Failure) -> None:
+        request.answer(unavailable())
+
+    settings.addCallbacks(on_settings, on_failure)
+    end_with(request, settings)
+
+
+def end_with(request: StreamingRequest, deciding: Deferred[Any]) -> None:
+    """Close the connection of a request that a fault of ours left without an answer."""
+
+    def on_bug(failure: Failure) -> None:
+        _log.failure("a request could not be decided", failure)
+        if not request.is_abandoned:
+            request.channel.loseConnection()
+
+    deciding.addErrback(on_bug)

@@ -1,0 +1,1 @@
+"""The site: the Resource tree and the factory of HTTP connections."""

@@ -1,0 +1,46 @@
+"""The site: Twisted's HTTP/1.1 server with our channel and our requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.web.server import Site
+
+from wiredaemon.net.http.channel import KeptChannel, KnownHeads
+from wiredaemon.net.http.request import StreamingRequest
+from wiredaemon.net.site.tree import make_tree
+
+if TYPE_CHECKING:
+    from wiredaemon.net.hosting.host_lookup import Hosts
+    from wiredaemon.net.site.tree import Application
+
+
+class ApiSite(Site):
+    """The factory for HTTP and HTTPS listeners."""
+
+    protocol: Any = KeptChannel
+
+    def __init__(self, application: Application, hosts: Hosts) -> None:
+        """Serve hosts."""
+
+        class SiteRequest(StreamingRequest):
+            limits = application.limits
+            reactor = application.reactor
+            keeps_log = application.keeps_log
+
+        arguments: dict[str, Any] = {
+            "requestFactory": SiteRequest,
+            "reactor": application.reactor,
+        }
+        super().__init__(make_tree(application, hosts), **arguments)
+        self.limits = application.limits
+        self.known_heads = KnownHeads(application.limits.known_heads)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Give what TLS may negotiate: no HTTP/2, which our channel does not speak."""
+        return [b"http/1.1"]
+
+
+def make_site(application: Application, hosts: Hosts) -> Site:
+    """Give the factory for HTTP and HTTPS listeners."""
+    return ApiSite(application, hosts)

@@ -1,0 +1,1 @@
+"""The pool of worker processes, as the daemon sees it."""

@@ -1,0 +1,1 @@
+"""The worker program: the only part that imports Mercurial."""

@@ -1,0 +1,193 @@
+"""The commands of a worker, on the repositories that it keeps open."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from wiredaemon.commands import CommandError, Permission, ServerError
+from wiredaemon.repository.web_calls import WEB, WebRequest
+from wiredaemon.repository.worker_calls import (
+    DESCRIBE,
+    READY,
+    RECOVER,
+    UNAVAILABLE,
+    BodyBrokenError,
+    CallContext,
+    Only,
+)
+from wiredaemon.worker import pushing, values
+from wiredaemon.worker.changeset_data import changesetdata
+from wiredaemon.worker.describe import describe
+from wiredaemon.worker.failures import Refusal, server_error
+from wiredaemon.worker.file_data import filedata, filesdata
+from wiredaemon.worker.library import mercurial_version
+from wiredaemon.worker.manifest_data import manifestdata
+from wiredaemon.worker.opening import KeptRepository, RepositoryUnavailable
+from wiredaemon.worker.raw_store import rawstorefiledata
+from wiredaemon.worker.recovery import recover
+from wiredaemon.worker.web import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from wiredaemon.wire.values import Value
+    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.program import CommandBody
+
+KEPT_REPOSITORIES: Final = 16
+"""Repositories that one worker keeps open."""
+
+
+def _pushkey(repository: Repository, **arguments: bytes) -> Value:
+    moved, output = pushing.pushkey(repository, **arguments)
+    return [moved, output]
+
+
+READS: Final[Mapping[bytes, Callable[..., Any]]] = {
+    b"branchmap": values.branchmap,
+    b"clonebundles": values.clonebundles,
+    b"heads": values.heads,
+    b"known": values.known,
+    b"listkeys": values.listkeys,
+    b"lookup": values.lookup,
+}
+"""Give one value; called with the served view and the arguments by name."""
+
+STREAMS: Final[Mapping[bytes, Callable[..., Iterator[Any]]]] = {
+    b"changesetdata": changesetdata,
+    b"filedata": filedata,
+    b"filesdata": filesdata,
+    b"manifestdata": manifestdata,
+    b"rawstorefiledata": rawstorefiledata,
+}
+"""Give objects one after the other; called the same way."""
+
+WRITES: Final[Mapping[bytes, Callable[..., Any]]] = {b"pushkey": _pushkey}
+"""Give one value, and need the permission ``rw``."""
+
+
+class WorkerCommands:
+    """Runs commands; its repositories stay open between them."""
+
+    def __init__(self, *, kept: int = KEPT_REPOSITORIES) -> None:
+        self._limit = kept
+        self._kept: OrderedDict[bytes, KeptRepository] = OrderedDict()
+
+    def __call__(
+        self, command: object, arguments: object, extra: Mapping[bytes, object], body: CommandBody
+    ) -> Iterator[Value | Only]:
+        """Run one command and give its objects.
+
+        Args:
+            command: Its name.
+            arguments: Checked by the daemon; the map of the request.
+            extra: Holds the `CallContext`.
+            body: Command data.
+
+        Raises:
+            CommandError, ServerError: It failed, for a reason that the peer may read.
+        """
+        if command == READY:
+            yield Only(mercurial_version())
+            return
+        context = CallContext.parse(extra)
+        if command == DESCRIBE:
+            yield Only(_describe(context.repository))
+            return
+        with _remote_user(context.user):
+            try:
+                yield from self._run(command, _named(arguments), context, body)
+            except (CommandError, ServerError):
+                raise
+            except BodyBrokenError:
+                self._forget(context.repository)
+                raise
+            except Refusal as refusal:
+                raise server_error(refusal) from refusal
+            except BaseException as failure:
+                # Nobody knows in what state it was left: the next command opens it anew.
+                if not isinstance(failure, GeneratorExit):
+                    self._forget(context.repository)
+                if isinstance(failure, Exception):
+                    raise server_error(failure) from failure
+                # A hook may exit.
+                raise
+
+    def _run(
+        self,
+        command: object,
+        arguments: Mapping[bytes, object],
+        context: CallContext,
+        body: CommandBody,
+    ) -> Iterator[Value | Only]:
+        """Run a command on the repository of the context."""
+        if command == RECOVER:
+            yield Only(recover(context.repository))
+            return
+        if command == WEB:
+            request = WebRequest.parse(arguments)
+            yield from web(self._keep(context.repository), context, request=request, body=body)
+            return
+        keywords = {name.decode(): value for name, value in arguments.items()}
+        if isinstance(command, bytes) and command in STREAMS:
+            yield from STREAMS[command](self._served(context.repository), **keywords)
+        else:
+            function = _find(command, context.permission)
+            yield Only(function(self._served(context.repository), **keywords))
+
+    def _served(self, path: bytes) -> Repository:
+        return self._keep(path).served()
+
+    def _keep(self, path: bytes) -> KeptRepository:
+        kept = self._kept.pop(path, None) or KeptRepository(path)
+        self._kept[path] = kept
+        while len(self._kept) > self._limit:
+            self._kept.popitem(last=False)[1].close()
+        return kept
+
+    def _forget(self, path: bytes) -> None:
+        kept = self._kept.pop(path, None)
+        if kept is not None:
+            kept.close()
+
+
+def _find(command: object, permission: Permission) -> Callable[..., Any]:
+    if isinstance(command, bytes):
+        if command in READS:
+            return READS[command]
+        if command in WRITES:
+            if permission is not Permission.RW:
+                raise ServerError(b"%s needs the permission rw" % command)
+            return WRITES[command]
+    raise CommandError("the worker has no such command")
+
+
+def _named(arguments: object) -> Mapping[bytes, object]:
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _describe(path: bytes) -> Value:
+    try:
+        return describe(path)
+    except RepositoryUnavailable as unavailable:
+        sys.stderr.write(f"{unavailable.reason}\n")
+        reason = unavailable.reason.encode("utf-8", "surrogateescape")
+        raise CommandError(UNAVAILABLE, [reason]) from unavailable
+    except Exception as failure:
+        raise server_error(failure) from failure
+
+
+@contextmanager
+def _remote_user(user: str | None) -> Iterator[None]:
+    """Tell hooks who asks, as a web server does; nobody if that is not known."""
+    os.environ.pop("REMOTE_USER", None)
+    if user is not None:
+        os.environ["REMOTE_USER"] = user
+    try:
+        yield
+    finally:
+        os.environ.pop("REMOTE_USER", None)

@@ -1,0 +1,138 @@
+"""``describe``: what the daemon must know of a repository before it can decide on a request.
+
+One plain value, to be sent as CBOR, read from a repository opened for the occasion.
+
+Source: http, sections 2 and 5; commands, sections 2.1 and 4.3.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from wiredaemon.worker import watched_paths as watched
+from wiredaemon.worker.library import error, streamclone, wireprototypes
+from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
+from wiredaemon.worker.values import capabilities_v1
+from wiredaemon.worker.web import version1_commands
+
+if TYPE_CHECKING:
+    from wiredaemon.worker.library import Repository, Ui
+
+Setting: TypeAlias = bool | list[bytes]
+Description: TypeAlias = dict[
+    bytes, bool | bytes | list[bytes] | dict[bytes, Setting] | dict[bytes, bytes]
+]
+
+_WEB_SPELLINGS: Final = {
+    b"push_ssl": (b"push_ssl",),
+    b"allow-push": (b"allow-push", b"allow_push"),
+    b"deny_push": (b"deny_push",),
+    b"allow_read": (b"allow_read",),
+    b"deny_read": (b"deny_read",),
+    b"allow-pull": (b"allow-pull", b"allowpull"),
+}
+"""The daemon's name of each setting, and all that a file may call it."""
+
+_WEB_BOOLEANS: Final = frozenset((b"push_ssl", b"allow-pull"))
+
+_API_SWITCHES: Final = (
+    (b"enabled", b"web.apiserver"),
+    (b"http_v2", b"web.api.http-v2"),
+    (b"debugreflect", b"web.api.debugreflect"),
+)
+
+
+def describe(path: bytes) -> Description:
+    """Describe the repository whose working folder is ``path``.
+
+    Returns:
+        A map: ``web`` and ``api`` (maps of the settings that a configuration file sets, under the
+        daemon's own names), ``requirements`` (what a client needs to read the raw store, sorted),
+        ``compression`` (engine names of version 1, preferred first), ``stream_allowed``,
+        ``capabilities`` (the version 1 string), ``version1`` (its commands, sorted: name to
+        ``pull`` or ``push``), ``name``, ``description`` and ``contact`` for people (empty where
+        none is set), ``hidden`` (from lists), and absolute paths, not all of which exist:
+        ``watched`` (their change asks for another description), ``state`` (without a change in
+        these no read-only command answers differently), ``abandoned`` (they exist while a
+        transaction runs, or since one was abandoned).
+
+    Raises:
+        RepositoryUnavailable: It cannot be opened, or a setting has a value of the wrong kind.
+    """
+    repository = open_repository(path)
+    try:
+        return _describe(served(repository))
+    finally:
+        repository.close()
+
+
+def _describe(repository: Repository) -> Description:
+    ui = repository.ui
+    engines = wireprototypes.supportedcompengines(ui, b"server")
+    return {
+        b"web": _web_settings(ui),
+        b"api": _api_switches(ui),
+        b"requirements": sorted(streamclone.streamed_requirements(repository)),
+        b"compression": [engine.wireprotosupport().name for engine in engines],
+        b"stream_allowed": bool(streamclone.allowservergeneration(repository)),
+        b"capabilities": capabilities_v1(repository),
+        b"version1": version1_commands(repository),
+        b"name": _text(ui, b"name"),
+        b"description": _text(ui, b"description"),
+        b"contact": _text(ui, b"contact"),
+        b"hidden": _web_boolean(ui, b"hidden", (b"hidden",)),
+        b"watched": watched.described_paths(repository),
+        b"state": watched.state_paths(repository),
+        b"abandoned": watched.abandoned_paths(repository),
+    }
+
+
+def _text(ui: Ui, name: bytes) -> bytes:
+    return bytes(ui.config(b"web", name, untrusted=True) or b"")
+
+
+def _web_settings(ui: Ui) -> dict[bytes, Setting]:
+    """The ``[web]`` values that are set, by files that Mercurial trusts or not."""
+    return {
+        name: _web_setting(ui, name)
+        for name, spellings in _WEB_SPELLINGS.items()
+        if any(ui.hasconfig(b"web", spelling, untrusted=True) for spelling in spellings)
+    }
+
+
+def _web_setting(ui: Ui, name: bytes) -> Setting:
+    if name not in _WEB_BOOLEANS:
+        return [bytes(item) for item in ui.configlist(b"web", name, untrusted=True)]
+    return _web_boolean(ui, name, _WEB_SPELLINGS[name])
+
+
+def _web_boolean(ui: Ui, name: bytes, spellings: tuple[bytes, ...]) -> bool:
+    try:
+        return ui.configbool(b"web", name, untrusted=True)
+    except error.ConfigError as failure:
+        raise _unreadable(ui, b"web", spellings, failure) from failure
+
+
+def _api_switches(ui: Ui) -> dict[bytes, Setting]:
+    """The ``[experimental]`` switches that trusted files set."""
+    return {
+        switch: _api_switch(ui, name)
+        for switch, name in _API_SWITCHES
+        if ui.hasconfig(b"experimental", name)
+    }
+
+
+def _api_switch(ui: Ui, name: bytes) -> bool:
+    try:
+        return ui.configbool(b"experimental", name, default=False)
+    except error.ConfigError as failure:
+        raise _unreadable(ui, b"experimental", (name,), failure) from failure
+
+
+def _unreadable(
+    ui: Ui, section: bytes, spellings: tuple[bytes, ...], failure: Exception
+) -> RepositoryUnavailable:
+    sources = (ui.configsource(section, spelling, untrusted=True) for spelling in spellings)
+    source = next(filter(None, sources), b"configuration")
+    return RepositoryUnavailable(f"{os.fsdecode(source)}: {os.fsdecode(failure.args[0])}")

@@ -1,0 +1,114 @@
+"""What goes wrong in a repository, in the two forms that a peer may see.
+
+Owns which text of an exception may leave the server. Mercurial writes its messages for the people
+who use it, so those are shown, but without paths, host names or the existence of what is not
+served. Everything unexpected is logged with its traceback on standard error and shown as one
+harmless sentence.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any, Final
+
+from wiredaemon.commands import ServerError
+from wiredaemon.worker.library import error
+from wiredaemon.worker.opening import RepositoryUnavailable
+
+INTERNAL_ERROR: Final = b"internal error"
+UNAVAILABLE: Final = b"repository is not available"
+LOCKED: Final = b"timed out waiting for the repository lock"
+
+_SHOWN_OUTPUT: Final = 4096
+"""Bytes of output of a failed operation that are shown, the last ones."""
+
+
+class Refusal(Exception):  # noqa: N818  an answer, not a fault
+    """A request that cannot be carried out, for a reason its sender should read.
+
+    Attributes:
+        text: One line, UTF-8.
+    """
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class OperationFailed(Exception):  # noqa: N818  its cause is the error
+    """An operation raised (``__cause__``) after it had printed something.
+
+    Attributes:
+        output: What it and its hooks printed.
+    """
+
+    def __init__(self, output: bytes) -> None:
+        super().__init__(output)
+        self.output = output
+
+
+def server_error(failure: Exception) -> ServerError:
+    """The error that a peer gets for an exception of a repository command.
+
+    An exception that nobody foresaw, or that an operator has to know of, is logged on the way.
+    """
+    return ServerError(text_for_peer(failure))
+
+
+def text_for_peer(failure: Exception) -> bytes:  # noqa: PLR0911  one return per kind
+    """What a peer is told of an exception; see ``server_error``."""
+    match failure:
+        case Refusal():
+            return failure.text
+        case OperationFailed():
+            return _with_output(failure)
+        case RepositoryUnavailable():
+            _log_line(failure.reason)
+            return UNAVAILABLE
+        case error.LockHeld():
+            _log_line(str(failure))
+            return LOCKED
+        case error.LockUnavailable():
+            return b"cannot lock the repository: %s" % _reason(failure)
+        case error.FilteredRepoLookupError() | error.LookupError():
+            # Mercurial's own texts would tell what exists and is not served.
+            return b"unknown revision"
+        case error.Error() | error.RepoError():
+            if isinstance(failure, error.StorageError):
+                _log_traceback(failure)
+            return _message(failure)
+        case OSError():
+            # Permission denied, no space left: the reason, not the file.
+            _log_traceback(failure)
+            return _reason(failure)
+        case _:
+            _log_traceback(failure)
+            return INTERNAL_ERROR
+
+
+def _reason(failure: OSError) -> bytes:
+    return (failure.strerror or type(failure).__name__).encode()
+
+
+def _with_output(failure: OperationFailed) -> bytes:
+    cause = failure.__cause__
+    text = text_for_peer(cause) if isinstance(cause, Exception) else INTERNAL_ERROR
+    output = failure.output.strip()[-_SHOWN_OUTPUT:]
+    return text + b"\n" + output if output else text
+
+
+def _message(failure: Exception) -> bytes:
+    """Mercurial's own text, with its hint in parentheses."""
+    message: Any = failure.args[0] if failure.args else type(failure).__name__
+    text = message if isinstance(message, bytes) else str(message).encode()
+    hint: bytes | None = getattr(failure, "hint", None)
+    return b"%s (%s)" % (text, hint) if hint else text
+
+
+def _log_line(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _log_traceback(failure: BaseException) -> None:
+    traceback.print_exception(failure, file=sys.stderr)

@@ -1,0 +1,220 @@
+"""What is amended in Mercurial as a library, because its web application has no other place for it.
+
+Done by ``amend``, once ``web`` is imported: in the worker program and for nobody else. Each of them
+says what the original does, observed with 7.2.4.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from mercurial import (
+    error,
+    node,
+    phases,
+    pycompat,
+    revset,
+    scmutil,
+    urllibcompat,
+    wireprototypes,
+    wireprotov1server,
+)
+from mercurial.hgweb import webcommands, webutil
+
+from wiredaemon.worker import values
+from wiredaemon.worker.failures import Refusal
+
+if TYPE_CHECKING:
+    from wiredaemon.worker.library import Repository
+
+
+def amend() -> None:
+    """Do all of it; a second time changes nothing."""
+    scmutil._filterederror = _unknown  # noqa: SLF001 made for being replaced, says its docstring
+    if not hasattr(scmutil.revsymbol, "__wrapped__"):
+        scmutil.revsymbol = _committed(scmutil.revsymbol)
+        webutil.filectx = _of_changeset(webutil.filectx)
+        webcommands.filelog = _of_served(webcommands.filelog)
+        for name in (b"id", b"rev", b"_rev"):
+            revset.symbols[name] = _without_working_directory(revset.symbols[name])
+        cached_bundle = wireprotov1server.commands[b"get_cached_bundle_inline"]
+        cached_bundle.func = _below_its_folder(cached_bundle.func)
+    phases.hassecret = _has_unserved
+    # What a search may ask for.
+    revset.safesymbols.discard(b"wdir")
+    webutil.children = _served_children
+    webutil.filerevnav = _ServedNavigation
+    webcommands._getdoc = _summary  # noqa: SLF001 a function of the library
+    wireprotov1server.commands[b"lookup"].func = _lookup
+    urllibcompat.urlreq.parseqs = parse_arguments
+    urllibcompat.urlreq.parseqsl = _parse_list
+
+
+def _unknown(_repository: Repository, name: bytes) -> Exception:
+    """The error for a revision that exists and is not served: as for one that does not exist.
+
+    The original says that it is filtered, to anybody who names it or its number.
+    """
+    unknown: Exception = error.RepoLookupError(b"unknown revision '%s'" % name)
+    return unknown
+
+
+def _committed(original: Any) -> Any:  # noqa: ANN401 a function of the library
+    """Look up a revision by name; whatever is wrong with that, it is unknown.
+
+    The original gives the server's working directory for 40 (or a few) ``f``, and with it its
+    files, committed or not; and it fails in several ways.
+    """
+
+    @functools.wraps(original)
+    def revsymbol(repository: Any, symbol: bytes) -> Any:  # noqa: ANN401 of the library
+        try:
+            found = original(repository, symbol)
+        except error.AmbiguousPrefixLookupError:
+            raise
+        except (error.RepoLookupError, error.LookupError, error.RevlogError, IndexError):
+            raise _unknown(repository, symbol) from None
+        # "." gives what is checked out, served or not.
+        if found.rev() is None or found.rev() in repository.changelog.filteredrevs:
+            raise _unknown(repository, symbol)
+        return found
+
+    return revsymbol
+
+
+def _has_unserved(repository: Any) -> bool:  # noqa: ANN401 of the library
+    """Say whether the phase of any changeset forbids to give the store as it is.
+
+    The original asks for secret ones, not for archived and internal ones.
+    """
+    roots = repository._phasecache._phaseroots  # noqa: SLF001 as the original
+    return any(roots[phase] for phase in phases.remotehiddenphases)
+
+
+def _of_changeset(original: Any) -> Any:  # noqa: ANN401 a function of the library
+    """Give the file that a page is about, named by a changeset.
+
+    The original also takes the node of a file's revision, whoever introduced it.
+    """
+
+    @functools.wraps(original)
+    def filectx(repository: Any, request: Any) -> Any:  # noqa: ANN401 of the library
+        named = request.qsparams.get(b"node") or request.qsparams.get(b"filenode")
+        if named:
+            scmutil.revsymbol(repository, named)
+        return original(repository, request)
+
+    return filectx
+
+
+def _of_served(original: Any) -> Any:  # noqa: ANN401 a function of the library
+    """Give the page of a file's history.
+
+    For a changeset that has no such file, the original shows the last changeset before it that had
+    one, served or not, with its branch, tags and bookmarks.
+    """
+
+    @functools.wraps(original)
+    def filelog(web: Any) -> Any:  # noqa: ANN401 of the library
+        try:
+            webutil.filectx(web.repo, web.req)
+        except error.LookupError:
+            revisions = web.repo.file(webutil.cleanpath(web.repo, web.req.qsparams[b"file"]))
+            last = webutil.changectx(web.repo, web.req).rev()
+            before = [link for link in map(revisions.linkrev, revisions) if link <= last]
+            if not before or before[-1] not in web.repo:
+                raise
+        return original(web)
+
+    return filelog
+
+
+def _served_children(context: Any, hide: int | None = None) -> Any:  # noqa: ANN401 of the library
+    """Give a page's links to children; the original gives the nodes of all that a file has."""
+    children = context.children()
+    if hasattr(context, "linkrev"):
+        children = [child for child in children if child.linkrev() in context.repo()]
+    return webutil._siblings(children, hide)  # noqa: SLF001 likewise
+
+
+class _ServedNavigation(webutil.filerevnav):  # type: ignore[misc]
+    """Links to other parts of a file's history; the original's show nodes that are not served."""
+
+    def __init__(self, repository: Any, path: bytes) -> None:  # noqa: ANN401 of the library
+        super().__init__(repository, path)
+        self._view = repository
+
+    def hex(self, revision: int) -> bytes:
+        """Give the changeset of a file's revision, or the next one that is served."""
+        links = map(self._revlog.linkrev, range(revision, len(self._revlog)))
+        served = next((link for link in links if link in self._view), node.nullrev)
+        return bytes(node.hex(self._changelog.node(served)))
+
+
+def _without_working_directory(original: Any) -> Any:  # noqa: ANN401 a function of the library
+    """Look up a revision in a search.
+
+    The original finds the server's working directory: with it the account and the host, the
+    branch, and the names of files.
+    """
+
+    @functools.wraps(original)
+    def found(repository: Any, subset: Any, *arguments: Any) -> Any:  # noqa: ANN401 of the library
+        return original(repository, subset, *arguments).filter(_is_committed, cache=False)
+
+    return found
+
+
+def _is_committed(revision: int) -> bool:
+    return bool(revision != node.wdirrev)
+
+
+def _below_its_folder(original: Any) -> Any:  # noqa: ANN401 a function of the library
+    """Version 1's ``get_cached_bundle_inline``.
+
+    The original tells whether any file of the server exists, and gives those of folders whose
+    names begin like that of the bundles.
+    """
+
+    @functools.wraps(original)
+    def bundle(repository: Repository, protocol: object, path: bytes) -> object:
+        if path.startswith(b"/") or b".." in path.split(b"/"):
+            raise error.Abort(b"clonebundle %s does not exist" % path)
+        return original(repository, protocol, path)
+
+    return bundle
+
+
+def _summary(entry: Any) -> bytes:  # noqa: ANN401 of the library
+    """Give the first line of a command's help; the original fails where HGPLAIN is set."""
+    text = pycompat.getdoc(entry[0]) or b"(no help text available)"
+    return bytes(text.partition(b"\n")[0])
+
+
+def _lookup(repository: Repository, _protocol: object, key: bytes) -> object:
+    """Version 1's ``lookup``: the original shows the text of whatever goes wrong."""
+    try:
+        said = b"1 %s\n" % values.lookup(repository, key).hex().encode()
+    except Refusal as refusal:
+        said = b"0 %s\n" % refusal.text
+    return wireprototypes.bytesresponse(said)
+
+
+def parse_arguments(query: bytes, *, keep_blank_values: bool = False) -> dict[bytes, list[bytes]]:
+    """Read the arguments of a query, by name.
+
+    The library's own takes them for ASCII, and fails for others.
+    """
+    read: dict[bytes, list[bytes]] = {}
+    for name, value in _parse_list(query, keep_blank_values=keep_blank_values):
+        read.setdefault(name, []).append(value)
+    return read
+
+
+def _parse_list(query: bytes, *, keep_blank_values: bool = False) -> list[tuple[bytes, bytes]]:
+    read = parse_qsl(
+        query.decode("latin-1"), keep_blank_values=keep_blank_values, encoding="latin-1"
+    )
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in read]

@@ -1,0 +1,177 @@
+"""Opening repositories, and keeping one open between commands.
+
+Owns how the library is configured for a worker and when a kept repository is read again. What is
+asked of an open repository is in ``values``, ``pushing`` and ``describe``.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from wiredaemon.repository.stat_signatures import look
+from wiredaemon.worker import library
+from wiredaemon.worker import watched_paths as watched
+from wiredaemon.worker.library import error
+
+if TYPE_CHECKING:
+    from wiredaemon.repository.stat_signatures import Look
+    from wiredaemon.worker.library import Repository, Ui
+
+LOCK_SECONDS: Final = 30
+"""How long a write waits for another one where ``ui.timeout`` is not set (Mercurial: 600).
+
+A worker that waits serves nobody, and its client has long given up.
+"""
+
+_SETTINGS: Final = (
+    (b"ui", b"interactive", b"false"),
+    (b"ui", b"nontty", b"true"),
+    # Standard for a server: values of untrusted files are either asked for or not, silently.
+    (b"ui", b"report_untrusted", b"false"),
+    # Otherwise a cache, in a circle of references, keeps the last large text for long after it.
+    (b"usage", b"resources.memory", b"low"),
+    # Otherwise "waiting for lock", with host and process, becomes part of the output for the peer.
+    (b"ui", b"timeout.warn", b"2147483647"),
+)
+
+_SOURCE: Final = b"wiredaemon"
+
+
+class RepositoryUnavailable(Exception):  # noqa: N818  a state of the repository, not a fault of ours
+    """A repository cannot be opened or its configuration cannot be read.
+
+    Attributes:
+        reason: Which file or folder, and why. For the operator: it names paths of the server.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def open_repository(path: bytes) -> Repository:
+    """Open the repository whose working folder is ``path`` (the folder that holds ``.hg``).
+
+    Raises:
+        RepositoryUnavailable: It is missing, damaged, of an unknown format, or a configuration
+            file of it or of the user cannot be read. That includes files that Mercurial would
+            pass over in silence (unreadable, or broken and not trusted): their ``deny_read``
+            would be lost.
+    """
+    if not Path(os.fsdecode(path), ".hg").is_dir():
+        raise RepositoryUnavailable(f"{os.fsdecode(path)}: no Mercurial repository here")
+    try:
+        repository = cast("Repository", library.hg.repository(_load_ui(), path))
+        for file in watched.config_paths(repository):
+            _check_config_file(file)
+    except (error.Error, error.RepoError, OSError) as failure:
+        raise RepositoryUnavailable(_reason(path, failure)) from failure
+    _bound_lock_wait(repository.ui)
+    return repository
+
+
+def served(repository: Repository) -> Repository:
+    """The view that peers see: no secret, hidden or obsolete changesets.
+
+    ``server.view`` of the repository may narrow it further, as it does for Mercurial's own server.
+    """
+    return repository.filtered(repository.ui.config(b"server", b"view") or b"served")
+
+
+class KeptRepository:
+    """One repository kept open between commands.
+
+    Args:
+        path: Its working folder.
+
+    Attributes:
+        attached: What others keep along with the open repository, by their names; emptied when it
+            is opened anew.
+    """
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+        self._kept: Any = None
+        self._repository: Repository | None = None
+        self._paths: list[bytes] = []
+        self._seen: Look = ()
+        self.attached: dict[bytes, Any] = {}
+
+    def served(self) -> Repository:
+        """The served view of the repository as it is now; call it before each command.
+
+        Raises:
+            RepositoryUnavailable: As ``open_repository``. The next call tries again.
+        """
+        if self._kept is None or look(self._paths) != self._seen:
+            self.close()
+            self._open()
+        try:
+            repository, is_new = self._kept.fetch()
+        except (error.Error, error.RepoError, OSError) as failure:
+            self.close()
+            raise RepositoryUnavailable(_reason(self._path, failure)) from failure
+        if is_new:
+            self.attached.clear()
+            _bound_lock_wait(repository.ui)
+        self._repository = repository
+        # fetch() looks at changesets, phases, bookmarks; "." needs what is checked out.
+        repository.invalidatedirstate()
+        return served(repository)
+
+    def close(self) -> None:
+        """Let go of the repository; the next use opens it again."""
+        repository, self._repository, self._kept = self._repository, None, None
+        self.attached.clear()
+        if repository is not None:
+            repository.close()
+
+    def _open(self) -> None:
+        self._repository = repository = open_repository(self._path)
+        paths = watched.config_paths(repository)
+        paths.append(posixpath.join(repository.path, b"localtags"))
+        self._paths, self._seen = paths, look(paths)
+        self._kept = library.hg.cachedlocalrepo(repository)
+
+
+def _load_ui() -> Ui:
+    """The configuration of system and user, read now, with extensions loaded."""
+    ui = cast("Ui", library.ui.ui.load())
+    for section, name, value in _SETTINGS:
+        ui.setconfig(section, name, value, _SOURCE)
+    library.extensions.loadall(ui)
+    library.extensions.populateui(ui)
+    return ui
+
+
+def _bound_lock_wait(ui: Ui) -> None:
+    if not ui.hasconfig(b"ui", b"timeout"):
+        ui.setconfig(b"ui", b"timeout", b"%d" % LOCK_SECONDS, _SOURCE)
+
+
+def _check_config_file(path: bytes) -> None:
+    if posixpath.basename(path) == b"requires":
+        return
+    try:
+        with Path(os.fsdecode(path)).open("rb") as file:
+            library.config.config().read(path, file)
+    except FileNotFoundError:
+        return
+
+
+def _reason(path: bytes, failure: Exception) -> str:
+    """Which file and why, from an exception of the library."""
+    if isinstance(failure, OSError):
+        where: Any = failure.filename if failure.filename is not None else path
+        return f"{os.fsdecode(where)}: {failure.strerror}"
+    if isinstance(failure, error.ConfigError) and failure.location:
+        return f"{os.fsdecode(failure.location)}: {_text(failure)}"
+    return f"{os.fsdecode(path)}: {_text(failure)}"
+
+
+def _text(failure: Exception) -> str:
+    message: Any = failure.args[0] if failure.args else type(failure).__name__
+    return message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)

@@ -1,0 +1,264 @@
+"""The worker program: ``python -P -m wiredaemon.worker``.
+
+It serves repository commands in dialect 0006 on its standard input and output, one at a time, and
+ends when its input ends. Owns the descriptors, the signals and the loop; what a command does is in
+``worker_commands``, which is imported only after the descriptors are safe.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.protocol import (
+    ConnectionFailed,
+    DataReceived,
+    RequestCompleted,
+    RequestReceived,
+    ServerConnection,
+)
+from wiredaemon.repository.worker_calls import BodyBrokenError, Only
+from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.payloads import format_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
+
+    from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.wire.values import Value
+
+_READ_SIZE: Final = 65536
+_AMPLE: Final = 1 << 31
+_LIMITS: Final = Limits(request_size=_AMPLE, request_frames=_AMPLE, cbor_elements=_AMPLE)
+"""The daemon has held the peer to its limits already."""
+
+FAILED: Final = b"internal error"
+INCOMPLETE: Final = b"the command data is incomplete"
+
+
+_SENT_AT_ONCE: Final = 256 * 1024
+"""Bytes of an answer that are held before the pipe must take them."""
+
+
+class Run(Protocol):
+    """Runs one command."""
+
+    def __call__(
+        self,
+        command: object,
+        arguments: object,
+        extra: Mapping[bytes, object],
+        body: CommandBody,
+        /,
+    ) -> Iterator[Value | Only]:
+        """Give the command's objects, one after the other.
+
+        Raises:
+            CommandError, ServerError: It failed, for a reason that the peer may read.
+        """
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM: Mercurial rolls back what it was doing, and the program ends."""
+
+
+class _NobodyReadsError(BaseException):
+    """The daemon has gone."""
+
+
+class CommandBody:
+    """The command data of the request that runs, as it comes through the pipe."""
+
+    def __init__(self, next_event: Callable[[], ServerEvent | None], *, has_data: bool) -> None:
+        """Read the events that follow the request."""
+        self._next_event = next_event
+        self._ended = not has_data
+        self._held = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Give at most ``size`` bytes, fewer only at the end; all of them if it is negative.
+
+        Raises:
+            BodyBrokenError: The peer has left in the middle of it.
+        """
+        parts: list[bytes] = []
+        room = size if size >= 0 else _AMPLE
+        while room and (self._held or self._fill()):
+            part, self._held = self._held[:room], self._held[room:]
+            parts.append(part)
+            room -= len(part)
+        return b"".join(parts)
+
+    def drain(self) -> None:
+        """Drop what the command did not read."""
+        self._held = b""
+        while self._fill():
+            self._held = b""
+
+    def _fill(self) -> bool:
+        """Wait for the next piece; False says that there is none."""
+        while not self._ended and not self._held:
+            match self._next_event():
+                case DataReceived(data=data):
+                    self._held = data
+                case RequestCompleted():
+                    self._ended = True
+                case _:
+                    self._ended = True
+                    raise BodyBrokenError
+        return bool(self._held)
+
+
+class Worker:
+    """The loop between two pipes.
+
+    Args:
+        source: Descriptor that is read; blocking.
+        sink: Descriptor that is written; blocking, which is all the back-pressure there is.
+        run: Runs one command.
+    """
+
+    def __init__(self, source: int, sink: int, run: Run) -> None:
+        self._source = source
+        self._sink = sink
+        self._run = run
+        self._connection = ServerConnection(DIALECTS["0006"], half_duplex=False, limits=_LIMITS)
+        self._events: deque[ServerEvent] = deque()
+        self._has_begun = False
+        """An object of the answer was sent."""
+
+    def serve(self) -> None:
+        """Answer requests until input ends or is no protocol any more.
+
+        Raises:
+            _NobodyReadsError: The daemon has gone.
+        """
+        while (event := self._next_event()) is not None:
+            match event:
+                case RequestReceived():
+                    self._answer(event)
+                case ConnectionFailed():
+                    sys.stderr.write(f"the daemon broke the protocol: {event.error}\n")
+                    self._flush()
+                case _:
+                    # Data of a request that was answered without it.
+                    pass
+
+    def _next_event(self) -> ServerEvent | None:
+        while not self._events:
+            if self._connection.failed:
+                return None
+            data = os.read(self._source, _READ_SIZE)
+            if not data:
+                return None
+            self._events += self._connection.receive_data(data)
+        return self._events.popleft()
+
+    def _answer(self, request: RequestReceived) -> None:
+        connection, request_id = self._connection, request.request_id
+        body = CommandBody(self._next_event, has_data=request.has_data)
+        self._has_begun = False
+        try:
+            self._send_all(
+                request_id, self._run(request.command, request.arguments, request.extra, body)
+            )
+        except CommandError as failure:
+            if self._has_begun:
+                # Behind objects, an error map would be one of them.
+                text = format_message(failure.message, failure.arguments)
+                connection.send_server_error(request_id, text)
+            else:
+                connection.send_error(request_id, failure.message, failure.arguments)
+        except ServerError as failure:
+            connection.send_server_error(request_id, failure.text)
+        except BodyBrokenError:
+            connection.send_server_error(request_id, INCOMPLETE)
+        except (Exception, SystemExit, KeyboardInterrupt) as failure:
+            traceback.print_exception(failure, file=sys.stderr)
+            connection.send_server_error(request_id, FAILED)
+            if isinstance(failure, KeyboardInterrupt):
+                # What Mercurial makes of SIGTERM where it holds signals back, to make a lock.
+                self._flush()
+                raise _TerminatedError from failure
+        self._flush()
+        with suppress(BodyBrokenError):
+            body.drain()
+
+    def _send_all(self, request_id: int, objects: Iterator[Value | Only]) -> None:
+        connection = self._connection
+        for value in objects:
+            if isinstance(value, Only):
+                connection.send_result(request_id, value.value)
+                return
+            self._has_begun = True
+            for _ in connection.send_in_steps(request_id, value):
+                if connection.output_size >= _SENT_AT_ONCE:
+                    self._flush()
+        connection.end_response(request_id)
+
+    def _flush(self) -> None:
+        # What was printed by a command belongs in the log in front of what follows.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        data = b"".join(part for frame in self._connection.data_to_send() for part in frame)
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._sink, view) :]
+            except BrokenPipeError as error:
+                raise _NobodyReadsError from error
+
+
+def take_descriptors() -> tuple[int, int]:
+    """Move the pipes away from descriptors 0 and 1, where anybody's ``print`` would reach them.
+
+    After it, 0 reads nothing and 1 writes to standard error. Programs that are started do not
+    inherit the pipes.
+
+    Returns:
+        The new descriptors of what was standard input and output.
+    """
+    source, sink = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return source, sink
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise _TerminatedError
+
+
+def _go_on(_number: int, _frame: FrameType | None) -> None:
+    """Leave it to the daemon, which a terminal interrupts along with us.
+
+    A function and not SIG_IGN, which the programs that hooks start would inherit.
+    """
+
+
+def main() -> None:
+    """Run the program.
+
+    Raises:
+        SystemExit: Mercurial cannot be loaded; the text says why.
+    """
+    source, sink = take_descriptors()
+    signal.signal(signal.SIGINT, _go_on)
+    try:
+        from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415
+    except ImportError as missing:
+        raise SystemExit(f"the package mercurial cannot be loaded: {missing}") from None
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        Worker(source, sink, WorkerCommands()).serve()
+    except (_NobodyReadsError, _TerminatedError):
+        return

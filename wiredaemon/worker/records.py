@@ -1,0 +1,68 @@
+"""The records of manifest and file revisions, as streams of objects.
+
+Source: commands, sections 4.6, 4.8 and 4.10.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wiredaemon.worker.deltas import NO_BASE
+from wiredaemon.worker.library import has_swapped_parents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
+
+    from wiredaemon.wire.values import Value
+    from wiredaemon.worker.deltas import TextForms
+    from wiredaemon.worker.library import Revlog
+
+
+def records(
+    revlog: Revlog,
+    revisions: Iterable[int],
+    *,
+    fields: AbstractSet[bytes],
+    forms: TextForms,
+    introduced_by: Callable[[int], bytes] | None = None,
+) -> Iterator[Value]:
+    """Give the record of each revision, and its text behind it if ``fields`` asks for that.
+
+    Args:
+        revlog: What they are revisions of.
+        revisions: Their numbers, ascending.
+        fields: What records hold beside the node.
+        forms: Knows in what form texts are sent.
+        introduced_by: Gives the node of the changeset that introduced a revision; needed where
+            ``fields`` has ``linknode`` or ``firstchangeset``, which are the same.
+    """
+    node_of = revlog.node
+    with_parents, with_text = b"parents" in fields, b"revision" in fields
+    links = sorted(fields & {b"firstchangeset", b"linknode"}) if introduced_by else []
+    with revlog.reading():
+        for revision in revisions:
+            record: dict[bytes, Value] = {b"node": node_of(revision)}
+            if introduced_by is not None and links:
+                record.update(dict.fromkeys(links, introduced_by(revision)))
+            if with_parents:
+                record[b"parents"] = _parents(revlog, revision)
+            if not with_text:
+                yield record
+                continue
+            base, data = forms.send(revision)
+            if base == NO_BASE:
+                record[b"fieldsfollowing"] = [[b"revision", len(data)]]
+            else:
+                record[b"deltabasenode"] = node_of(base)
+                record[b"fieldsfollowing"] = [[b"delta", len(data)]]
+            yield record
+            yield data
+
+
+def _parents(revlog: Revlog, revision: int) -> list[bytes]:
+    first, second = revlog.parentrevs(revision)
+    flags = revlog.flags(revision)
+    if flags and has_swapped_parents(revlog, flags):
+        first, second = second, first
+    return [revlog.node(first), revlog.node(second)]

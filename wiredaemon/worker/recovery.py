@@ -1,0 +1,150 @@
+"""``recover``: roll back a transaction that a killed process left behind.
+
+While a transaction runs, the store has a ``journal``; whoever dies leaves it, and every later write
+fails until somebody rolls back. Mercurial does that and knows which locks are stale: those of dead
+processes of this host and PID namespace, no others. Here it is done without being asked, and never
+waiting.
+
+Source: reliability, "Recovery behaviour".
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wiredaemon.repository.worker_calls import CLEAN, RECOVERED, RUNNING
+from wiredaemon.worker import library
+from wiredaemon.worker.library import error
+from wiredaemon.worker.opening import RepositoryUnavailable, open_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wiredaemon.worker.library import Lock, Repository
+
+
+def recover(path: bytes) -> bytes:
+    """Roll back the abandoned transaction of a repository, if there is one.
+
+    Never waits. A lock that another process holds means that the transaction runs. That process
+    may be on another host or in another PID namespace, where we cannot see whether it lives: a line
+    on standard error tells the operator who it is. Another line tells of a transaction rolled back.
+
+    Args:
+        path: Working folder of the repository.
+
+    Returns:
+        ``CLEAN``, ``RUNNING`` or ``RECOVERED``, of ``worker_calls``.
+
+    Raises:
+        RepositoryUnavailable: It cannot be opened or locked, or rolling back failed; the reason
+            says which. What was rolled back stays so, and another attempt goes on from there.
+    """
+    repository = open_repository(path)
+    try:
+        if not _has_journal(repository):
+            return CLEAN
+        owner = _owner(repository)
+        try:
+            return _recover(owner)
+        finally:
+            owner.close()
+    finally:
+        repository.close()
+
+
+def _recover(repository: Repository) -> bytes:
+    name = _name(repository)
+    try:
+        with _locked(repository):
+            # Somebody else may have ended it, or recovered, in the meantime.
+            if not _has_journal(repository):
+                return CLEAN
+            _roll_back(repository, name)
+    except error.LockHeld as held:
+        _log(f"{name}: {_holder(held)}")
+        return RUNNING
+    except (error.Error, error.RepoError, OSError) as failure:
+        raise RepositoryUnavailable(
+            f"{name}: the abandoned transaction cannot be rolled back: {_text(failure)}"
+        ) from failure
+    return RECOVERED
+
+
+def _roll_back(repository: Repository, name: str) -> None:
+    repository.ui.pushbuffer(error=True, subproc=True)
+    try:
+        repository.recover()
+    finally:
+        output = repository.ui.popbuffer().decode("utf-8", "replace")
+    _log(f"{name}: an abandoned transaction was rolled back: {'; '.join(output.splitlines())}")
+
+
+@contextmanager
+def _locked(repository: Repository) -> Iterator[None]:
+    """Hold both locks: rolling back restores files inside and outside the store.
+
+    Raises:
+        LockHeld: Somebody has one of them.
+    """
+    working = repository.wlock(wait=False)
+    store: Lock | None = None
+    try:
+        store = repository.lock(wait=False)
+        yield
+    finally:
+        if store is not None:
+            store.release()
+        working.release()
+
+
+def _has_journal(repository: Repository) -> bool:
+    return repository.svfs.exists(b"journal")
+
+
+def _owner(repository: Repository) -> Repository:
+    """The repository whose transaction it was, where several share one store.
+
+    The journal names files outside the store without saying whose. Their backups, and this file,
+    are in the folder of the repository that wrote.
+    """
+    source = posixpath.dirname(repository.sharedpath)
+    if repository.path == repository.sharedpath or repository.vfs.exists(b"journal.desc"):
+        return repository
+    return open_repository(source)
+
+
+def _holder(held: error.LockHeld) -> str:
+    """Who holds a lock, and what that means."""
+    host, _, process = os.fsdecode(held.locker).rpartition(":")
+    where = os.fsdecode(held.filename)
+    if host and host != _own_host():
+        return (
+            f"a transaction is open, and {where} is held by process {process} of {host}, another"
+            " host or PID namespace; if it has ended there, remove the lock"
+        )
+    return f"a transaction is open, and {where} is held by process {process}"
+
+
+def _own_host() -> str:
+    """What locks call this host and PID namespace."""
+    return os.fsdecode(library.lock.lock._host or b"")  # noqa: SLF001  known as soon as a lock was tried
+
+
+def _name(repository: Repository) -> str:
+    return os.fsdecode(posixpath.dirname(repository.path))
+
+
+def _text(failure: Exception) -> str:
+    if isinstance(failure, OSError):
+        return f"{failure.strerror}: {failure.filename!r}"
+    message = failure.args[0] if failure.args else type(failure).__name__
+    return os.fsdecode(message) if isinstance(message, bytes) else str(message)
+
+
+def _log(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

@@ -1,0 +1,113 @@
+"""The files whose change makes what we know of a repository stale.
+
+Paths only, existing or not. Who looks at them, and what follows, is for others: ``opening`` opens
+the repository anew, the daemon asks for another ``describe``.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wiredaemon.worker import library
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wiredaemon.worker.library import Repository
+
+_IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
+_STATE_OF_STORE = (
+    b"00changelog.i",
+    b"00changelog.d",
+    b"phaseroots",
+    b"obsstore",
+    # Written by every transaction: some, such as a censoring one, change nothing else of these.
+    b"undo.backupfiles",
+)
+_STATE_OF_FOLDER = (b"localtags", b"dirstate", b"clonebundles.manifest")
+
+
+def config_paths(repository: Repository) -> list[bytes]:
+    """Files that decide how the repository is opened and configured.
+
+    Those of its ``.hg`` folder (for a shared repository, of its source too), every file that set a
+    configuration value, the user's and the system's among them, and what any of these include: a
+    file that is empty or missing may say ``deny_read`` tomorrow.
+    """
+    folders = dict.fromkeys((repository.path, repository.sharedpath))
+    paths = [posixpath.join(folder, name) for folder in folders for name in _IN_EACH_FOLDER]
+    paths.append(posixpath.join(repository.spath, b"requires"))
+    files = list(dict.fromkeys([*paths, *_value_files(repository)]))
+    return list(dict.fromkeys([*files, *_included(files)]))
+
+
+def _value_files(repository: Repository) -> list[bytes]:
+    ui = repository.ui
+    sources = {
+        ui.configsource(section, name, untrusted=True).rpartition(b":")[0]
+        for section, name, _ in ui.walkconfig(untrusted=True)
+    }
+    return sorted(source for source in sources if posixpath.isabs(source))
+
+
+def _included(paths: Sequence[bytes]) -> list[bytes]:
+    """Files that configuration files include, or would if they were there."""
+    reader = _Reader()
+    for path in paths:
+        if posixpath.basename(path) != b"requires":
+            # What is wrong with a file is for who opens the repository.
+            with suppress(OSError, library.error.Error), Path(os.fsdecode(path)).open("rb") as file:
+                reader.read(path, file)
+    return reader.paths
+
+
+class _Reader(library.config.config):  # type: ignore[misc] # untyped
+    """Configuration that remembers which files were looked for."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.paths: list[bytes] = []
+
+    def read(self, path: bytes, *arguments: object, **named: object) -> None:
+        """Read a file, and those that it includes."""
+        self.paths.append(path)
+        super().read(path, *arguments, **named)
+
+
+def described_paths(repository: Repository) -> list[bytes]:
+    """Files that decide what ``describe`` gives.
+
+    Beyond the configuration: the phases (a secret changeset forbids stream clones), and the
+    clone bundles manifest (a capability while it exists).
+    """
+    return [
+        *config_paths(repository),
+        posixpath.join(repository.spath, b"phaseroots"),
+        posixpath.join(repository.path, b"clonebundles.manifest"),
+    ]
+
+
+def state_paths(repository: Repository) -> list[bytes]:
+    """Files one of which changes whenever the answer of any read-only command may.
+
+    Beyond the configuration: changesets, phases, obsolescence markers, bookmarks (of a shared
+    repository perhaps its source's, or kept in the store), local tags, the checked out revision,
+    and the clone bundles manifest.
+    """
+    folder, store = repository.path, repository.spath
+    bookmark_folders = dict.fromkeys((folder, repository.sharedpath, store))
+    return [
+        *(posixpath.join(store, name) for name in _STATE_OF_STORE),
+        *(posixpath.join(place, b"bookmarks") for place in bookmark_folders),
+        *(posixpath.join(folder, name) for name in _STATE_OF_FOLDER),
+        *config_paths(repository),
+    ]
+
+
+def abandoned_paths(repository: Repository) -> list[bytes]:
+    """Files that exist while a transaction runs, or since one was abandoned."""
+    return [posixpath.join(repository.spath, b"journal")]

@@ -1,0 +1,198 @@
+"""``web``: one HTTP request, answered by Mercurial's own web application, ``hgweb``.
+
+That is version 1 of the wire protocol and the pages for people. The daemon has decided before who
+may do what; here hgweb's own gates are set to just that, over whatever the repository's files say.
+The application shares the repository that the worker keeps open, so it sees new changesets, hooks
+and settings as the other commands do.
+
+Source: http, sections 4 and 5.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Final, cast
+
+from wiredaemon.commands import Permission
+from wiredaemon.repository.web_calls import WEB
+from wiredaemon.worker import hgweb_patches as amendments
+from wiredaemon.worker import wsgi
+from wiredaemon.worker.library import encoding, hgweb, wireprotoserver, wireprotov1server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from wiredaemon.repository.web_calls import WebRequest
+    from wiredaemon.repository.worker_calls import CallContext
+    from wiredaemon.wire.values import Value
+    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.opening import KeptRepository
+    from wiredaemon.worker.wsgi import Application, Readable
+
+amendments.amend()
+
+_SOURCE: Final = b"wiredaemon"
+
+_OPEN_TO_READ: Final = (
+    (b"allow_read", b""),
+    (b"deny_read", b""),
+    (b"allow-pull", b"true"),
+    # The daemon has looked for TLS where it is asked for.
+    (b"push_ssl", b"false"),
+)
+
+_GATES: Final[Mapping[Permission, tuple[tuple[bytes, bytes], ...]]] = {
+    # deny_push also refuses what hides in a batch (CVE-2018-1000132).
+    Permission.RO: (*_OPEN_TO_READ, (b"allow-push", b""), (b"deny_push", b"*")),
+    Permission.RW: (*_OPEN_TO_READ, (b"allow-push", b"*"), (b"deny_push", b"")),
+}
+"""``web.*`` settings that let pass what was granted, and no more."""
+
+_UTF_8: Final = frozenset((b"utf-8", b"utf8"))
+"""Names of the encoding that commands use."""
+
+_ARCHIVE_PATH: Final = re.compile(rb"/*(?:[^/]*-)?archive(?:/.*)?", re.DOTALL)
+
+
+def web(
+    kept: KeptRepository,
+    context: CallContext,
+    *,
+    request: WebRequest,
+    body: Readable,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Value]:
+    """Answer one HTTP request to a repository.
+
+    Args:
+        kept: The repository.
+        context: Who asks, and the permission granted.
+        request: The head of the request.
+        body: Its body, which need not have arrived; what is not read is left.
+        clock: Gives seconds.
+
+    Yields:
+        A map, ``status`` (integer), ``reason`` and ``headers`` (list of name and value), then the
+        body of the answer in pieces of 1 to 64 KiB.
+
+    Raises:
+        RepositoryUnavailable: As ``KeptRepository.served``.
+        Exception: Whatever hgweb, hooks or extensions raise. What was kept of the repository should
+            not be used after it.
+    """
+    with _opened(kept) as view:
+        application = _application(kept, view, request.script_name, context.permission)
+        variables = wsgi.environ(request, user=context.user, body=body)
+        with closing(
+            wsgi.answer(application, variables, clock=clock, in_thread=_is_archive(request))
+        ) as parts:
+            for part in parts:
+                yield part if isinstance(part, bytes) else _head(part)
+
+
+def _application(
+    kept: KeptRepository, view: Repository, script_name: bytes, permission: Permission
+) -> Application:
+    """The application of the last request, if that came with the same right to the same place."""
+    wanted = (script_name, permission)
+    made_for, application = kept.attached.get(WEB, (None, None))
+    if made_for != wanted:
+        # Both use the same settings of the open repository: the other one must not be used again.
+        application = hgweb_application(view, script_name, permission)
+        kept.attached[WEB] = (wanted, application)
+    return cast("Application", application)
+
+
+def hgweb_application(view: Repository, script_name: bytes, permission: Permission) -> Application:
+    """Mercurial's web application for an open repository, with its gates set.
+
+    They stay set when the application opens the repository anew.
+
+    Args:
+        view: What it shows, whatever ``web.view`` says.
+        script_name: Where the repository is.
+        permission: What it lets pass.
+    """
+    repository = view.unfiltered()
+    gates = (*_GATES[permission], (b"view", view.filtername))
+    for ui in (repository.ui, repository.baseui):
+        for name, value in gates:
+            ui.setconfig(b"web", name, value, _SOURCE)
+    application: Application = hgweb(repository, name=_shown_name(repository, script_name))
+    for ui in (repository.ui, repository.baseui):
+        # hgweb assumes a thread, where signals cannot be held back while a lock is made.
+        ui.setconfig(b"ui", b"signal-safe-lock", b"true", _SOURCE)
+    return application
+
+
+def version1_commands(repository: Repository) -> dict[bytes, bytes]:
+    """The version 1 commands that ``web`` serves over HTTP, sorted: name to ``pull`` or ``push``.
+
+    Those of extensions are among them. Mercurial has one table for all repositories of a process:
+    one may hold the commands of another one's extensions.
+    """
+    protocol = wireprotoserver.httpv1protocolhandler(None, repository.ui, None)
+    commands = wireprotov1server.commands
+    return {
+        bytes(name): bytes(commands[name].permission)
+        for name in sorted(commands)
+        if commands.commandavailable(name, protocol)
+    }
+
+
+def _shown_name(repository: Repository, script_name: bytes) -> bytes | None:
+    """What pages call the repository, where hgweb would show its path on the server."""
+    if script_name.strip(b"/") or repository.ui.config(b"web", b"name", untrusted=True):
+        return None
+    return posixpath.basename(posixpath.dirname(repository.path))
+
+
+def _is_archive(request: WebRequest) -> bool:
+    """Whether it asks for the one page that hgweb writes instead of giving it piece by piece."""
+    if _ARCHIVE_PATH.fullmatch(request.path_info):
+        return True
+    return b"archive" in amendments.parse_arguments(request.query).get(b"cmd", [])
+
+
+@contextmanager
+def _opened(kept: KeptRepository) -> Iterator[Repository]:
+    """The served view, for one request; undoes what hgweb changes for good.
+
+    That is ``web.encoding``, which it sets for all of the library. An open repository remembers
+    names in the encoding of the moment: where that is another one, it is opened for the request
+    alone.
+    """
+    ours, view = encoding.encoding, kept.served()
+    charset = view.ui.config(b"web", b"encoding", untrusted=True) or ours
+    is_other = charset.lower().replace(b"_", b"-") not in _UTF_8
+    if is_other:
+        kept.close()
+        encoding.encoding = charset
+    try:
+        with _variables_restored(kept.served() if is_other else view) as opened:
+            yield opened
+    finally:
+        encoding.encoding = ours
+        if is_other:
+            kept.close()
+
+
+@contextmanager
+def _variables_restored(view: Repository) -> Iterator[Repository]:
+    ui = view.ui
+    environ = ui.environ
+    try:
+        yield view
+    finally:
+        ui.environ = environ
+
+
+def _head(head: wsgi.Head) -> Mapping[bytes, Value]:
+    return {
+        b"status": head.status,
+        b"reason": head.reason,
+        b"headers": [[name, value] for name, value in head.headers],
+    }
