@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wiredaemon.repository.stat_signatures import look
+from wiredaemon.repository.stat_signatures import stat_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,29 +35,29 @@ def remove(path: Path) -> None:
 def test_a_changed_file_looks_different(tmp_path: Path, change: Callable[[Path], None]) -> None:
     path = tmp_path / "hgrc"
     path.write_text("text")
-    before = look([os.fsencode(path)])
+    before = stat_files([os.fsencode(path)])
     change(path)
-    assert look([os.fsencode(path)]) != before
+    assert stat_files([os.fsencode(path)]) != before
 
 
 def test_a_file_written_over_with_its_old_time_and_size_looks_different(tmp_path: Path) -> None:
     path = tmp_path / "hgrc"
     path.write_text("text")
     os.utime(path, ns=(0, 1))
-    before = look([os.fsencode(path)])
+    before = stat_files([os.fsencode(path)])
     path.write_text("TEXT")
     os.utime(path, ns=(0, 1))
-    assert look([os.fsencode(path)]) != before
+    assert stat_files([os.fsencode(path)]) != before
 
 
 def test_an_unchanged_file_looks_the_same(tmp_path: Path) -> None:
     path = tmp_path / "hgrc"
     path.write_text("text")
-    assert look([os.fsencode(path)]) == look([os.fsencode(path)])
+    assert stat_files([os.fsencode(path)]) == stat_files([os.fsencode(path)])
 
 
 def test_a_missing_file_that_appears_looks_different(tmp_path: Path) -> None:
     path = tmp_path / "hgrc"
-    assert look([os.fsencode(path)]) == (None,)
+    assert stat_files([os.fsencode(path)]) == (None,)
     path.write_text("")
-    assert look([os.fsencode(path)]) != (None,)
+    assert stat_files([os.fsencode(path)]) != (None,)

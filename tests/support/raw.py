@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from wiredaemon.net.framed.protocol import FramedFactory
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
@@ -103,7 +103,7 @@ class Raw:
         dialect: str = "0006",
         *commands: Command,
         host: Host | None = None,
-        hosts: Mapping[str, Host] | Hosts | None = None,
+        hosts: Mapping[str, Host] | HostLookup | None = None,
         limits: Limits | None = None,
         is_tcp: bool = True,
         is_tls: bool = False,
@@ -125,7 +125,7 @@ class Raw:
         self.clock = MemoryReactorClock()
         served = hosts if hosts is not None else {"/": host or FakeHost(commands)}
         self.factory = FramedFactory(
-            served if isinstance(served, Hosts) else Hosts(served),
+            served if isinstance(served, HostLookup) else HostLookup(served),
             DIALECTS[dialect],
             reactor=self.clock,
             limits=limits or Limits(),

@@ -14,7 +14,7 @@ from support.web import API, FakeHost
 from twisted.internet.protocol import Factory, Protocol
 
 from wiredaemon.net.framed.protocol import FramedFactory
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Api
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.site.tree import Application
@@ -70,11 +70,11 @@ def factory_of(
         ]
         factory = make_site(
             Application(apis=apis, limits=Limits(), reactor=reactor),
-            Hosts({"/": host, "/a/b": host}),
+            HostLookup({"/": host, "/a/b": host}),
         )
     else:
         factory = FramedFactory(
-            Hosts({"/": host, "/a/b": host}),
+            HostLookup({"/": host, "/a/b": host}),
             DIALECTS[framings[-1]],
             reactor=reactor,
             limits=Limits(),

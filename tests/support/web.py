@@ -22,7 +22,7 @@ from wiredaemon.commands import ServerError
 from wiredaemon.commands.registry import Registry, load_commands
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import Settings
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Api
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.site.tree import Application
@@ -156,7 +156,7 @@ class Web:
         self,
         *framings: str,
         host: Host | None = None,
-        hosts: Mapping[str, Host] | Hosts | None = None,
+        hosts: Mapping[str, Host] | HostLookup | None = None,
         limits: Limits | None = None,
     ) -> None:
         """Serve a host at the root.
@@ -177,7 +177,9 @@ class Web:
         ]
         application = Application(apis=apis, limits=limits or Limits(), reactor=self.clock)
         served = hosts if hosts is not None else {"/": host or FakeHost()}
-        self.site = make_site(application, served if isinstance(served, Hosts) else Hosts(served))
+        self.site = make_site(
+            application, served if isinstance(served, HostLookup) else HostLookup(served)
+        )
 
     def connect(self, *, secure: bool = False) -> Connection:
         """Open a connection."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wiredaemon.repository.stat_signatures import look
+from wiredaemon.repository.stat_signatures import stat_files
 from wiredaemon.worker.describe import describe
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.worker.values import capabilities_v1
@@ -154,9 +154,9 @@ def test_no_answer_changes_without_a_change_of_the_state(
 ) -> None:
     state = describe(history.path)[b"state"]
     assert isinstance(state, list)
-    before = look(state)
+    before = stat_files(state)
     history.hg(*change)
-    assert look(state) != before
+    assert stat_files(state) != before
 
 
 def test_a_share_has_the_state_of_its_source(history: Repository, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.protocol import FramedFactory
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
 from wiredaemon.net.http.application import Api
 from wiredaemon.net.site.site import make_site
@@ -95,7 +95,7 @@ class WireDaemonService(Service):
 
     # --- joining -----------------------------------------------------------------------------
 
-    def _make_hosts(self) -> Hosts:
+    def _make_hosts(self) -> HostLookup:
         config = self._config
         try:
             commands = [
@@ -112,7 +112,7 @@ class WireDaemonService(Service):
                 config.file, "commands.load", str(error), "modules and files that mark commands"
             ) from error
         if not config.paths:
-            return Hosts({"/": CommandsOnly(commands_only, config.api.switches, config.web)})
+            return HostLookup({"/": CommandsOnly(commands_only, config.api.switches, config.web)})
 
         def make_host(path: bytes) -> HostedRepository:
             return HostedRepository(
@@ -124,7 +124,7 @@ class WireDaemonService(Service):
                 cache=self._cache,
             )
 
-        return Hosts(
+        return HostLookup(
             {prefix: make_host(os.fsencode(path)) for prefix, path in config.repositories.items()},
             config.collections,
             make_host=make_host,

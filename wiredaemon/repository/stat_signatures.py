@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Look: TypeAlias = tuple[tuple[int, int, int, int] | None, ...]
+StatSignatures: TypeAlias = tuple[tuple[int, int, int, int] | None, ...]
 """Times of modification and of change in ns, size and inode of each path; ``None`` if missing.
 
 Nobody can set the time of change back, as ``cp -p`` does with that of modification.
 """
 
 
-def look(paths: Iterable[bytes]) -> Look:
+def stat_files(paths: Iterable[bytes]) -> StatSignatures:
     """What the paths are like now; two looks are equal when nothing changed."""
     return tuple(map(_look, paths))
 

@@ -11,13 +11,13 @@ import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from wiredaemon.repository.stat_signatures import look
+from wiredaemon.repository.stat_signatures import stat_files
 from wiredaemon.worker import library
 from wiredaemon.worker import watched_paths as watched
 from wiredaemon.worker.library import error
 
 if TYPE_CHECKING:
-    from wiredaemon.repository.stat_signatures import Look
+    from wiredaemon.repository.stat_signatures import StatSignatures
     from wiredaemon.worker.library import Repository, Ui
 
 LOCK_SECONDS: Final = 30
@@ -97,7 +97,7 @@ class KeptRepository:
         self._kept: Any = None
         self._repository: Repository | None = None
         self._paths: list[bytes] = []
-        self._seen: Look = ()
+        self._seen: StatSignatures = ()
         self.attached: dict[bytes, Any] = {}
 
     def served(self) -> Repository:
@@ -106,7 +106,7 @@ class KeptRepository:
         Raises:
             RepositoryUnavailable: As ``open_repository``. The next call tries again.
         """
-        if self._kept is None or look(self._paths) != self._seen:
+        if self._kept is None or stat_files(self._paths) != self._seen:
             self.close()
             self._open()
         try:
@@ -133,7 +133,7 @@ class KeptRepository:
         self._repository = repository = open_repository(self._path)
         paths = watched.config_paths(repository)
         paths.append(posixpath.join(repository.path, b"localtags"))
-        self._paths, self._seen = paths, look(paths)
+        self._paths, self._seen = paths, stat_files(paths)
         self._kept = library.hg.cachedlocalrepo(repository)
 
 

@@ -9,7 +9,7 @@ from support.peers import item
 
 from wiredaemon.net.cache import recording as module
 from wiredaemon.net.cache.recording import Recording
-from wiredaemon.net.cache.store import Entry
+from wiredaemon.net.cache.store import KeptResponse
 from wiredaemon.wire.encodings import DECODERS, ENCODERS
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_identity_is_the_objects_without_the_ok_map(tmp_path: Path) -> None:
     path, entry = recording.finish() or (None, None)
     assert path is not None
     assert path.read_bytes() == content
-    assert entry == Entry(key=KEY, content_size=11, size=11, checksum=zlib.crc32(content))
+    assert entry == KeptResponse(key=KEY, content_size=11, size=11, checksum=zlib.crc32(content))
     recording.clean()
     assert left(tmp_path) == []
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from wiredaemon.net.cache.store import DamagedError, Entry, ResponseStore, StoreError, new_file
+from wiredaemon.net.cache.store import (
+    DamagedError,
+    KeptResponse,
+    ResponseStore,
+    StoreError,
+    new_file,
+)
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -33,13 +39,13 @@ def opened(folder: Path, *, size: int = 1000, entries: int = 100) -> ResponseSto
     return store
 
 
-def entry_of(number: int, content: bytes) -> Entry:
-    return Entry(
+def entry_of(number: int, content: bytes) -> KeptResponse:
+    return KeptResponse(
         key=f"{number:040x}", content_size=7, size=len(content), checksum=zlib.crc32(content)
     )
 
 
-def keep(store: ResponseStore, number: int, content: bytes) -> Entry:
+def keep(store: ResponseStore, number: int, content: bytes) -> KeptResponse:
     entry = entry_of(number, content)
     path = store.temporary()
     with new_file(path) as file:
@@ -48,7 +54,7 @@ def keep(store: ResponseStore, number: int, content: bytes) -> Entry:
     return entry
 
 
-def read(store: ResponseStore, entry: Entry) -> bytes:
+def read(store: ResponseStore, entry: KeptResponse) -> bytes:
     with store.open_entry(entry) as file:
         return file.read()
 
@@ -75,11 +81,11 @@ def test_nobody_else_may_look(tmp_path: Path) -> None:
 
 
 def test_the_name_of_a_file_says_what_it_holds() -> None:
-    entry = Entry(key="a" * 40, content_size=255, size=16, checksum=1)
+    entry = KeptResponse(key="a" * 40, content_size=255, size=16, checksum=1)
     assert entry.name == "a" * 40 + "-ff-10-00000001"
-    assert Entry.parse(entry.name) == entry
+    assert KeptResponse.parse(entry.name) == entry
     for name in ("", "lock", entry.name + "0", entry.name[1:], "recording-1-1"):
-        assert Entry.parse(name) is None
+        assert KeptResponse.parse(name) is None
 
 
 def test_those_used_last_stay_within_the_size(tmp_path: Path) -> None:

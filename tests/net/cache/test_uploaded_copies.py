@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wiredaemon.net.cache.uploaded_copies import Marker, Markers
+from wiredaemon.net.cache.uploaded_copies import UploadedCopies, UploadedCopy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MARKER = Marker(size=7, sha1=b"1" * 20, sha256=b"2" * 32, seen=1_700_000_000)
+MARKER = UploadedCopy(size=7, sha1=b"1" * 20, sha256=b"2" * 32, seen=1_700_000_000)
 
 
-def opened(folder: Path, most: int = 10) -> Markers:
-    markers = Markers(folder / "redirects", most)
+def opened(folder: Path, most: int = 10) -> UploadedCopies:
+    markers = UploadedCopies(folder / "redirects", most)
     markers.open()
     return markers
 

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from wiredaemon.commands import Permission, ServerError, TextForm
 from wiredaemon.net.hosting.access import UNAVAILABLE, AccessRules
 from wiredaemon.net.hosting.collection import Collection
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ def test_the_whole_path_must_name_a_repository_of_a_collection(
     (tmp_path / "tool" / ".hg").mkdir(parents=True)
     collections = [Collection(prefix="/team", folder=tmp_path, enters_repositories=True)]
     made = FakeHost([where("tool")])
-    raw = Raw(dialect, hosts=Hosts({}, collections, make_host=lambda _: made))
+    raw = Raw(dialect, hosts=HostLookup({}, collections, make_host=lambda _: made))
     raw.ask(1, "where", path=b"/team/tool")
     assert raw.contents(1) == [result(dialect, b"tool")]
     refused = (b"/team", b"/team/tool/x", b"/team/tool/.hg", b"/team/../team/tool", b"/team/x")
@@ -193,7 +193,7 @@ def test_a_repository_at_the_root_of_all_collections_is_looked_for_each_time(
 ) -> None:
     (tmp_path / ".hg").mkdir(parents=True)
     made = FakeHost([where("root")])
-    hosts = Hosts({}, [Collection(prefix="/", folder=tmp_path)], make_host=lambda _: made)
+    hosts = HostLookup({}, [Collection(prefix="/", folder=tmp_path)], make_host=lambda _: made)
     raw = Raw("0006", hosts=hosts)
     for request_id in (1, 3):
         raw.ask(request_id, "where")

@@ -25,7 +25,7 @@ from wiredaemon.commands import CommandError, Permission, ServerError
 from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import HostedRepository, Settings
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.site.tree import Application
 from wiredaemon.net.workers.answers import WorkerStream
@@ -782,7 +782,7 @@ async def served(repository: Path, **limits: int) -> AsyncIterator[Callable[...,
     )
     application = Application(apis=[], limits=of_all, reactor=anywhere)
     pool.start()
-    async with listening(make_site(application, Hosts({"/": host}))) as port:
+    async with listening(make_site(application, HostLookup({"/": host}))) as port:
 
         def connect(request: bytes, *, is_slow: bool = False) -> Client:
             client = Client(request, is_slow=is_slow)

@@ -16,7 +16,7 @@ from wiredaemon.net.hgweb.repository_index import Row, render_page, render_text
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.collection import Collection
 from wiredaemon.net.hosting.host import Settings
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def page_of(answer: bytes) -> Page:
     return Page(body.decode("utf-8"))
 
 
-def hosts_of(folder: Path, settings: Mapping[str, Settings | Deferred[Settings]]) -> Hosts:
+def hosts_of(folder: Path, settings: Mapping[str, Settings | Deferred[Settings]]) -> HostLookup:
     """Make repositories, served below ``/team``, with these settings."""
     for name in settings:
         (folder / name / ".hg").mkdir(parents=True)
@@ -107,7 +107,7 @@ def hosts_of(folder: Path, settings: Mapping[str, Settings | Deferred[Settings]]
         host.now = settings[os.path.relpath(os.fsdecode(path), folder)]
         return host
 
-    return Hosts({}, [Collection(prefix="/team", folder=folder)], make_host=make_host)
+    return HostLookup({}, [Collection(prefix="/team", folder=folder)], make_host=make_host)
 
 
 def test_a_collection_lists_its_repositories_by_name(tmp_path: Path) -> None:
@@ -191,7 +191,9 @@ def test_a_folder_without_repositories_is_as_good_as_none(tmp_path: Path) -> Non
 def test_an_empty_collection_and_a_missing_one_say_that_nothing_is_there(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
         collection = Collection(prefix="/team", folder=folder)
-        page = page_of(Web("0006", hosts=Hosts({}, [collection])).exchange(ask("GET", "/team")))
+        page = page_of(
+            Web("0006", hosts=HostLookup({}, [collection])).exchange(ask("GET", "/team"))
+        )
         assert page.rows == []
         assert "There is nothing to list." in page.texts
 
@@ -268,7 +270,7 @@ def test_for_a_client_that_has_gone_nothing_more_is_asked(tmp_path: Path) -> Non
             asked.append(self.name)
             return settings[self.name]
 
-    hosts = Hosts(
+    hosts = HostLookup(
         {},
         [Collection(prefix="/", folder=tmp_path)],
         make_host=lambda path: Slow(os.path.basename(path).decode()),  # noqa: PTH119 bytes
@@ -290,7 +292,7 @@ def test_a_long_list_is_cut_and_says_so(tmp_path: Path) -> None:
     names = [f"{number:03}" for number in range(200)]
     for name in names:
         (tmp_path / name / ".hg").mkdir(parents=True)
-    hosts = Hosts(
+    hosts = HostLookup(
         {},
         [Collection(prefix="/", folder=tmp_path)],
         make_host=lambda _: FakeHost(),

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mercurial.hgweb import hgwebdir_mod
 
-from wiredaemon.net.hosting.collection import Budget, Collection, Located, changed_at, is_served
+from wiredaemon.net.hosting.collection import (
+    Budget,
+    Collection,
+    LocatedRepository,
+    changed_at,
+    is_served,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -155,7 +161,7 @@ def test_a_name_that_is_more_than_one_step_down_is_not_taken(
         assert collection.find(path, DEPTH) is None
         assert collection.folder_at(path, DEPTH) is None
     nearest = collection.find([b"one", name, b"patches"], DEPTH)
-    assert nearest == Located((b"one",), os.fsencode(tmp_path / "top/one"))
+    assert nearest == LocatedRepository((b"one",), os.fsencode(tmp_path / "top/one"))
     assert listed(collection) == ["a/b", "one"]
 
 

@@ -11,7 +11,7 @@ from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.collection import Collection
 from wiredaemon.net.hosting.host import HostedRepository
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Made:
         **options: Any,
     ) -> None:
         self.paths: list[str] = []
-        self.hosts = Hosts(
+        self.hosts = HostLookup(
             singles or {},
             [
                 Collection(
@@ -155,7 +155,7 @@ def test_a_host_that_made_room_answers_those_who_wait_for_it(tmp_path: Path) -> 
             path, registry=Registry(), switches=ApiSwitches(), access=AccessRules(), pool=pool
         )
 
-    hosts = Hosts(
+    hosts = HostLookup(
         {},
         [Collection(prefix="/", folder=tmp_path)],
         make_host=make_host,
@@ -297,7 +297,7 @@ def test_few_repositories_are_described_side_by_side() -> None:
             return waiting[-1]
 
     waiting: list[Deferred[Any]] = []
-    hosts = Hosts({})
+    hosts = HostLookup({})
     done: list[object] = []
     for _ in range(6):
         Deferred.fromCoroutine(hosts.describe(Slow())).addCallback(done.append)
@@ -349,6 +349,6 @@ def test_folders_that_are_missing_are_named(tmp_path: Path) -> None:
 
 def test_collections_need_something_that_makes_hosts(tmp_path: Path) -> None:
     make(tmp_path, "one")
-    hosts = Hosts({}, [Collection(prefix="/", folder=tmp_path)])
+    hosts = HostLookup({}, [Collection(prefix="/", folder=tmp_path)])
     with pytest.raises(TypeError):
         hosts.find([b"one"])

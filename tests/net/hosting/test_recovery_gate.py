@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from wiredaemon.commands import Permission, ServerError
-from wiredaemon.net.hosting.recovery_gate import LOOKED_AGAIN, Recovery
+from wiredaemon.net.hosting.recovery_gate import LOOKED_AGAIN, RecoveryGate
 from wiredaemon.repository.worker_calls import CLEAN, RECOVER, RECOVERED, RUNNING
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Watched:
         self.journal.parent.mkdir(parents=True)
         self.pool = AskedPool()
         pool: Any = self.pool
-        self.recovery = Recovery(os.fsencode(folder), pool)
+        self.recovery = RecoveryGate(os.fsencode(folder), pool)
 
     def first(self, permission: Permission = RO) -> Deferred[None]:
         waiting = self.recovery.first(permission)

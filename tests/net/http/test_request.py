@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Api
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.site.tree import Application
@@ -70,7 +70,7 @@ class Served:
         host = CommandsOnly(Registry(commands), ApiSwitches(), AccessRules())
         api = Api(name=b"exp-http-v2-0003", framings=[DIALECTS["0006"]])
         application = Application(apis=[api], limits=Limits(), reactor=self.clock)
-        self.site: Any = make_site(application, Hosts({"/": host}))
+        self.site: Any = make_site(application, HostLookup({"/": host}))
         self.transport: Any = Transport()  # StringTransport is not annotated
         self.protocol: Any = self.site.buildProtocol(None)
         self.channel: Any = None

@@ -53,7 +53,7 @@ from wiredaemon.commands.arguments import ArgumentType
 from wiredaemon.commands.declaration import MARK
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.collection import Collection
-from wiredaemon.net.hosting.host_lookup import Hosts
+from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.repository import declarations
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
@@ -498,7 +498,7 @@ def test_repositories_of_a_collection_come_and_go_also_for_a_head_that_is_rememb
 
     collections = [Collection(prefix="/team", folder=tmp_path, enters_repositories=True)]
     limits = Limits(known_repositories=1)
-    hosts = Hosts({}, collections, make_host=make_host, limits=limits)
+    hosts = HostLookup({}, collections, make_host=make_host, limits=limits)
     connection = Web("0006", hosts=hosts).connect()
     request = posted("0006", "customreadonly", ONE["0006"])
     request = request.replace(b"POST /api", b"POST /team/one/api", 1)
@@ -566,7 +566,7 @@ def test_whatever_a_url_says_nothing_outside_of_the_collection_is_opened(
         Collection(prefix="/", folder=tmp_path / "top"),
         Collection(prefix="/team", folder=tmp_path / "top", enters_repositories=True),
     ]
-    web = Web("0006", hosts=Hosts({}, collections, make_host=make_host))
+    web = Web("0006", hosts=HostLookup({}, collections, make_host=make_host))
     answer = web.connect().exchange(ask("GET", "/" + glue.join(parts)))
     # Lists name all that is served, and nothing else.
     assert opened <= {"top/one", "top/sub/two"}

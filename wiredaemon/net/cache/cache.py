@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from wiredaemon.net.cache.reading import FileReader
 from wiredaemon.net.cache.recording import Recording
-from wiredaemon.net.cache.store import DamagedError, Entry, ResponseStore, StoreError
+from wiredaemon.net.cache.store import DamagedError, KeptResponse, ResponseStore, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,7 +105,7 @@ class ResponseCache:
 
     # --- reading -----------------------------------------------------------------------------
 
-    def find(self, keys: Keys) -> Entry | None:
+    def find(self, keys: Keys) -> KeptResponse | None:
         """Give what was kept for a request, and count that it was asked for."""
         entry = self._store.find(keys.entry)
         if entry is None:
@@ -114,7 +114,7 @@ class ResponseCache:
             self.hits += 1
         return entry
 
-    async def open(self, entry: Entry) -> FileReader | None:
+    async def open(self, entry: KeptResponse) -> FileReader | None:
         """Open what was kept; None if it is damaged, and then it is kept no more."""
         try:
             reader = FileReader(self._store.open_entry(entry))
@@ -140,14 +140,14 @@ class ResponseCache:
         self._store.trust(entry)
         return reader
 
-    def open_content(self, entry: Entry) -> IO[bytes] | None:
+    def open_content(self, entry: KeptResponse) -> IO[bytes] | None:
         """Open what was kept, to be read elsewhere; None if it is gone."""
         try:
             return self._store.open_entry(entry)
         except DamagedError:
             return None
 
-    def report_damage(self, entry: Entry, reason: str) -> None:
+    def report_damage(self, entry: KeptResponse, reason: str) -> None:
         """Log that an entry cannot be used, and remove it."""
         _log.error("a kept response is damaged and dropped: {reason}", reason=reason)
         self.hits, self.misses = self.hits - 1, self.misses + 1
@@ -209,7 +209,7 @@ class ResponseCache:
 
     def _commit(
         self,
-        finished: tuple[Path, Entry] | None,
+        finished: tuple[Path, KeptResponse] | None,
         *,
         keys: Keys,
         encoding: bytes,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from wiredaemon.commands import ServerError
 from wiredaemon.net.cache.keys import is_settled, keys_of
 from wiredaemon.net.cache.recording import IDENTITY
-from wiredaemon.repository.stat_signatures import look
+from wiredaemon.repository.stat_signatures import stat_files
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.values import Encoded, Recorded
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.cache.cache import ResponseCache
     from wiredaemon.net.cache.keys import CachedAs, Keys
     from wiredaemon.net.cache.reading import FileReader
-    from wiredaemon.net.cache.store import Entry
-    from wiredaemon.repository.stat_signatures import Look
+    from wiredaemon.net.cache.store import KeptResponse
+    from wiredaemon.repository.stat_signatures import StatSignatures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Asked(NamedTuple):
 
     command: bytes
     arguments: Mapping[bytes, Value]
-    state: Look
+    state: StatSignatures
     """What the files were like before it was looked at."""
     keys: Keys
 
@@ -114,7 +114,7 @@ class CachedRepository:
         cached = self._cached
         if not self._cache.is_on or not cached.state or command != self._as.command:
             return self._handle.stream(command, arguments)
-        state = look(cached.state)
+        state = stat_files(cached.state)
         try:
             keys = keys_of(self._as, cached.path, arguments, state)
         except UnencodableError:
@@ -146,14 +146,14 @@ class CachedRepository:
             return None
         return redirects.find(keys.content, self._followed)
 
-    def _offer(self, keys: Keys, entry: Entry) -> None:
+    def _offer(self, keys: Keys, entry: KeptResponse) -> None:
         """Have a copy made where there should have been one."""
         redirects = self._cache.redirects
         if redirects is not None and self._followed is not None and self._cached.may_redirect:
             redirects.offer(keys.content, entry, self._as.profile, self._followed)
 
     async def _kept(
-        self, entry: Entry, reader: FileReader
+        self, entry: KeptResponse, reader: FileReader
     ) -> AsyncGenerator[Encoded | Recorded, None]:
         left = entry.size
         try:
@@ -167,7 +167,7 @@ class CachedRepository:
         finally:
             reader.close()
 
-    async def _read(self, entry: Entry, reader: FileReader) -> bytes:
+    async def _read(self, entry: KeptResponse, reader: FileReader) -> bytes:
         reason = "its file has changed"
         try:
             piece = await self._cache.in_thread(reader.read)
@@ -199,7 +199,7 @@ class CachedRepository:
         if recording is None:
             return
         # What has changed meanwhile may have been answered as it was before, or after.
-        if self._is_in_transaction() or look(self._cached.state) != asked.state:
+        if self._is_in_transaction() or stat_files(self._cached.state) != asked.state:
             cache.drop(recording)
         else:
             may_redirect = self._cached.may_redirect

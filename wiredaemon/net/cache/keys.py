@@ -16,7 +16,7 @@ from wiredaemon.wire.cbor_heads import KeyOrder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wiredaemon.repository.stat_signatures import Look
+    from wiredaemon.repository.stat_signatures import StatSignatures
     from wiredaemon.wire.values import Value
 
 _GLOBAL_VERSION: Final = 1
@@ -53,7 +53,7 @@ class Keys(NamedTuple):
 
 
 def keys_of(
-    cached_as: CachedAs, repository: bytes, arguments: Mapping[bytes, Value], state: Look
+    cached_as: CachedAs, repository: bytes, arguments: Mapping[bytes, Value], state: StatSignatures
 ) -> Keys:
     """Give the keys of a request.
 
@@ -61,7 +61,7 @@ def keys_of(
         cached_as: The command, and how it is going to be answered.
         repository: Path of its working folder.
         arguments: All of them, defaults included.
-        state: What `look` says of the files that decide about answers.
+        state: What `stat_files` says of the files that decide about answers.
 
     Raises:
         UnencodableError: An argument has no form on the wire.
@@ -83,14 +83,14 @@ def keys_of(
     return Keys(digest.hexdigest(), encoded.hexdigest())
 
 
-def is_settled(state: Look, now: int) -> bool:
+def is_settled(state: StatSignatures, now: int) -> bool:
     """Say whether files would look different if they were changed from now on.
 
     A change within the same tick of a file system's clock could be unseen. Times in the future are
     Mercurial's own way to avoid just that.
 
     Args:
-        state: What `look` has just said.
+        state: What `stat_files` has just said.
         now: Nanoseconds since 1970.
     """
     return all(file is None or abs(now - file[0]) > _TICK for file in state)

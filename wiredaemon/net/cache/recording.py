@@ -9,7 +9,7 @@ import zlib
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
-from wiredaemon.net.cache.store import Entry, new_file
+from wiredaemon.net.cache.store import KeptResponse, new_file
 from wiredaemon.wire.encodings import ENCODERS
 from wiredaemon.wire.payloads import OK_MAP
 
@@ -80,7 +80,7 @@ class Recording:
         self._content_path.unlink(missing_ok=True)
         self._encoded_path.unlink(missing_ok=True)
 
-    def finish(self) -> tuple[Path, Entry] | None:
+    def finish(self) -> tuple[Path, KeptResponse] | None:
         """Encode all of it with a fresh encoder; takes long, and may be done in any thread.
 
         Returns:
@@ -99,7 +99,7 @@ class Recording:
             if not self._encode():
                 return None
         size, checksum = measure(path)
-        entry = Entry(key=self.key, content_size=self._size, size=size, checksum=checksum)
+        entry = KeptResponse(key=self.key, content_size=self._size, size=size, checksum=checksum)
         return path, entry
 
     def _encode(self) -> bool:

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from wiredaemon.commands.capabilities import REDIRECT_HASHES
 from wiredaemon.net.cache.recording import pieces_of
-from wiredaemon.net.cache.uploaded_copies import Marker, Markers
+from wiredaemon.net.cache.uploaded_copies import UploadedCopies, UploadedCopy
 from wiredaemon.net.cache.uploaders import HttpClient, UploadError, make_uploader
 from wiredaemon.wire.encodings import DECODERS
 from wiredaemon.wire.payloads import OK_MAP
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Followed
     from wiredaemon.commands.capabilities import RedirectTarget
-    from wiredaemon.net.cache.store import Entry
+    from wiredaemon.net.cache.store import KeptResponse
     from wiredaemon.net.cache.targets import Target
     from wiredaemon.net.cache.uploaders import Uploader
     from wiredaemon.wire.limits import Limits
@@ -46,7 +46,7 @@ class Content(NamedTuple):
     """Objects as clients fetch them, in a file without a name."""
 
     file: IO[bytes]
-    marker: Marker
+    marker: UploadedCopy
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class _Work(NamedTuple):
 
     place: _Place
     key: str
-    entry: Entry | None
+    entry: KeptResponse | None
     """To be uploaded; None to see whether the object is there."""
     encoding: bytes
 
@@ -100,8 +100,8 @@ class Redirects:
             for target in targets
         ]
         self._folder = folder
-        self._markers = Markers(folder / "redirects", limits.cache_entries)
-        self._open: Callable[[Entry], IO[bytes] | None] | None = None
+        self._markers = UploadedCopies(folder / "redirects", limits.cache_entries)
+        self._open: Callable[[KeptResponse], IO[bytes] | None] | None = None
         self._queue: deque[_Work] = deque()
         self._pending: set[str] = set()
         """Names of markers that something is done about."""
@@ -114,7 +114,7 @@ class Redirects:
         """The targets as clients are told of them."""
         return [place.target.described for place in self._places]
 
-    def start(self, open_content: Callable[[Entry], IO[bytes] | None]) -> None:
+    def start(self, open_content: Callable[[KeptResponse], IO[bytes] | None]) -> None:
         """Look what was uploaded before.
 
         Args:
@@ -162,7 +162,7 @@ class Redirects:
         return None
 
     def offer(
-        self, key: str, entry: Entry, encoding: bytes, followed: Followed | None = None
+        self, key: str, entry: KeptResponse, encoding: bytes, followed: Followed | None = None
     ) -> None:
         """Have a kept response uploaded where it is not.
 
@@ -251,7 +251,7 @@ class Redirects:
         else:
             self._markers.remove(name)
 
-    async def _upload(self, place: _Place, key: str, entry: Entry, encoding: bytes) -> None:
+    async def _upload(self, place: _Place, key: str, entry: KeptResponse, encoding: bytes) -> None:
         file = None if self._open is None else self._open(entry)
         if file is None:
             return
@@ -305,7 +305,7 @@ def _content_of(file: IO[bytes], encoding: bytes, folder: Path, now: int) -> Con
     except BaseException:
         content.close()
         raise
-    marker = Marker(size=size, sha1=sha1.digest(), sha256=sha256.digest(), seen=now)
+    marker = UploadedCopy(size=size, sha1=sha1.digest(), sha256=sha256.digest(), seen=now)
     return Content(content, marker)
 
 
@@ -329,7 +329,7 @@ def _prefix_of(target: Target) -> str:
     return hashlib.sha256(address.encode()).hexdigest()[:8] + "-"
 
 
-def _redirect(url: str, marker: Marker, followed: Followed) -> Redirect:
+def _redirect(url: str, marker: UploadedCopy, followed: Followed) -> Redirect:
     digests = {b"sha256": marker.sha256, b"sha1": marker.sha1}
     known = [name for name in REDIRECT_HASHES if name in followed.hashes]
     return Redirect(

@@ -36,7 +36,7 @@ class DamagedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class KeptResponse:
     """A kept response."""
 
     key: str
@@ -56,7 +56,7 @@ class Entry:
         return f"{self.key}-{self.content_size:x}-{self.size:x}-{self.checksum:08x}"
 
     @classmethod
-    def parse(cls, name: str) -> Entry | None:
+    def parse(cls, name: str) -> KeptResponse | None:
         """Read the name of a file."""
         found = _NAME.fullmatch(name)
         if found is None:
@@ -73,7 +73,7 @@ class ResponseStore:
         self.folder = folder
         self._most_bytes = limits.cache_size
         self._most_entries = limits.cache_entries
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[str, KeptResponse] = OrderedDict()
         """The one used last at the end."""
         self._lock: IO[bytes] | None = None
         self._temporaries = 0
@@ -119,15 +119,15 @@ class ResponseStore:
         """Give the number of entries."""
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[KeptResponse]:
         """Give the entries, the one used last at the end."""
         return iter(self._entries.values())
 
     def _scan(self) -> None:
-        found: list[tuple[int, Entry]] = []
+        found: list[tuple[int, KeptResponse]] = []
         with os.scandir(self.folder) as files:
             for file in files:
-                entry = Entry.parse(file.name)
+                entry = KeptResponse.parse(file.name)
                 if entry is not None:
                     found.append((file.stat(follow_symlinks=False).st_mtime_ns, entry))
                 elif file.name.startswith(_TEMPORARY):
@@ -141,14 +141,14 @@ class ResponseStore:
 
     # --- entries -----------------------------------------------------------------------------
 
-    def find(self, key: str) -> Entry | None:
+    def find(self, key: str) -> KeptResponse | None:
         """Give the entry of a key, and count that as its use."""
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
         return entry
 
-    def open_entry(self, entry: Entry) -> IO[bytes]:
+    def open_entry(self, entry: KeptResponse) -> IO[bytes]:
         """Open the file of an entry, which stays readable even if the entry goes.
 
         Raises:
@@ -167,12 +167,12 @@ class ResponseStore:
             os.utime(file.fileno())  # for the order after a restart
         return file
 
-    def trust(self, entry: Entry) -> None:
+    def trust(self, entry: KeptResponse) -> None:
         """Note that the checksum of an entry was compared."""
         if self._entries.get(entry.key) == entry:
             self._entries[entry.key] = replace(entry, is_trusted=True)
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: KeptResponse) -> None:
         """Remove an entry and its file."""
         if self._entries.get(entry.key, entry).name == entry.name:
             self._forget(entry.key)
@@ -183,7 +183,7 @@ class ResponseStore:
         self._temporaries += 1
         return self.folder / f"{_TEMPORARY}{os.getpid()}-{self._temporaries}"
 
-    def commit(self, path: Path, entry: Entry) -> None:
+    def commit(self, path: Path, entry: KeptResponse) -> None:
         """Make a file that is complete the one of an entry.
 
         Raises:
@@ -198,7 +198,7 @@ class ResponseStore:
         self._add(replace(entry, is_trusted=True))
         self._evict()
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: KeptResponse) -> None:
         self._forget(entry.key)
         self._entries[entry.key] = entry
         self.size += entry.size

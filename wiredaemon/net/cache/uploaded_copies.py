@@ -27,7 +27,7 @@ _SMALL: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marker:
+class UploadedCopy:
     """An object that was uploaded."""
 
     size: int
@@ -45,7 +45,7 @@ class Marker:
         )
 
     @classmethod
-    def parse(cls, content: bytes) -> Marker | None:
+    def parse(cls, content: bytes) -> UploadedCopy | None:
         """Read the content of a file; None if it is none."""
         try:
             items = ItemReader(DIALECTS["0006"].cbor, _SMALL).receive_data(content)
@@ -64,19 +64,19 @@ class Marker:
         return None
 
 
-class Markers:
-    """Markers by name: 8 hexadecimal digits for the target, a hyphen, 40 for the content."""
+class UploadedCopies:
+    """What is known of uploaded copies, by name: 8 hexadecimal digits for the target, a hyphen, 40 for the content."""
 
     def __init__(self, folder: Path, most: int) -> None:
         """Know nothing before `open`.
 
         Args:
             folder: It is made if need be.
-            most: Markers that are kept, those used last.
+            most: UploadedCopies that are kept, those used last.
         """
         self._folder = folder
         self._most = most
-        self._known: OrderedDict[str, Marker | None] = OrderedDict()
+        self._known: OrderedDict[str, UploadedCopy | None] = OrderedDict()
         """None where the file was not read yet."""
 
     def open(self) -> None:
@@ -91,7 +91,7 @@ class Markers:
             self._known[file.name] = None
         self._forget_oldest()
 
-    def find(self, name: str) -> Marker | None:
+    def find(self, name: str) -> UploadedCopy | None:
         """Give a marker, and count that as its use."""
         if name not in self._known:
             return None
@@ -99,14 +99,14 @@ class Markers:
         marker = self._known[name]
         if marker is None:
             with suppress(OSError):
-                marker = Marker.parse((self._folder / name).read_bytes())
+                marker = UploadedCopy.parse((self._folder / name).read_bytes())
             if marker is None:
                 self.remove(name)
                 return None
             self._known[name] = marker
         return marker
 
-    def set(self, name: str, marker: Marker) -> None:
+    def set(self, name: str, marker: UploadedCopy) -> None:
         """Keep a marker.
 
         Raises:

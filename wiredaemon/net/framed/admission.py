@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Command, Peer
     from wiredaemon.net.hosting.host import Host, Settings
-    from wiredaemon.net.hosting.host_lookup import Hosts
+    from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.protocol import RequestReceived
     from wiredaemon.wire.dialects import Dialect
 
@@ -34,7 +34,7 @@ class RawAdmission:
 
     __slots__ = ("_admitted", "_dialect", "_hosts", "_peer", "_root", "_settings")
 
-    def __init__(self, hosts: Hosts, dialect: Dialect, peer: Peer) -> None:
+    def __init__(self, hosts: HostLookup, dialect: Dialect, peer: Peer) -> None:
         """Admit what the hosts' settings allow a peer.
 
         Args:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall
     from twisted.python.failure import Failure
 
-    from wiredaemon.net.hosting.host_lookup import Hosts
+    from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.protocol import RemoteProtocolError
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import EncodedFrame
@@ -185,7 +185,7 @@ class FramedFactory(ServerFactory):
 
     def __init__(
         self,
-        hosts: Hosts,
+        hosts: HostLookup,
         dialect: Dialect,
         *,
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Peer
     from wiredaemon.net.hosting.collection import Names
-    from wiredaemon.net.hosting.host_lookup import Entry, Hosts
+    from wiredaemon.net.hosting.host_lookup import HostLookup, ListedRepository
     from wiredaemon.net.http.application import Application
     from wiredaemon.net.http.request import StreamingRequest
 
@@ -68,7 +68,7 @@ class IndexResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, application: Application, hosts: Hosts, names: Names) -> None:
+    def __init__(self, application: Application, hosts: HostLookup, names: Names) -> None:
         """Stand for the path with the components ``names``."""
         super().__init__()
         self._reactor = application.reactor
@@ -98,7 +98,9 @@ class IndexResource(Resource):
             )
         request.answer(answer)
 
-    async def _readable(self, request: StreamingRequest, entries: Sequence[Entry]) -> Sequence[Row]:
+    async def _readable(
+        self, request: StreamingRequest, entries: Sequence[ListedRepository]
+    ) -> Sequence[Row]:
         """Give what the peer may see, in order."""
         rows: dict[Names, Row] = {}
         rest = iter(entries)
@@ -117,7 +119,7 @@ class IndexResource(Resource):
         await DeferredList(looking, fireOnOneErrback=True, consumeErrors=True)
         return [rows[entry.names] for entry in entries if entry.names in rows]
 
-    async def _row(self, entry: Entry, peer: Peer) -> Row | None:
+    async def _row(self, entry: ListedRepository, peer: Peer) -> Row | None:
         host = self._hosts.host_of(entry)
         if host is None:
             return None

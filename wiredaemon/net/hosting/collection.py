@@ -34,7 +34,7 @@ Names = tuple[bytes, ...]
 _FORBIDDEN: Final = frozenset(b"/\\\0")
 
 
-class Located(NamedTuple):
+class LocatedRepository(NamedTuple):
     """A repository of a collection."""
 
     names: Names
@@ -76,7 +76,7 @@ class Collection:
         """The prefix by its components."""
         return names_of(self.prefix)
 
-    def find(self, names: Sequence[bytes], depth: int) -> Located | None:
+    def find(self, names: Sequence[bytes], depth: int) -> LocatedRepository | None:
         """Give the repository at ``names``, or the nearest one above.
 
         Only the folders on the way are looked at.
@@ -88,7 +88,7 @@ class Collection:
         located = None
         for taken, path, is_repository in self._walk(names, depth):
             if is_repository:
-                located = Located(tuple(names[:taken]), path)
+                located = LocatedRepository(tuple(names[:taken]), path)
         return located
 
     def folder_at(self, names: Sequence[bytes], depth: int) -> bytes | None:
@@ -98,7 +98,7 @@ class Collection:
                 return path
         return None
 
-    def scan(self, names: Names, depth: int, budget: Budget) -> Iterator[Located]:
+    def scan(self, names: Names, depth: int, budget: Budget) -> Iterator[LocatedRepository]:
         """Search for repositories, the folder at ``names`` and then below it, nearest ones first.
 
         Blocks while it reads folders, which may be many.
@@ -109,7 +109,7 @@ class Collection:
             budget: What it takes from it are the names that it reads.
         """
         found = deque(
-            Located(names, path)
+            LocatedRepository(names, path)
             for taken, path, _ in self._walk(names, depth)
             if taken == len(names)
         )
@@ -171,7 +171,9 @@ class Collection:
                 return bool(self._below_folder(real)) and _kind(real) == stat.S_IFDIR
         return False
 
-    def _below(self, place: Located, budget: Budget, linked: set[bytes]) -> Iterator[Located]:
+    def _below(
+        self, place: LocatedRepository, budget: Budget, linked: set[bytes]
+    ) -> Iterator[LocatedRepository]:
         """Give the folders in a folder."""
         try:
             with os.scandir(place.path) as entries:
@@ -185,7 +187,7 @@ class Collection:
                     else:
                         path = entry.path if entry.is_dir(follow_symlinks=False) else None
                     if path is not None:
-                        yield Located((*place.names, entry.name), path)
+                        yield LocatedRepository((*place.names, entry.name), path)
         except OSError:
             return  # it vanished, or is not ours to read
 

@@ -13,10 +13,10 @@ from wiredaemon.commands import Permission, ServerError
 from wiredaemon.commands.capabilities import RepositoryFacts
 from wiredaemon.net.cache.cached_repository import Cached
 from wiredaemon.net.hosting.access import may_everybody_pull
-from wiredaemon.net.hosting.recovery_gate import Recovery
+from wiredaemon.net.hosting.recovery_gate import RecoveryGate
 from wiredaemon.net.hosting.repository_handle import RepositoryHandle
 from wiredaemon.repository.declarations import repository_facts
-from wiredaemon.repository.stat_signatures import look
+from wiredaemon.repository.stat_signatures import stat_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,20 +127,20 @@ class HostedRepository:
         self._complaint: str | None = None
         self._cache = cache
         self._cached: Cached | None = None
-        self.recovery = Recovery(path, pool)
+        self.recovery = RecoveryGate(path, pool)
 
     def settings(self) -> Settings | Deferred[Settings]:
         """Give the settings; a Deferred while a worker is asked.
 
         It fails where the repository cannot be described.
         """
-        if self._known is not None and look(self._watched) == self._signature:
+        if self._known is not None and stat_files(self._watched) == self._signature:
             return self._known
         waiting: Deferred[Settings] = Deferred()
         self._asking.append(waiting)
         if len(self._asking) == 1:
             # Read before the worker looks: a change in between is then seen at the next request.
-            before = look(self._watched)
+            before = stat_files(self._watched)
             asked = self._pool.describe(self.path)
             asked.addCallback(self._learn, before)
             asked.addCallbacks(self._tell, self._tell_failure)
@@ -156,7 +156,7 @@ class HostedRepository:
         watched = [path for path in _list(description[b"watched"]) if isinstance(path, bytes)]
         if watched != self._watched:
             self._watched = watched
-            before = look(watched)
+            before = stat_files(watched)
         self.recovery.signs = [
             path for path in _list(description.get(b"abandoned")) if isinstance(path, bytes)
         ]

@@ -32,7 +32,7 @@ _DESCRIBED_AT_ONCE = 4
 """Repositories that indexes have described side by side: workers are for other requests too."""
 
 
-class Found(NamedTuple):
+class FoundHost(NamedTuple):
     """The host that a path belongs to."""
 
     host: Host
@@ -42,7 +42,7 @@ class Found(NamedTuple):
     """The same will be found for the same path for ever: no collection is asked."""
 
 
-class Entry(NamedTuple):
+class ListedRepository(NamedTuple):
     """A repository in a listing."""
 
     names: Names
@@ -56,13 +56,13 @@ class Entry(NamedTuple):
 class Listing(NamedTuple):
     """The repositories below a path."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[ListedRepository]
     """By name."""
     is_cut: bool
     """There may be more."""
 
 
-class Hosts:
+class HostLookup:
     """All that is served, by the components of URL paths."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Hosts:
 
     # --- one path ----------------------------------------------------------------------------
 
-    def find(self, names: Sequence[bytes]) -> Found | None:
+    def find(self, names: Sequence[bytes]) -> FoundHost | None:
         """Give the host of the repository that a path names, alone or with more behind it.
 
         Collections are looked at on the disk, along the path and nowhere else.
@@ -122,14 +122,14 @@ class Hosts:
         if taken < len(covering[0][0]):
             return None
         if best is not None:
-            return Found(self._host_at(best[1]), best[0], is_fixed=False)
+            return FoundHost(self._host_at(best[1]), best[0], is_fixed=False)
         return None if found is None else found._replace(is_fixed=False)
 
-    def _find_single(self, names: Names) -> Found | None:
+    def _find_single(self, names: Names) -> FoundHost | None:
         for length in range(min(len(names), self._longest), -1, -1):
             host = self._singles.get(names[:length])
             if host is not None:
-                return Found(host, length, is_fixed=True)
+                return FoundHost(host, length, is_fixed=True)
         return None
 
     def _covering(self, names: Names) -> list[tuple[Names, Collection]]:
@@ -211,12 +211,12 @@ class Hosts:
                 found.setdefault(prefix + located.names, located.path)
         most = self._limits.index_entries
         entries = [
-            Entry(each, path, None if path is None else changed_at(path))
+            ListedRepository(each, path, None if path is None else changed_at(path))
             for each, path in sorted(found.items())[:most]
         ]
         return Listing(entries, is_cut=budget.is_spent or len(found) > most)
 
-    def host_of(self, entry: Entry) -> Host | None:
+    def host_of(self, entry: ListedRepository) -> Host | None:
         """Give the host of a repository in a listing."""
         single = self._singles.get(entry.names)
         if single is not None:

@@ -28,7 +28,7 @@ LOOKED_AGAIN: Final = 1.0
 _log: Final = Logger()
 
 
-class Recovery:
+class RecoveryGate:
     """Of one repository.
 
     Args:
@@ -100,7 +100,7 @@ def transactions_of(repositories: Iterable[bytes]) -> list[bytes]:
 async def recover_all(repositories: Iterable[bytes], pool: WorkerPool) -> None:
     """Roll back what was abandoned in any of them, one after the other."""
     for path in repositories:
-        looked = Recovery(path, pool).first(Permission.RW)
+        looked = RecoveryGate(path, pool).first(Permission.RW)
         if looked is not None:
             await looked
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wiredaemon.commands import Followed, Peer, Permission, Repository, Value
     from wiredaemon.net.cache.cached_repository import Cached
     from wiredaemon.net.cache.keys import CachedAs
-    from wiredaemon.net.hosting.recovery_gate import Recovery
+    from wiredaemon.net.hosting.recovery_gate import RecoveryGate
     from wiredaemon.net.workers.answers import WorkerStream
     from wiredaemon.net.workers.pool import WorkerPool
 
@@ -38,7 +38,7 @@ class RepositoryHandle:
         self,
         path: bytes,
         pool: WorkerPool,
-        recovery: Recovery,
+        recovery: RecoveryGate,
         peer: Peer,
         permission: Permission,
         known: Cached | None = None,

@@ -11,7 +11,7 @@ from wiredaemon.net.http.request import StreamingRequest
 from wiredaemon.net.site.tree import make_tree
 
 if TYPE_CHECKING:
-    from wiredaemon.net.hosting.host_lookup import Hosts
+    from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.site.tree import Application
 
 
@@ -20,7 +20,7 @@ class ApiSite(Site):
 
     protocol: Any = KeptChannel
 
-    def __init__(self, application: Application, hosts: Hosts) -> None:
+    def __init__(self, application: Application, hosts: HostLookup) -> None:
         """Serve hosts."""
 
         class SiteRequest(StreamingRequest):
@@ -41,6 +41,6 @@ class ApiSite(Site):
         return [b"http/1.1"]
 
 
-def make_site(application: Application, hosts: Hosts) -> Site:
+def make_site(application: Application, hosts: HostLookup) -> Site:
     """Give the factory for HTTP and HTTPS listeners."""
     return ApiSite(application, hosts)

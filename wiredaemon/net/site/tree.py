@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.hosting.collection import Names
     from wiredaemon.net.hosting.host import Settings
-    from wiredaemon.net.hosting.host_lookup import Found, Hosts
+    from wiredaemon.net.hosting.host_lookup import FoundHost, HostLookup
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.wire.dialects import Dialect
 
@@ -39,7 +39,7 @@ _COMMAND_DEPTH: Final = 3
 class RootResource(Resource):
     """The root of all paths; what is at a path, it finds out for each request."""
 
-    def __init__(self, application: Application, hosts: Hosts) -> None:
+    def __init__(self, application: Application, hosts: HostLookup) -> None:
         """Serve hosts."""
         super().__init__()
         self._application = application
@@ -84,7 +84,7 @@ class ApiResource(Resource):
     isLeaf = True
 
     def __init__(
-        self, application: Application, root: RootResource, names: Names, found: Found
+        self, application: Application, root: RootResource, names: Names, found: FoundHost
     ) -> None:
         """Stand for a path whose first components have led to a host."""
         super().__init__()
@@ -175,6 +175,6 @@ class ApiResource(Resource):
         )
 
 
-def make_tree(application: Application, hosts: Hosts) -> RootResource:
+def make_tree(application: Application, hosts: HostLookup) -> RootResource:
     """Give the root of the tree."""
     return RootResource(application, hosts)
