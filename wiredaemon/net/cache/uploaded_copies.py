@@ -65,7 +65,10 @@ class UploadedCopy:
 
 
 class UploadedCopies:
-    """What is known of uploaded copies, by name: 8 hexadecimal digits for the target, a hyphen, 40 for the content."""
+    """What is known of uploaded copies, by name.
+
+    A name is 8 hexadecimal digits for the target, a hyphen and 40 digits for the content.
+    """
 
     def __init__(self, folder: Path, most: int) -> None:
         """Know nothing before `open`.
