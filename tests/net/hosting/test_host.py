@@ -4,8 +4,8 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from support.asked_pool import AskedPool
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, globalLogPublisher
 from zope.interface import implementer
 
@@ -15,41 +15,16 @@ from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository, Settings
 from wiredaemon.net.workers.pool import RepositoryUnavailableError
-from wiredaemon.repository.worker_calls import RECOVER
+from wiredaemon.repository.worker_calls import RECOVER, CallContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from twisted.logger import LogEvent
 
 
 ANN: Final = Peer(address="10.0.0.1:99", user="ann")
-
-
-class AskedPool:
-    """A pool whose answers the test gives."""
-
-    def __init__(self) -> None:
-        self.reactor = Clock()
-        self.asked: list[Deferred[dict[bytes, object]]] = []
-        self.calls: list[object] = []
-
-    def describe(self, _repository: bytes) -> Deferred[dict[bytes, object]]:
-        self.asked.append(Deferred())
-        return self.asked[-1]
-
-    def call(
-        self,
-        repository: bytes,
-        command: bytes,
-        arguments: Mapping[bytes, object],
-        *,
-        user: str | None,
-        permission: Permission,
-    ) -> Deferred[object]:
-        self.calls.append((repository, command, dict(arguments), user, permission))
-        return Deferred()
 
 
 class Hosted:
@@ -110,7 +85,7 @@ def logged() -> Iterator[list[str]]:
 
 def test_what_an_hgrc_sets_overrides_the_configuration_and_the_rest_stays(hosted: Hosted) -> None:
     got = hosted.ask()
-    hosted.pool.asked[0].callback(
+    hosted.pool.descriptions[0].callback(
         hosted.describe(web={b"push_ssl": False, b"deny_read": [b"bob"]}, api={b"enabled": True})
     )
     assert got == [
@@ -132,7 +107,7 @@ def test_what_is_for_people_is_read_as_far_as_it_is_text_and_hidden_only_where_i
     hosted: Hosted,
 ) -> None:
     got = hosted.ask()
-    hosted.pool.asked[0].callback(
+    hosted.pool.descriptions[0].callback(
         hosted.describe(description="Café".encode() + b"\xff", contact=b"ann", hidden=True)
     )
     (settings,) = got
@@ -148,12 +123,12 @@ def test_what_is_for_people_is_read_as_far_as_it_is_text_and_hidden_only_where_i
 
 def test_a_description_is_kept_until_a_watched_file_changes(hosted: Hosted) -> None:
     hosted.ask()
-    hosted.pool.asked[0].callback(hosted.describe())
+    hosted.pool.descriptions[0].callback(hosted.describe())
     assert len(hosted.ask()) == 1
-    assert len(hosted.pool.asked) == 1
+    assert len(hosted.pool.descriptions) == 1
     hosted.hgrc.write_text("[web]\n")
     assert hosted.ask() == []
-    assert len(hosted.pool.asked) == 2
+    assert len(hosted.pool.descriptions) == 2
 
 
 def test_an_hgrc_that_is_written_over_with_its_old_time_and_size_has_changed(
@@ -162,7 +137,7 @@ def test_an_hgrc_that_is_written_over_with_its_old_time_and_size_has_changed(
     hosted.hgrc.write_text("[web]\nallow_read=*\n")
     times = hosted.hgrc.stat()
     hosted.ask()
-    hosted.pool.asked[0].callback(hosted.describe())
+    hosted.pool.descriptions[0].callback(hosted.describe())
     assert len(hosted.ask()) == 1
     hosted.hgrc.write_text("[web]\ndeny_read =*\n")
     os.utime(hosted.hgrc, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -171,19 +146,19 @@ def test_an_hgrc_that_is_written_over_with_its_old_time_and_size_has_changed(
 
 def test_who_asks_while_a_worker_is_asked_waits_for_the_same_answer(hosted: Hosted) -> None:
     first, second = hosted.ask(), hosted.ask()
-    assert len(hosted.pool.asked) == 1
-    hosted.pool.asked[0].callback(hosted.describe())
+    assert len(hosted.pool.descriptions) == 1
+    hosted.pool.descriptions[0].callback(hosted.describe())
     assert first == second
     assert len(first) == 1
 
 
 def test_a_change_while_the_worker_reads_is_not_missed(hosted: Hosted) -> None:
     hosted.ask()
-    hosted.pool.asked[0].callback(hosted.describe())
+    hosted.pool.descriptions[0].callback(hosted.describe())
     hosted.hgrc.write_text("[web]\n")
     hosted.ask()
     hosted.hgrc.write_text("[web]\ndeny_read = *\n")
-    hosted.pool.asked[1].callback(hosted.describe())
+    hosted.pool.descriptions[1].callback(hosted.describe())
     assert hosted.ask() == []
 
 
@@ -192,11 +167,11 @@ def test_a_repository_that_cannot_be_described_is_asked_for_again_and_complained
 ) -> None:
     for count in (1, 2):
         got = hosted.ask()
-        hosted.pool.asked[-1].errback(RepositoryUnavailableError("hgrc:1: broken"))
+        hosted.pool.descriptions[-1].errback(RepositoryUnavailableError("hgrc:1: broken"))
         assert [str(error) for error in got] == ["hgrc:1: broken"]
-        assert len(hosted.pool.asked) == count
+        assert len(hosted.pool.descriptions) == count
     hosted.ask()
-    hosted.pool.asked[-1].callback(hosted.describe())
+    hosted.pool.descriptions[-1].callback(hosted.describe())
     path = os.fsdecode(hosted.host.path)
     assert logged == [
         f"repository {path} is not available: hgrc:1: broken",
@@ -206,7 +181,7 @@ def test_a_repository_that_cannot_be_described_is_asked_for_again_and_complained
 
 def test_a_description_that_makes_no_sense_fails_those_who_wait(hosted: Hosted) -> None:
     got = hosted.ask()
-    hosted.pool.asked[0].callback({})
+    hosted.pool.descriptions[0].callback({})
     assert [type(error) for error in got] == [KeyError]
     assert hosted.ask() == []
 
@@ -215,15 +190,14 @@ def test_commands_reach_the_pool_with_the_repository_the_user_and_the_permission
     hosted: Hosted,
 ) -> None:
     hosted.host.repository(ANN, Permission.RW).call(b"heads", {b"publiconly": True})
-    assert hosted.pool.calls == [
-        (hosted.host.path, b"heads", {b"publiconly": True}, "ann", Permission.RW)
-    ]
+    context = CallContext(repository=hosted.host.path, user="ann", permission=Permission.RW)
+    assert hosted.pool.asked == [(context, b"heads", {b"publiconly": True})]
 
 
 def test_the_commands_of_version_1_are_those_of_the_description(hosted: Hosted) -> None:
     got = hosted.ask()
     version1 = {b"heads": b"pull", b"unbundle": b"push", b"odd": None}
-    hosted.pool.asked[0].callback(hosted.describe(version1=version1))
+    hosted.pool.descriptions[0].callback(hosted.describe(version1=version1))
     (settings,) = got
     assert isinstance(settings, Settings)
     assert settings.version1 == {b"heads": b"pull", b"unbundle": b"push"}
@@ -232,13 +206,15 @@ def test_the_commands_of_version_1_are_those_of_the_description(hosted: Hosted) 
 def test_an_abandoned_transaction_is_recovered_before_a_command(hosted: Hosted) -> None:
     hosted.ask()
     journal = hosted.hgrc.parent / "elsewhere"
-    hosted.pool.asked[0].callback(hosted.describe(abandoned=[os.fsencode(journal)]))
+    hosted.pool.descriptions[0].callback(hosted.describe(abandoned=[os.fsencode(journal)]))
     journal.write_text("")
     hosted.host.repository(ANN, Permission.RO).call(b"heads", {})
-    assert hosted.pool.calls == [(hosted.host.path, RECOVER, {}, None, Permission.RW)]
+    recovery = CallContext(repository=hosted.host.path, permission=Permission.RW)
+    assert hosted.pool.asked == [(recovery, RECOVER, {})]
     journal.unlink()
     hosted.host.repository(ANN, Permission.RO).call(b"heads", {})
-    assert hosted.pool.calls[1:] == [(hosted.host.path, b"heads", {}, "ann", Permission.RO)]
+    context = CallContext(repository=hosted.host.path, user="ann", permission=Permission.RO)
+    assert hosted.pool.asked[1:] == [(context, b"heads", {})]
 
 
 def test_without_a_repository_settings_are_the_configuration_and_repositories_refused() -> None:

@@ -6,47 +6,24 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from support.asked_pool import AskedPool
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.net.hosting.recovery_gate import LOOKED_AGAIN, RecoveryGate
-from wiredaemon.repository.worker_calls import CLEAN, RECOVER, RECOVERED, RUNNING
+from wiredaemon.repository.worker_calls import CLEAN, RECOVER, RECOVERED, RUNNING, CallContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from twisted.logger import LogEvent
 
 RO, RW = Permission.RO, Permission.RW
 _case: Final = SynchronousTestCase()
-
-
-class AskedPool:
-    """A pool whose answers the test gives."""
-
-    def __init__(self) -> None:
-        self.reactor = Clock()
-        self.asked: list[object] = []
-        self.answers: list[Deferred[object]] = []
-        self.recoveries = 0
-
-    def call(
-        self,
-        repository: bytes,
-        command: bytes,
-        arguments: Mapping[bytes, object],
-        *,
-        user: str | None,
-        permission: Permission,
-    ) -> Deferred[object]:
-        self.asked.append((repository, command, arguments, user, permission))
-        self.answers.append(Deferred())
-        return self.answers[-1]
 
 
 class Watched:
@@ -97,8 +74,8 @@ def test_a_transaction_is_looked_at_before_the_command(
 ) -> None:
     watched.journal.write_text("")
     waiting = watched.first(permission)
-    path = os.fsencode(watched.folder)
-    assert watched.pool.asked == [(path, RECOVER, {}, None, RW)]
+    context = CallContext(repository=os.fsencode(watched.folder), permission=RW)
+    assert watched.pool.asked == [(context, RECOVER, {})]
     _case.assertNoResult(waiting)
     watched.pool.answers[0].callback(CLEAN)
     _case.successResultOf(waiting)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
+from support.asked_pool import AskedPool
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,9 +13,6 @@ from wiredaemon.commands import Peer, Permission, ServerError
 from wiredaemon.net.hosting.repository_handle import RepositoryHandle, share_of
 from wiredaemon.repository.worker_calls import CallContext
 from wiredaemon.wire.values import Encoded
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _case: Final = SynchronousTestCase()
 
@@ -37,38 +35,6 @@ class ScriptedStream:
 
     def close(self) -> None:
         self.closed += 1
-
-
-class AskedPool:
-    """Remembers what it is asked, and answers what the test says."""
-
-    def __init__(self) -> None:
-        self.asked: list[object] = []
-        self.answer: Deferred[Any] = Deferred()
-
-    def call(
-        self,
-        repository: bytes,
-        command: bytes,
-        arguments: Mapping[bytes, object],
-        *,
-        user: str | None,
-        permission: Permission,
-    ) -> Deferred[object]:
-        self.asked.append((repository, command, arguments, user, permission))
-        return self.answer
-
-    def open(
-        self,
-        context: CallContext,
-        command: bytes,
-        arguments: Mapping[bytes, object],
-        *,
-        share: str | None,
-        has_data: bool,
-    ) -> Deferred[Any]:
-        self.asked.append((context, command, arguments, share, has_data))
-        return self.answer
 
 
 class ToldRecovery:
@@ -97,7 +63,7 @@ class Handled:
 
 
 CONTEXT: Final = CallContext(repository=PATH, user="ann", permission=Permission.RO)
-CALLED: Final = (PATH, b"heads", {b"a": 1}, "ann", Permission.RO)
+CALLED: Final = (CONTEXT, b"heads", {b"a": 1})
 OPENED: Final = (CONTEXT, b"stream", {b"a": 1}, "user ann", False)
 
 
@@ -133,7 +99,7 @@ def test_a_value_is_asked_for_in_the_peer_s_name() -> None:
     answer = handled.handle.call(b"heads", {b"a": 1})
     assert handled.pool.asked == [CALLED]
     assert handled.recovery.told == [Permission.RO]
-    handled.pool.answer.callback([b"node"])
+    handled.pool.answers[0].callback([b"node"])
     assert _case.successResultOf(answer) == [b"node"]
 
 
@@ -144,7 +110,7 @@ def test_a_value_waits_for_the_recovery() -> None:
     assert handled.pool.asked == []
     waiting.callback(None)
     assert handled.pool.asked == [CALLED]
-    handled.pool.answer.callback(b"late")
+    handled.pool.answers[0].callback(b"late")
     assert _case.successResultOf(answer) == b"late"
 
 
@@ -164,7 +130,7 @@ def test_a_call_cancelled_while_it_runs_is_cancelled_in_the_pool() -> None:
     waiting.callback(None)
     answer.cancel()
     _case.failureResultOf(answer, CancelledError)
-    assert handled.pool.answer.called
+    assert handled.pool.answers[0].called
 
 
 # --- streams -----------------------------------------------------------------------------------
@@ -186,7 +152,7 @@ def test_a_stream_is_passed_on_as_it_comes_and_closed_at_the_end() -> None:
     collected = Deferred.fromCoroutine(collect(handled.handle))
     assert handled.pool.asked == [OPENED]
     stream = ScriptedStream([b"one", b"two"], [b"three"])
-    handled.pool.answer.callback(stream)
+    handled.pool.answers[0].callback(stream)
     expected = [Encoded([b"one", b"two"]), Encoded([b"three"])]
     assert _case.successResultOf(collected) == expected
     assert stream.closed == 1
@@ -195,8 +161,8 @@ def test_a_stream_is_passed_on_as_it_comes_and_closed_at_the_end() -> None:
 def test_a_stream_that_is_left_early_is_closed() -> None:
     handled = Handled()
     stream = ScriptedStream([b"one"], [b"two"])
-    handled.pool.answer.callback(stream)
     collected = Deferred.fromCoroutine(collect(handled.handle, 1))
+    handled.pool.answers[0].callback(stream)
     assert _case.successResultOf(collected) == [Encoded([b"one"])]
     assert stream.closed == 1
 
@@ -204,8 +170,8 @@ def test_a_stream_that_is_left_early_is_closed() -> None:
 def test_a_stream_that_fails_is_closed_and_its_error_told() -> None:
     handled = Handled()
     stream = ScriptedStream([b"one"], error=ServerError("gone"))
-    handled.pool.answer.callback(stream)
     collected = Deferred.fromCoroutine(collect(handled.handle))
+    handled.pool.answers[0].callback(stream)
     _case.failureResultOf(collected, ServerError)
     assert stream.closed == 1
 
@@ -213,7 +179,7 @@ def test_a_stream_that_fails_is_closed_and_its_error_told() -> None:
 def test_a_stream_that_cannot_be_opened_tells_why() -> None:
     handled = Handled()
     collected = Deferred.fromCoroutine(collect(handled.handle))
-    handled.pool.answer.errback(ServerError("busy"))
+    handled.pool.answers[0].errback(ServerError("busy"))
     assert str(_case.failureResultOf(collected, ServerError).value) == "busy"
 
 
@@ -227,7 +193,7 @@ def test_opening_waits_for_the_recovery_and_says_that_data_follows() -> None:
     context = CallContext(repository=PATH, user="ann", permission=Permission.RW)
     assert handled.pool.asked == [(context, b"web", {}, "user ann", True)]
     stream: Any = ScriptedStream()
-    handled.pool.answer.callback(stream)
+    handled.pool.answers[0].callback(stream)
     assert _case.successResultOf(opened) is stream
 
 

@@ -134,13 +134,8 @@ def make_pool(**more: Any) -> WorkerPool:
 
 
 def heads(pool: WorkerPool, repository: Path) -> Deferred[object]:
-    return pool.call(
-        os.fsencode(repository),
-        b"heads",
-        {b"publiconly": False},
-        user=None,
-        permission=Permission.RO,
-    )
+    context = CallContext(repository=os.fsencode(repository))
+    return pool.call(context, b"heads", {b"publiconly": False})
 
 
 def push(pool: WorkerPool, repository: Path, name: bytes = b"one") -> Deferred[object]:
@@ -150,9 +145,10 @@ def push(pool: WorkerPool, repository: Path, name: bytes = b"one") -> Deferred[o
         b"old": b"",
         b"new": NULL.hex().encode(),
     }
-    return pool.call(
-        os.fsencode(repository), b"pushkey", arguments, user="alice", permission=Permission.RW
+    context = CallContext(
+        repository=os.fsencode(repository), user="alice", permission=Permission.RW
     )
+    return pool.call(context, b"pushkey", arguments)
 
 
 @pytest_twisted.async_yield_fixture
@@ -174,10 +170,9 @@ async def test_value_commands_are_answered_on_a_real_repository(
 ) -> None:
     assert await heads(pool, repository) == EMPTY
     assert await push(pool, repository) == [True, b""]
+    context = CallContext(repository=os.fsencode(repository))
     with pytest.raises(ServerError, match="unknown revision 'zz'"):
-        await pool.call(
-            os.fsencode(repository), b"lookup", {b"key": b"zz"}, user=None, permission=Permission.RO
-        )
+        await pool.call(context, b"lookup", {b"key": b"zz"})
 
 
 @pytest_twisted.ensureDeferred
@@ -260,7 +255,7 @@ async def test_a_program_that_cannot_start_fails_what_waits_and_works_once_it_is
     with pytest.raises(ServerError, match=f"^{CANNOT_START}$"):
         await heads(pool, repository)
     mended = tmp_path / "mended"
-    mended.write_text(f"#!/bin/sh\nexec {sys.executable} -P -m wiredaemon.worker.program\n")
+    mended.write_text(f"#!/bin/sh\nexec {sys.executable} -P -m wiredaemon.worker\n")
     mended.chmod(0o755)
     mended.replace(program)
     while True:
@@ -320,7 +315,7 @@ class Pids:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "pids"
-        program = f"{sys.executable} -P -m wiredaemon.worker.program"
+        program = f"{sys.executable} -P -m wiredaemon.worker"
         self.command = ["sh", "-c", f"echo $$ >> {self._file}; exec {program}"]
 
     def last(self) -> int:
@@ -672,7 +667,8 @@ def start(reactor: FakeReactor) -> Callable[..., WorkerPool]:
 def ask(
     pool: WorkerPool, command: bytes = b"heads", permission: Permission = Permission.RO
 ) -> Deferred[object]:
-    return pool.call(b"/r", command, {}, user="alice", permission=permission)
+    context = CallContext(repository=b"/r", user="alice", permission=permission)
+    return pool.call(context, command, {})
 
 
 def test_no_worker_is_started_before_the_pool(reactor: FakeReactor) -> None:
@@ -942,7 +938,7 @@ def test_an_argument_that_has_no_form_costs_only_its_command(
     (worker,) = reactor.workers
     worker.become_ready()
     wrong: Any = {b"key": 1.5}
-    answer = pool.call(b"/r", b"lookup", wrong, user=None, permission=Permission.RO)
+    answer = pool.call(CallContext(repository=b"/r"), b"lookup", wrong)
     assert "float" in error(answer)
     served = ask(pool)
     worker.answer(b"served")

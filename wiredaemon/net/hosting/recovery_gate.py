@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wiredaemon.commands import Permission
-from wiredaemon.repository.worker_calls import RECOVER, RECOVERED, RUNNING
+from wiredaemon.repository.worker_calls import RECOVER, RECOVERED, RUNNING, CallContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +60,8 @@ class RecoveryGate:
             self._waiting.append(waiting)
             return waiting
         self._waiting = [waiting]
-        looked = self._pool.call(self._path, RECOVER, {}, user=None, permission=Permission.RW)
+        context = CallContext(repository=self._path, permission=Permission.RW)
+        looked = self._pool.call(context, RECOVER, {})
         looked.addCallbacks(self._on_looked, self._on_failed)
         looked.addBoth(self._go_on)
         return waiting

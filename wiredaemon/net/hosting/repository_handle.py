@@ -64,18 +64,8 @@ class RepositoryHandle:
         """Run a value command in a worker."""
         recovered = self._recovery.first(self._context.permission)
         if recovered is None:
-            return self._call(command, arguments)
-        return recovered.addCallback(lambda _: self._call(command, arguments))
-
-    def _call(self, command: bytes, arguments: Mapping[bytes, Value]) -> Deferred[object]:
-        context = self._context
-        return self._pool.call(
-            context.repository,
-            command,
-            arguments,
-            user=context.user,
-            permission=context.permission,
-        )
+            return self._pool.call(self._context, command, arguments)
+        return recovered.addCallback(lambda _: self._pool.call(self._context, command, arguments))
 
     async def stream(
         self, command: bytes, arguments: Mapping[bytes, Value]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from wiredaemon.commands import CommandError, Permission, ServerError
+from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
 from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, WorkerState
 from wiredaemon.net.workers.queue import WaitingCalls
@@ -139,28 +139,23 @@ class WorkerPool:
 
     def call(
         self,
-        repository: bytes,
+        context: CallContext,
         command: bytes,
         arguments: Mapping[bytes, Value],
-        *,
-        user: str | None,
-        permission: Permission,
     ) -> Deferred[object]:
         """Run one value command.
 
         Args:
-            repository: Path of its working folder.
+            context: On what, for whom and with what right; with ``RW`` the command is taken for a
+                write.
             command: Its name.
             arguments: Checked ones.
-            user: Who asks, for hooks.
-            permission: What was granted; with ``RW`` the command is taken for a write.
 
         Returns:
             Fires with the result as decoded, or fails with `CommandError` or `ServerError`. When
             it is cancelled, the worker of a read is stopped after ``worker_read_grace``; a write
             goes on, and its worker serves nobody else until it is done.
         """
-        context = CallContext(repository=repository, user=user, permission=permission)
         call = ValueCall(self, command, arguments, context)
         self._accept(call)
         return call.result
@@ -198,7 +193,7 @@ class WorkerPool:
         Returns:
             Fires with the map, or fails with `RepositoryUnavailableError` or `ServerError`.
         """
-        answer = self.call(repository, DESCRIBE, {}, user=None, permission=Permission.RO)
+        answer = self.call(CallContext(repository=repository), DESCRIBE, {})
         return answer.addCallbacks(_check_description, _read_unavailable)
 
     def _accept(self, call: ValueCall | StreamCall) -> None:
