@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.descriptions import described
 
 from wiredaemon.commands import CommandError, Permission, ServerError, WithOutput
 from wiredaemon.commands.capabilities import RepositoryFacts, capabilities, describe_api
@@ -280,12 +281,12 @@ def test_hello_of_0002_gives_the_capabilities_as_a_greeting() -> None:
 
 
 def test_the_facts_of_a_repository_come_from_its_description() -> None:
-    description = {
-        b"capabilities": b"batch lookup httpheader=1024 known",
-        b"compression": [b"zstd"],
-        b"requirements": [b"revlogv1"],
-        b"stream_allowed": False,
-    }
+    description = described(
+        capabilities=b"batch lookup httpheader=1024 known",
+        compression=[b"zstd"],
+        requirements=[b"revlogv1"],
+        stream_allowed=False,
+    )
     assert declarations.repository_facts(description) == RepositoryFacts(
         version1=b"batch lookup httpheader=1024 known",
         reduced=b"lookup known",

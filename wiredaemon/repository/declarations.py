@@ -28,18 +28,19 @@ from wiredaemon.repository import text
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+    from wiredaemon.repository.descriptions import Description
+
 _0002: Final = frozenset({"0002"})
 
 
-def repository_facts(description: Mapping[bytes, Any]) -> RepositoryFacts:
-    """What descriptors say of a repository, from what a worker's ``describe`` gave."""
-    version1 = description[b"capabilities"]
+def repository_facts(description: Description) -> RepositoryFacts:
+    """Return what capability descriptors say of a repository."""
     return RepositoryFacts(
-        version1=version1,
-        reduced=text.reduce_capabilities(version1),
-        compression=description[b"compression"],
-        requirements=description[b"requirements"],
-        stream_allowed=description[b"stream_allowed"],
+        version1=description.capabilities,
+        reduced=text.reduce_capabilities(description.capabilities),
+        compression=description.compression,
+        requirements=description.requirements,
+        stream_allowed=description.stream_allowed,
     )
 
 

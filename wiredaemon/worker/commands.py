@@ -172,7 +172,7 @@ def _named(arguments: object) -> Mapping[bytes, object]:
 
 def _describe(path: bytes) -> Value:
     try:
-        return describe(path)
+        return describe(path).encode()
     except RepositoryUnavailable as unavailable:
         sys.stderr.write(f"{unavailable.reason}\n")
         reason = unavailable.reason.encode("utf-8", "surrogateescape")

@@ -1,6 +1,6 @@
-"""``describe``: what the daemon must know of a repository before it can decide on a request.
+"""Describes a repository to the daemon, which decides on requests with that.
 
-One plain value, to be sent as CBOR, read from a repository opened for the occasion.
+The repository is opened anew for each description, so that nothing stale is described.
 
 Source: http, sections 2 and 5; commands, sections 2.1 and 4.3.
 """
@@ -8,8 +8,9 @@ Source: http, sections 2 and 5; commands, sections 2.1 and 4.3.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
+from wiredaemon.repository.descriptions import Description
 from wiredaemon.worker import watched_paths as watched
 from wiredaemon.worker.library import error, streamclone, wireprototypes
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
@@ -17,12 +18,8 @@ from wiredaemon.worker.values import capabilities_v1
 from wiredaemon.worker.web import version1_commands
 
 if TYPE_CHECKING:
+    from wiredaemon.repository.descriptions import Setting
     from wiredaemon.worker.library import Repository, Ui
-
-Setting: TypeAlias = bool | list[bytes]
-Description: TypeAlias = dict[
-    bytes, bool | bytes | list[bytes] | dict[bytes, Setting] | dict[bytes, bytes]
-]
 
 _WEB_SPELLINGS: Final = {
     b"push_ssl": (b"push_ssl",),
@@ -46,17 +43,6 @@ _API_SWITCHES: Final = (
 def describe(path: bytes) -> Description:
     """Describe the repository whose working folder is ``path``.
 
-    Returns:
-        A map: ``web`` and ``api`` (maps of the settings that a configuration file sets, under the
-        daemon's own names), ``requirements`` (what a client needs to read the raw store, sorted),
-        ``compression`` (engine names of version 1, preferred first), ``stream_allowed``,
-        ``capabilities`` (the version 1 string), ``version1`` (its commands, sorted: name to
-        ``pull`` or ``push``), ``name``, ``description`` and ``contact`` for people (empty where
-        none is set), ``hidden`` (from lists), and absolute paths, not all of which exist:
-        ``watched`` (their change asks for another description), ``state`` (without a change in
-        these no read-only command answers differently), ``abandoned`` (they exist while a
-        transaction runs, or since one was abandoned).
-
     Raises:
         RepositoryUnavailable: It cannot be opened, or a setting has a value of the wrong kind.
     """
@@ -70,22 +56,21 @@ def describe(path: bytes) -> Description:
 def _describe(repository: Repository) -> Description:
     ui = repository.ui
     engines = wireprototypes.supportedcompengines(ui, b"server")
-    return {
-        b"web": _web_settings(ui),
-        b"api": _api_switches(ui),
-        b"requirements": sorted(streamclone.streamed_requirements(repository)),
-        b"compression": [engine.wireprotosupport().name for engine in engines],
-        b"stream_allowed": bool(streamclone.allowservergeneration(repository)),
-        b"capabilities": capabilities_v1(repository),
-        b"version1": version1_commands(repository),
-        b"name": _text(ui, b"name"),
-        b"description": _text(ui, b"description"),
-        b"contact": _text(ui, b"contact"),
-        b"hidden": _web_boolean(ui, b"hidden", (b"hidden",)),
-        b"watched": watched.described_paths(repository),
-        b"state": watched.state_paths(repository),
-        b"abandoned": watched.abandoned_paths(repository),
-    }
+    return Description(
+        web=_web_settings(ui),
+        api=_api_switches(ui),
+        requirements=sorted(streamclone.streamed_requirements(repository)),
+        compression=[engine.wireprotosupport().name for engine in engines],
+        stream_allowed=bool(streamclone.allowservergeneration(repository)),
+        capabilities=capabilities_v1(repository),
+        version1=version1_commands(repository),
+        description=_text(ui, b"description"),
+        contact=_text(ui, b"contact"),
+        hidden=_web_boolean(ui, b"hidden", (b"hidden",)),
+        watched=watched.described_paths(repository),
+        state=watched.state_paths(repository),
+        abandoned=watched.abandoned_paths(repository),
+    )
 
 
 def _text(ui: Ui, name: bytes) -> bytes:
@@ -114,7 +99,7 @@ def _web_boolean(ui: Ui, name: bytes, spellings: tuple[bytes, ...]) -> bool:
         raise _unreadable(ui, b"web", spellings, failure) from failure
 
 
-def _api_switches(ui: Ui) -> dict[bytes, Setting]:
+def _api_switches(ui: Ui) -> dict[bytes, bool]:
     """The ``[experimental]`` switches that trusted files set."""
     return {
         switch: _api_switch(ui, name)

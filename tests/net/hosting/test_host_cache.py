@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from support.descriptions import described
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -36,22 +37,11 @@ class DescribingPool:
         self._web = web
         self.reactor = Clock()
 
-    def describe(self, _repository: bytes) -> Deferred[dict[bytes, object]]:
-        described: Deferred[dict[bytes, object]] = Deferred()
-        described.callback(
-            {
-                b"web": self._web,
-                b"api": {},
-                b"requirements": [],
-                b"compression": [],
-                b"stream_allowed": True,
-                b"capabilities": b"",
-                b"watched": [],
-                b"state": [b"/one", b"/two"],
-                b"abandoned": [b"/journal"],
-            }
-        )
-        return described
+    def describe(self, _repository: bytes) -> Deferred[object]:
+        answer: Deferred[object] = Deferred()
+        state, abandoned = [b"/one", b"/two"], [b"/journal"]
+        answer.callback(described(web=self._web, state=state, abandoned=abandoned).encode())
+        return answer
 
 
 def hosted(folder: Path, web: dict[bytes, object] | None = None, **more: Any) -> HostedRepository:

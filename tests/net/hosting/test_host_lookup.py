@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.descriptions import described
 from support.web import FakeHost, settings_of
 from twisted.internet.defer import Deferred
 
@@ -139,12 +140,12 @@ def test_a_repository_keeps_its_host_until_too_many_others_were_asked_for(tmp_pa
 
 def test_a_host_that_made_room_answers_those_who_wait_for_it(tmp_path: Path) -> None:
     make(tmp_path, "a", "b")
-    asked: list[Deferred[dict[bytes, object]]] = []
+    asked: list[Deferred[object]] = []
 
     class Pool:
         reactor = None
 
-        def describe(self, _repository: bytes) -> Deferred[dict[bytes, object]]:
+        def describe(self, _repository: bytes) -> Deferred[object]:
             asked.append(Deferred())
             return asked[-1]
 
@@ -171,17 +172,7 @@ def test_a_host_that_made_room_answers_those_who_wait_for_it(tmp_path: Path) -> 
     assert again.host is not found.host
     got: list[object] = []
     waiting.addCallback(got.append)
-    asked[0].callback(
-        {
-            b"web": {},
-            b"api": {},
-            b"requirements": [],
-            b"compression": [],
-            b"stream_allowed": True,
-            b"capabilities": b"",
-            b"watched": [],
-        }
-    )
+    asked[0].callback(described().encode())
     assert len(got) == 1
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wiredaemon.commands import Peer
+    from wiredaemon.repository.descriptions import Setting
 
 
 UNAVAILABLE: Final = b"the repository is not available; the server's log says why"
@@ -30,14 +31,14 @@ class AccessRules:
     deny_read: tuple[str, ...] = ()
     allow_pull: bool = True
 
-    def overridden_by(self, settings: Mapping[bytes, object]) -> AccessRules:
-        """Give the rules of a repository whose hgrc sets some of them."""
+    def overridden_by(self, settings: Mapping[bytes, Setting]) -> AccessRules:
+        """Return the rules of a repository whose hgrc sets some of them."""
         changes: dict[str, bool | tuple[str, ...]] = {}
         for key, value in settings.items():
             name = key.decode("ascii").replace("-", "_")
             if isinstance(value, bool):
                 changes[name] = value
-            elif isinstance(value, list):
+            else:
                 changes[name] = tuple(user.decode("utf-8", "replace") for user in value)
         return replace(self, **changes)  # type: ignore[arg-type]
 
@@ -51,9 +52,9 @@ class ApiSwitches:
     http_v2: bool = True
     debugreflect: bool = False
 
-    def overridden_by(self, settings: Mapping[bytes, object]) -> ApiSwitches:
-        """Give the switches of a repository whose hgrc sets some of them."""
-        return replace(self, **{key.decode("ascii"): bool(on) for key, on in settings.items()})
+    def overridden_by(self, settings: Mapping[bytes, bool]) -> ApiSwitches:
+        """Return the switches of a repository whose hgrc sets some of them."""
+        return replace(self, **{key.decode("ascii"): on for key, on in settings.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from wiredaemon.net.hosting.access import may_everybody_pull
 from wiredaemon.net.hosting.recovery_gate import RecoveryGate
 from wiredaemon.net.hosting.repository_handle import RepositoryHandle
 from wiredaemon.repository.declarations import repository_facts
+from wiredaemon.repository.descriptions import Description
 from wiredaemon.repository.stat_signatures import stat_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from twisted.python.failure import Failure
 
@@ -121,7 +122,7 @@ class HostedRepository:
         self._access = access
         self._pool = pool
         self._known: Settings | None = None
-        self._watched: list[bytes] = [b"%s/.hg/%s" % (path, name) for name in _FIRST_WATCHED]
+        self._watched: Sequence[bytes] = [b"%s/.hg/%s" % (path, name) for name in _FIRST_WATCHED]
         self._signature: object = None
         self._asking: list[Deferred[Settings]] = []
         self._complaint: str | None = None
@@ -152,39 +153,31 @@ class HostedRepository:
             self.path, self._pool, self.recovery, peer, permission, self._cached
         )
 
-    def _learn(self, description: Mapping[bytes, object], before: object) -> Settings:
-        watched = [path for path in _list(description[b"watched"]) if isinstance(path, bytes)]
-        if watched != self._watched:
-            self._watched = watched
-            before = stat_files(watched)
-        self.recovery.signs = [
-            path for path in _list(description.get(b"abandoned")) if isinstance(path, bytes)
-        ]
-        web, api = description[b"web"], description[b"api"]
-        access = self._access.overridden_by(_dict(web))
+    def _learn(self, result: object, before: object) -> Settings:
+        description = Description.parse(result)
+        if description.watched != self._watched:
+            self._watched = description.watched
+            before = stat_files(self._watched)
+        self.recovery.signs = description.abandoned
+        access = self._access.overridden_by(description.web)
         facts = repository_facts(description)
         if self._cache is not None:
-            state = [path for path in _list(description.get(b"state")) if isinstance(path, bytes)]
             self._cached = cached = Cached(
                 cache=self._cache,
                 path=self.path,
-                state=state,
-                unsettled=self.recovery.signs,
+                state=description.state,
+                unsettled=description.abandoned,
                 may_redirect=may_everybody_pull(access),
             )
             facts = replace(facts, redirect_targets=cached.redirect_targets)
         settings = Settings(
-            switches=self._switches.overridden_by(_dict(api)),
+            switches=self._switches.overridden_by(description.api),
             access=access,
             facts=facts,
-            description=_text(description.get(b"description")),
-            contact=_text(description.get(b"contact")),
-            hidden=description.get(b"hidden") is True,
-            version1={
-                name: needs
-                for name, needs in _dict(description.get(b"version1")).items()
-                if isinstance(needs, bytes)
-            },
+            description=description.description.decode("utf-8", "replace"),
+            contact=description.contact.decode("utf-8", "replace"),
+            hidden=description.hidden,
+            version1=description.version1,
         )
         self._known, self._signature = settings, before
         if self._complaint is not None:
@@ -214,15 +207,3 @@ class HostedRepository:
 
 def _shown(path: bytes) -> str:
     return os.fsdecode(path)
-
-
-def _dict(value: object) -> dict[bytes, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []

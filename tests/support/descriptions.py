@@ -1,0 +1,27 @@
+"""Descriptions of repositories, as workers return them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wiredaemon.repository.descriptions import Description
+
+
+def described(**changes: Any) -> Description:
+    """Return the description of a plain repository without settings, with some changes."""
+    plain: dict[str, Any] = {
+        "web": {},
+        "api": {},
+        "requirements": [b"revlogv1"],
+        "compression": [b"zlib"],
+        "stream_allowed": True,
+        "capabilities": b"batch known",
+        "version1": {},
+        "description": b"",
+        "contact": b"",
+        "hidden": False,
+        "watched": [],
+        "state": [],
+        "abandoned": [],
+    }
+    return Description(**{**plain, **changes})
