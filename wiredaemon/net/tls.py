@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL, crypto
-
-# service_identity's, as Twisted raises it; Twisted has no public name for it.
-from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
@@ -19,15 +16,16 @@ from twisted.internet.ssl import (
     optionsForClientTLS,
     trustRootFromCertificates,
 )
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
+
+from wiredaemon.net.twisted_internals import ServerTls, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from twisted.internet.interfaces import IProtocolFactory
-    from twisted.python.failure import Failure
 
 
 class TlsError(Exception):
@@ -70,24 +68,6 @@ def server_options(
         message = f"{certificate} and {private_key} cannot be used: {error}"
         raise TlsError(message) from error
     return options
-
-
-class ServerTls(TLSMemoryBIOProtocol):
-    """TLS on one connection of a listener.
-
-    Without Twisted's gathering of small writes, which costs a round of the reactor: our answers
-    are gathered already.
-    """
-
-    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
-        """End the connection, also in the middle of an answer.
-
-        Twisted waits for the producer of the answer, whose writes it drops from now on. A test
-        pins the name.
-        """
-        super()._tlsShutdownFinished(reason)
-        consumer: Any = self.transport
-        consumer.unregisterProducer()
 
 
 def over_tls(factory: IProtocolFactory, options: CertificateOptions) -> TLSMemoryBIOFactory:

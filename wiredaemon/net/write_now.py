@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.tcp import Server
 
+from wiredaemon.net.twisted_internals import is_waiting
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,7 @@ _MOST_PARTS: Final = 512
 
 def write_now(transport: Any, parts: Sequence[bytes]) -> None:  # noqa: ANN401 zope interfaces do not intersect
     """Write parts, in order and behind all that was written before."""
-    if type(transport) is not Server or _is_waiting(transport):
+    if type(transport) is not Server or is_waiting(transport):
         transport.writeSequence(parts)
         return
     size = sum(map(len, parts))
@@ -39,19 +41,6 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> None:  # noqa: ANN401 z
         return
     if sent < size:
         transport.writeSequence(_behind(parts, sent))
-
-
-def _is_waiting(transport: Server) -> bool:
-    """Say whether the transport has something to send first, or takes nothing any more."""
-    # A test pins the private names.
-    return bool(
-        transport._tempDataBuffer
-        or transport.dataBuffer
-        or not transport.connected
-        or transport.disconnecting
-        or transport._writeDisconnecting
-        or transport._writeDisconnected
-    )
 
 
 def _behind(parts: Sequence[bytes], sent: int) -> list[bytes]:

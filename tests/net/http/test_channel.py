@@ -9,7 +9,7 @@ from support.web import FakeHost, Web, ask, framed_answer, posted, requests, set
 
 from wiredaemon.commands import Command, Permission, RawBytes
 from wiredaemon.net.hosting.access import AccessRules
-from wiredaemon.net.http.channel import KnownHeads
+from wiredaemon.net.http.known_heads import KnownHeads
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:

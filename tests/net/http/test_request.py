@@ -429,7 +429,7 @@ def test_the_producer_of_a_streamed_answer_is_told_what_the_client_takes(
     producer: Any = Producer()
     (request,) = resource.requests
     request.receive_body(Body())
-    request.begin_stream(200, b"OK", [], producer)
+    request.response.begin_stream(200, b"OK", [], producer)
     served.channel.pauseProducing()
     served.channel.resumeProducing()
     assert producer.told == ["pause", "resume"]
@@ -445,9 +445,9 @@ def test_a_body_that_ends_with_the_whole_answer_leaves_in_one_write(
     served, resource = streaming
 
     def answer() -> None:
-        request.begin_stream(200, b"OK", [(b"X-A", b"b")], Producer())
-        request.write_body(b"one")
-        request.write_body(b"two")
+        request.response.begin_stream(200, b"OK", [(b"X-A", b"b")], Producer())
+        request.response.write_body(b"one")
+        request.response.write_body(b"two")
         request.end_stream()
 
     served.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
@@ -471,8 +471,8 @@ def test_an_answer_that_ends_before_the_body_is_complete_and_the_rest_is_drained
     (request,) = resource.requests
     body = Body()
     request.receive_body(body)
-    request.begin_stream(200, b"OK", [], Producer())
-    request.write_body(b"early")
+    request.response.begin_stream(200, b"OK", [], Producer())
+    request.response.write_body(b"early")
     request.end_stream()
     assert served.transport.value().endswith(b"5\r\nearly\r\n0\r\n\r\n")
     assert served.receive(rest) == b""
@@ -490,7 +490,7 @@ def test_draining_behind_an_answer_takes_no_more_than_two_seconds(
     served.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
     (request,) = resource.requests
     request.receive_body(Body())
-    request.begin_stream(204, b"No Content", [], Producer())
+    request.response.begin_stream(204, b"No Content", [], Producer())
     request.end_stream()
     served.clock.advance(1.9)
     states = [served.transport.disconnecting]
@@ -505,7 +505,7 @@ def test_a_streamed_answer_to_a_client_that_has_gone_is_not_ended(
     served.receive(GET)
     (request,) = resource.requests
     request.receive_body(Body())
-    request.begin_stream(200, b"OK", [], Producer())
+    request.response.begin_stream(200, b"OK", [], Producer())
     sent = served.transport.value()
     served.lose()
     request.end_stream()

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.hgweb.push_body import Upload
-from wiredaemon.net.http.request import WITHOUT_BODY
+from wiredaemon.net.http.response_writer import WITHOUT_BODY
 from wiredaemon.net.http.responses import text
 from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.wire.cbor import ItemReader
@@ -168,7 +168,7 @@ class Version1Exchange:
                 match value:
                     case bytes() if self._begun:
                         self._count(len(value))
-                        self._request.write_body(value)
+                        self._request.response.write_body(value)
                         await self._wait_for_room()
                     case dict() if not self._begun:
                         self._begin(value)
@@ -210,7 +210,7 @@ class Version1Exchange:
         if self._wanted.method != b"HEAD" and head[b"status"] not in WITHOUT_BODY:
             self._left = length
         self._begun = True
-        self._request.begin_stream(head[b"status"], head[b"reason"], headers, self)
+        self._request.response.begin_stream(head[b"status"], head[b"reason"], headers, self)
 
     def _count(self, size: int) -> None:
         """See that the body is as long as was said: what is too much would be the next answer."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.web.server import Site
 
-from wiredaemon.net.http.channel import KeptChannel, KnownHeads
+from wiredaemon.net.http.channel import KnownHeadChannel
+from wiredaemon.net.http.known_heads import KnownHeads
 from wiredaemon.net.http.request import StreamingRequest
 from wiredaemon.net.site.tree import make_tree
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class ApiSite(Site):
     """The factory for HTTP and HTTPS listeners."""
 
-    protocol: Any = KeptChannel
+    protocol: Any = KnownHeadChannel
 
     def __init__(self, application: Application, hosts: HostLookup) -> None:
         """Serve hosts."""

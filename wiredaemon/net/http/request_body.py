@@ -1,0 +1,222 @@
+"""The body of one HTTP request: kept, received or drained, and paused while its reader is behind.
+
+Owns the state of the body and the pauses of the connection's input. What is written in answer is
+the response writer's.
+
+Source: http, section 1.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, auto
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from wiredaemon.wire.limits import Limits
+
+
+class BodyReceiver(Protocol):
+    """Receives the body of a request."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Receive the next bytes."""
+
+    def receive_end(self) -> None:
+        """Note that the body is complete."""
+
+    def connection_lost(self) -> None:
+        """Note that the client has gone: nothing follows."""
+
+
+# IntEnum, whose hash is that of its number: looking at the table calls no Python function.
+
+
+class BodyState(IntEnum):
+    """How far a body is, and where its bytes go."""
+
+    UNDECIDED = auto()
+    """The request is still being decided: bytes that arrive are kept, and reading is paused."""
+    UNDECIDED_COMPLETE = auto()
+    """The same, and all bytes have arrived."""
+    RECEIVED = auto()
+    """A receiver has it."""
+    DRAINED = auto()
+    """The response is complete: the rest of the body is counted and dropped."""
+    COMPLETE = auto()
+    """All bytes have arrived and none is kept."""
+    LOST = auto()
+    """The client has gone."""
+
+
+class BodyInput(IntEnum):
+    """What happens to a body."""
+
+    CLAIM = auto()
+    """A receiver is ready."""
+    ANSWER = auto()
+    """The response is complete."""
+    END = auto()
+    """The last byte has arrived."""
+    LOSE = auto()
+    """The connection is lost."""
+
+
+_S, _I = BodyState, BodyInput
+TRANSITIONS: Final[Mapping[tuple[BodyState, BodyInput], BodyState]] = {
+    (_S.UNDECIDED, _I.CLAIM): _S.RECEIVED,
+    (_S.UNDECIDED, _I.ANSWER): _S.DRAINED,
+    (_S.UNDECIDED, _I.END): _S.UNDECIDED_COMPLETE,
+    (_S.UNDECIDED_COMPLETE, _I.CLAIM): _S.COMPLETE,
+    (_S.UNDECIDED_COMPLETE, _I.ANSWER): _S.COMPLETE,
+    (_S.RECEIVED, _I.ANSWER): _S.DRAINED,
+    (_S.RECEIVED, _I.END): _S.COMPLETE,
+    (_S.DRAINED, _I.END): _S.COMPLETE,
+    (_S.COMPLETE, _I.ANSWER): _S.COMPLETE,
+    **{(state, _I.LOSE): _S.LOST for state in BodyState},
+}
+"""All that may happen; a missing pair is a fault of ours."""
+
+
+class RequestBody:
+    """The body of one request.
+
+    Args:
+        channel: The connection; its transport is paused and its idle timer is held.
+        limits: ``drained_body`` and ``drain_seconds`` bound what is read behind a response.
+        reactor: Provides the timer of draining.
+    """
+
+    # Class-level defaults: most bodies arrive whole and are complete without setting them.
+    state = BodyState.UNDECIDED
+    """Changed by `advance` alone."""
+    declared: int | None = 0
+    """Bytes that the head announced; None for a chunked body, whose size is unknown."""
+    received = 0
+    """Bytes that have arrived."""
+    _receiver: BodyReceiver | None = None
+    _is_paused = False
+    idle_timeout: float | None = None
+    """Seconds: the channel's idle timeout before the first pause; None where there was none."""
+    _drained = 0
+    _drain_timer: IDelayedCall | None = None
+
+    def __init__(self, channel: Any, limits: Limits, reactor: IReactorTime) -> None:  # noqa: ANN401 Twisted's is not annotated
+        self._channel = channel
+        self._limits = limits
+        self._reactor = reactor
+        self._early: list[bytes] | None = None
+        """Bytes that arrived while the request was being decided."""
+
+    def advance(self, seen: BodyInput) -> None:
+        """Change the state."""
+        self.state = TRANSITIONS[self.state, seen]
+
+    # --- what arrives ------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Receive the next bytes from the connection."""
+        self.received += len(data)
+        if self._receiver is not None:
+            self._receiver.receive_data(data)
+        elif self.state is BodyState.DRAINED:
+            self._drained += len(data)
+            if self._drained > self._limits.drained_body:
+                self._stop_connection()
+        elif self.state is BodyState.UNDECIDED:
+            if self._early is None:
+                self._early = []
+            self._early.append(data)
+            self.pause()
+
+    def receive_end(self) -> None:
+        """Note that the last byte has arrived, and notify the receiver."""
+        self.advance(BodyInput.END)
+        if self._receiver is not None:
+            self._receiver.receive_end()
+
+    def connection_lost(self) -> None:
+        """Notify the receiver that the client has gone."""
+        self.advance(BodyInput.LOSE)
+        self._stop_timer()
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.connection_lost()
+
+    # --- where it goes -----------------------------------------------------------------------
+
+    def claim(self, receiver: BodyReceiver) -> None:
+        """Let a receiver have the body, from its first byte on.
+
+        The receiver may end the request while it receives what was kept: the rest is then dropped.
+        """
+        is_complete = self.state is BodyState.UNDECIDED_COMPLETE
+        self.advance(BodyInput.CLAIM)
+        self._receiver = receiver
+        early, self._early = self._early, None
+        if self._is_paused:
+            self.resume()
+        for data in early or ():
+            if self._receiver is receiver:
+                receiver.receive_data(data)
+        if is_complete and self._receiver is receiver:
+            receiver.receive_end()
+
+    @property
+    def is_complete(self) -> bool:
+        """All bytes have arrived."""
+        return self.state in _ALL_HERE
+
+    def drain(self) -> None:
+        """Drop what is still to come, which is bounded in bytes and in time."""
+        self._receiver = self._early = None
+        self.resume()
+        self._drain_timer = self._reactor.callLater(
+            self._limits.drain_seconds, self._stop_connection
+        )
+
+    def stop(self) -> None:
+        """Notify nobody any more: the request is finished."""
+        self._receiver = None
+        if self._drain_timer is not None:
+            self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        timer, self._drain_timer = self._drain_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _stop_connection(self) -> None:
+        """Close a connection whose client goes on sending what was refused."""
+        self._stop_timer()
+        if self.state is not BodyState.LOST:
+            self._channel.loseConnection()
+
+    # --- pauses ------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Read no more for now; the idle timer is stopped, for it is we who make the client wait.
+
+        Where no body follows reading goes on: otherwise nobody would see that the client has gone.
+        """
+        if self.declared == 0 or self.state in _ALL_HERE:
+            return
+        self._is_paused = True
+        self.idle_timeout = self._channel.setTimeout(None) or self.idle_timeout
+        self._channel.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._is_paused or self.state is BodyState.LOST:
+            return
+        self._is_paused = False
+        if self.state not in _ALL_HERE:
+            self._channel.setTimeout(self.idle_timeout)
+        self._channel.transport.resumeProducing()
+
+
+_ALL_HERE: Final = frozenset({_S.UNDECIDED_COMPLETE, _S.COMPLETE, _S.LOST})
+"""States in which nothing more of the body can arrive."""

@@ -1,0 +1,255 @@
+"""Writes the response to one HTTP request: its head, then frames, a body in parts, or a fixed text.
+
+Owns how the end of the body is marked (a length, chunks, or the end of the connection), what is
+held so that it leaves in one write, and the producer that the connection pauses. The request's own
+body is not its business.
+
+Source: http, section 1.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.web.http import datetimeToString
+
+from wiredaemon import __version__
+from wiredaemon.net.write_now import write_now
+from wiredaemon.wire.frames import HEADER_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from twisted.internet.interfaces import IPushProducer
+
+    from wiredaemon.net.http.responses import HttpResponse
+    from wiredaemon.wire.frames import EncodedFrame
+
+SERVER: Final = f"wiredaemon/{__version__}".encode()
+WITHOUT_BODY: Final = (204, 304)
+"""Statuses of responses that have no body, whatever length they announce (RFC 9110, 6.4.1)."""
+_OK: Final = 200
+_CLOSE: Final = (b"Connection", b"close")
+_CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_HELD: Final = 65536
+"""Bytes of a response that are held until it is known whether it is complete: as much as a
+transport buffers before it pauses its producer, so that holding makes nobody wait longer."""
+
+
+class ResponseWriter:
+    """Writes one response.
+
+    Args:
+        channel: The connection.
+        method: The request's; the response to a HEAD has a head alone.
+        version: The request's; HTTP/1.0 knows no chunks.
+    """
+
+    # Class-level defaults: most responses are complete without setting all of them.
+    is_begun = False
+    """The head was written: the status can no longer be changed."""
+    status = _OK
+    sent = 0
+    """Bytes of the body, without the framing of chunks."""
+    _is_chunked = False
+    _held: list[bytes] | None = None
+    """Parts that leave together with what follows in a moment; None where parts leave at once."""
+    _held_size = 0
+    _producer: IPushProducer | None = None
+    """Produces the rest of the response; registered as soon as it is clear that there is a rest."""
+    _is_registered = False
+
+    def __init__(self, channel: Any, method: bytes, version: bytes) -> None:  # noqa: ANN401 Twisted's is not annotated
+        self._channel = channel
+        self._is_head = method == b"HEAD"
+        self._knows_chunks = version != b"HTTP/1.0"
+
+    # --- beginning ---------------------------------------------------------------------------
+
+    def begin_frames(self, media_type: bytes, producer: IPushProducer) -> None:
+        """Begin a response of frames: each in a chunk of its own, or to the end of the connection.
+
+        Args:
+            media_type: The framing.
+            producer: Is paused and resumed as the client accepts frames.
+        """
+        if self._knows_chunks and self._channel.persistent and not self._is_head:
+            # Nearly all are like this: their heads differ once a second, and are kept.
+            self._is_chunked = True
+            self._begin(_OK, _frames_head(int(time.time()), media_type), producer)
+        else:
+            self.begin_stream(_OK, b"OK", [(b"Content-Type", media_type)], producer)
+
+    def begin_stream(
+        self,
+        status: int,
+        reason: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        producer: IPushProducer,
+    ) -> None:
+        """Begin a response whose body follows: of the length in ``headers``, or in chunks.
+
+        Args:
+            status: The response's.
+            reason: Its phrase.
+            headers: All but those about the connection.
+            producer: Is paused and resumed as the client accepts the body.
+        """
+        channel = self._channel
+        more: list[tuple[bytes, bytes]] = []
+        has_length = any(name.lower() == b"content-length" for name, _ in headers)
+        if has_length or status in WITHOUT_BODY or self._is_head:
+            if not channel.persistent:
+                more.append(_CLOSE)
+        elif self._knows_chunks and channel.persistent:
+            self._is_chunked = True
+            more.append(_CHUNKED)
+        else:
+            channel.persistent = False
+            more.append(_CLOSE)
+        self._begin(status, _head(status, reason, [*headers, *more]), producer)
+
+    def _begin(self, status: int, head: bytes, producer: IPushProducer) -> None:
+        self.is_begun = True
+        self.status = status
+        self._producer = producer
+        if self._held is None:
+            self._register()
+        self._write([head], len(head))
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
+        """Write frames, each in a chunk of its own, all in one write."""
+        parts: list[bytes] = []
+        size = 0
+        if self._is_chunked:
+            for header, payload in frames:
+                length = HEADER_SIZE + len(payload)
+                size += length
+                parts += (b"%x\r\n" % length, header, payload, b"\r\n")
+        else:
+            for header, payload in frames:
+                size += HEADER_SIZE + len(payload)
+                parts += (header, payload)
+        self.sent += size
+        self._write(parts, size)
+
+    def write_body(self, data: bytes) -> None:
+        """Write the next part of the body that `begin_stream` has announced."""
+        if not data or self._is_head or self.status in WITHOUT_BODY:
+            return
+        size = len(data)
+        self.sent += size
+        self._write([b"%x\r\n" % size, data, b"\r\n"] if self._is_chunked else [data], size)
+
+    def write_fixed(self, response: HttpResponse, *, closes: bool) -> None:
+        """Write a whole fixed response.
+
+        Args:
+            response: Its body is left out for a HEAD; its length is announced all the same.
+            closes: The connection ends behind it; a client that asked for that needs no header.
+        """
+        content = b"" if self._is_head else response.body
+        headers = [*response.headers, (b"Content-Length", b"%d" % len(response.body))]
+        if closes:
+            self._channel.persistent = False
+            headers.append(_CLOSE)
+        self.is_begun = True
+        self.status = response.status
+        self.sent = len(content)
+        head = _head(response.status, response.reason, headers)
+        self._write([head, content], len(head) + len(content))
+
+    def _write(self, parts: list[bytes], size: int) -> None:
+        held = self._held
+        if held is None:
+            write_now(self._channel.transport, parts)
+            return
+        held += parts
+        self._held_size += size
+        if self._held_size > _HELD:
+            self.release()
+
+    # --- holding -----------------------------------------------------------------------------
+
+    @property
+    def is_holding(self) -> bool:
+        """What is written is held."""
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Hold what is written until `release`, or until the response is complete."""
+        self._held = []
+
+    def release(self) -> None:
+        """Write what is held; a response that goes on is paused from now on where it must be."""
+        held, self._held = self._held, None
+        self._register()
+        if held:
+            self._held_size = 0
+            write_now(self._channel.transport, held)
+
+    def _register(self) -> None:
+        # Before anything is written, for that may pause the producer.
+        if self._producer is not None and not self._is_registered:
+            self._is_registered = True
+            self._channel.registerProducer(self._producer, True)  # noqa: FBT003 Twisted's signature
+
+    def _unregister(self) -> None:
+        self._producer = None
+        if self._is_registered:
+            self._is_registered = False
+            self._channel.unregisterProducer()
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def end_body(self) -> None:
+        """Mark the end of the body, while the request's own is still arriving."""
+        if self._is_chunked:
+            self._is_chunked = False
+            self._write([_LAST_CHUNK], len(_LAST_CHUNK))
+
+    def finish(self) -> None:
+        """Mark the end of the body and write all that is held: nothing follows."""
+        self._unregister()
+        held, self._held = self._held or [], None
+        if self._is_chunked:
+            held.append(_LAST_CHUNK)
+        if held:
+            write_now(self._channel.transport, held)
+
+    def break_off(self) -> None:
+        """Close the connection in the middle of the response: its last frame says why."""
+        held, self._held = self._held, None
+        self._unregister()
+        if held:
+            write_now(self._channel.transport, held)
+        self._channel.loseConnection()
+
+
+def _head(status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the head of a response; nothing in it comes from a client."""
+    lines = b"".join([b"%s: %s\r\n" % header for header in headers])
+    stamp = _stamp(int(time.time()))
+    return b"HTTP/1.1 %d %s\r\n%s%s\r\n" % (status, reason, stamp, lines)
+
+
+@lru_cache(maxsize=2)
+def _stamp(second: int) -> bytes:
+    """Return the headers that every response begins with."""
+    return b"Server: %s\r\nDate: %s\r\n" % (SERVER, datetimeToString(second))
+
+
+@lru_cache(maxsize=8)
+def _frames_head(second: int, media_type: bytes) -> bytes:
+    """Return the head of a response of frames in chunks; one for each of four dialects a second."""
+    stamp = _stamp(second)
+    return b"HTTP/1.1 200 OK\r\n%sContent-Type: %s\r\n%s: %s\r\n\r\n" % (
+        stamp,
+        media_type,
+        *_CHUNKED,
+    )

@@ -1,0 +1,158 @@
+"""All that the project uses of Twisted beside its public names, in one place.
+
+Twisted may rename any of this in a release without a word. So nothing else in the project names a
+private attribute of Twisted's classes, and `tests/net/test_twisted_internals.py` looks at each of
+them: where a release changed one, that test says which, and what here leans on it.
+
+Each part says why the public names do not suffice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+# service_identity's, as Twisted raises it; Twisted has no public name for it.
+from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.web.http import _IdentityTransferDecoder
+
+if TYPE_CHECKING:
+    from twisted.internet.tcp import Server
+    from twisted.python.failure import Failure
+    from twisted.web.http import HTTPChannel
+
+__all__ = ["VerificationError"]
+
+# --- twisted.web.http.HTTPChannel: requests whose heads are known --------------------------------
+
+
+class ParsedHead(Protocol):
+    """A head that was parsed before."""
+
+    @property
+    def method(self) -> bytes:
+        """The request's method."""
+
+    @property
+    def uri(self) -> bytes:
+        """The request's target."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body; more than 0."""
+
+
+def request_line(channel: HTTPChannel) -> tuple[bytes, bytes, bytes]:
+    """Return the method, the target and the version of the request whose head is complete.
+
+    The channel hands them over only when the body is complete as well, which is too late to refuse
+    it.
+    """
+    return channel._command, channel._path, channel._version
+
+
+def target_of(channel: HTTPChannel) -> bytes:
+    """Return the target of the request whose head is being read; empty before its first line."""
+    return getattr(channel, "_path", b"")
+
+
+def is_between_requests(channel: Any) -> bool:  # noqa: ANN401 what it has of a base class is not annotated
+    """Return whether the next byte begins a request, and nothing is left to be done before."""
+    return bool(
+        not channel.requests
+        and channel.line_mode
+        and not channel._buffer
+        and not channel._busyReceiving
+        and channel.persistent
+        and not channel.transport.disconnecting
+        and channel._HTTPChannel__first_line == 1
+    )
+
+
+def receive_parsed_request(
+    channel: Any,  # noqa: ANN401 the same
+    head: ParsedHead,
+    body: bytes,
+) -> bytes:
+    """Do what `HTTPChannel` does with a head, without parsing it.
+
+    The request's ``begin`` is called with the head where Twisted would have called ``gotLength``.
+
+    Args:
+        channel: Is between requests.
+        head: The head of the next one.
+        body: What came behind the head: the body, less than that, or more.
+
+    Returns:
+        What comes behind the body, if the channel is between requests again; else it keeps that.
+    """
+    length = head.length
+    if len(body) < length:
+        channel.resetTimeout()
+    # What is left over is kept in the buffer, and comes back to the caller's loop: each of many
+    # pipelined requests would else be answered inside of the one before it.
+    channel._busyReceiving = True
+    try:
+        request = channel.requestFactory(channel)
+        channel.requests.append(request)
+        channel._HTTPChannel__first_line = 0
+        channel._command, channel._path, channel._version = head.method, head.uri, b"HTTP/1.1"
+        channel.length = length
+        decoder = _IdentityTransferDecoder(
+            length, request.handleContentChunk, channel._finishRequestBody
+        )
+        channel._transferDecoder = decoder
+        channel.setRawMode()
+        request.begin(head)
+        if body:
+            decoder.dataReceived(body)
+    finally:
+        channel._busyReceiving = False
+    rest, channel._buffer = channel._buffer, b""
+    return bytes(rest)
+
+
+def save_idle_timeout(channel: HTTPChannel, seconds: float) -> None:
+    """Let the idle timeout hold again behind the request that is now done.
+
+    The channel saves it when a body is complete; there is none to save while we have paused it.
+    """
+    channel._savedTimeOut = seconds
+
+
+# --- twisted.internet.tcp.Server: writing at once ------------------------------------------------
+
+
+def is_waiting(transport: Server) -> bool:
+    """Return whether the transport has something to send first, or accepts nothing any more.
+
+    Twisted has no question for that: its own writes always wait for the next turn of the reactor.
+    """
+    return bool(
+        transport._tempDataBuffer
+        or transport.dataBuffer
+        or not transport.connected
+        or transport.disconnecting
+        or transport._writeDisconnecting
+        or transport._writeDisconnected
+    )
+
+
+# --- twisted.protocols.tls: ends in the middle of an answer --------------------------------------
+
+
+class ServerTls(TLSMemoryBIOProtocol):
+    """TLS on one connection of a listener.
+
+    Without Twisted's gathering of small writes, which costs a round of the reactor: our answers
+    are gathered already.
+    """
+
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        """End the connection, also in the middle of an answer.
+
+        Twisted waits for the producer of the answer, whose writes it drops from now on.
+        """
+        super()._tlsShutdownFinished(reason)
+        consumer: Any = self.transport
+        consumer.unregisterProducer()
