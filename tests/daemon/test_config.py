@@ -294,7 +294,7 @@ WRONG: Final = [
     ("[limits]\ncbor_depth = '1'", "limits.cbor_depth", "'1' is not accepted", "a whole number"),
     ("[limits]\ndrain_seconds = nan", "limits.drain_seconds", "nan is not accepted", "a number"),
     ("[limits]\ndrain_seconds = inf", "limits.drain_seconds", "inf is not accepted", "a number"),
-    ("[limits]\noutput_low = 999999", "limits.output_low", "more than output_high", "0 to 262144"),
+    ("[limits]\noutput_low = 1", "limits.output_low", "unknown key", "output_high"),
     ("[auth]\nhtpasswd = 'a'", "auth.htpasswd", "unknown key", "no keys in this version"),
     ("[data\n", "", "is not TOML", "TOML"),
 ]

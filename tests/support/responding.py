@@ -1,4 +1,4 @@
-"""A Responder in memory: commands made on the spot, and a sink that remembers everything."""
+"""One exchange in memory: commands made on the spot, a transport that remembers everything."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly
 from wiredaemon.net.responding.context import Origin
+from wiredaemon.net.responding.exchange import begin_exchange
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
-from wiredaemon.net.responding.responder import Responder
-from wiredaemon.protocol import ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
@@ -59,8 +58,8 @@ def make_origin(dialect: str) -> Origin:
     )
 
 
-class RecordingSink:
-    """Remembers what a responder does, in order."""
+class RecordingTransport:
+    """Remembers what an exchange does, in order."""
 
     def __init__(self) -> None:
         self.writes: list[list[EncodedFrame]] = []
@@ -114,6 +113,9 @@ class Commands:
             command.name.encode(): command for command in commands
         }
 
+    def begin_read(self) -> None:
+        """Nothing is looked up."""
+
     def expects_data(self, event: RequestReceived) -> bool:
         command = self._commands.get(event.command)
         return command is not None and command.has_data
@@ -128,7 +130,7 @@ class Commands:
 
 
 class Responding:
-    """A responder, its sink and its clock."""
+    """An exchange, its transport and its clock."""
 
     def __init__(
         self,
@@ -141,23 +143,21 @@ class Responding:
         self.dialect = dialect
         self.limits = limits or Limits()
         self.clock = Clock()
-        self.sink = RecordingSink()
-        self.connection = ServerConnection(
-            DIALECTS[dialect], half_duplex=half_duplex, limits=self.limits
-        )
-        self.responder = Responder(
-            self.connection,
-            self.sink,
+        self.transport = RecordingTransport()
+        self.input, self.responder = begin_exchange(
+            self.transport,
             Commands(commands, make_origin(dialect)),
+            DIALECTS[dialect],
             half_duplex=half_duplex,
             reactor=reactor or self.clock,
             limits=self.limits,
         )
+        self.connection = self.responder.connection
 
     def receive(self, *frames: bytes) -> None:
         """Feed frames, each by itself."""
         for frame in frames:
-            self.responder.receive_data(frame)
+            self.input.receive_data(frame)
 
     def ask(self, request_id: int, name: str, data: bytes | None = None) -> None:
         """Feed one request."""
@@ -175,7 +175,7 @@ class Responding:
 
     def end(self) -> None:
         """End the input."""
-        self.responder.receive_end()
+        self.input.receive_end()
 
     def turn(self) -> None:
         """Let the reactor turn once; `Clock.advance` would run what is only due in the next."""
@@ -196,12 +196,14 @@ class Responding:
     @property
     def answers(self) -> dict[int, peers.Answer]:
         """All answers, each complete."""
-        return peers.read_answers(self.dialect, peers.parse_frames(self.sink.wire))
+        return peers.read_answers(self.dialect, peers.parse_frames(self.transport.wire))
 
     @property
     def order(self) -> list[int]:
         """Request ids in the order in which their first frames were sent."""
-        return list(dict.fromkeys(one.request_id for one in peers.parse_frames(self.sink.wire)))
+        return list(
+            dict.fromkeys(one.request_id for one in peers.parse_frames(self.transport.wire))
+        )
 
     def result(self, *values: object) -> bytes:
         """What a response with these objects holds."""

@@ -384,14 +384,7 @@ def _limits(top: Table) -> Limits:
     table = top.table("limits", defaults)
     # Any, for each value has the type of its default.
     values: dict[str, Any] = {key: table.number(key, value) for key, value in defaults.items()}
-    limits = Limits(**values)
-    if limits.output_low > limits.output_high:
-        raise table.error(
-            "output_low",
-            f"{limits.output_low} is more than output_high",
-            f"0 to {limits.output_high} (output_high)",
-        )
-    return limits
+    return Limits(**values)
 
 
 def _names(kind: type[Any]) -> tuple[str, ...]:

@@ -72,10 +72,7 @@ class Limits:
     """Command data waiting for its command; beyond it the peer is paused."""
 
     output_high: int = 256 * 1024
-    """Output waiting on one connection at which commands are paused."""
-
-    output_low: int = 64 * 1024
-    """Output waiting on one connection at which they go on."""
+    """Output waiting on one connection at which commands are paused, until it has left."""
 
     encoding_streams: int = 2
     """Streams of one connection whose output is content encoded; beyond, it is sent as it is."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.hosting.host import Settings
 
-SMALL: Final = Limits(buffered_data=64, output_high=300, output_low=100)
+SMALL: Final = Limits(buffered_data=64, output_high=300)
 
 
 class Kind(NamedTuple):

@@ -102,7 +102,7 @@ def test_an_abort_wakes_who_waits() -> None:
 def test_what_is_discarded_is_forgotten() -> None:
     data = IncomingData(Taken())
     give(data, b"one")
-    data.discard()
+    data.close()
     assert data.size == 0
     data.receive_end()
     assert start(data.read())[0] == [b""]

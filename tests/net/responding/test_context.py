@@ -36,7 +36,7 @@ def asked(accepts: object, dialect: str = "0006") -> list[peers.WireFrame]:
         content[b"accepts"] = accepts
     encoded = peers.item(content, canonical=dialect != "0006")
     run.receive(*peers.map_frames(dialect, 1, encoded))
-    return peers.parse_frames(run.sink.wire)
+    return peers.parse_frames(run.transport.wire)
 
 
 def beside(frames: list[peers.WireFrame]) -> list[tuple[int, bytes]]:

@@ -106,9 +106,9 @@ def test_each_kind_of_command_that_does_not_wait_is_answered_without_the_reactor
 ) -> None:
     run = Responding(dialect, make_command(function), half_duplex=half_duplex)
     run.ask(1, function.__name__)
-    assert bool(run.sink.writes) is not half_duplex
+    assert bool(run.transport.writes) is not half_duplex
     run.end()
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
     assert run.clock.getDelayedCalls() == []
     assert run.answers[1].content == run.result(*KINDS[function])
     assert run.answers[1].error is None
@@ -138,9 +138,9 @@ def test_commands_that_wait_are_answered_when_what_they_wait_for_comes(
         run.ask(number, function.__name__)
     run.end()
     for number, wait in enumerate(waits):
-        assert run.sink.outcomes == []
+        assert run.transport.outcomes == []
         wait.callback(b"%d" % number)
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
     contents = {number: answer.content for number, answer in run.answers.items()}
     assert contents == {
         1: run.result(b"0"),
@@ -167,7 +167,7 @@ def test_in_half_duplex_responses_come_in_the_order_the_requests_became_complete
     run.end()
     first.callback(b"now")
     assert run.order == [3, 5, 1]
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
 
 
 @every_dialect
@@ -207,7 +207,7 @@ def test_in_full_duplex_no_more_than_running_commands_run_side_by_side() -> None
     waits[4].callback(b"done")
     run.end()
     assert run.order == [3, 1, 5, 7, 9]
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
 
 
 def test_in_half_duplex_0006_nothing_runs_before_the_end_of_input() -> None:
@@ -246,11 +246,11 @@ def test_earlier_dialects_run_at_once_and_a_later_error_discards_the_response(
     run.ask(1, "noted")
     assert seen == ["ran"]
     run.receive(peers.frame(7, 0, request_id=3))
-    (error,) = run.sink.outcomes
+    (error,) = run.transport.outcomes
     assert isinstance(error, RemoteProtocolError)
     run.end()
-    assert run.sink.writes == []
-    assert len(run.sink.outcomes) == 1
+    assert run.transport.writes == []
+    assert len(run.transport.outcomes) == 1
 
 
 def test_a_hundred_commands_that_wait_for_nothing_do_not_pile_up_on_the_stack() -> None:
@@ -269,7 +269,7 @@ def test_a_hundred_commands_that_wait_for_nothing_do_not_pile_up_on_the_stack() 
     run.end()
     gate.callback(b"open")
     assert len(run.answers) == 900
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
 
 
 def test_a_refused_exchange_ends_with_the_answer_of_the_admission() -> None:
@@ -283,8 +283,8 @@ def test_a_refused_exchange_ends_with_the_answer_of_the_admission() -> None:
     run.ask(3, "refused")
     run.ask(5, "waits")
     run.end()
-    assert run.sink.outcomes == [("refused", "the answer")]
-    assert run.sink.writes == []
+    assert run.transport.outcomes == [("refused", "the answer")]
+    assert run.transport.writes == []
     assert waiting.called
 
 
@@ -292,8 +292,8 @@ def test_no_request_at_all_finishes_without_frames() -> None:
     run = Responding("0006")
     run.end()
     run.end()
-    assert run.sink.outcomes == [FINISHED]
-    assert run.sink.writes == []
+    assert run.transport.outcomes == [FINISHED]
+    assert run.transport.writes == []
 
 
 # --- failures -------------------------------------------------------------------------------------
@@ -348,10 +348,10 @@ def test_a_crash_is_logged_once_and_harmless_on_the_wire(
     assert event["peer"] == "10.0.0.1:99"
     assert event["log_failure"].type is ValueError
     assert function.__name__ in event["log_failure"].getTraceback()
-    assert CRASHED in run.sink.wire
-    assert b"secret" not in run.sink.wire
+    assert CRASHED in run.transport.wire
+    assert b"secret" not in run.transport.wire
     assert run.answers[3].content == run.result(b"plain")
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
 
 
 @every_dialect
@@ -369,8 +369,8 @@ def test_a_documented_failure_reaches_the_peer_and_not_the_log(
     run.ask(1, "fails")
     run.ask(3, "unknown")
     run.end()
-    assert shown in run.sink.wire
-    assert b"no such command" in run.sink.wire
+    assert shown in run.transport.wire
+    assert b"no such command" in run.transport.wire
     assert set(run.answers) == {1, 3}
 
 
@@ -407,10 +407,10 @@ def test_a_result_that_cannot_be_sent_is_an_error_of_its_request_alone(
     run.ask(7, "plain")
     run.end()
     assert len(taken_failures(logged)) == 3
-    assert run.sink.wire.count(UNSENDABLE) == 3
+    assert run.transport.wire.count(UNSENDABLE) == 3
     assert closed == ["closed", "closed"]
     assert run.answers[7].content == run.result(b"plain")
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
 
 
 # --- the peer goes away ---------------------------------------------------------------------------
@@ -456,16 +456,16 @@ def test_a_lost_connection_cancels_all_and_nothing_is_sent_afterwards(
             run.ask(2 * number + 1, function.__name__)
         run.end()
         started = 1 if half_duplex else len(chosen)
-        before = run.sink.size
-        run.responder.connection_lost()
+        before = run.transport.size
+        run.responder.stop()
         assert len(notes) == started
         assert [context.cancelled for context in contexts] == [True] * started
         run.responder.resumeProducing()
         run.ask(99, "coroutine")
         run.end()
         run.run_turns()
-        assert run.sink.size == before
-        assert run.sink.outcomes == []
+        assert run.transport.size == before
+        assert run.transport.outcomes == []
 
 
 @every_dialect
@@ -498,11 +498,11 @@ def test_a_lost_connection_closes_a_generator_that_waits_for_room(
     assert run.clock.getDelayedCalls()
     run.responder.pauseProducing()
     run.run_turns()
-    before = run.sink.size
+    before = run.transport.size
     run.responder.stopProducing()
     assert notes == ["closed"]
     assert run.clock.getDelayedCalls() == []
-    assert run.sink.size == before
+    assert run.transport.size == before
 
 
 def test_a_generator_between_two_turns_leaves_no_call_behind() -> None:
@@ -513,7 +513,7 @@ def test_a_generator_between_two_turns_leaves_no_call_behind() -> None:
     run = Responding("0006", make_command(endless), half_duplex=False)
     run.ask(1, "endless")
     assert len(run.clock.getDelayedCalls()) == 1
-    run.responder.connection_lost()
+    run.responder.stop()
     assert run.clock.getDelayedCalls() == []
 
 
@@ -527,7 +527,7 @@ def test_a_generator_that_fails_to_stop_is_logged(logged: list[LogEvent]) -> Non
 
     run = Responding("0006", make_command(stubborn), half_duplex=False)
     run.ask(1, "stubborn")
-    run.responder.connection_lost()
+    run.responder.stop()
     (event,) = taken_failures(logged)
     assert event["command"] == "stubborn"
     assert event["log_failure"].type is ValueError
@@ -544,10 +544,10 @@ def test_a_command_that_ignores_its_cancellation_does_no_harm() -> None:
 
     run = Responding("0006", make_command(ignores), half_duplex=False)
     run.ask(1, "ignores")
-    run.responder.connection_lost()
+    run.responder.stop()
     second.callback(b"late")
-    assert run.sink.writes == []
-    assert run.sink.outcomes == []
+    assert run.transport.writes == []
+    assert run.transport.outcomes == []
 
 
 # --- output ---------------------------------------------------------------------------------------
@@ -595,19 +595,19 @@ def test_a_paused_peer_stops_a_generator_and_a_resumed_one_lets_it_go_on(
 ) -> None:
     source = Objects()
     run = Responding(dialect, make_command(getattr(source, name)), half_duplex=half_duplex)
-    run.sink.on_write = run.responder.pauseProducing
+    run.transport.on_write = run.responder.pauseProducing
     run.ask(1, name)
     run.end()
     for _ in range(50):
         run.run_turns()
-        taken, sent = source.taken, run.sink.size
+        taken, sent = source.taken, run.transport.size
         run.run_turns()
-        assert (source.taken, run.sink.size) == (taken, sent)
+        assert (source.taken, run.transport.size) == (taken, sent)
         assert run.connection.output_size <= run.limits.output_high + len(OBJECT)
         assert taken * len(OBJECT) - sent <= run.limits.output_high + 2 * len(OBJECT)
         run.responder.resumeProducing()
-        assert run.sink.size > sent
-    run.responder.connection_lost()
+        assert run.transport.size > sent
+    run.responder.stop()
 
 
 @both_duplexes
@@ -618,16 +618,16 @@ def test_a_huge_result_is_never_held_as_a_whole(*, half_duplex: bool) -> None:
 
     def look() -> None:
         nonlocal most
-        most = max(most, source.taken * len(OBJECT) - run.sink.size)
+        most = max(most, source.taken * len(OBJECT) - run.transport.size)
 
-    run.sink.on_write = look
+    run.transport.on_write = look
     run.ask(1, "objects")
     run.end()
     run.run_turns()
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
     assert source.taken == 2000
     assert most <= run.limits.output_high + len(OBJECT)
-    largest = max(sum(len(payload) for _, payload in frames) for frames in run.sink.writes)
+    largest = max(sum(len(payload) for _, payload in frames) for frames in run.transport.writes)
     assert largest <= run.limits.output_high + len(OBJECT)
 
 
@@ -642,9 +642,9 @@ def test_other_commands_get_their_turn_while_a_long_answer_is_sent() -> None:
     assert 5 in run.order
     run.turn()
     assert taken < source.taken < 40
-    answered = {one.request_id for one in peers.parse_frames(run.sink.wire)}
+    answered = {one.request_id for one in peers.parse_frames(run.transport.wire)}
     assert answered == {1, 3, 5}
-    run.responder.connection_lost()
+    run.responder.stop()
 
 
 def test_pausing_and_resuming_at_any_time_does_not_multiply_turns() -> None:
@@ -655,7 +655,7 @@ def test_pausing_and_resuming_at_any_time_does_not_multiply_turns() -> None:
         run.responder.pauseProducing()
         run.responder.resumeProducing()
     assert len(run.clock.getDelayedCalls()) == 1
-    run.responder.connection_lost()
+    run.responder.stop()
 
 
 def test_requests_wait_and_input_is_paused_while_the_peer_takes_nothing() -> None:
@@ -666,20 +666,20 @@ def test_requests_wait_and_input_is_paused_while_the_peer_takes_nothing() -> Non
         return bytes(1024 * KIB)
 
     run = Responding("0006", make_command(large), half_duplex=False)
-    run.sink.on_write = run.responder.pauseProducing
+    run.transport.on_write = run.responder.pauseProducing
     run.receive(b"".join(peers.request_frames("0006", 1, b"large")))
     run.receive(b"".join(peers.request_frames("0006", 3, b"large")))
     run.receive(b"".join(peers.request_frames("0006", 5, b"large")))
     assert len(ran) == 1
-    assert run.sink.input == ["pause"]
+    assert run.transport.input == ["pause"]
     run.responder.resumeProducing()
     assert len(ran) == 2
     run.responder.resumeProducing()
     assert len(ran) == 3
     run.responder.resumeProducing()
-    assert run.sink.input[-1] == "resume"
+    assert run.transport.input[-1] == "resume"
     run.end()
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
 
 
 # --- command data ---------------------------------------------------------------------------------
@@ -739,16 +739,16 @@ def test_data_that_a_command_does_not_take_pauses_the_peer(
     run.announce(1, "reader")
     for _ in range(8):
         run.data(1, OBJECT)
-    assert run.sink.input == []
+    assert run.transport.input == []
     run.data(1, OBJECT)
-    assert run.sink.input == ["pause"]
+    assert run.transport.input == ["pause"]
     run.data(1, OBJECT)  # what was on its way: TLS gives some records more
-    assert set(run.sink.input) == {"pause"}
+    assert set(run.transport.input) == {"pause"}
     reader.take()
-    assert "resume" not in run.sink.input
+    assert "resume" not in run.transport.input
     reader.open()
-    assert run.sink.input.count("resume") == 1
-    assert run.sink.input[-1] == "resume"
+    assert run.transport.input.count("resume") == 1
+    assert run.transport.input[-1] == "resume"
     run.data(1, b"", is_last=True)
     run.end()
     assert run.answers[1].content == run.result(b"%d" % (10 * len(OBJECT)))
@@ -765,10 +765,10 @@ def test_a_command_that_ends_without_its_data_lets_the_peer_go_on() -> None:
     for _ in range(10):
         run.data(1, OBJECT)
     gate.callback(b"enough")
-    assert run.sink.input[-1] == "resume"
+    assert run.transport.input[-1] == "resume"
     run.data(1, OBJECT)
     run.data(1, b"", is_last=True)
-    assert run.sink.input[-1] == "resume"
+    assert run.transport.input[-1] == "resume"
     run.end()
     assert run.answers[1].content == run.result(b"enough")
 
@@ -785,16 +785,16 @@ def test_undeclared_data_is_counted_bounded_and_dropped(dialect: str, *, half_du
         run.end()
         if size == 100:
             assert run.answers[1].content == run.result(b"plain")
-            assert run.sink.outcomes == [FINISHED]
+            assert run.transport.outcomes == [FINISHED]
         else:
-            (error,) = run.sink.outcomes
+            (error,) = run.transport.outcomes
             assert isinstance(error, RemoteProtocolError)
             assert error.malformed
             assert error.message == (
                 "data of request 1, whose command takes none, exceeds the limit of 100 bytes "
                 "(undeclared_data)"
             )
-            assert bool(run.sink.writes) is not half_duplex
+            assert bool(run.transport.writes) is not half_duplex
 
 
 @every_dialect
@@ -815,9 +815,9 @@ def test_more_data_than_allowed_is_an_error_of_the_command(
     run.end()
     assert run.answers[1].content == run.result(bytes(most))
     text = b"command data exceeds the limit of %d bytes (command_data)" % most
-    assert run.sink.wire.count(text) == 1
+    assert run.transport.wire.count(text) == 1
     assert run.answers[5].content == run.result(b"plain")
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
 
 
 @every_dialect
@@ -827,11 +827,11 @@ def test_input_that_ends_inside_the_only_request_fails_the_exchange(dialect: str
     run.announce(1, "reader")
     run.data(1, b"some")
     run.end()
-    (error,) = run.sink.outcomes
+    (error,) = run.transport.outcomes
     assert isinstance(error, RemoteProtocolError)
     assert error.malformed
     assert error.message == "input ended before the command data of request 1"
-    assert run.sink.writes == []
+    assert run.transport.writes == []
 
 
 @every_dialect
@@ -844,10 +844,10 @@ def test_input_that_ends_inside_a_later_request_is_that_requests_error(dialect: 
     run.announce(5, "plain")
     run.data(3, b"some")
     run.end()
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
     assert run.answers[1].content == run.result(b"plain")
-    assert b"input ended before the command data of request 3" in run.sink.wire
-    assert b"input ended before the command data of request 5" in run.sink.wire
+    assert b"input ended before the command data of request 3" in run.transport.wire
+    assert b"input ended before the command data of request 5" in run.transport.wire
 
 
 @every_dialect
@@ -881,16 +881,16 @@ def test_too_much_data_of_a_queued_command_fails_the_exchange(dialect: str) -> N
     run.announce(3, "reader")
     for _ in range(8):
         run.data(3, OBJECT)
-    assert run.sink.outcomes == []
+    assert run.transport.outcomes == []
     run.data(3, b"+")
-    (error,) = run.sink.outcomes
+    (error,) = run.transport.outcomes
     assert isinstance(error, RemoteProtocolError)
     assert error.malformed
     assert error.message == (
         "data of request 3 has to wait for an earlier command and exceeds the limit of "
         "262144 bytes (buffered_data)"
     )
-    assert run.sink.writes == []
+    assert run.transport.writes == []
 
 
 @every_dialect
@@ -908,13 +908,13 @@ def test_an_echo_longer_than_the_high_mark_leaves_before_input_has_ended(
         run.data(1, OBJECT)
         run.run_turns()
         assert run.connection.output_size <= run.limits.output_high + len(OBJECT)
-    assert run.sink.size > 90 * len(OBJECT)
-    assert "pause" not in run.sink.input
+    assert run.transport.size > 90 * len(OBJECT)
+    assert "pause" not in run.transport.input
     run.data(1, b"", is_last=True)
     run.end()
     run.run_turns()
     assert run.answers[1].content == run.result(*[OBJECT] * 100)
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
 
 
 @every_dialect
@@ -929,8 +929,8 @@ def test_a_released_answer_ends_with_an_error_frame_when_input_breaks(dialect: s
         run.data(1, OBJECT)
         run.run_turns()
     run.receive(peers.frame(7, 0, request_id=1))
-    assert isinstance(run.sink.outcomes[0], RemoteProtocolError)
-    last = peers.parse_frames(run.sink.wire)[-1]
+    assert isinstance(run.transport.outcomes[0], RemoteProtocolError)
+    last = peers.parse_frames(run.transport.wire)[-1]
     assert last.type_number == peers.NUMBERS[dialect]["error"]
 
 
@@ -942,13 +942,13 @@ class Ended:
 
     def __init__(self, run: Responding) -> None:
         self.deferred: Deferred[None] = Deferred()
-        finished = run.sink.responses_finished
+        finished = run.transport.responses_finished
 
         def ended() -> None:
             finished()
             self.deferred.callback(None)
 
-        run.sink.responses_finished = ended  # type: ignore[method-assign]
+        run.transport.responses_finished = ended  # type: ignore[method-assign]
 
 
 def in_threads(dialect: str, *commands: Any, half_duplex: bool = True) -> Responding:
@@ -1026,10 +1026,10 @@ async def test_errors_of_blocking_commands(dialect: str, logged: list[LogEvent])
         "crashes_behind",
         "unsendable",
     ]
-    assert run.sink.wire.count(CRASHED) == 2
-    assert run.sink.wire.count(UNSENDABLE) == 1
-    assert b"secret" not in run.sink.wire
-    assert b"documented" in run.sink.wire
+    assert run.transport.wire.count(CRASHED) == 2
+    assert run.transport.wire.count(UNSENDABLE) == 1
+    assert b"secret" not in run.transport.wire
+    assert b"documented" in run.transport.wire
     assert closed == ["closed"]
     assert run.answers[9].content == run.result(b"plain")
 
@@ -1050,19 +1050,19 @@ async def test_a_thread_waits_while_the_peer_takes_nothing_and_then_goes_on(
         run.responder.pauseProducing()
         written[-1].callback(None)
 
-    run.sink.on_write = on_write
+    run.transport.on_write = on_write
     run.ask(1, "objects")
     run.end()
-    while not run.sink.outcomes:
+    while not run.transport.outcomes:
         await written[-1]
         # A batch is with the peer, at most one more is on its way from the thread.
-        ahead = source.taken * len(OBJECT) - run.sink.size
+        ahead = source.taken * len(OBJECT) - run.transport.size
         assert ahead <= 2 * run.limits.output_high
         written.append(Deferred())
         run.responder.resumeProducing()
-        if source.taken == 200 and run.sink.outcomes == []:
+        if source.taken == 200 and run.transport.outcomes == []:
             break
-    run.sink.on_write = None
+    run.transport.on_write = None
     run.responder.resumeProducing()
     await ended.deferred
     assert run.answers[1].content == run.result(*[OBJECT] * 200)
@@ -1086,13 +1086,13 @@ async def test_a_thread_that_waits_for_room_ends_when_the_peer_leaves() -> None:
         run.responder.pauseProducing()
         stalled.callback(None)
 
-    run.sink.on_write = on_write
+    run.transport.on_write = on_write
     run.ask(1, "endless")
     await stalled
-    size = run.sink.size
-    run.responder.connection_lost()
+    size = run.transport.size
+    run.responder.stop()
     assert await deferToThread(closed.wait, 20)
-    assert run.sink.size == size
+    assert run.transport.size == size
 
 
 @ensure_deferred
@@ -1113,10 +1113,10 @@ async def test_a_thread_that_waits_for_data_ends_when_the_peer_leaves() -> None:
     run = in_threads("0006", make_command(reads, has_data=True, is_blocking=True))
     run.announce(1, "reads")
     assert await deferToThread(reading.wait, 20)
-    run.responder.connection_lost()
+    run.responder.stop()
     assert await deferToThread(ended.wait, 20)
     assert seen == [True]
-    assert run.sink.writes == []
+    assert run.transport.writes == []
 
 
 @ensure_deferred
@@ -1133,12 +1133,12 @@ async def test_a_thread_sees_that_it_is_cancelled() -> None:
     run = in_threads("0006", make_command(works, is_blocking=True), half_duplex=False)
     run.ask(1, "works")
     assert await deferToThread(started.wait, 20)
-    run.responder.connection_lost()
+    run.responder.stop()
     left.set()
     while not seen:
         await deferToThread(int)
     assert seen == [True]
-    assert run.sink.writes == []
+    assert run.transport.writes == []
 
 
 # --- how input is cut ---------------------------------------------------------------------------
@@ -1165,8 +1165,8 @@ def test_a_command_in_front_of_broken_input_runs_in_whatever_read_it_came(
         run = Responding(dialect, make_command(counted))
         run.receive(*reads)
         run.end()
-        assert run.sink.wire == b""
-        assert run.sink.outcomes == [
+        assert run.transport.wire == b""
+        assert run.transport.outcomes == [
             RemoteProtocolError(
                 "received command request frame with neither new nor continuation flags set"
             )
@@ -1182,7 +1182,7 @@ def test_a_crash_in_front_of_broken_input_is_logged_all_the_same(
     run = Responding(dialect, make_command(crashes))
     run.receive(request + peers.frame(1, 0, b"", request_id=3))
     assert len(taken_failures(logged)) == 1
-    assert len(run.sink.outcomes) == 1
+    assert len(run.transport.outcomes) == 1
 
 
 @every_dialect
@@ -1192,7 +1192,7 @@ def test_a_request_that_is_not_admitted_in_front_of_broken_input_breaks_nothing(
     request = b"".join(peers.request_frames(dialect, 1, b"unknown"))
     run = Responding(dialect, half_duplex=False)
     run.receive(request + peers.frame(1, 0, b"", request_id=3))
-    assert [type(outcome) for outcome in run.sink.outcomes] == [RemoteProtocolError]
+    assert [type(outcome) for outcome in run.transport.outcomes] == [RemoteProtocolError]
 
 
 # --- content encoding aside -----------------------------------------------------------------------
@@ -1269,7 +1269,7 @@ def small_result(_: Any) -> bytes:
 
 
 def _of(run: Responding, request_id: int) -> list[peers.WireFrame]:
-    frames = peers.parse_frames(run.sink.wire)
+    frames = peers.parse_frames(run.transport.wire)
     return [one for one in frames if one.request_id == request_id]
 
 
@@ -1286,8 +1286,8 @@ async def test_a_connection_lost_while_a_large_object_is_encoded_sends_nothing_m
 
     run = encoding(make_command(several))
     run.ask(1, "several")
-    sent = run.sink.size
-    run.responder.connection_lost()
+    sent = run.transport.size
+    run.responder.stop()
     await closed
     await deferToThread(lambda: None)  # behind the encoding's own thread
-    assert run.sink.size == sent
+    assert run.transport.size == sent

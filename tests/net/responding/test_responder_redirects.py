@@ -61,7 +61,7 @@ def test_other_commands_learn_what_their_client_follows_and_no_more() -> None:
     for redirect in (REDIRECT, {b"targets": 1}, None):
         run = Responding("0006", make_command(other))
         ask(run, b"other", redirect=redirect)
-        assert run.sink.outcomes == [FINISHED]
+        assert run.transport.outcomes == [FINISHED]
     assert learned == [(None, False), (None, True), (None, True)]
 
 
@@ -141,14 +141,14 @@ def recorded(_: Any) -> Iterator[Recorded]:
 def test_a_recorded_answer_waits_for_a_slow_reader(*, half_duplex: bool) -> None:
     limits = Limits()
     run = Responding("0006", make_command(recorded), half_duplex=half_duplex, limits=limits)
-    run.sink.on_write = run.responder.pauseProducing
+    run.transport.on_write = run.responder.pauseProducing
     ask(run, b"recorded", b"zlib")
     run.run_turns()
-    assert 0 < run.sink.size < 2 * limits.output_high
-    while not run.sink.outcomes:
+    assert 0 < run.transport.size < 2 * limits.output_high
+    while not run.transport.outcomes:
         run.responder.resumeProducing()
         run.run_turns()
-    frames = peers.parse_frames(run.sink.wire)
+    frames = peers.parse_frames(run.transport.wire)
     assert frames[-1].stream_flags == peers.ENCODED | peers.END
     assert sum(len(one.payload) for one in frames[1:]) > SIZE
 
@@ -168,5 +168,5 @@ async def test_objects_may_wait_for_a_tuple() -> None:
     run.ask(1, "waiting")
     run.end()
     waits.callback((3, 4))
-    assert run.sink.outcomes == [FINISHED]
+    assert run.transport.outcomes == [FINISHED]
     assert run.answers[1].content == run.result(3, 7)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from wiredaemon.net.api.rules import MULTIREQUEST, Accepted, insufficient_permissions
 from wiredaemon.net.http.responses import HttpResponse, bad_request, protocol_error, text
+from wiredaemon.net.responding.exchange import begin_exchange
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
-from wiredaemon.net.responding.responder import Responder
-from wiredaemon.protocol import RemoteProtocolError, ServerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from wiredaemon.commands import Command
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.responding.context import Origin
-    from wiredaemon.protocol import RequestReceived
+    from wiredaemon.protocol import RemoteProtocolError, RequestReceived
     from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.limits import Limits
 
@@ -35,6 +34,9 @@ class UrlAdmission:
         self._ran = False
         self._admitted: dict[object, Admitted] = {}
         """Commands of a multirequest that were admitted, by name."""
+
+    def begin_read(self) -> None:
+        """Do nothing: the settings are those of the request's head, for the whole body."""
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Say whether the request would be admitted, for a command that declares data.
@@ -99,7 +101,7 @@ def _unavailable(name: object, accepted: Accepted) -> HttpResponse:
 
 
 class FramedExchange:
-    """A body of frames in half duplex; takes the body and is the Responder's sink."""
+    """A body of frames in half duplex, and its response: the transport of one exchange."""
 
     def __init__(
         self,
@@ -115,10 +117,10 @@ class FramedExchange:
         self._dialect = accepted.dialect
         self._begun = False
         self._ended = False
-        self._responder = Responder(
-            ServerConnection(accepted.dialect, half_duplex=True, limits=limits),
+        self._input, self._responder = begin_exchange(
             self,
             UrlAdmission(accepted, origin),
+            accepted.dialect,
             half_duplex=True,
             reactor=reactor,
             limits=limits,
@@ -129,21 +131,21 @@ class FramedExchange:
     def receive_data(self, data: bytes) -> None:
         """Take bytes of the body."""
         if not self._ended:
-            self._responder.receive_data(data)
+            self._input.receive_data(data)
 
     def receive_end(self) -> None:
         """Say that the body is complete."""
         if not self._ended:
-            self._responder.receive_end()
+            self._input.receive_end()
         elif self._begun:
             self._request.finish()
 
     def connection_lost(self) -> None:
         """Stop the commands."""
         self._ended = True
-        self._responder.connection_lost()
+        self._responder.stop()
 
-    # --- the sink ----------------------------------------------------------------------------
+    # --- called by the input and the Responder -----------------------------------------------
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Send frames."""
@@ -165,14 +167,14 @@ class FramedExchange:
         answer = bad_request if error.malformed else protocol_error
         self.refused(answer(error.message))
 
-    def refused(self, answer: HttpResponse) -> None:
+    def refused(self, response: HttpResponse) -> None:
         """HttpResponse with a text, or break off where frames were sent already."""
         self._ended = True
         if self._begun:
             # The error frame is the last; the body that may follow is not read.
             self._request.break_off()
         else:
-            self._request.answer(answer)
+            self._request.answer(response)
 
     def responses_finished(self) -> None:
         """End the answer, or say that there was nothing to answer."""

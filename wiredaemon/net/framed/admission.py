@@ -32,7 +32,7 @@ _log: Final = Logger()
 class RawAdmission:
     """The admission of one raw connection."""
 
-    __slots__ = ("_admitted", "_dialect", "_hosts", "_peer", "_root", "_settings")
+    __slots__ = ("_admitted", "_dialect", "_fresh", "_hosts", "_peer", "_root", "_settings")
 
     def __init__(self, hosts: HostLookup, dialect: Dialect, peer: Peer) -> None:
         """Admit what the hosts' settings allow a peer.
@@ -50,6 +50,15 @@ class RawAdmission:
         self._settings: Settings | None = None
         self._admitted: dict[object, Admitted] = {}
         """What may run at ``/`` under those settings, by name: asked again and again."""
+        self._fresh: dict[object, Admitted] | None = None
+        """The same, once this read has found that those settings are still in force."""
+
+    def begin_read(self) -> None:
+        """Note that new input is looked at: the root's settings are looked up once for all of it.
+
+        Looking them up costs a stat call for each file that they come from.
+        """
+        self._fresh = None
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Say whether the request is for a command that declares data."""
@@ -65,8 +74,11 @@ class RawAdmission:
         root, name = self._root, event.command
         settings: Settings | Deferred[Settings] | None = None
         if root is not None and not event.extra and type(name) is bytes and name in self._admitted:
+            if self._fresh is not None:
+                return self._fresh[name]
             settings = root.settings()
             if settings is self._settings:
+                self._fresh = self._admitted
                 return self._admitted[name]
         path = _path(event)
         if path is None:

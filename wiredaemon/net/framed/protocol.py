@@ -1,7 +1,9 @@
-"""The protocol of raw connections: bytes to the Responder, frames to the transport.
+"""The protocol of raw connections: bytes to a connection's input, frames to the socket.
 
-Which commands, limits and errors there are is decided where HTTP has it decided too: by the
-connection, the Responder and the rules.
+Commands, limits and errors are the same as over HTTP: both transports share the connection, its
+input and the Responder.
+
+Source: framing, section 1.
 """
 
 from __future__ import annotations
@@ -20,9 +22,8 @@ from zope.interface import implementer
 from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.read_size import follow_read
-from wiredaemon.net.responding.responder import Responder
+from wiredaemon.net.responding.exchange import begin_exchange
 from wiredaemon.net.write_now import write_now
-from wiredaemon.protocol import ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.net.hosting.host_lookup import HostLookup
+    from wiredaemon.net.responding.connection_input import ConnectionInput
+    from wiredaemon.net.responding.responder import Responder
     from wiredaemon.protocol import RemoteProtocolError
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import EncodedFrame
@@ -40,13 +43,16 @@ if TYPE_CHECKING:
 
 @implementer(IHalfCloseableProtocol)
 class FramedServerProtocol(Protocol):
-    """One raw connection in full duplex; the Responder's sink.
+    """One raw connection in full duplex.
 
-    Nothing is made for a connection before its first byte: then its dialect is known, with TLS too.
+    It owns the connection's input and takes the Responder's frames. Neither is made before the
+    first byte: only then is the dialect known where TLS negotiates it, and an idle connection
+    costs little memory.
     """
 
     _log = Logger()
     transport: Any
+    _input: ConnectionInput | None = None
     _responder: Responder | None = None
     _input_ended = False
     _drained: int | None = None
@@ -70,18 +76,18 @@ class FramedServerProtocol(Protocol):
             self._drain(len(data))
             return
         follow_read(self.transport, len(data))
-        responder = self._responder
-        if responder is None:
-            responder = self._begin()
-        responder.receive_data(data)
+        received = self._input
+        if received is None:
+            received = self._begin()
+        received.receive_data(data)
 
     def readConnectionLost(self) -> None:
         """Answer what has come: the peer has closed its side only."""
         self._input_ended = True
-        if self._drained is not None or self._responder is None:
+        if self._drained is not None or self._input is None:
             self.transport.loseConnection()
         else:
-            self._responder.receive_end()
+            self._input.receive_end()
 
     def writeConnectionLost(self) -> None:
         """Wait a moment for the peer to close: all was sent."""
@@ -94,25 +100,26 @@ class FramedServerProtocol(Protocol):
         """Stop what works for a peer that has gone."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        responder, self._responder = self._responder, None
+        responder, self._responder, self._input = self._responder, None, None
         if responder is not None:
-            responder.connection_lost()
+            responder.stop()
 
-    def _begin(self) -> Responder:
+    def _begin(self) -> ConnectionInput:
         factory = self._factory
         dialect = factory.dialect_of(self.transport)
-        self._responder = responder = Responder(
-            ServerConnection(dialect, half_duplex=False, limits=factory.limits),
+        received, responder = begin_exchange(
             self,
             RawAdmission(factory.hosts, dialect, peer_of(self.transport)),
+            dialect,
             half_duplex=False,
             reactor=factory.reactor,
             limits=factory.limits,
         )
+        self._input, self._responder = received, responder
         self.transport.registerProducer(responder, True)  # noqa: FBT003 Twisted's signature
-        return responder
+        return received
 
-    # --- the sink ----------------------------------------------------------------------------
+    # --- called by the input and the Responder -----------------------------------------------
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Send frames."""
@@ -135,8 +142,8 @@ class FramedServerProtocol(Protocol):
         )
         self._close()
 
-    def refused(self, answer: Any) -> None:  # noqa: ANN401, ARG002 of Sink; our admission has no such answer
-        """Close."""
+    def refused(self, response: Any) -> None:  # noqa: ANN401, ARG002 the interface's signature
+        """Close; a raw connection's admission refuses single requests only."""
         self._close()
 
     def responses_finished(self) -> None:
@@ -151,7 +158,7 @@ class FramedServerProtocol(Protocol):
         A socket closed with unread input is reset, and what the peer has not read by then is lost.
         """
         self._drained = 0
-        self._responder = None
+        self._responder = self._input = None
         transport = self.transport
         transport.unregisterProducer()
         transport.resumeProducing()

@@ -22,10 +22,10 @@ class NoData:
     size = 0
     received = 0
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Do nothing: nothing waits."""
 
-    cancel = discard
+    cancel = close
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Give no piece."""
@@ -78,14 +78,15 @@ class IncomingData:
             self._error = CommandError(reason.replace("%", "%%"))
             self.receive_end()
 
-    def discard(self) -> None:
-        """Forget what waits: the command has ended."""
+    def close(self) -> None:
+        """Drop what waits and what still comes: the command has ended."""
+        self.ended = True
         self._pieces.clear()
         self.size = 0
 
     def cancel(self) -> None:
-        """Give nothing more: whoever reads or goes on to read is cancelled."""
-        self.discard()
+        """Cancel the command that reads now or goes on to read."""
+        self.close()
         self._error = CancelledError()
         self.receive_end()
 

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from wiredaemon.commands import Followed
 from wiredaemon.commands.capabilities import describe_api
+from wiredaemon.net.cache.keys import CachedAs
+from wiredaemon.net.responding.side_output import SideOutput
+from wiredaemon.wire.dialects import FrameType, ResponseForm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from wiredaemon.commands import CommandData, Followed, Peer, Permission, Repository, Value
-    from wiredaemon.net.cache.keys import CachedAs
+    from wiredaemon.commands import CommandData, Peer, Permission, Repository, Value
     from wiredaemon.net.hosting.host import Host, Settings
+    from wiredaemon.net.responding.interfaces import Admitted
+    from wiredaemon.protocol import RequestReceived, ServerConnection
     from wiredaemon.wire.dialects import Dialect
-
-
-class Beside(Protocol):
-    """Takes what a command says beside its result."""
-
-    def text(self, message: bytes, arguments: Sequence[bytes], labels: Sequence[bytes]) -> None:
-        """Send text."""
-
-    def progress(
-        self,
-        topic: bytes,
-        position: int,
-        total: int | None,
-        label: bytes | None,
-        item: bytes | None,
-    ) -> None:
-        """Send how far it is."""
 
 
 class Origin:
@@ -68,14 +56,14 @@ class Origin:
 class CommandContext:
     """One request as its command sees it; implements `wiredaemon.commands.Context`."""
 
-    __slots__ = ("_beside", "_data", "_needs", "_origin", "cached_as", "cancelled", "followed")
+    __slots__ = ("_data", "_needs", "_origin", "_side_output", "cached_as", "cancelled", "followed")
 
     def __init__(
         self,
         origin: Origin,
         data: CommandData,
         needs: Permission,
-        beside: Beside | None = None,
+        side_output: SideOutput | None = None,
     ) -> None:
         """Give a command its surroundings.
 
@@ -83,12 +71,12 @@ class CommandContext:
             origin: Of the request.
             data: Of the request.
             needs: The permission that the command declares.
-            beside: Takes text and progress, or None if the peer did not say that it can.
+            side_output: Sends text and progress; None if the peer did not say that it takes any.
         """
         self._origin = origin
         self._data = data
         self._needs = needs
-        self._beside = beside
+        self._side_output = side_output
         self.cancelled = False
         self.followed: Followed | None = None
         """The redirects that the peer follows."""
@@ -119,8 +107,8 @@ class CommandContext:
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
         """Send a line for people while the command runs."""
-        if self._beside is not None and not self.cancelled:
-            self._beside.text(
+        if self._side_output is not None and not self.cancelled:
+            self._side_output.text(
                 message.encode("ascii", "replace"),
                 [argument.encode() for argument in arguments],
                 [label.encode("ascii", "replace") for label in labels],
@@ -136,8 +124,8 @@ class CommandContext:
         item: str | None = None,
     ) -> None:
         """Send how far the command has come."""
-        if self._beside is not None and not self.cancelled:
-            self._beside.progress(
+        if self._side_output is not None and not self.cancelled:
+            self._side_output.progress(
                 topic.encode(),
                 position,
                 total,
@@ -151,3 +139,45 @@ class CommandContext:
         return describe_api(
             origin.host.registry, origin.dialect, origin.framings, origin.settings.facts
         )
+
+
+def make_context(
+    event: RequestReceived,
+    admitted: Admitted,
+    data: CommandData,
+    connection: ServerConnection,
+    flush: Callable[[], None],
+) -> CommandContext:
+    """Return the context of a request that starts now.
+
+    Args:
+        event: The request.
+        admitted: Its command, and what it was made to.
+        data: Its command data.
+        connection: Makes frames of text and progress.
+        flush: Sends such frames at once.
+    """
+    command, origin = admitted
+    side_output = _side_output(event, connection, flush) if event.extra else None
+    context = CommandContext(origin, data, command.permission, side_output)
+    if event.redirect is not None:
+        context.followed = Followed.parse(event.redirect)
+    if command.cacheable and origin.dialect.response is ResponseForm.OBJECTS:
+        context.cached_as = CachedAs(
+            command.name.encode(), origin.dialect.media_type, connection.content_encoding
+        )
+    return context
+
+
+def _side_output(
+    event: RequestReceived, connection: ServerConnection, flush: Callable[[], None]
+) -> SideOutput | None:
+    """Return what sends text and progress, if the request says that its peer takes them.
+
+    No protocol says how a peer could; Mercurial's clients hang on such frames. Ours put
+    ``accepts: [text-output, progress]`` into the request map, where others ignore it.
+    """
+    accepts = event.extra.get(b"accepts")
+    if FrameType.PROGRESS not in connection.dialect.frames or not isinstance(accepts, list):
+        return None
+    return SideOutput(connection, event.request_id, accepts, flush)

@@ -1,67 +1,121 @@
-"""What a Responder needs of its transport: where output goes, and which commands may run."""
+"""The interfaces between a connection's transport, its input, its requests and their admission."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
 
     from wiredaemon.commands import Command
+    from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.context import Origin
-    from wiredaemon.protocol import RemoteProtocolError, RequestReceived
+    from wiredaemon.protocol import RemoteProtocolError, RequestAborted, RequestReceived
     from wiredaemon.wire.frames import EncodedFrame
 
 
-class Sink(Protocol):
-    """Where a responder's output goes."""
+class ResponseTransport(Protocol):
+    """Takes the output of a Responder; one method for each way that an exchange can end."""
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames; the responder is paused and resumed as a push producer."""
+        """Send frames. The Responder is the push producer that is paused where they pile up."""
+
+    def connection_failed(self, error: RemoteProtocolError) -> None:
+        """Answer broken input; nothing follows."""
+
+    def refused(self, response: Any) -> None:  # noqa: ANN401 the transport's own kind of response
+        """Answer a refused admission with its `ExchangeRefusedError.response`; nothing follows."""
+
+    def responses_finished(self) -> None:
+        """End the exchange: all input was received and all of it is answered."""
+
+
+class InputTransport(Protocol):
+    """Feeds a `ConnectionInput`, and can be made to wait."""
 
     def pause_input(self) -> None:
-        """Stop feeding the responder, as far as possible."""
+        """Stop feeding it, as far as possible: TLS may deliver a few more records."""
 
     def resume_input(self) -> None:
         """Go on feeding it."""
 
-    def connection_failed(self, error: RemoteProtocolError) -> None:
-        """Give the answer to broken input; nothing follows."""
-
-    def refused(self, answer: Any) -> None:  # noqa: ANN401 what the admission raised
-        """Give the answer of a refused admission; nothing follows."""
-
-    def responses_finished(self) -> None:
-        """All input was received and all of it is answered."""
-
 
 class ExchangeRefusedError(Exception):
-    """A request ends the whole exchange: its sink gives the answer."""
+    """A request ends the whole exchange with a response of its transport's own kind."""
 
-    def __init__(self, answer: Any) -> None:  # noqa: ANN401 the sink knows it
+    def __init__(self, response: Any) -> None:  # noqa: ANN401 the transport knows it
         super().__init__()
-        self.answer = answer
+        self.response = response
 
 
 class Admitted(NamedTuple):
-    """A request that may run."""
+    """A command that a request may run, and what the request was made to."""
 
     command: Command
     origin: Origin
 
 
 class Admission(Protocol):
-    """Which commands a connection may run."""
+    """Decides which commands a connection may run."""
+
+    def begin_read(self) -> None:
+        """Note that new input is looked at: settings found before this may have changed."""
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Say whether the request is for a command that may run while its data arrives."""
 
     def admit(self, event: RequestReceived) -> Admitted | Deferred[Admitted]:
-        """Give the command to run; a Deferred where that must be asked for first.
+        """Return the command to run; a Deferred where the decision has to be asked for.
 
         Raises, or fails with:
-            CommandError, ServerError: This request gets that for an answer.
+            CommandError, ServerError: This request alone is answered with that.
             ExchangeRefusedError: The whole exchange ends.
         """
+
+
+class Load(Enum):
+    """What the requests of a connection are waiting for, as far as its input must know."""
+
+    ANSWERING = "requests are answered as they come"
+    NEEDING_DATA = "every running command waits for request data"
+    BLOCKED = "the peer takes no answers, and requests wait for that"
+
+
+class Requests(Protocol):
+    """The requests of a connection, as its input knows them; `Responder` implements it."""
+
+    is_over: bool
+    """The exchange has ended: no input counts any more."""
+
+    def accept(
+        self, event: RequestReceived, admitted: Admitted, data: IncomingData | NoData
+    ) -> None:
+        """Take a request that may run; it starts when nothing is in front of it."""
+
+    def refuse(self, event: RequestReceived, error: BaseException | None) -> None:
+        """Answer a request that may not run, or end the whole exchange."""
+
+    def find(self, request_id: int) -> object | None:
+        """Return a request that is running; None where it waits or is answered."""
+
+    def settle(self) -> None:
+        """Start what may start, send what may be sent, and end if all is done."""
+
+    def load(self) -> Load:
+        """Return what the requests are waiting for."""
+
+    def fail(self, error: RemoteProtocolError) -> None:
+        """Give up the connection for a mistake of the peer, with an error frame if one may go."""
+
+    def abandon(self, error: RemoteProtocolError) -> None:
+        """Give up an exchange of which nothing was complete: the transport answers the error."""
+
+    def on_bug(self, failure: Failure) -> None:
+        """Log what must not happen, and give up the connection."""
+
+    def receive_end(self, aborted: Sequence[RequestAborted]) -> None:
+        """Note that no request follows; ``aborted`` are those that ended half way."""

@@ -1,92 +1,424 @@
-"""One request on its way through the Responder."""
+"""One request whose command did not return its whole result at once.
+
+Owns what the command is waited for, and how its objects reach the connection: one after the other
+while the output has room, content encoded in a thread where they are large. The `Owner`, the
+Responder, says whether there is room.
+
+Source: design of back-pressure in docs/sansio.md; framing, section 6.3.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from wiredaemon.commands.running import is_async_objects, step
-from wiredaemon.net.responding.command_data import NO_DATA
+from wiredaemon.commands.running import Waiting, is_async_objects, is_objects, present, step
+from wiredaemon.net.responding.blocking import BlockingContext, run_in_thread
+from wiredaemon.protocol import LocalProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.commands import Command
     from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.context import CommandContext
-    from wiredaemon.protocol import RequestReceived
+    from wiredaemon.protocol import ServerConnection
+    from wiredaemon.protocol.responses import EncodingWork
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.limits import Limits
 
 END: Final = object()
-"""In place of an object: there are no more."""
+"""Stands in place of an object where there are no more."""
 
 _log: Final = Logger()
 
 
-class Job:
-    """One admitted request."""
+class RequestState(Enum):
+    """What goes on with a request whose command was called."""
 
-    # Of the class: most requests are answered before any of them is set.
-    objects: Any = None
-    """The generator that its objects come from."""
-    waiting: Deferred[Any] | None = None
-    """What it waits for."""
-    room: Deferred[None] | None = None
-    """Fires when a thread may hand over more objects."""
-    turn: IDelayedCall | None = None
-    """When its objects go on after those of others."""
-    encoding: Deferred[None] | None = None
-    """An object of it is being content encoded in a thread."""
+    RUNNING = auto()
+    """Its code runs now, or its next object is sent."""
+    WAITING = auto()
+    """A Deferred, a coroutine or a thread has not come to its result."""
+    STALLED = auto()
+    """The output has no room for its objects."""
+    YIELDED = auto()
+    """Other connections have their turn; its objects go on in the reactor's next one."""
+    ENCODING = auto()
+    """An object is content encoded in a thread."""
+    ENDED = auto()
 
-    data: IncomingData | NoData = NO_DATA
 
-    def __init__(self, event: RequestReceived, command: Command, context: CommandContext) -> None:
-        """Begin before the command is called."""
-        self.request_id = event.request_id
-        self.arguments = event.arguments
+class RequestStep(Enum):
+    """What moves a request from one state to another."""
+
+    WAIT = auto()
+    STALL = auto()
+    YIELD = auto()
+    ENCODE = auto()
+    GO_ON = auto()
+    END = auto()
+
+
+TRANSITIONS: Final[Mapping[tuple[RequestState, RequestStep], RequestState]] = {
+    (RequestState.RUNNING, RequestStep.WAIT): RequestState.WAITING,
+    (RequestState.RUNNING, RequestStep.STALL): RequestState.STALLED,
+    (RequestState.RUNNING, RequestStep.YIELD): RequestState.YIELDED,
+    (RequestState.RUNNING, RequestStep.ENCODE): RequestState.ENCODING,
+    (RequestState.WAITING, RequestStep.GO_ON): RequestState.RUNNING,
+    (RequestState.STALLED, RequestStep.GO_ON): RequestState.RUNNING,
+    (RequestState.YIELDED, RequestStep.GO_ON): RequestState.RUNNING,
+    (RequestState.ENCODING, RequestStep.GO_ON): RequestState.RUNNING,
+    # A command may be cancelled, or fail, whatever it is doing.
+    (RequestState.RUNNING, RequestStep.END): RequestState.ENDED,
+    (RequestState.WAITING, RequestStep.END): RequestState.ENDED,
+    (RequestState.STALLED, RequestStep.END): RequestState.ENDED,
+    (RequestState.YIELDED, RequestStep.END): RequestState.ENDED,
+    (RequestState.ENCODING, RequestStep.END): RequestState.ENDED,
+}
+
+
+def advance(state: RequestState, step: RequestStep) -> RequestState:
+    """Return the state that follows.
+
+    Raises:
+        LocalProtocolError: The step is not possible in that state.
+    """
+    try:
+        return TRANSITIONS[state, step]
+    except KeyError:
+        raise LocalProtocolError(f"{step.name} while {state.name}") from None
+
+
+class Owner(Protocol):
+    """What a running request needs of the Responder that runs it."""
+
+    connection: ServerConnection
+    dialect: Dialect
+    limits: Limits
+    reactor: Any
+
+    def has_room(self, request: RunningRequest) -> bool:
+        """Say whether the output takes more objects of a request."""
+
+    def flush(self) -> None:
+        """Send what may be sent."""
+
+    def progress(self) -> None:
+        """Start, read and send what may go on now that something has happened."""
+
+    def on_ended(self, request: RunningRequest) -> None:
+        """Forget a request that has been answered."""
+
+    def on_failed(self, request: RunningRequest, failure: Failure) -> None:
+        """Answer a request whose command failed."""
+
+    def on_bug(self, failure: Failure) -> None:
+        """Log what must not happen, and give up the connection."""
+
+
+class RunningRequest:
+    """Carries one request from its command's first result to the end of its response."""
+
+    __slots__ = (
+        "_objects",
+        "_owner",
+        "_pending",
+        "_thread",
+        "command",
+        "context",
+        "data",
+        "request_id",
+        "state",
+    )
+
+    def __init__(
+        self,
+        request_id: int,
+        command: Command,
+        context: CommandContext,
+        data: IncomingData | NoData,
+        owner: Owner,
+    ) -> None:
+        self.request_id = request_id
         self.command = command
         self.context = context
+        self.data = data
+        self.state = RequestState.RUNNING
+        self._owner = owner
+        self._objects: Any = None
+        """The generator that its objects come from."""
+        self._thread: Deferred[Any] | None = None
+        """The end of a blocking command."""
+        self._pending: Deferred[Any] | IDelayedCall | None = None
+        """What the state waits for, to be cancelled with the request."""
+
+    def _advance(
+        self, step: RequestStep, pending: Deferred[Any] | IDelayedCall | None = None
+    ) -> None:
+        self.state = advance(self.state, step)
+        self._pending = pending
 
     @property
-    def is_resting(self) -> bool:
-        """It has objects to give, and nothing is under way that goes on with them."""
-        return (
-            self.objects is not None
-            and self.waiting is None
-            and self.turn is None
-            and self.encoding is None
+    def needs_data(self) -> bool:
+        """The command has taken all data that has come, and more will."""
+        data = self.data
+        return not data.ended and not data.size
+
+    # --- results -----------------------------------------------------------------------------
+
+    def run_in_thread(self, keywords: Mapping[str, object]) -> None:
+        """Call a blocking command in a thread; its objects are delivered in batches."""
+        context = BlockingContext(self.context, self._owner.reactor)
+        self._thread = run_in_thread(
+            self._owner.reactor,
+            lambda: self.command.function(context, **keywords),
+            lambda objects: Deferred.fromCoroutine(self._deliver(objects)),
+            END,
         )
+        self._wait_for(self._thread)
 
-    @property
-    def is_hungry(self) -> bool:
-        """It waits for data that has not come."""
-        return not self.data.ended and not self.data.size
+    def take(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
+        """Go on with what the command returned.
 
-    def next_object(self) -> Any:  # noqa: ANN401 whatever a command gives
-        """Give the next object, `END`, or a `Waiting` for one of them."""
-        if is_async_objects(self.objects):
-            return step(_next_of(self.objects))
-        return next(self.objects, END)
+        If input has failed behind the request, the answer goes nowhere and the command is stopped
+        in a moment.
+        """
+        ends_output = self._owner.connection.output_ended
+        if isinstance(result, Waiting):
+            self._wait_for(Deferred.fromCoroutine(result.coroutine))
+        elif isinstance(result, Deferred):
+            self._wait_for(result)
+        elif is_objects(result) or is_async_objects(result):
+            self._objects = result
+            if not ends_output:
+                self._send_objects()
+        elif ends_output:
+            self.end()
+        else:
+            self._end_with(result)
+
+    def _wait_for(self, waiting: Deferred[Any]) -> None:
+        self._advance(RequestStep.WAIT, waiting)
+        waiting.addCallbacks(self._on_result, self._on_failure)
+        waiting.addErrback(self._owner.on_bug)
+
+    def _on_result(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
+        if self.state is RequestState.ENDED:
+            self._close()
+            return
+        self._advance(RequestStep.GO_ON)
+        if self._objects is None or result is END:
+            self.take(result)
+        else:
+            self._take_object(result)
+        self._owner.progress()
+
+    def _on_failure(self, failure: Failure) -> None:
+        if self.state is not RequestState.ENDED:
+            self._owner.on_failed(self, failure)
+            self._owner.progress()
+
+    def _end_with(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
+        """Send the only object that the command returns, or the end behind its objects."""
+        connection = self._owner.connection
+        if result is END:
+            connection.end_response(self.request_id)
+        else:
+            try:
+                value = present(self.command, result, self._owner.dialect)
+                work = self._encoding_work(value)
+                if work is not None:
+                    self._encode(work).addCallback(self._end_behind).addErrback(self._owner.on_bug)
+                    return
+                connection.send_result(self.request_id, value)
+            except Exception:  # noqa: BLE001 a text form may raise anything
+                self._owner.on_failed(self, Failure())
+                return
+        self.end()
+
+    def _end_behind(self, is_sent: bool) -> None:  # noqa: FBT001 a Deferred's result
+        """End a request whose only object was encoded in a thread."""
+        if is_sent:
+            self._end_with(END)
+            self._owner.progress()
+
+    # --- objects -----------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Go on with objects that the output had no room for, if it was that."""
+        if self.state is not RequestState.STALLED:
+            return
+        waiting = self._pending
+        self._advance(RequestStep.GO_ON)
+        if isinstance(waiting, Deferred):
+            waiting.callback(None)
+        else:
+            self._send_objects()
+
+    def _send_objects(self) -> None:
+        """Send a generator's objects until output has enough for one turn."""
+        owner = self._owner
+        connection, high = owner.connection, owner.limits.output_high
+        while self.state is RequestState.RUNNING:
+            if not owner.has_room(self):
+                self._advance(RequestStep.STALL)
+                return
+            if connection.output_size >= high and not connection.output_held:
+                self._advance(RequestStep.YIELD, owner.reactor.callLater(0, self._on_turn))
+                owner.flush()
+                return
+            try:
+                value = self._next_object()
+            except Exception:  # noqa: BLE001 a command may raise anything
+                owner.on_failed(self, Failure())
+                return
+            if isinstance(value, Waiting):
+                self._wait_for(Deferred.fromCoroutine(value.coroutine))
+                return
+            if value is END:
+                self._end_with(END)
+                return
+            self._take_object(value, goes_on=False)
+
+    def _on_turn(self) -> None:
+        self._advance(RequestStep.GO_ON)
+        self._send_objects()
+        self._owner.progress()
+
+    def _next_object(self) -> Any:  # noqa: ANN401 whatever a command returns
+        """Return the next object, `END`, or a `Waiting` for one of them."""
+        if is_async_objects(self._objects):
+            return step(_next_of(self._objects))
+        return next(self._objects, END)
+
+    def _take_object(self, value: Any, *, goes_on: bool = True) -> None:  # noqa: ANN401 whatever a command returns
+        """Send an object, and go on with those behind it."""
+        sent = self._send_object(value)
+        if isinstance(sent, Deferred):
+            sent.addCallback(self._go_on_behind).addErrback(self._owner.on_bug)
+        elif sent and goes_on:
+            self._send_objects()
+
+    def _go_on_behind(self, is_sent: bool) -> None:  # noqa: FBT001 a Deferred's result
+        """Go on with objects behind one that was encoded in a thread."""
+        if is_sent:
+            self._send_objects()
+            self._owner.progress()
+
+    def _send_object(self, value: Any) -> bool | Deferred[bool]:  # noqa: ANN401 whatever a command returns
+        """Send an object, and say whether it could be; a Deferred where that takes a while."""
+        try:
+            shown = present(self.command, value, self._owner.dialect)
+            work = self._encoding_work(shown)
+            if work is not None:
+                return self._encode(work)
+            self._owner.connection.send_object(self.request_id, shown)
+        except Exception:  # noqa: BLE001 a generator inside a value may raise anything
+            self._owner.on_failed(self, Failure())
+            return False
+        return True
+
+    # --- threads -----------------------------------------------------------------------------
+
+    def _encoding_work(self, value: Any) -> EncodingWork | None:  # noqa: ANN401 whatever a command returns
+        connection = self._owner.connection
+        return connection.encoding_work(self.request_id, value) if connection.encodes else None
+
+    def _encode(self, work: EncodingWork) -> Deferred[bool]:
+        """Have a large object content encoded in a thread, and send it; nothing else runs on.
+
+        Returns:
+            Fires with False if the request has ended meanwhile. It never fails.
+        """
+        reactor = self._owner.reactor
+        encoding = deferToThreadPool(reactor, reactor.getThreadPool(), work.run)
+        self._advance(RequestStep.ENCODE, encoding)
+
+        def encoded(_: None) -> bool:
+            if self.state is RequestState.ENDED:
+                return False
+            self._advance(RequestStep.GO_ON)
+            self._owner.connection.send_encoded(self.request_id, work)
+            return True
+
+        def failed(failure: Failure) -> bool:
+            if self.state is not RequestState.ENDED:
+                self._owner.on_bug(failure)
+            return False
+
+        return encoding.addCallback(encoded).addErrback(failed)
+
+    async def _deliver(self, objects: Sequence[Any]) -> None:
+        """Send objects of a thread, which goes on when there is room for more.
+
+        Raises:
+            CancelledError: The request has ended: the thread's generator is closed.
+        """
+        if self.state is RequestState.ENDED:
+            raise CancelledError
+        self._advance(RequestStep.GO_ON)
+        for value in objects:
+            sent = self._send_object(value)
+            if isinstance(sent, Deferred):
+                sent = await sent
+            if not sent:
+                self._owner.progress()
+                raise CancelledError
+        self._owner.flush()
+        self._check_running()
+        if not self._owner.has_room(self):
+            room: Deferred[None] = Deferred()
+            self._advance(RequestStep.STALL, room)
+            await room
+            self._check_running()
+        self._advance(RequestStep.WAIT, self._thread)
+
+    def _check_running(self) -> None:
+        if self.state is RequestState.ENDED:
+            raise CancelledError
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def end(self) -> None:
+        """Note that the request is answered."""
+        self._advance(RequestStep.END)
+        self.context.cancelled = True
+        self.data.close()
+        self._owner.on_ended(self)
+
+    def end_failed(self) -> None:
+        """Note that the request is answered with a failure: its generator is closed."""
+        self.end()
+        self._close()
 
     def cancel(self) -> None:
-        """Stop whatever it is doing."""
+        """Stop whatever the request is doing."""
+        # A generator that waits is closed by the cancellation of what it waits for.
+        closes = self.state is not RequestState.WAITING
+        pending = self._pending
+        self._advance(RequestStep.END)
         self.context.cancelled = True
-        if self.turn is not None and self.turn.active():
-            self.turn.cancel()
-        for waiting in (self.encoding, self.room, self.waiting):
-            if waiting is not None:
-                waiting.cancel()
+        if pending is not None:
+            pending.cancel()
+        if self._thread is not None and self._thread is not pending:
+            self._thread.cancel()
         # Threads that read data wait for nothing of the above.
         self.data.cancel()
-        self.close()
+        if closes:
+            self._close()
 
-    def close(self) -> None:
-        """Run what a generator has to do at its end, unless it waits: it is cancelled then."""
-        objects = self.objects
-        if objects is None or self.waiting is not None:
+    def _close(self) -> None:
+        """Run what a generator has to do at its end."""
+        objects = self._objects
+        if objects is None:
             return
         closing = _close_async(objects) if is_async_objects(objects) else _close(objects)
         Deferred.fromCoroutine(closing).addErrback(
@@ -104,7 +436,7 @@ async def _close_async(objects: AsyncGenerator[Any, None]) -> None:
     await objects.aclose()
 
 
-async def _next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command gives
+async def _next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command returns
     # Not anext with a default: until Python 3.12 it breaks where a tuple was waited for.
     try:
         return await anext(objects)

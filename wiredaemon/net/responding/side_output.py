@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from wiredaemon.protocol import ServerConnection
 
 
-class BesideResult:
+class SideOutput:
     """Sends what one command says beside its result."""
 
     def __init__(
