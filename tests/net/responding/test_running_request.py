@@ -11,7 +11,7 @@ from wiredaemon.protocol import LocalProtocolError
 
 S, I = RequestState, RequestStep  # noqa: E741 beside each other in the table
 
-EXPECTED = {
+EXPECTED: dict[tuple[RequestState, RequestStep], RequestState] = {
     (S.RUNNING, I.WAIT): S.WAITING,
     (S.RUNNING, I.STALL): S.STALLED,
     (S.RUNNING, I.YIELD): S.YIELDED,
