@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import isasyncgen, iscoroutine, isgenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.commands.arguments import check_arguments
 from wiredaemon.commands.results import CommandError, WithOutput
 from wiredaemon.wire.dialects import ResponseForm
+from wiredaemon.wire.values import RawBytes
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from wiredaemon.commands.declaration import Command
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
+
+
+PLAIN: Final = frozenset({RawBytes, bytes, str, int, bool, dict, list, type(None)})
+"""The types that most commands return: known at one look to be neither objects nor awaitable."""
 
 
 @dataclass(frozen=True, slots=True)

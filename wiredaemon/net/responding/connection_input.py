@@ -202,13 +202,20 @@ class ConnectionInput:
 
         The Responder calls this whenever a request has ended or the peer takes answers again.
         """
-        if self._is_working or self._requests.is_over:
+        connection, requests = self._connection, self._requests
+        if self._is_working or requests.is_over:
             return
-        if self._connection.pending:
+        pending = connection.pending
+        if pending:
             self._read_on()
-        if self._stage is Stage.ENDING and not self._connection.pending:
+            pending = connection.pending
+        stage = self._stage
+        if stage is Stage.ENDING and not pending:
             self._end()
-        self._regulate()
+        if stage is Stage.OPEN and not pending and not self._data:
+            self._regulate(Backlog.NOTHING)  # nearly always, so nothing else is looked at
+        else:
+            self._regulate(self._waiting())
 
     def _read_on(self) -> None:
         """Take the frames that wait inside, as far as requests in front of them were answered."""
@@ -243,13 +250,13 @@ class ConnectionInput:
 
     # --- the peer ----------------------------------------------------------------------------
 
-    def _regulate(self) -> None:
+    def _regulate(self, backlog: Backlog) -> None:
         """Pause the peer or go on reading, where the table says other than what is."""
         requests = self._requests
         if requests.is_over:
             return
         # Behind the end nothing is read, but who was paused in front of it must not stay so.
-        may_read = self._stage is Stage.ENDED or MAY_READ[self._waiting(), requests.load()]
+        may_read = self._stage is Stage.ENDED or MAY_READ[backlog, requests.load()]
         if may_read is not self._is_paused:
             return
         self._is_paused = not self._is_paused
@@ -274,7 +281,7 @@ class ConnectionInput:
 
     def _on_data_taken(self) -> None:
         if self._is_paused and not self._is_working:
-            self._regulate()
+            self._regulate(self._waiting())
 
     # --- events ------------------------------------------------------------------------------
 
@@ -337,10 +344,13 @@ class ConnectionInput:
             return
         if isinstance(admitted, Deferred):
             self._decide_later(event, admitted)
-        else:
+        elif event.has_data:
             self._accept(event, admitted)
+        else:
+            self._requests.accept(event, admitted, NO_DATA)
 
     def _accept(self, event: RequestReceived, admitted: Admitted) -> None:
+        """Hand on a request, with its data if the command takes any."""
         command = admitted.command
         if not (event.has_data and command.has_data):
             self._requests.accept(event, admitted, NO_DATA)

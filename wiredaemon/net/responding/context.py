@@ -13,9 +13,8 @@ from wiredaemon.wire.dialects import FrameType, ResponseForm
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wiredaemon.commands import CommandData, Peer, Permission, Repository, Value
+    from wiredaemon.commands import Command, CommandData, Peer, Permission, Repository, Value
     from wiredaemon.net.hosting.host import Host, Settings
-    from wiredaemon.net.responding.interfaces import Admitted
     from wiredaemon.protocol import RequestReceived, ServerConnection
     from wiredaemon.wire.dialects import Dialect
 
@@ -56,27 +55,21 @@ class Origin:
 class CommandContext:
     """One request as its command sees it; implements `wiredaemon.commands.Context`."""
 
-    __slots__ = ("_data", "_needs", "_origin", "_side_output", "cached_as", "cancelled", "followed")
+    __slots__ = ("_data", "_needs", "_origin", "cached_as", "cancelled", "followed", "side_output")
 
-    def __init__(
-        self,
-        origin: Origin,
-        data: CommandData,
-        needs: Permission,
-        side_output: SideOutput | None = None,
-    ) -> None:
+    def __init__(self, origin: Origin, data: CommandData, needs: Permission) -> None:
         """Give a command its surroundings.
 
         Args:
-            origin: Of the request.
-            data: Of the request.
+            origin: Where the request comes from, and what it was made to.
+            data: The request's command data.
             needs: The permission that the command declares.
-            side_output: Sends text and progress; None if the peer did not say that it takes any.
         """
         self._origin = origin
         self._data = data
         self._needs = needs
-        self._side_output = side_output
+        self.side_output: SideOutput | None = None
+        """Sends text and progress; None if the peer did not say that it takes any."""
         self.cancelled = False
         self.followed: Followed | None = None
         """The redirects that the peer follows."""
@@ -107,8 +100,8 @@ class CommandContext:
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
         """Send a line for people while the command runs."""
-        if self._side_output is not None and not self.cancelled:
-            self._side_output.text(
+        if self.side_output is not None and not self.cancelled:
+            self.side_output.text(
                 message.encode("ascii", "replace"),
                 [argument.encode() for argument in arguments],
                 [label.encode("ascii", "replace") for label in labels],
@@ -124,8 +117,8 @@ class CommandContext:
         item: str | None = None,
     ) -> None:
         """Send how far the command has come."""
-        if self._side_output is not None and not self.cancelled:
-            self._side_output.progress(
+        if self.side_output is not None and not self.cancelled:
+            self.side_output.progress(
                 topic.encode(),
                 position,
                 total,
@@ -141,32 +134,29 @@ class CommandContext:
         )
 
 
-def make_context(
+def complete_context(
+    context: CommandContext,
     event: RequestReceived,
-    admitted: Admitted,
-    data: CommandData,
+    command: Command,
     connection: ServerConnection,
     flush: Callable[[], None],
-) -> CommandContext:
-    """Return the context of a request that starts now.
+) -> None:
+    """Add to a context what few requests need: side output, redirects, caching.
 
     Args:
+        context: Of the request, which starts now.
         event: The request.
-        admitted: Its command, and what it was made to.
-        data: Its command data.
+        command: What it runs.
         connection: Makes frames of text and progress.
         flush: Sends such frames at once.
     """
-    command, origin = admitted
-    side_output = _side_output(event, connection, flush) if event.extra else None
-    context = CommandContext(origin, data, command.permission, side_output)
+    context.side_output = _side_output(event, connection, flush) if event.extra else None
     if event.redirect is not None:
         context.followed = Followed.parse(event.redirect)
-    if command.cacheable and origin.dialect.response is ResponseForm.OBJECTS:
+    if command.cacheable and connection.dialect.response is ResponseForm.OBJECTS:
         context.cached_as = CachedAs(
-            command.name.encode(), origin.dialect.media_type, connection.content_encoding
+            command.name.encode(), connection.dialect.media_type, connection.content_encoding
         )
-    return context
 
 
 def _side_output(

@@ -7,7 +7,8 @@ of the frames looks like, is the transport's; what arrives is the `ConnectionInp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
@@ -16,29 +17,24 @@ from zope.interface import implementer
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.commands.arguments import check_arguments
-from wiredaemon.commands.running import read_arguments, start
+from wiredaemon.commands.running import PLAIN, read_arguments, step
 from wiredaemon.net.responding.command_data import NO_DATA
-from wiredaemon.net.responding.context import make_context
+from wiredaemon.net.responding.context import CommandContext, complete_context
 from wiredaemon.net.responding.failures import is_expected, send_failure, shown_failure
 from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load
 from wiredaemon.net.responding.running_request import RunningRequest
 from wiredaemon.protocol import RemoteProtocolError
 from wiredaemon.protocol.responses import is_worth_a_thread
 from wiredaemon.wire.dialects import ResponseForm
-from wiredaemon.wire.values import RawBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wiredaemon.commands import Command
     from wiredaemon.net.responding.command_data import IncomingData, NoData
-    from wiredaemon.net.responding.context import CommandContext
     from wiredaemon.net.responding.interfaces import Admitted, ResponseTransport
     from wiredaemon.protocol import RequestAborted, RequestReceived, ServerConnection
     from wiredaemon.wire.limits import Limits
-
-_VALUES: Final = frozenset({RawBytes, bytes, str, int, bool, dict, list, type(None)})
-"""The types that most commands return: known at one look to be neither objects nor awaitable."""
 
 
 def _do_nothing() -> None:
@@ -66,7 +62,6 @@ class Responder:
     __slots__ = (
         "_aborted",
         "_has_all_input",
-        "_is_held",
         "_is_starting",
         "_is_strict",
         "_is_text",
@@ -75,6 +70,7 @@ class Responder:
         "_queue",
         "_running",
         "_transport",
+        "_waits_for_end",
         "connection",
         "dialect",
         "is_over",
@@ -98,8 +94,8 @@ class Responder:
         self._is_text = self.dialect.response is ResponseForm.TEXT
         self._is_strict = self.dialect.strict_arguments
         self._most_running = 1 if half_duplex else limits.running_commands
-        self._is_held = half_duplex and self.dialect.runs_at_end
-        """Commands without data start when all input has come."""
+        self._waits_for_end = half_duplex and self.dialect.runs_at_end
+        """Commands without data start only when all input has come, and it has not."""
         self.reactor = reactor
         self.limits = limits
         # A list, though it is taken from the front: it is short, and an empty deque is not small.
@@ -147,13 +143,15 @@ class Responder:
         if self._output_paused and self._queue:
             return Load.BLOCKED
         for request in self._running.values():
-            if not request.needs_data:
+            data = request.data
+            if data.ended or data.size:
                 return Load.ANSWERING
         return Load.NEEDING_DATA if self._running else Load.ANSWERING
 
     def receive_end(self, aborted: Sequence[RequestAborted]) -> None:
         """Note that no request follows; ``aborted`` are those that ended half way."""
         self._has_all_input = True
+        self._waits_for_end = False
         self._aborted = aborted
         self._go_on()
 
@@ -172,7 +170,7 @@ class Responder:
     def _may_start(self, command: Command) -> bool:
         if len(self._running) >= self._most_running or self._output_paused:
             return False
-        return self._has_all_input or not self._is_held or command.has_data
+        return not self._waits_for_end or command.has_data
 
     def _start_ready(self) -> None:
         """Start requests that wait for others, or for the peer, as far as they may now."""
@@ -193,7 +191,9 @@ class Responder:
     ) -> None:
         """Call a command; most have returned their result with that."""
         command, connection = admitted.command, self.connection
-        context = make_context(event, admitted, data, connection, self.flush)
+        context = CommandContext(admitted.origin, data, command.permission)
+        if event.extra or event.redirect is not None or command.cacheable:
+            complete_context(context, event, command, connection, self.flush)
         try:
             if self._is_text:
                 keywords = read_arguments(command, event.arguments, self.dialect)
@@ -204,9 +204,11 @@ class Responder:
             if command.is_blocking:
                 self._run(event.request_id, command, context, data).run_in_thread(keywords)
                 return
-            result = start(command, context, keywords)
+            result = command.function(context, **keywords)
+            if type(result) is CoroutineType:
+                result = step(result)
             if (
-                type(result) in _VALUES
+                type(result) in PLAIN
                 and data is NO_DATA
                 and not self._is_text
                 and not (connection.encodes and is_worth_a_thread(result))
@@ -307,7 +309,7 @@ class Responder:
             return
         if not self.connection.failed:
             self.connection.fail(error)
-        self._write_frames()
+        self._flush_failed()
         self.abandon(error)
 
     def abandon(self, error: RemoteProtocolError) -> None:
@@ -335,9 +337,12 @@ class Responder:
         in front of it, and `fail` sends them all.
         """
         if not self.connection.failed:
-            self._write_frames()
+            frames = self.connection.data_to_send()
+            if frames:
+                self._transport.write_frames(frames)
 
-    def _write_frames(self) -> None:
+    def _flush_failed(self) -> None:
+        """Send what is left to say to a peer that has broken the protocol."""
         frames = self.connection.data_to_send()
         if frames:
             self._transport.write_frames(frames)

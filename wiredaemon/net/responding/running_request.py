@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wiredaemon.commands.running import Waiting, is_async_objects, is_objects, present, step
+from wiredaemon.commands.running import PLAIN, Waiting, is_async_objects, is_objects, present, step
 from wiredaemon.net.responding.blocking import BlockingContext, run_in_thread
 from wiredaemon.protocol import LocalProtocolError
 
@@ -166,12 +166,6 @@ class RunningRequest:
         self.state = advance(self.state, step)
         self._pending = pending
 
-    @property
-    def needs_data(self) -> bool:
-        """The command has taken all data that has come, and more will."""
-        data = self.data
-        return not data.ended and not data.size
-
     # --- results -----------------------------------------------------------------------------
 
     def run_in_thread(self, keywords: Mapping[str, object]) -> None:
@@ -191,16 +185,17 @@ class RunningRequest:
         If input has failed behind the request, the answer goes nowhere and the command is stopped
         in a moment.
         """
-        ends_output = self._owner.connection.output_ended
-        if isinstance(result, Waiting):
+        if type(result) in PLAIN and not self._owner.connection.output_ended:
+            self._end_with(result)
+        elif isinstance(result, Waiting):
             self._wait_for(Deferred.fromCoroutine(result.coroutine))
         elif isinstance(result, Deferred):
             self._wait_for(result)
         elif is_objects(result) or is_async_objects(result):
             self._objects = result
-            if not ends_output:
+            if not self._owner.connection.output_ended:
                 self._send_objects()
-        elif ends_output:
+        elif self._owner.connection.output_ended:
             self.end()
         else:
             self._end_with(result)
