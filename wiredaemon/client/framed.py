@@ -79,6 +79,9 @@ class FramedClientProtocol(Protocol):
 
     def handshakeCompleted(self) -> None:
         """Be ready, unless TLS has chosen another dialect than ours."""
+        if self.transport.disconnecting:
+            # Older versions of Twisted call this behind a refused certificate as well.
+            return
         chosen = self.transport.negotiatedProtocol
         if chosen is None or chosen == self._dialect.media_type:
             self._be_ready()

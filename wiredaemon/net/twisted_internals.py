@@ -86,30 +86,57 @@ def receive_parsed_request(
     Returns:
         What comes behind the body, if the channel is between requests again; else it keeps that.
     """
-    length = head.length
-    if len(body) < length:
-        channel.resetTimeout()
-    # What is left over is kept in the buffer, and comes back to the caller's loop: each of many
+    # What is left over is kept in a buffer, and comes back to the caller's loop: each of many
     # pipelined requests would else be answered inside of the one before it.
     channel._busyReceiving = True
     try:
         request = channel.requestFactory(channel)
         channel.requests.append(request)
-        channel._HTTPChannel__first_line = 0
-        channel._command, channel._path, channel._version = head.method, head.uri, b"HTTP/1.1"
-        channel.length = length
-        decoder = _IdentityTransferDecoder(
-            length, request.handleContentChunk, channel._finishRequestBody
-        )
-        channel._transferDecoder = decoder
-        channel.setRawMode()
-        request.begin(head)
-        if body:
-            decoder.dataReceived(body)
+        if len(body) < head.length:
+            _receive_part(channel, request, head, body)
+        else:
+            _receive_whole(channel, request, head, body)
     finally:
         channel._busyReceiving = False
     rest, channel._buffer = channel._buffer, b""
     return bytes(rest)
+
+
+def _receive_part(channel: Any, request: Any, head: ParsedHead, body: bytes) -> None:  # noqa: ANN401 the same
+    """Begin a request, and leave the rest of its body to Twisted."""
+    channel.resetTimeout()
+    channel._HTTPChannel__first_line = 0
+    channel._command, channel._path, channel._version = head.method, head.uri, b"HTTP/1.1"
+    channel.length = head.length
+    decoder = _IdentityTransferDecoder(
+        head.length, request.handleContentChunk, channel._finishRequestBody
+    )
+    channel._transferDecoder = decoder
+    channel.setRawMode()
+    request.begin(head)
+    if body:
+        decoder.dataReceived(body)
+
+
+def _receive_whole(channel: Any, request: Any, head: ParsedHead, body: bytes) -> None:  # noqa: ANN401 the same
+    """Process a request that came whole.
+
+    As after Twisted's ``allContentReceived``, which would stop the idle timer and have
+    ``requestDone`` make a new one; a request that is answered at once needs neither.
+    """
+    channel._handlingRequest = True
+    channel.setRawMode()
+    channel._savedTimeOut = None
+    if len(body) > head.length:
+        channel._dataBuffer.append(body[head.length :])
+        body = body[: head.length]
+    request.begin(head)
+    request.receive_whole(body)
+    if channel.requests:
+        if channel.timeOut:
+            channel._savedTimeOut = channel.setTimeout(None)
+    else:
+        channel.resetTimeout()
 
 
 def save_idle_timeout(channel: HTTPChannel, seconds: float) -> None:

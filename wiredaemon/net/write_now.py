@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.tcp import Server
 
 from wiredaemon.net.twisted_internals import is_waiting
@@ -20,6 +22,16 @@ _JOINED: Final = 16384
 """Bytes up to which joining parts is cheaper than handing them over one by one."""
 _MOST_PARTS: Final = 512
 """Fewer than any system's limit for one call."""
+
+
+def send_at_once(transport: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
+    """Turn Nagle's algorithm off, which delays small writes until earlier ones are acknowledged.
+
+    Twisted's HTTP does so by itself since 24.10. Before that, its Unix sockets also say that they
+    are TCP, and their system refuses.
+    """
+    if ITCPTransport.providedBy(transport) and not isinstance(transport.getHost(), UNIXAddress):
+        transport.setTcpNoDelay(True)
 
 
 def write_now(transport: Any, parts: Sequence[bytes]) -> None:  # noqa: ANN401 zope interfaces do not intersect

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -190,7 +189,10 @@ def test_a_head_that_passes_every_row_is_accepted(
     check: Door, era: str, permission: bytes, command: bytes
 ) -> None:
     assert check(api_of(era), head_of(era, command, permission=permission)) == Accepted(
-        dialect=DIALECTS[era], permission=Permission(permission.decode()), command=command
+        dialect=DIALECTS[era],
+        permission=Permission(permission.decode()),
+        command=command,
+        framings=api_of(era).framings,
     )
 
 
@@ -250,7 +252,7 @@ def test_row_9_authorization_comes_before_the_name(
     message: bytes,
     command: bytes,
 ) -> None:
-    head = replace(head_of(era, command, permission=permission), accept=None, content_type=None)
+    head = head_of(era, command, permission=permission)._replace(accept=None, content_type=None)
     assert check(api_of(era), head, rules=rules) == HttpResponse(
         status=status, reason=message, headers=(), body=b"permission denied"
     )
@@ -261,7 +263,10 @@ def test_a_peer_over_tls_passes_where_one_without_does_not(check: Door, era: str
     head = head_of(era, b"customreadwrite", permission=b"rw")
     peer = Peer(address="peer:1", is_secure=True)
     assert check(api_of(era), head, rules=AccessRules(allow_push=("*",)), peer=peer) == Accepted(
-        dialect=DIALECTS[era], permission=Permission.RW, command=b"customreadwrite"
+        dialect=DIALECTS[era],
+        permission=Permission.RW,
+        command=b"customreadwrite",
+        framings=api_of(era).framings,
     )
 
 
@@ -274,7 +279,7 @@ def test_row_10_debugreflect_that_is_off_comes_before_the_media_types(
     answer = missing(b"debugreflect service not available")
     assert len(answer.body) == 34
     assert check(api_of(era), head) == answer
-    assert check(api_of(era), replace(head, accept=b"*/*", content_type=None)) == answer
+    assert check(api_of(era), head._replace(accept=b"*/*", content_type=None)) == answer
 
 
 @ERAS
@@ -283,7 +288,7 @@ def test_row_10_debugreflect_that_is_off_comes_before_the_media_types(
 def test_debugreflect_takes_any_media_type(
     check: Door, era: str, accept: bytes | None, content_type: bytes | None
 ) -> None:
-    head = replace(head_of(era, b"debugreflect"), accept=accept, content_type=content_type)
+    head = head_of(era, b"debugreflect")._replace(accept=accept, content_type=content_type)
     switches = ApiSwitches(debugreflect=True)
     assert check(api_of(era), head, switches=switches) == Reflected(dialect=DIALECTS[era])
 
@@ -291,10 +296,10 @@ def test_debugreflect_takes_any_media_type(
 @pytest.mark.parametrize("era", ["0002", "0003", "0005"])
 def test_debugreflect_uses_the_framing_that_content_type_names(check: Door, era: str) -> None:
     api = api_of("0003", "0005", "0002")
-    head = replace(head_of(era, b"debugreflect"), accept=MEDIA["0003"])
+    head = head_of(era, b"debugreflect")._replace(accept=MEDIA["0003"])
     switches = ApiSwitches(debugreflect=True)
     assert check(api, head, switches=switches) == Reflected(dialect=DIALECTS[era])
-    first = replace(head, content_type=MEDIA["0006"])
+    first = head._replace(content_type=MEDIA["0006"])
     assert check(api, first, switches=switches) == Reflected(dialect=DIALECTS["0003"])
 
 
@@ -306,7 +311,7 @@ def test_debugreflect_uses_the_framing_that_content_type_names(check: Door, era:
 def test_row_11_an_unknown_command_comes_before_the_media_types(
     check: Door, era: str, command: bytes, accept: bytes | None
 ) -> None:
-    head = replace(head_of(era, command), accept=accept, content_type=None)
+    head = head_of(era, command)._replace(accept=accept, content_type=None)
     assert check(api_of(era), head) == missing(b"unknown wire protocol command: " + command + b"\n")
 
 
@@ -317,7 +322,7 @@ NOT_ON_V2: Final = (b"batch", b"between", b"branches", b"changegroup", b"changeg
 def test_row_12_a_command_of_version_1_alone_is_invalid_in_0002(
     check: Door, command: bytes
 ) -> None:
-    head = replace(head_of("0002", command), accept=None, content_type=None)
+    head = head_of("0002", command)._replace(accept=None, content_type=None)
     assert check(api_of("0002"), head) == missing(b"invalid wire protocol command: " + command)
 
 
@@ -344,7 +349,7 @@ def test_a_push_command_below_ro_is_forbidden_before_the_media_types(
     )
     head = head_of(era, command)
     assert check(api_of(era), head) == forbidden
-    assert check(api_of(era), replace(head, accept=None, content_type=None)) == forbidden
+    assert check(api_of(era), head._replace(accept=None, content_type=None)) == forbidden
 
 
 WRONG: Final = (
@@ -375,7 +380,7 @@ def of_era(value: bytes | None, era: str) -> bytes | None:
 def test_row_13_accept_must_equal_the_media_type_and_comes_before_content_type(
     check: Door, era: str, accept: bytes | None, command: bytes, content_type: bytes | None
 ) -> None:
-    head = replace(head_of(era, command), accept=of_era(accept, era), content_type=content_type)
+    head = head_of(era, command)._replace(accept=of_era(accept, era), content_type=content_type)
     assert check(api_of(era), head) == HttpResponse(
         status=406,
         reason=b"Not Acceptable",
@@ -407,7 +412,7 @@ def test_row_13_accept_must_equal_the_media_type_and_comes_before_content_type(
 def test_row_14_content_type_must_be_the_media_type(
     check: Door, era: str, content_type: bytes | None, command: bytes
 ) -> None:
-    head = replace(head_of(era, command), content_type=of_era(content_type, era))
+    head = head_of(era, command)._replace(content_type=of_era(content_type, era))
     assert check(api_of(era), head) == HttpResponse(
         status=415,
         reason=b"Unsupported Media Type",
@@ -430,9 +435,12 @@ def test_0006_ignores_the_case_and_the_parameters_of_content_type(
     check: Door, content_type: bytes
 ) -> None:
     # http 3.3: as servers on Python 3 read it
-    head = replace(head_of("0006"), content_type=content_type)
+    head = head_of("0006")._replace(content_type=content_type)
     assert check(api_of("0006"), head) == Accepted(
-        dialect=DIALECTS["0006"], permission=Permission.RO, command=b"customreadonly"
+        dialect=DIALECTS["0006"],
+        permission=Permission.RO,
+        command=b"customreadonly",
+        framings=api_of("0006").framings,
     )
 
 
@@ -444,14 +452,17 @@ SEVERAL: Final = api_of("0003", "0005", "0002")
 @pytest.mark.parametrize("era", ["0002", "0003", "0005"])
 def test_accept_chooses_the_framing(check: Door, era: str) -> None:
     assert check(SEVERAL, head_of(era)) == Accepted(
-        dialect=DIALECTS[era], permission=Permission.RO, command=b"customreadonly"
+        dialect=DIALECTS[era],
+        permission=Permission.RO,
+        command=b"customreadonly",
+        framings=SEVERAL.framings,
     )
 
 
 @pytest.mark.parametrize("accept", [None, b"*/*", MEDIA["0006"]])
 @pytest.mark.parametrize("content_type", ["0002", "0003", "0005"])
 def test_406_names_the_first_framing(check: Door, accept: bytes | None, content_type: str) -> None:
-    head = replace(head_of(content_type), accept=accept)
+    head = head_of(content_type)._replace(accept=accept)
     assert check(SEVERAL, head) == HttpResponse(
         status=406,
         reason=b"Not Acceptable",
@@ -468,7 +479,7 @@ def test_406_names_the_first_framing(check: Door, accept: bytes | None, content_
 def test_415_names_the_framing_that_accept_chose(
     check: Door, accept: str, content_type: str
 ) -> None:
-    head = replace(head_of(accept), content_type=MEDIA[content_type])
+    head = head_of(accept)._replace(content_type=MEDIA[content_type])
     assert check(SEVERAL, head) == HttpResponse(
         status=415,
         reason=b"Unsupported Media Type",
@@ -482,13 +493,16 @@ def test_a_command_is_looked_up_in_the_framing_that_accept_names(check: Door) ->
     unknown = missing(b"unknown wire protocol command: batch\n")
     assert check(SEVERAL, head_of("0002", b"batch")) == invalid
     assert check(SEVERAL, head_of("0003", b"batch")) == unknown
-    assert check(SEVERAL, replace(head_of("0002", b"batch"), accept=None)) == unknown
-    assert check(api_of("0002", "0003"), replace(head_of("0003", b"batch"), accept=None)) == invalid
+    assert check(SEVERAL, head_of("0002", b"batch")._replace(accept=None)) == unknown
+    assert check(api_of("0002", "0003"), head_of("0003", b"batch")._replace(accept=None)) == invalid
 
 
 def test_one_framing_may_be_served_by_several_apis(check: Door) -> None:
     other = api_of("0006", "0003", name=b"other")
     assert check(other, head_of("0003")) == Accepted(
-        dialect=DIALECTS["0003"], permission=Permission.RO, command=b"customreadonly"
+        dialect=DIALECTS["0003"],
+        permission=Permission.RO,
+        command=b"customreadonly",
+        framings=other.framings,
     )
     assert check_api_path([*BOTH, other], ON, [b"other", b"ro", b"heads"]) == other

@@ -6,7 +6,7 @@ Source: http, sections 3.1 to 3.3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.hosting.access import authorize
@@ -26,9 +26,11 @@ DEBUGREFLECT: Final = b"debugreflect"
 _OK, _FORBIDDEN, _MISSING = 200, 403, 404
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandHead:
-    """What the head of a request for a command says."""
+class CommandHead(NamedTuple):
+    """The head of a request for a command.
+
+    A tuple, for it is part of what a decision is remembered by, and a tuple's hash needs no Python.
+    """
 
     method: bytes
     permission: bytes
@@ -45,6 +47,8 @@ class Accepted:
     permission: Permission
     command: bytes
     """The name in the URL."""
+    framings: Sequence[Dialect]
+    """All that the API speaks, the preferred one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +164,9 @@ def _check_media_types(
     if not _names(head.content_type, dialect):
         body = b"client MUST send Content-Type header with value: %s\n" % dialect.media_type
         return text(415, b"Unsupported Media Type", body)
-    return Accepted(dialect=dialect, permission=permission, command=head.command)
+    return Accepted(
+        dialect=dialect, permission=permission, command=head.command, framings=api.framings
+    )
 
 
 def _names(content_type: bytes | None, dialect: Dialect) -> bool:

@@ -23,7 +23,7 @@ from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.responding.exchange import begin_exchange
-from wiredaemon.net.write_now import write_now
+from wiredaemon.net.write_now import send_at_once, write_now
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class FramedServerProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """Send small answers at once."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        send_at_once(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes."""

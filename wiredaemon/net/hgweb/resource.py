@@ -64,7 +64,7 @@ class PageResource(Resource):
             decide(
                 request,
                 self._host,
-                lambda settings: self._on_settings(request, settings, command),
+                lambda request, settings: self._on_settings(request, settings, command),
             )
         elif self._rest:
             missing = command is not None
@@ -103,7 +103,7 @@ class PageResource(Resource):
         decide(
             request,
             host,
-            lambda settings: request.answer(
+            lambda request, settings: request.answer(
                 answer_capabilities(host, settings, apis, request.header, request.peer())
             ),
         )

@@ -17,6 +17,7 @@ from wiredaemon.net.twisted_internals import (
     receive_parsed_request,
     target_of,
 )
+from wiredaemon.net.write_now import send_at_once
 
 if TYPE_CHECKING:
     from wiredaemon.commands import Peer
@@ -37,6 +38,11 @@ class KnownHeadChannel(HTTPChannel):
     _addresses: tuple[Any, Any] | None = None
     _head: bytes | None = None
     """The head of the request that is parsed next, if it may be remembered."""
+
+    def connectionMade(self) -> None:
+        """Send small responses at once."""
+        send_at_once(self.transport)
+        super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes; a head that is known goes a shorter way."""

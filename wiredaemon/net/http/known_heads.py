@@ -10,7 +10,7 @@ What is remembered for one head must never be what another one led to: the bytes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
@@ -32,6 +32,8 @@ class KnownHead(NamedTuple):
     """Bytes of the body; more than 0."""
     resource: HeadReceiver
     """Decides on each request with this head; it keeps nothing of a single one."""
+    question: Any
+    """What the resource's decision depends on, read from the head."""
 
 
 class KnownHeads:

@@ -57,6 +57,8 @@ class StreamingRequest(Request):
     body: RequestBody
     response: ResponseWriter
     """Exists from the end of the head on."""
+    question: Any = None
+    """What a decision about the head depends on, if the site remembers the head; else None."""
     _raw_head: bytes | None = None
     """The bytes of the head, if the site may remember them."""
 
@@ -93,14 +95,31 @@ class StreamingRequest(Request):
         self.site = channel.factory
         self.requestHeaders = known.headers
         self.body.declared = known.length
+        self.question = known.question
         self.resource = known.resource
         self.resource.headers_received(self)
 
-    def remember(self) -> None:
-        """Let the site remember the head: its resource would decide the same again."""
+    def receive_whole(self, data: bytes) -> None:
+        """Receive the body, all of which came with a known head."""
+        self.response.hold()
+        self.body.receive_data(data)
+        self.requestReceived()
+
+    @property
+    def may_be_remembered(self) -> bool:
+        """The bytes of the head are certain, and few enough to be remembered."""
+        return self._raw_head is not None
+
+    def remember(self, question: object, resource: HeadReceiver) -> None:
+        """Let the site remember the head.
+
+        Args:
+            question: What the decision about it depends on.
+            resource: Would decide the same again, as long as that holds.
+        """
         head, headers, length = self._raw_head, self.requestHeaders, self.body.declared
         if head is not None and length and not headers.hasHeader(b"Expect"):
-            known = KnownHead(self.method, self.uri, headers, length, self.resource)
+            known = KnownHead(self.method, self.uri, headers, length, resource, question)
             self.site.known_heads.remember(head, known)
 
     def handleContentChunk(self, data: bytes) -> None:

@@ -183,7 +183,8 @@ class ResponseWriter:
 
     def hold(self) -> None:
         """Hold what is written until `release`, or until the response is complete."""
-        self._held = []
+        if self._held is None:
+            self._held = []
 
     def release(self) -> None:
         """Write what is held; a response that goes on is paused from now on where it must be."""
