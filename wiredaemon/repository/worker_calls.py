@@ -1,15 +1,16 @@
 """What the daemon and its workers agree on beyond the protocol: both sides import this.
 
-A worker speaks dialect 0006 on its standard input and output. Each request carries one more key,
-``context``; two commands are for the daemon alone.
+A worker speaks `WORKER_DIALECT` on its standard input and output. Each request carries one more
+key, ``context``; three commands are for the daemon alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import CommandError, Permission
+from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 
 WORKER_MODULE: Final = "wiredaemon.worker"
 """The program, for ``python -P -m``."""
+
+WORKER_DIALECT: Final = replace(DIALECTS["0006"], sender_settings=False)
+"""Dialect 0006 without content encodings: what goes through a pipe is not made smaller.
+
+No frame then carries flags of its stream but the first one, which spares both sides the bookkeeping
+of streams for each answer.
+"""
 
 READY: Final = b"ready"
 """Private command: answered with Mercurial's version as soon as the worker can work."""

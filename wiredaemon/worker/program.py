@@ -23,8 +23,7 @@ from wiredaemon.protocol import (
     RequestReceived,
     ServerConnection,
 )
-from wiredaemon.repository.worker_calls import BodyBrokenError, Only
-from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.repository.worker_calls import WORKER_DIALECT, BodyBrokenError, Only
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.payloads import format_message
 
@@ -130,7 +129,7 @@ class Worker:
         self._source = source
         self._sink = sink
         self._run = run
-        self._connection = ServerConnection(DIALECTS["0006"], half_duplex=False, limits=_LIMITS)
+        self._connection = ServerConnection(WORKER_DIALECT, half_duplex=False, limits=_LIMITS)
         self._events: deque[ServerEvent] = deque()
         self._has_begun = False
         """An object of the answer was sent."""

@@ -28,9 +28,9 @@ from wiredaemon.net.hosting.host import HostedRepository, Settings
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.site.tree import Application
-from wiredaemon.net.workers.answers import WorkerStream
 from wiredaemon.net.workers.pool import WorkerPool
 from wiredaemon.net.workers.spooled_queue import SpoolBudget
+from wiredaemon.net.workers.worker_stream import WorkerStream
 from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import DIALECTS

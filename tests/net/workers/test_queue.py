@@ -8,7 +8,7 @@ import pytest
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
-from wiredaemon.net.workers.queue import WaitingCalls
+from wiredaemon.net.workers.queue import CallQueue
 from wiredaemon.repository.worker_calls import CallContext
 
 CONTEXT = CallContext(repository=b"/srv/hg", permission=Permission.RO)
@@ -25,68 +25,102 @@ class NoPool:
 
 
 def value() -> ValueCall:
-    return ValueCall(NoPool(), b"heads", {}, CONTEXT)
+    return ValueCall(NoPool(), CONTEXT, b"heads", {})
 
 
 def stream(share: str | None = None) -> StreamCall:
-    return StreamCall(NoPool(), share, False, b"filesdata", {}, CONTEXT)  # noqa: FBT003 has no data
+    return StreamCall(NoPool(), CONTEXT, b"filesdata", {}, share=share, has_data=False)
 
 
-def waiting(*calls: ValueCall | StreamCall, workers: int = 5, places: int = 4) -> WaitingCalls:
-    made = WaitingCalls(workers, places)
+def waiting(*calls: ValueCall | StreamCall, workers: int = 5, places: int = 4) -> CallQueue:
+    made = CallQueue(workers, places)
     for call in calls:
         made.add(call)
     return made
 
 
+def began(calls: CallQueue, *running: StreamCall) -> None:
+    """Let streams run that have not waited for long."""
+    for call in running:
+        calls.add(call)
+        calls.begin(call)
+
+
 def test_values_come_first_then_streams_in_their_order() -> None:
     first, second, late = stream(), stream(), value()
     calls = waiting(first, second, late)
-    assert [calls.next([]), calls.take(late)] == [late, True]
-    assert [calls.next([]), calls.take(first)] == [first, True]
-    assert [calls.next([]), calls.take(second)] == [second, True]
-    assert calls.next([]) is None
-    assert not calls.has_streams
+    assert [calls.next(), calls.remove(late)] == [late, True]
+    assert [calls.next(), calls.remove(first)] == [first, True]
+    assert calls.has_waiting_streams
+    assert [calls.next(), calls.remove(second)] == [second, True]
+    assert calls.next() is None
+    assert not waiting().has_waiting_streams
 
 
-def test_a_call_that_does_not_wait_cannot_be_taken() -> None:
-    assert not waiting(value(), stream()).take(value())
+def test_a_call_that_does_not_wait_cannot_be_removed() -> None:
+    assert not waiting(value(), stream()).remove(value())
+
+
+def test_a_call_waits_until_it_begins_or_is_removed() -> None:
+    for call in (value(), stream()):
+        calls = waiting(call)
+        before = calls.has_waiting
+        calls.begin(call)
+        assert [before, calls.has_waiting] == [True, False]
+        assert waiting(call).remove(call)
+
+
+def test_streams_run_from_their_beginning_to_their_end() -> None:
+    first, second, other = stream(), stream(), value()
+    calls = waiting(first, second, other)
+    for call in (first, second, other):
+        calls.begin(call)
+    assert calls.running == [first, second]
+    calls.end(first)
+    calls.end(other)
+    assert calls.running == [second]
 
 
 @pytest.mark.parametrize(("workers", "streams"), [(5, 4), (2, 1), (1, 1)])
 def test_one_worker_is_kept_for_values(workers: int, streams: int) -> None:
-    late = value()
-    calls = waiting(stream(), workers=workers)
-    running = [stream() for _ in range(streams)]
-    assert calls.next(running[1:]) is not None
-    assert calls.next(running) is None
+    late, last = value(), stream()
+    calls = waiting(workers=workers)
+    began(calls, *(stream() for _ in range(streams - 1)))
+    waits = stream()
+    calls.add(waits)
+    assert calls.next() is waits
+    began(calls, last)
+    assert calls.next() is None
     calls.add(late)
-    assert calls.next(running) is late
+    assert calls.next() is late
 
 
 def test_one_share_runs_half_of_the_streams_and_others_pass_it() -> None:
     same, other = stream("10.0.0.1"), stream("10.0.0.2")
-    calls = waiting(same, other)
-    running = [stream("10.0.0.1"), stream("10.0.0.1")]
-    assert calls.next(running[:1]) is same
-    assert calls.next(running) is other
-    calls.take(other)
-    assert calls.next(running) is None
+    calls = waiting()
+    began(calls, stream("10.0.0.1"))
+    calls.add(same)
+    calls.add(other)
+    assert calls.next() is same
+    began(calls, stream("10.0.0.1"))
+    assert calls.next() is other
+    calls.remove(other)
+    assert calls.next() is None
 
 
 def test_each_kind_has_its_own_places_and_one_share_half_of_them() -> None:
     calls = waiting(*(stream() for _ in range(4)))
-    assert not calls.is_one_too_many(value())
+    assert calls.has_room_for(value())
     calls.add(stream())
-    assert calls.is_one_too_many(stream())
+    assert not calls.has_room_for(stream())
     crowd = waiting(*(stream("10.0.0.1") for _ in range(3)))
-    assert crowd.is_one_too_many(stream("10.0.0.1"))
-    assert not crowd.is_one_too_many(stream("10.0.0.2"))
-    assert not crowd.is_one_too_many(stream())
+    assert not crowd.has_room_for(stream("10.0.0.1"))
+    assert crowd.has_room_for(stream("10.0.0.2"))
+    assert crowd.has_room_for(stream())
 
 
-def test_all_can_be_taken_at_once() -> None:
+def test_all_can_be_removed_at_once() -> None:
     one, two = value(), stream()
     calls = waiting(two, one)
-    assert calls.take_all() == [one, two]
-    assert calls.next([]) is None
+    assert calls.remove_all() == [one, two]
+    assert calls.next() is None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
-    from wiredaemon.net.workers.answers import WorkerStream
+    from wiredaemon.net.workers.worker_stream import WorkerStream
     from wiredaemon.wire.limits import Limits
 
 

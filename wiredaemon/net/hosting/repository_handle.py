@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.cache.cached_repository import Cached
     from wiredaemon.net.cache.keys import CachedAs
     from wiredaemon.net.hosting.recovery_gate import RecoveryGate
-    from wiredaemon.net.workers.answers import WorkerStream
     from wiredaemon.net.workers.pool import WorkerPool
+    from wiredaemon.net.workers.worker_stream import WorkerStream
 
 
 class RepositoryHandle:

@@ -1,15 +1,15 @@
-"""Commands that a pool runs, or is going to: what becomes of each."""
+"""The commands that a pool runs or is going to run, and what becomes of each."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from wiredaemon.commands import Permission, ServerError
-from wiredaemon.net.workers.answers import ValueAnswer, WorkerStream
+from wiredaemon.net.workers.answers import ValueAnswer
+from wiredaemon.net.workers.worker_stream import WorkerStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Pool(Protocol):
-    """The pool as its calls see it."""
+    """The pool, as its calls see it."""
 
     spool_budget: SpoolBudget
 
@@ -31,84 +31,116 @@ class Pool(Protocol):
         """Note that nobody waits for a call any more."""
 
     def relieve(self) -> None:
-        """See whether slow readers keep others waiting."""
+        """Check whether slow readers keep others waiting."""
 
 
 class Call(ABC):
-    """One command that somebody waits for, or has waited for."""
+    """One command, from the moment it is asked for until its worker is free again.
+
+    Args:
+        pool: Runs it.
+        context: The repository, the user and the permission.
+        command: Its name.
+        arguments: Its arguments, which were checked.
+    """
 
     def __init__(
-        self, command: bytes, arguments: Mapping[bytes, Value], context: CallContext
+        self,
+        pool: Pool,
+        context: CallContext,
+        command: bytes,
+        arguments: Mapping[bytes, Value],
     ) -> None:
+        self._pool = pool
+        self.context = context
         self.command = command
         self.arguments = arguments
-        self.context = context
+        self.worker: WorkerProcess | None = None
+        """The worker that runs it, or has run it."""
         self.grace: IDelayedCall | None = None
-        """Ends the worker of a command that nobody waits for."""
+        """Ends the worker of a command that nobody waits for any more."""
 
     @property
     def may_be_stopped(self) -> bool:
-        """Nothing is lost with it when nobody waits for it any more."""
+        """Nothing is lost if its worker is stopped: it only reads."""
         return self.context.permission is Permission.RO
 
     @abstractmethod
     def run(self, worker: WorkerProcess) -> None:
-        """Let an idle worker do it."""
+        """Let an idle worker run it."""
 
     @abstractmethod
     def refuse(self, text: str) -> None:
-        """Fail before a worker was asked."""
+        """Fail before a worker has begun."""
 
     def end(self) -> None:
-        """Note that the worker has done with it."""
-        if self.grace is not None and self.grace.active():
-            self.grace.cancel()
+        """Forget the grace: the worker has ended the command."""
+        grace, self.grace = self.grace, None
+        if grace is not None and grace.active():
+            grace.cancel()
 
 
 class ValueCall(Call):
-    """One with a bounded result."""
+    """A command whose result is one bounded value."""
 
-    def __init__(self, pool: Pool, *what: Any) -> None:  # noqa: ANN401 as of Call
-        super().__init__(*what)
+    def __init__(
+        self,
+        pool: Pool,
+        context: CallContext,
+        command: bytes,
+        arguments: Mapping[bytes, Value],
+    ) -> None:
+        super().__init__(pool, context, command, arguments)
         self.result: Deferred[object] = Deferred(lambda _: pool.cancel(self))
+        """Fires with the value; the caller's, and the only one on its way."""
 
     def run(self, worker: WorkerProcess) -> None:
-        """Let an idle worker do it."""
-        answer = ValueAnswer(worker.limits)
-        answer.result.addCallbacks(self._give, self._fail)
+        """Let an idle worker run it."""
+        self.worker = worker
+        answer = ValueAnswer(worker.limits, self.result)
         worker.run(answer, self.command, self.arguments, self.context.encode())
 
     def refuse(self, text: str) -> None:
-        """Fail before a worker was asked."""
-        self._fail(Failure(ServerError(text)))
-
-    def _give(self, value: object) -> None:
+        """Fail before a worker has begun."""
         if not self.result.called:
-            self.result.callback(value)
-
-    def _fail(self, failure: Failure) -> None:
-        if not self.result.called:
-            self.result.errback(failure)
+            self.result.errback(ServerError(text))
 
 
 class StreamCall(Call):
-    """One whose answer is passed on as it comes."""
+    """A command whose answer is passed on as it comes.
 
-    def __init__(self, pool: Pool, share: str | None, has_data: bool, *what: Any) -> None:  # noqa: ANN401, FBT001 as of Call
-        super().__init__(*what)
-        self._pool = pool
+    Args:
+        pool: Runs it.
+        context: The repository, the user and the permission.
+        command: Its name.
+        arguments: Its arguments, which were checked.
+        share: Names the peer, of which all streams together may hold a share of the workers; None
+            for a peer that may hold all.
+        has_data: Command data are sent through the stream.
+    """
+
+    def __init__(  # noqa: PLR0913 what a stream is opened with
+        self,
+        pool: Pool,
+        context: CallContext,
+        command: bytes,
+        arguments: Mapping[bytes, Value],
+        *,
+        share: str | None,
+        has_data: bool,
+    ) -> None:
+        super().__init__(pool, context, command, arguments)
         self.share = share
-        """Who asks, for the share of workers that one may hold; None for who may hold all."""
         self._has_data = has_data
         self.opened: Deferred[WorkerStream] = Deferred(lambda _: pool.cancel(self))
+        """Fires with the stream as soon as a worker has begun."""
         self.stream: WorkerStream | None = None
-        self.seen: int | None = None
-        """Bytes that its reader had taken when that was looked at last; None if it never was."""
 
     def run(self, worker: WorkerProcess) -> None:
-        """Let an idle worker do it, and give its stream."""
+        """Let an idle worker run it, and hand the stream over."""
+        self.worker = worker
         self.stream = stream = WorkerStream(
-            worker,
+            worker.connection,
             worker.limits,
             self._pool.spool_budget,
             has_data=self._has_data,
@@ -121,6 +153,6 @@ class StreamCall(Call):
         self.opened.callback(stream)
 
     def refuse(self, text: str) -> None:
-        """Fail before a worker was asked."""
+        """Fail before a worker has begun."""
         if not self.opened.called:
-            self.opened.errback(Failure(ServerError(text)))
+            self.opened.errback(ServerError(text))

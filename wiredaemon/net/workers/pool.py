@@ -1,76 +1,52 @@
 """The pool of repository workers: which command goes to which worker, and how many there are.
 
-What happens to one process is in ``net.worker_process``.
+Owns all workers and all commands. What happens to one process is left to ``process``, which command
+comes next to ``queue``, and when a worker is started again to ``restarts``.
 """
 
 from __future__ import annotations
 
 import os
-import resource
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
-from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, WorkerState
-from wiredaemon.net.workers.queue import WaitingCalls
+from wiredaemon.net.workers.described import (
+    RepositoryUnavailableError,
+    check_description,
+    read_unavailable,
+)
+from wiredaemon.net.workers.idle_workers import IdleWorkers
+from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, resident_memory
+from wiredaemon.net.workers.queue import CallQueue
+from wiredaemon.net.workers.restarts import Restarts
 from wiredaemon.net.workers.slow_readers import SlowReaders
 from wiredaemon.net.workers.spooled_queue import SpoolBudget
-from wiredaemon.repository.worker_calls import DESCRIBE, UNAVAILABLE, CallContext
+from wiredaemon.net.workers.worker_state import WorkerState
+from wiredaemon.repository.worker_calls import DESCRIBE, CallContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from twisted.internet.interfaces import IDelayedCall
-    from twisted.python.failure import Failure
-
-    from wiredaemon.net.workers.answers import WorkerStream
     from wiredaemon.net.workers.calls import Call
-    from wiredaemon.net.workers.process import Reactor
+    from wiredaemon.net.workers.deadline import Reactor
+    from wiredaemon.net.workers.worker_stream import WorkerStream
     from wiredaemon.wire.limits import Limits
     from wiredaemon.wire.values import Value
 
 CANNOT_START: Final = "the repository worker cannot be started"
 NOT_RUNNING: Final = "the repository workers are not running"
+BUSY: Final = "busy: too many commands wait for a repository worker"
 
-FIRST_DELAY: Final = 0.5
-"""Seconds until the second try of what has failed once."""
-LONGEST_DELAY: Final = 30.0
 _LEAST_PROCESSES: Final = 8
+"""Workers that may run where the configuration names no number, on however small a machine.
+
+Streams hold a worker while their reader reads, which costs hardly any processor time.
+"""
 
 _log = Logger()
-
-
-class RepositoryUnavailableError(Exception):
-    """A repository cannot be opened or its configuration cannot be read."""
-
-    def __init__(self, reason: str) -> None:
-        """Say which file or folder, and why; for the operator, it names paths of the server."""
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Backoff:
-    """How long to wait before something that failed is tried again."""
-
-    def __init__(self) -> None:
-        """Begin without a failure."""
-        self.failures = 0
-        """In a row."""
-
-    def fail(self) -> float:
-        """Count a failure and give the seconds to wait, twice as many each time."""
-        self.failures += 1
-        # The exponent is bounded, as a float's is.
-        doubled: float = FIRST_DELAY * 2.0 ** min(self.failures - 1, 32)
-        return min(LONGEST_DELAY, doubled)
-
-    def reset(self) -> None:
-        """Count a success."""
-        self.failures = 0
 
 
 class WorkerPool:
@@ -94,20 +70,17 @@ class WorkerPool:
         self._command = command
         self._most = limits.worker_processes or max(_LEAST_PROCESSES, 2 * (os.cpu_count() or 1))
         self._running = False
-        self._waiting = WaitingCalls(self._most, limits.worker_queue)
         self.spool_budget = SpoolBudget(limits.worker_spool)
         self.recoveries = 0
         """Abandoned transactions that were rolled back."""
+        self._queue = CallQueue(self._most, limits.worker_queue)
         self._workers: set[WorkerProcess] = set()
-        """All whose process is not gone."""
+        """All workers whose process is not gone."""
         self._calls: dict[WorkerProcess, Call] = {}
-        """What the busy ones run."""
-        self._idle: dict[WorkerProcess, IDelayedCall] = {}
-        """And when each is ended; the one used last at the end."""
-        self._slow_readers = SlowReaders(reactor, limits, self._calls, self._keeps_streams_waiting)
-        self._starts = Backoff()
-        self._deaths = Backoff()
-        self._retry: IDelayedCall | None = None
+        """The commands of those that are busy."""
+        self._idle = IdleWorkers(reactor, limits.worker_idle_seconds, self._on_idle_long)
+        self._slow_readers = SlowReaders(reactor, limits, self._blocking_streams)
+        self._restarts = Restarts(reactor, self._balance)
         self._stopped: Deferred[None] | None = None
 
     # --- life --------------------------------------------------------------------------------
@@ -120,11 +93,10 @@ class WorkerPool:
     def stop(self) -> Deferred[None]:
         """End all workers and wait for them; a command that runs may finish if it is quick."""
         self._running = False
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        self._restarts.stop()
         self._slow_readers.stop()
-        self._refuse_queue(NOT_RUNNING)
+        self._idle.stop()
+        self._refuse_waiting(NOT_RUNNING)
         if not self._workers:
             return succeed(None)
         if self._stopped is None:
@@ -138,25 +110,22 @@ class WorkerPool:
     # --- calls -------------------------------------------------------------------------------
 
     def call(
-        self,
-        context: CallContext,
-        command: bytes,
-        arguments: Mapping[bytes, Value],
+        self, context: CallContext, command: bytes, arguments: Mapping[bytes, Value]
     ) -> Deferred[object]:
         """Run one value command.
 
         Args:
-            context: On what, for whom and with what right; with ``RW`` the command is taken for a
-                write.
+            context: The repository, the user and the permission; with ``RW`` the command is taken
+                for a write.
             command: Its name.
-            arguments: Checked ones.
+            arguments: Its arguments, which were checked.
 
         Returns:
             Fires with the result as decoded, or fails with `CommandError` or `ServerError`. When
             it is cancelled, the worker of a read is stopped after ``worker_read_grace``; a write
-            goes on, and its worker serves nobody else until it is done.
+            goes on, and its worker runs nothing else until it is done.
         """
-        call = ValueCall(self, command, arguments, context)
+        call = ValueCall(self, context, command, arguments)
         self._accept(call)
         return call.result
 
@@ -172,114 +141,106 @@ class WorkerPool:
         """Run one stream command.
 
         Args:
-            context: On what, for whom and with what right.
+            context: The repository, the user and the permission.
             command: Its name.
-            arguments: Checked ones.
-            share: Who asks: one may hold half of the workers for streams. None may hold all.
-            has_data: Command data is sent through the stream.
+            arguments: Its arguments, which were checked.
+            share: Names the peer, which may hold half of the workers for streams; None for a peer
+                that may hold all.
+            has_data: Command data are sent through the stream.
 
         Returns:
-            Fires with the stream as soon as a worker has begun, or fails with `ServerError`. Who
-            gets it must close it; what that means for the worker is as when `call` is cancelled.
+            Fires with the stream as soon as a worker has begun, or fails with `ServerError`. The
+            caller must close the stream; what that means for the worker is as when `call` is
+            cancelled.
         """
-        call = StreamCall(self, share, has_data, command, arguments, context)
+        call = StreamCall(self, context, command, arguments, share=share, has_data=has_data)
         self._accept(call)
         self.relieve()
         return call.opened
 
     def describe(self, repository: bytes) -> Deferred[dict[bytes, object]]:
-        """Give what the daemon must know of a repository: see ``repository.describe``.
+        """Return what the daemon must know of a repository, for `Description.parse`.
 
         Returns:
             Fires with the map, or fails with `RepositoryUnavailableError` or `ServerError`.
         """
         answer = self.call(CallContext(repository=repository), DESCRIBE, {})
-        return answer.addCallbacks(_check_description, _read_unavailable)
+        return answer.addCallbacks(check_description, read_unavailable)
 
     def _accept(self, call: ValueCall | StreamCall) -> None:
         if not self._running:
             call.refuse(NOT_RUNNING)
             return
-        if self._cannot_start:
+        if self._restarts.failed_starts and self._cannot_start():
             call.refuse(CANNOT_START)
             return
-        self._waiting.add(call)
-        self._balance()
-        if self._waiting.is_one_too_many(call) and self._waiting.take(call):
-            call.refuse("busy: too many commands wait for a repository worker")
+        self._queue.add(call)
+        self._hand_out()
+        if call.worker is None:
+            self._start_if_wanted()
+            if not self._queue.has_room_for(call) and self._queue.remove(call):
+                call.refuse(BUSY)
 
-    @property
     def _cannot_start(self) -> bool:
-        """There is no worker, and the last tries to start one failed.
-
-        A single one that failed is no reason yet: it may have been killed.
-        """
-        return self._retry is not None and self._starts.failures > 1 and not self._lasting()
+        """Return whether there is no worker, and the last tries to start one failed."""
+        return self._restarts.have_failed and not self._lasting()
 
     def cancel(self, call: Call) -> None:
         """Note that nobody waits for a call any more."""
-        if self._waiting.take(call):
-            return
-        if call.may_be_stopped:
+        if call.worker is None:
+            self._queue.remove(call)
+        elif call.may_be_stopped:
             call.grace = self.reactor.callLater(
-                self._limits.worker_read_grace, self._stop_read, call
+                self._limits.worker_read_grace, _stop_read, call, call.worker
             )
 
-    def _stop_read(self, call: Call) -> None:
-        for worker, running in list(self._calls.items()):
-            if running is call:
-                _log.info(
-                    "repository worker {pid} is stopped: nobody waits for {command}",
-                    pid=worker.pid,
-                    command=call.command.decode("ascii", "replace"),
-                )
-                worker.kill()
-
-    def _refuse_queue(self, text: str) -> None:
-        for call in self._waiting.take_all():
+    def _refuse_waiting(self, text: str) -> None:
+        for call in self._queue.remove_all():
             call.refuse(text)
 
     def relieve(self) -> None:
-        """See whether slow readers keep others waiting."""
+        """Check whether slow readers keep others waiting."""
         self._slow_readers.relieve()
 
-    def _keeps_streams_waiting(self) -> bool:
-        """Say whether a stream waits that cannot begin."""
-        has_place = bool(self._idle) or len(self._workers) < self._most
-        return self._waiting.has_streams and not (has_place and self._next_call() is not None)
+    def _blocking_streams(self) -> Sequence[StreamCall]:
+        """Return the streams that hold workers, if another stream waits and cannot begin."""
+        if not self._queue.has_waiting_streams:
+            return ()
+        has_place = bool(self._idle.since) or len(self._workers) < self._most
+        return () if has_place and self._queue.next() is not None else self._queue.running
 
     # --- workers -----------------------------------------------------------------------------
 
     def _balance(self) -> None:
-        """Give idle workers what waits, and start one more where that is not enough.
+        """Let idle workers run what waits, and start one more where that is not enough."""
+        self._hand_out()
+        self._start_if_wanted()
 
-        The one place that decides which command goes next and how many workers there are.
-        """
-        while self._idle and (call := self._next_call()) is not None:
-            worker, timer = self._idle.popitem()
-            timer.cancel()
+    def _hand_out(self) -> None:
+        """Let idle workers run what waits: the one place that decides what goes where."""
+        while self._idle.since and (call := self._queue.next()) is not None:
+            worker = self._idle.take()
             if worker.has_exited():
-                continue  # told soon, and replaced then
-            self._waiting.take(call)
-            self._run(worker, call)
-        while self._running and self._retry is None and self._wants_worker():
-            self._start_worker()
+                continue  # we are notified soon, and it is replaced then
+            self._queue.begin(call)
+            self._calls[worker] = call
+            call.run(worker)
 
-    def _next_call(self) -> Call | None:
-        """Give what an idle worker should do."""
-        running = [call for call in self._calls.values() if isinstance(call, StreamCall)]
-        return self._waiting.next(running)
+    def _start_if_wanted(self) -> None:
+        """Start workers: the one place that decides how many there are."""
+        while self._running and not self._restarts.must_wait and self._wants_worker():
+            self._start_worker()
 
     def _wants_worker(self) -> bool:
         if len(self._workers) >= self._most:
             return False
         states = {worker.state for worker in self._lasting()}
         # One after the other: by the time that one is ready, others may have become idle.
-        waits = WorkerState.STARTING not in states and self._next_call() is not None
+        waits = WorkerState.STARTING not in states and self._queue.next() is not None
         return not states or waits
 
     def _lasting(self) -> list[WorkerProcess]:
-        """The workers that were not told to end."""
+        """Return the workers that were not told to end."""
         return [worker for worker in self._workers if worker.state is not WorkerState.ENDING]
 
     def _start_worker(self) -> None:
@@ -291,19 +252,14 @@ class WorkerPool:
             return
         self._workers.add(worker)
 
-    def _run(self, worker: WorkerProcess, call: Call) -> None:
-        self._calls[worker] = call
-        call.run(worker)
-
     def _offer(self, worker: WorkerProcess) -> None:
-        """Take an idle worker for the next command, or replace it if it is worn out."""
+        """Let a free worker run the next command, or end it if it is worn out."""
         if not self._running or self._is_worn_out(worker):
             self._end(worker)
             return
-        self._idle[worker] = self.reactor.callLater(
-            self._limits.worker_idle_seconds, self._on_idle_long, worker
-        )
-        self._balance()
+        self._idle.add(worker)
+        if self._queue.has_waiting:
+            self._balance()
 
     def _is_worn_out(self, worker: WorkerProcess) -> bool:
         if worker.commands >= self._limits.worker_commands:
@@ -311,42 +267,32 @@ class WorkerPool:
         return worker.pid is not None and resident_memory(worker.pid) > self._limits.worker_memory
 
     def _on_idle_long(self, worker: WorkerProcess) -> None:
+        # One is kept, for it takes a quarter of a second to start one.
         if len(self._lasting()) > 1:
             self._end(worker)
-        else:
-            self._idle[worker] = self.reactor.callLater(
-                self._limits.worker_idle_seconds, self._on_idle_long, worker
-            )
 
     def _end(self, worker: WorkerProcess) -> None:
-        self._forget_idle(worker)
+        self._idle.remove(worker)
         worker.end()
 
-    def _forget_idle(self, worker: WorkerProcess) -> None:
-        timer = self._idle.pop(worker, None)
-        if timer is not None and timer.active():
-            timer.cancel()
-
-    # --- Owner -------------------------------------------------------------------------------
+    # --- ProcessOwner ------------------------------------------------------------------------
 
     def worker_ready(self, worker: WorkerProcess) -> None:
-        """Let it work."""
-        self._starts.reset()
+        """Let a worker run its first command."""
+        self._restarts.start_succeeded()
         self._offer(worker)
 
     def worker_free(self, worker: WorkerProcess) -> None:
-        """Let it do what comes next."""
-        self._calls.pop(worker).end()
-        self._deaths.reset()
+        """Let a worker run its next command."""
+        self._end_call(worker)
+        self._restarts.deaths = 0
         self._offer(worker)
 
     def worker_lost(self, worker: WorkerProcess, state: WorkerState, reason: str) -> None:
-        """Replace it, at once or later."""
+        """Replace a worker, at once or later."""
         self._workers.discard(worker)
-        call = self._calls.pop(worker, None)
-        if call is not None:
-            call.end()
-        self._forget_idle(worker)
+        self._idle.remove(worker)
+        self._end_call(worker)
         if not self._running:
             self._finish_stop()
         elif state is WorkerState.STARTING:
@@ -354,7 +300,15 @@ class WorkerPool:
         elif state is WorkerState.ENDING:
             self._balance()
         else:
-            self._died(worker, reason)
+            _log.error("repository worker {pid} died: {reason}", pid=worker.pid, reason=reason)
+            self._restarts.worker_died()
+            self._balance()
+
+    def _end_call(self, worker: WorkerProcess) -> None:
+        call = self._calls.pop(worker, None)
+        if call is not None:
+            call.end()
+            self._queue.end(call)
 
     def _finish_stop(self) -> None:
         if not self._workers and self._stopped is not None:
@@ -362,63 +316,31 @@ class WorkerPool:
             stopped.callback(None)
 
     def _start_failed(self, reason: str) -> None:
-        delay = self._starts.fail()
+        delay = self._restarts.start_failed()
         _log.error(
             "the repository worker cannot be started, next try in {delay} s: {command}: {reason}",
             delay=delay,
             command=" ".join(self._command),
             reason=reason,
         )
-        self._try_later(delay)
-        if self._cannot_start:
-            self._refuse_queue(CANNOT_START)
-
-    def _died(self, worker: WorkerProcess, reason: str) -> None:
-        _log.error("repository worker {pid} died: {reason}", pid=worker.pid, reason=reason)
-        first = not self._deaths.failures
-        delay = self._deaths.fail()
-        if first:
-            self._balance()
-        else:
-            self._try_later(delay)
-
-    def _try_later(self, delay: float) -> None:
-        if self._retry is None:
-            self._retry = self.reactor.callLater(delay, self._try_again)
-
-    def _try_again(self) -> None:
-        self._retry = None
-        self._balance()
+        if self._cannot_start():
+            self._refuse_waiting(CANNOT_START)
 
 
-def resident_memory(pid: int) -> int:
-    """The bytes of memory that a process holds; 0 where the system does not say."""
-    try:
-        fields = Path(f"/proc/{pid}/statm").read_bytes().split()
-        return int(fields[1]) * resource.getpagesize()
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _check_description(description: object) -> dict[bytes, object]:
-    if not isinstance(description, dict):
-        raise ServerError("the repository worker gave no description")
-    return description
-
-
-def _read_unavailable(failure: Failure) -> Failure:
-    error = failure.value
-    if isinstance(error, CommandError) and error.message == UNAVAILABLE and error.arguments:
-        raise RepositoryUnavailableError(error.arguments[0].decode("utf-8", "surrogateescape"))
-    return failure
+def _stop_read(call: Call, worker: WorkerProcess) -> None:
+    _log.info(
+        "repository worker {pid} is stopped: nobody waits for {command}",
+        pid=worker.pid,
+        command=call.command.decode("ascii", "replace"),
+    )
+    worker.kill()
 
 
 __all__ = [
+    "BUSY",
     "CANNOT_START",
     "DEFAULT_WORKER_COMMAND",
     "NOT_RUNNING",
-    "Backoff",
     "RepositoryUnavailableError",
     "WorkerPool",
-    "resident_memory",
 ]

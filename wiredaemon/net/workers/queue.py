@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
 
@@ -13,23 +13,35 @@ if TYPE_CHECKING:
     from wiredaemon.net.workers.calls import Call
 
 
-class WaitingCalls:
-    """Value calls and stream calls, each in the order they came.
+class CallQueue:
+    """Value calls and stream calls, each in the order they came, and the streams that run.
 
     Args:
-        workers: There are at most; one of them is kept for values.
+        workers: Workers that there may be; one of them is kept for values, which are short.
         places: Calls of each kind that may wait, ``worker_queue``.
     """
 
     def __init__(self, workers: int, places: int) -> None:
         self._most_streams = max(1, workers - 1)
+        # Half, so that one peer cannot keep all others from streaming.
         self._share = max(1, self._most_streams // 2)
         self._places = places
         self._values: deque[ValueCall] = deque()
         self._streams: deque[StreamCall] = deque()
+        self._running: dict[StreamCall, None] = {}
 
     @property
-    def has_streams(self) -> bool:
+    def running(self) -> Sequence[StreamCall]:
+        """The streams that hold a worker, in the order they began."""
+        return list(self._running)
+
+    @property
+    def has_waiting(self) -> bool:
+        """A call waits, though perhaps it may not begin yet."""
+        return bool(self._values or self._streams)
+
+    @property
+    def has_waiting_streams(self) -> bool:
         """A stream waits."""
         return bool(self._streams)
 
@@ -40,49 +52,54 @@ class WaitingCalls:
         else:
             self._streams.append(call)
 
-    def take(self, call: Call) -> bool:
-        """Let a call wait no more; False says that it did not."""
-        if isinstance(call, ValueCall) and call in self._values:
-            self._values.remove(call)
-            return True
-        if isinstance(call, StreamCall) and call in self._streams:
-            self._streams.remove(call)
-            return True
-        return False
+    def next(self) -> Call | None:
+        """Return the call that an idle worker should run: values first, for they are short."""
+        if self._values:
+            return self._values[0]
+        if not self._streams or len(self._running) >= self._most_streams:
+            return None
+        shares = Counter(call.share for call in self._running)
+        for call in self._streams:
+            if call.share is None or shares[call.share] < self._share:
+                return call
+        return None
 
-    def take_all(self) -> list[Call]:
-        """Let all of them wait no more."""
+    def begin(self, call: Call) -> None:
+        """Count a call that waits among those that run."""
+        self.remove(call)
+        if isinstance(call, StreamCall):
+            self._running[call] = None
+
+    def end(self, call: Call) -> None:
+        """Forget a call that runs."""
+        if isinstance(call, StreamCall):
+            self._running.pop(call, None)
+
+    def remove(self, call: Call) -> bool:
+        """Let a call wait no more; return whether it did."""
+        waiting: deque[Any] = self._values if isinstance(call, ValueCall) else self._streams
+        if call not in waiting:
+            return False
+        waiting.remove(call)
+        return True
+
+    def remove_all(self) -> list[Call]:
+        """Let all calls wait no more, and return them."""
         calls: list[Call] = [*self._values, *self._streams]
         self._values.clear()
         self._streams.clear()
         return calls
 
-    def is_one_too_many(self, call: ValueCall | StreamCall) -> bool:
-        """Say whether a call that has just come must not wait.
+    def has_room_for(self, call: ValueCall | StreamCall) -> bool:
+        """Return whether a call that was just added may wait.
 
         Values and streams are counted apart: streams that wait keep no value from its worker.
         """
         if isinstance(call, ValueCall):
-            return len(self._values) > self._places
+            return len(self._values) <= self._places
         if len(self._streams) > self._places:
-            return True
-        if call.share is None:
             return False
+        if call.share is None:
+            return True
         same = sum(call.share == each.share for each in self._streams)
-        return same > max(1, self._places // 2)
-
-    def next(self, running: Sequence[StreamCall]) -> Call | None:
-        """Give what an idle worker should do: values first, for one worker is kept for them.
-
-        Args:
-            running: Streams that hold a worker.
-        """
-        if self._values:
-            return self._values[0]
-        if not self._streams or len(running) >= self._most_streams:
-            return None
-        shares = Counter(call.share for call in running)
-        for call in self._streams:
-            if call.share is None or shares[call.share] < self._share:
-                return call
-        return None
+        return same <= max(1, self._places // 2)

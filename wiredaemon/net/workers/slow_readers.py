@@ -1,7 +1,7 @@
 """Readers that hold a worker for longer than others should wait.
 
-What they have not taken goes to a file, so that the worker is free soon; where no more may go
-there, who hardly reads loses the worker.
+What they have not read goes to a file, so that their worker is free soon. If the spool is full, the
+workers of readers below the minimum rate are killed.
 """
 
 from __future__ import annotations
@@ -10,78 +10,73 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from wiredaemon.net.workers.calls import StreamCall
+from wiredaemon.net.workers.deadline import Deadline
+from wiredaemon.net.workers.worker_stream import StreamState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
-    from twisted.internet.interfaces import IDelayedCall
-
-    from wiredaemon.net.workers.calls import Call
-    from wiredaemon.net.workers.process import Reactor, WorkerProcess
+    from wiredaemon.net.workers.calls import StreamCall
+    from wiredaemon.net.workers.deadline import Reactor
     from wiredaemon.wire.limits import Limits
 
 _log = Logger()
 
 
 class SlowReaders:
-    """Of one pool.
+    """Frees the workers of slow readers, as long as other streams wait for a worker.
 
     Args:
         reactor: For its timer.
         limits: ``worker_drain_rate`` and ``worker_drain_seconds``.
-        calls: What the busy workers run.
-        others_wait: Says whether a stream waits for one of them.
+        blocking: Returns the streams that hold a worker while others wait for one; none if no
+            stream waits.
     """
 
     def __init__(
-        self,
-        reactor: Reactor,
-        limits: Limits,
-        calls: Mapping[WorkerProcess, Call],
-        others_wait: Callable[[], bool],
+        self, reactor: Reactor, limits: Limits, blocking: Callable[[], Sequence[StreamCall]]
     ) -> None:
-        self._reactor = reactor
         self._limits = limits
-        self._calls = calls
-        self._others_wait = others_wait
-        self._timer: IDelayedCall | None = None
+        self._blocking = blocking
+        self._deadline = Deadline(reactor)
+        self._taken: dict[StreamCall, int] = {}
+        """The streams that are measured, with the bytes that had been read at its beginning."""
 
     def relieve(self) -> None:
-        """Spool what slow readers have not taken, if others wait, and look again later."""
-        if not self._others_wait():
+        """Spool what slow readers have not read, if others wait, and measure them from now on."""
+        streams = self._blocking()
+        if not streams:
             return
-        streams = [call for call in self._calls.values() if isinstance(call, StreamCall)]
         for call in streams:
-            if call.stream is not None and call.stream.is_full:
+            if call.stream is not None and call.stream.state is StreamState.PAUSED:
                 call.stream.spool()
-        if self._timer is None:
-            for call in streams:
-                call.seen = 0 if call.stream is None else call.stream.taken
-            self._timer = self._reactor.callLater(self._limits.worker_drain_seconds, self._check)
+        if not self._deadline.is_set:
+            self._taken = {
+                call: 0 if call.stream is None else call.stream.taken for call in streams
+            }
+            self._deadline.set(self._limits.worker_drain_seconds, self._check)
 
     def stop(self) -> None:
-        """Look no more."""
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        """Measure no more."""
+        self._deadline.clear()
+        self._taken = {}
 
     def _check(self) -> None:
-        """Stop streams whose readers hardly read while others wait."""
-        self._timer = None
-        if self._others_wait():
-            for worker, call in list(self._calls.items()):
-                if isinstance(call, StreamCall) and self._is_too_slow(call):
-                    _log.info(
-                        "repository worker {pid} is stopped: its reader is too slow, others wait",
-                        pid=worker.pid,
-                    )
-                    worker.kill()
+        """Stop streams that were hardly read while others waited."""
+        taken, self._taken = self._taken, {}
+        for call in self._blocking():
+            if call.worker is not None and call in taken and self._is_slow(call, taken[call]):
+                _log.info(
+                    "repository worker {pid} is stopped: its reader is too slow, others wait",
+                    pid=call.worker.pid,
+                )
+                call.worker.kill()
         self.relieve()
 
-    def _is_too_slow(self, call: StreamCall) -> bool:
+    def _is_slow(self, call: StreamCall, taken: int) -> bool:
         stream = call.stream
-        if stream is None or call.seen is None or not (call.may_be_stopped and stream.is_full):
+        # A worker that is not paused is not held by its reader, and a write is never stopped.
+        if stream is None or stream.state is not StreamState.PAUSED or not call.may_be_stopped:
             return False
         least = self._limits.worker_drain_rate * self._limits.worker_drain_seconds
-        return stream.taken - call.seen < least
+        return stream.taken - taken < least

@@ -1,0 +1,43 @@
+"""What a worker answers when it is asked to describe a repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.repository.worker_calls import UNAVAILABLE
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+
+class RepositoryUnavailableError(Exception):
+    """A repository cannot be opened or its configuration cannot be read."""
+
+    def __init__(self, reason: str) -> None:
+        """Say which file or folder, and why; for the operator, it names paths of the server."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+def check_description(description: object) -> dict[bytes, object]:
+    """Return the map that describes a repository.
+
+    Raises:
+        ServerError: It is none.
+    """
+    if not isinstance(description, dict):
+        raise ServerError("the repository worker gave no description")
+    return description
+
+
+def read_unavailable(failure: Failure) -> Failure:
+    """Return what else went wrong.
+
+    Raises:
+        RepositoryUnavailableError: The worker says why the repository cannot be described.
+    """
+    error = failure.value
+    if isinstance(error, CommandError) and error.message == UNAVAILABLE and error.arguments:
+        raise RepositoryUnavailableError(error.arguments[0].decode("utf-8", "surrogateescape"))
+    return failure

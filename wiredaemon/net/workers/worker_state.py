@@ -1,0 +1,82 @@
+"""The states of one worker and what moves it from one to the next."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.protocol import LocalProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class WorkerState(Enum):
+    """What a worker is doing."""
+
+    STARTING = auto()
+    """It was started, and has not said that it is ready."""
+    IDLE = auto()
+    """It waits for a command."""
+    BUSY = auto()
+    """It runs a command."""
+    ENDING = auto()
+    """It was told to end, or is being killed; its command may still be answered."""
+    LOST = auto()
+    """Its process is gone."""
+
+
+class WorkerInput(Enum):
+    """What happens to a worker."""
+
+    READY = auto()
+    """It has said that it can work."""
+    RUN = auto()
+    """It was given a command."""
+    ANSWERED = auto()
+    """Its command is over, whether it was answered or failed."""
+    END = auto()
+    """Its input was closed, or it was sent a signal."""
+    LOSE = auto()
+    """Its process has ended and its output was read."""
+
+
+_S, _I = WorkerState, WorkerInput
+
+TRANSITIONS: Final[Mapping[tuple[WorkerState, WorkerInput], WorkerState]] = MappingProxyType(
+    {
+        (_S.STARTING, _I.READY): _S.IDLE,
+        # The question whether it is ready is a command too.
+        (_S.STARTING, _I.ANSWERED): _S.STARTING,
+        (_S.STARTING, _I.END): _S.ENDING,
+        (_S.STARTING, _I.LOSE): _S.LOST,
+        (_S.IDLE, _I.RUN): _S.BUSY,
+        (_S.IDLE, _I.END): _S.ENDING,
+        (_S.IDLE, _I.LOSE): _S.LOST,
+        (_S.BUSY, _I.ANSWERED): _S.IDLE,
+        (_S.BUSY, _I.END): _S.ENDING,
+        (_S.BUSY, _I.LOSE): _S.LOST,
+        # It was told to end before it was ready.
+        (_S.ENDING, _I.READY): _S.ENDING,
+        (_S.ENDING, _I.ANSWERED): _S.ENDING,
+        # First its input is closed, then it is sent SIGTERM, then it is killed.
+        (_S.ENDING, _I.END): _S.ENDING,
+        (_S.ENDING, _I.LOSE): _S.LOST,
+        # The command of a worker that is lost fails.
+        (_S.LOST, _I.ANSWERED): _S.LOST,
+    }
+)
+
+
+def advance(state: WorkerState, seen: WorkerInput) -> WorkerState:
+    """Return the state that follows.
+
+    Raises:
+        LocalProtocolError: The input cannot happen in this state.
+    """
+    try:
+        return TRANSITIONS[state, seen]
+    except KeyError:
+        message = f"a worker cannot see {seen.name} while it is {state.name}"
+        raise LocalProtocolError(message) from None
