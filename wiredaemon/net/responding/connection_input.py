@@ -9,14 +9,12 @@ Source: server-state-machine, section 1; reliability, section 3.
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Final
-
-from twisted.internet.defer import Deferred
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.responding.command_data import NO_DATA, IncomingData
-from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load
+from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError, Load
 from wiredaemon.protocol import (
     ConnectionFailed,
     DataReceived,
@@ -30,11 +28,11 @@ from wiredaemon.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
     from wiredaemon.net.responding.interfaces import (
         Admission,
-        Admitted,
         InputTransport,
         Requests,
     )
@@ -43,7 +41,10 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-class Stage(Enum):
+# Enums of integers, for the tables are asked for each read: other members are hashed in Python.
+
+
+class Stage(IntEnum):
     """How far the input of a connection has come."""
 
     OPEN = auto()
@@ -56,7 +57,7 @@ class Stage(Enum):
     ENDED = auto()
 
 
-class Step(Enum):
+class Step(IntEnum):
     """What moves the input from one stage to another."""
 
     ASK = auto()
@@ -89,7 +90,7 @@ def advance(stage: Stage, step: Step) -> Stage:
         raise LocalProtocolError(f"{step.name} while {stage.name}") from None
 
 
-class Backlog(Enum):
+class Backlog(IntEnum):
     """What a connection has received and nobody has taken."""
 
     NOTHING = auto()
@@ -342,7 +343,7 @@ class ConnectionInput:
         except (ExchangeRefusedError, CommandError, ServerError) as error:
             self._requests.refuse(event, error)
             return
-        if isinstance(admitted, Deferred):
+        if not isinstance(admitted, Admitted):
             self._decide_later(event, admitted)
         elif event.has_data:
             self._accept(event, admitted)

@@ -55,7 +55,14 @@ class Origin:
 class CommandContext:
     """One request as its command sees it; implements `wiredaemon.commands.Context`."""
 
-    __slots__ = ("_data", "_needs", "_origin", "cached_as", "cancelled", "followed", "side_output")
+    # Defaults of the class, for few requests need other values.
+    cancelled = False
+    followed: Followed | None = None
+    """The redirects that the peer follows."""
+    cached_as: CachedAs | None = None
+    """What the response would be like, where the command is cacheable."""
+    side_output: SideOutput | None = None
+    """Sends text and progress; None if the peer did not say that it takes any."""
 
     def __init__(self, origin: Origin, data: CommandData, needs: Permission) -> None:
         """Give a command its surroundings.
@@ -68,13 +75,6 @@ class CommandContext:
         self._origin = origin
         self._data = data
         self._needs = needs
-        self.side_output: SideOutput | None = None
-        """Sends text and progress; None if the peer did not say that it takes any."""
-        self.cancelled = False
-        self.followed: Followed | None = None
-        """The redirects that the peer follows."""
-        self.cached_as: CachedAs | None = None
-        """What the response would be like, where the command is cacheable."""
 
     @property
     def peer(self) -> Peer:

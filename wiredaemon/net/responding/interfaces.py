@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -77,12 +77,15 @@ class Admission(Protocol):
         """
 
 
-class Load(Enum):
+class Load(IntEnum):
     """What the requests of a connection are waiting for, as far as its input must know."""
 
-    ANSWERING = "requests are answered as they come"
-    NEEDING_DATA = "every running command waits for request data"
-    BLOCKED = "the peer takes no answers, and requests wait for that"
+    ANSWERING = auto()
+    """Requests are answered as they come."""
+    NEEDING_DATA = auto()
+    """Every running command waits for request data."""
+    BLOCKED = auto()
+    """The peer takes no answers, and requests wait for that."""
 
 
 class Requests(Protocol):

@@ -9,7 +9,7 @@ Source: design of back-pressure in docs/sansio.md; framing, section 6.3.
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -40,7 +40,7 @@ END: Final = object()
 _log: Final = Logger()
 
 
-class RequestState(Enum):
+class RequestState(IntEnum):
     """What goes on with a request whose command was called."""
 
     RUNNING = auto()
@@ -56,7 +56,7 @@ class RequestState(Enum):
     ENDED = auto()
 
 
-class RequestStep(Enum):
+class RequestStep(IntEnum):
     """What moves a request from one state to another."""
 
     WAIT = auto()
