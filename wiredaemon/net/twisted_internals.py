@@ -125,7 +125,7 @@ def _receive_whole(channel: Any, request: Any, head: ParsedHead, body: bytes) ->
     ``requestDone`` make a new one; a request that is answered at once needs neither.
     """
     channel._handlingRequest = True
-    channel.setRawMode()
+    channel.line_mode = 0
     channel._savedTimeOut = None
     if len(body) > head.length:
         channel._dataBuffer.append(body[head.length :])

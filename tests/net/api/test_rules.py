@@ -176,6 +176,16 @@ class Door:
     ) -> HttpResponse | Accepted | Reflected:
         return check_command(api, switches, rules, self.registry, head, peer)
 
+    def accepted(self, api: Api, era: str, command: bytes, permission: Permission) -> Accepted:
+        """What a head that passes every row is accepted as."""
+        return Accepted(
+            dialect=DIALECTS[era],
+            permission=permission,
+            command=command,
+            declaration=self.registry.find(command, DIALECTS[era]),
+            framings=api.framings,
+        )
+
 
 @pytest.fixture
 def check(registry: Registry) -> Door:
@@ -188,11 +198,8 @@ def check(registry: Registry) -> Door:
 def test_a_head_that_passes_every_row_is_accepted(
     check: Door, era: str, permission: bytes, command: bytes
 ) -> None:
-    assert check(api_of(era), head_of(era, command, permission=permission)) == Accepted(
-        dialect=DIALECTS[era],
-        permission=Permission(permission.decode()),
-        command=command,
-        framings=api_of(era).framings,
+    assert check(api_of(era), head_of(era, command, permission=permission)) == check.accepted(
+        api_of(era), era, command, Permission(permission.decode())
     )
 
 
@@ -262,12 +269,9 @@ def test_row_9_authorization_comes_before_the_name(
 def test_a_peer_over_tls_passes_where_one_without_does_not(check: Door, era: str) -> None:
     head = head_of(era, b"customreadwrite", permission=b"rw")
     peer = Peer(address="peer:1", is_secure=True)
-    assert check(api_of(era), head, rules=AccessRules(allow_push=("*",)), peer=peer) == Accepted(
-        dialect=DIALECTS[era],
-        permission=Permission.RW,
-        command=b"customreadwrite",
-        framings=api_of(era).framings,
-    )
+    assert check(
+        api_of(era), head, rules=AccessRules(allow_push=("*",)), peer=peer
+    ) == check.accepted(api_of(era), era, b"customreadwrite", Permission.RW)
 
 
 @ERAS
@@ -436,11 +440,8 @@ def test_0006_ignores_the_case_and_the_parameters_of_content_type(
 ) -> None:
     # http 3.3: as servers on Python 3 read it
     head = head_of("0006")._replace(content_type=content_type)
-    assert check(api_of("0006"), head) == Accepted(
-        dialect=DIALECTS["0006"],
-        permission=Permission.RO,
-        command=b"customreadonly",
-        framings=api_of("0006").framings,
+    assert check(api_of("0006"), head) == check.accepted(
+        api_of("0006"), "0006", b"customreadonly", Permission.RO
     )
 
 
@@ -451,11 +452,8 @@ SEVERAL: Final = api_of("0003", "0005", "0002")
 
 @pytest.mark.parametrize("era", ["0002", "0003", "0005"])
 def test_accept_chooses_the_framing(check: Door, era: str) -> None:
-    assert check(SEVERAL, head_of(era)) == Accepted(
-        dialect=DIALECTS[era],
-        permission=Permission.RO,
-        command=b"customreadonly",
-        framings=SEVERAL.framings,
+    assert check(SEVERAL, head_of(era)) == check.accepted(
+        SEVERAL, era, b"customreadonly", Permission.RO
     )
 
 
@@ -499,10 +497,7 @@ def test_a_command_is_looked_up_in_the_framing_that_accept_names(check: Door) ->
 
 def test_one_framing_may_be_served_by_several_apis(check: Door) -> None:
     other = api_of("0006", "0003", name=b"other")
-    assert check(other, head_of("0003")) == Accepted(
-        dialect=DIALECTS["0003"],
-        permission=Permission.RO,
-        command=b"customreadonly",
-        framings=other.framings,
+    assert check(other, head_of("0003")) == check.accepted(
+        other, "0003", b"customreadonly", Permission.RO
     )
     assert check_api_path([*BOTH, other], ON, [b"other", b"ro", b"heads"]) == other

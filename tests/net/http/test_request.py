@@ -428,7 +428,7 @@ def test_the_producer_of_a_streamed_answer_is_told_what_the_client_takes(
     served.receive(GET)
     producer: Any = Producer()
     (request,) = resource.requests
-    request.receive_body(Body())
+    request.body.claim(Body())
     request.response.begin_stream(200, b"OK", [], producer)
     served.channel.pauseProducing()
     served.channel.resumeProducing()
@@ -452,7 +452,7 @@ def test_a_body_that_ends_with_the_whole_answer_leaves_in_one_write(
 
     served.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
     (request,) = resource.requests
-    request.receive_body(Body(answer))
+    request.body.claim(Body(answer))
     sent = served.receive(b"+")
     assert sent.endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
     assert served.transport.writes == [sent]
@@ -470,7 +470,7 @@ def test_an_answer_that_ends_before_the_body_is_complete_and_the_rest_is_drained
     served.receive(head)
     (request,) = resource.requests
     body = Body()
-    request.receive_body(body)
+    request.body.claim(body)
     request.response.begin_stream(200, b"OK", [], Producer())
     request.response.write_body(b"early")
     request.end_stream()
@@ -489,7 +489,7 @@ def test_draining_behind_an_answer_takes_no_more_than_two_seconds(
     served, resource = streaming
     served.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
     (request,) = resource.requests
-    request.receive_body(Body())
+    request.body.claim(Body())
     request.response.begin_stream(204, b"No Content", [], Producer())
     request.end_stream()
     served.clock.advance(1.9)
@@ -504,7 +504,7 @@ def test_a_streamed_answer_to_a_client_that_has_gone_is_not_ended(
     served, resource = streaming
     served.receive(GET)
     (request,) = resource.requests
-    request.receive_body(Body())
+    request.body.claim(Body())
     request.response.begin_stream(200, b"OK", [], Producer())
     sent = served.transport.value()
     served.lose()

@@ -65,7 +65,7 @@ class UrlAdmission:
             return self._admit_any(event.command)
         if self._ran:
             raise ExchangeRefusedError(_ok(b"multiple commands cannot be issued to this URL"))
-        command = self._find(event.command)
+        command = self._accepted.declaration
         if event.command != self._accepted.command or command is None:
             raise ExchangeRefusedError(_ok(b"command in frame must match command in URL"))
         self._ran = True
@@ -151,16 +151,16 @@ class FramedExchange:
         """Send frames."""
         if not self._begun:
             self._begun = True
-            self._request.begin_frames(self._dialect.media_type, self._responder)
-        self._request.write_frames(frames)
+            self._request.response.begin_frames(self._dialect.media_type, self._responder)
+        self._request.response.write_frames(frames)
 
     def pause_input(self) -> None:
         """Read no more of the body."""
-        self._request.pause_input()
+        self._request.body.pause()
 
     def resume_input(self) -> None:
         """Read on."""
-        self._request.resume_input()
+        self._request.body.resume()
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """HttpResponse broken input; what was queued is gone."""
@@ -172,7 +172,7 @@ class FramedExchange:
         self._ended = True
         if self._begun:
             # The error frame is the last; the body that may follow is not read.
-            self._request.break_off()
+            self._request.response.break_off()
         else:
             self._request.answer(response)
 

@@ -122,7 +122,7 @@ class ApiResource(Resource):
             case HttpResponse() as response:
                 request.answer(response)
             case Reflected(dialect=dialect):
-                request.receive_body(Reflection(request, dialect, self._application.limits))
+                request.body.claim(Reflection(request, dialect, self._application.limits))
             case Accepted() as accepted:
                 return accepted
         return None
@@ -139,7 +139,7 @@ class ApiResource(Resource):
             peer=peer,
             permission=accepted.permission,
         )
-        request.receive_body(
+        request.body.claim(
             FramedExchange(
                 request, accepted, origin, reactor=application.reactor, limits=application.limits
             )

@@ -47,6 +47,8 @@ class Accepted:
     permission: Permission
     command: bytes
     """The name in the URL."""
+    declaration: Command | None
+    """The command of that name; None for a multirequest."""
     framings: Sequence[Dialect]
     """All that the API speaks, the preferred one first."""
 
@@ -126,11 +128,20 @@ def check_command(  # noqa: PLR0913, PLR0917 all that decides
     if head.command == DEBUGREFLECT:
         return _check_reflection(api, switches, head)
     dialect = api.speaking(head.accept) or api.framings[0]
+    declaration = None
     if head.command != MULTIREQUEST:
-        answer = _check_name(registry.find(head.command, dialect), permission, head.command)
+        declaration = registry.find(head.command, dialect)
+        answer = _check_name(declaration, permission, head.command)
         if answer is not None:
             return answer
-    return _check_media_types(api, permission, head)
+    answer = _check_media_types(api, head)
+    return answer or Accepted(
+        dialect=dialect,
+        permission=permission,
+        command=head.command,
+        declaration=declaration,
+        framings=api.framings,
+    )
 
 
 def _check_reflection(
@@ -153,9 +164,7 @@ def _check_name(
     return None
 
 
-def _check_media_types(
-    api: Api, permission: Permission, head: CommandHead
-) -> HttpResponse | Accepted:
+def _check_media_types(api: Api, head: CommandHead) -> HttpResponse | None:
     dialect = api.speaking(head.accept)
     if dialect is None:
         wanted = api.framings[0].media_type
@@ -164,9 +173,7 @@ def _check_media_types(
     if not _names(head.content_type, dialect):
         body = b"client MUST send Content-Type header with value: %s\n" % dialect.media_type
         return text(415, b"Unsupported Media Type", body)
-    return Accepted(
-        dialect=dialect, permission=permission, command=head.command, framings=api.framings
-    )
+    return None
 
 
 def _names(content_type: bytes | None, dialect: Dialect) -> bool:

@@ -125,7 +125,7 @@ class Version1Exchange:
 
     def start(self) -> None:
         """Ask for a worker; until there is one, nothing of the body is read."""
-        self._request.pause_input()
+        self._request.body.pause()
         # Until then nobody takes the body, who would be told otherwise.
         self._request.notifyFinish().addErrback(lambda _: self.connection_lost())
         self._running = Deferred.fromCoroutine(self._run())
@@ -140,7 +140,7 @@ class Version1Exchange:
     def _refuse(self, answer: HttpResponse) -> None:
         """End with an answer, because of the body."""
         if self._begun:
-            self._request.break_off()
+            self._request.response.break_off()
         else:
             self._request.answer(answer)
         self.connection_lost()
@@ -233,7 +233,7 @@ class Version1Exchange:
         )
         if self._begun:
             # Cut off where it is: no end of the body is said.
-            self._request.break_off()
+            self._request.response.break_off()
         else:
             shown = str(error).encode("utf-8", "replace") + b"\n"
             self._request.answer(text(503, b"Service Unavailable", shown))

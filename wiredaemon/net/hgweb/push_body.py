@@ -59,7 +59,7 @@ class Upload:
         """Take the body."""
         self._stream.watch_input(self)
         self._wait()
-        self._request.receive_body(self)
+        self._request.body.claim(self)
 
     def stop(self) -> None:
         """Look at it no more."""
@@ -112,12 +112,12 @@ class Upload:
     def pauseProducing(self) -> None:
         """The worker takes no more for now."""
         self._is_paused = self._was_paused = True
-        self._request.pause_input()
+        self._request.body.pause()
 
     def resumeProducing(self) -> None:
         """The worker takes more."""
         self._is_paused = False
-        self._request.resume_input()
+        self._request.body.resume()
 
     def stopProducing(self) -> None:
         """The worker has gone; its stream says so."""

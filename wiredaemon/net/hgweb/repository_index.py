@@ -77,7 +77,7 @@ class IndexResource(Resource):
 
     def headers_received(self, request: StreamingRequest) -> None:
         """HttpResponse once all that may be listed is known; nothing is read meanwhile."""
-        request.pause_input()
+        request.body.pause()
         end_with(request, Deferred.fromCoroutine(self._answer(request)))
 
     async def _answer(self, request: StreamingRequest) -> None:

@@ -61,7 +61,7 @@ def decide(
     if isinstance(settings, Settings):
         decide_with(request, settings)
         return
-    request.pause_input()
+    request.body.pause()
 
     def on_settings(known: Settings) -> None:
         if not request.is_abandoned:

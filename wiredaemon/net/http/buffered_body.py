@@ -38,7 +38,7 @@ class SmallBody:
         if declared is not None and declared > self._limit:
             self._refuse()
         else:
-            self._request.receive_body(self)
+            self._request.body.claim(self)
 
     def receive_data(self, data: bytes) -> None:
         """Hold more of it."""

@@ -78,7 +78,8 @@ class KnownHeadChannel(HTTPChannel):
 
     def getHost(self) -> Any:  # noqa: ANN401 the same
         """Return our address."""
-        self.getPeer()
+        if self._addresses is None:
+            self.getPeer()
         return self._addresses[1] if self._addresses is not None else None
 
     def take_head(self) -> bytes | None:

@@ -25,14 +25,10 @@ from wiredaemon.net.peer import show_address
 from wiredaemon.net.twisted_internals import request_line, save_idle_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from twisted.internet.interfaces import IPushProducer, IReactorTime
+    from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
-    from wiredaemon.net.http.request_body import BodyReceiver
     from wiredaemon.net.http.responses import HttpResponse
-    from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.limits import Limits
 
 
@@ -103,7 +99,7 @@ class StreamingRequest(Request):
         """Receive the body, all of which came with a known head."""
         self.response.hold()
         self.body.receive_data(data)
-        self.requestReceived()
+        self._receive_end()
 
     @property
     def may_be_remembered(self) -> bool:
@@ -131,14 +127,17 @@ class StreamingRequest(Request):
 
         What is answered to that is held, so that a small response leaves in one write.
         """
+        self.response.hold()
+        self._receive_end()
+
+    def _receive_end(self) -> None:
         body, response = self.body, self.response
         if body.state is BodyState.DRAINED:
             body.receive_end()
             self.finish()
             return
-        response.hold()
         body.receive_end()
-        if response.is_holding:
+        if response.held is not None:
             response.release()
 
     def connectionLost(self, reason: Failure) -> None:
@@ -186,20 +185,6 @@ class StreamingRequest(Request):
         peer: Peer = channel.peer
         return peer
 
-    # --- the body ----------------------------------------------------------------------------
-
-    def receive_body(self, receiver: BodyReceiver) -> None:
-        """Let ``receiver`` have the body, from its first byte on."""
-        self.body.claim(receiver)
-
-    def pause_input(self) -> None:
-        """Read no more of the body for now."""
-        self.body.pause()
-
-    def resume_input(self) -> None:
-        """Read on."""
-        self.body.resume()
-
     # --- the response ------------------------------------------------------------------------
 
     def answer(self, response: HttpResponse) -> None:
@@ -216,22 +201,10 @@ class StreamingRequest(Request):
         self.response.write_fixed(response, closes=closes)
         self._end()
 
-    def begin_frames(self, media_type: bytes, producer: IPushProducer) -> None:
-        """Begin a response of frames; see `ResponseWriter.begin_frames`."""
-        self.response.begin_frames(media_type, producer)
-
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Write frames."""
-        self.response.write_frames(frames)
-
     def end_stream(self) -> None:
         """End the response, behind the rest of the request's body if that is still arriving."""
         if not self.is_abandoned:
             self._end()
-
-    def break_off(self) -> None:
-        """Close the connection in the middle of the response."""
-        self.response.break_off()
 
     def _end(self) -> None:
         """Finish, or drain the rest of the body first."""

@@ -55,7 +55,7 @@ class ResponseWriter:
     sent = 0
     """Bytes of the body, without the framing of chunks."""
     _is_chunked = False
-    _held: list[bytes] | None = None
+    held: list[bytes] | None = None
     """Parts that leave together with what follows in a moment; None where parts leave at once."""
     _held_size = 0
     _producer: IPushProducer | None = None
@@ -116,9 +116,11 @@ class ResponseWriter:
         self.is_begun = True
         self.status = status
         self._producer = producer
-        if self._held is None:
+        if self.held is None:
             self._register()
-        self._write([head], len(head))
+            write_now(self._channel.transport, [head])
+        else:
+            self.held.append(head)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -165,7 +167,7 @@ class ResponseWriter:
         self._write([head, content], len(head) + len(content))
 
     def _write(self, parts: list[bytes], size: int) -> None:
-        held = self._held
+        held = self.held
         if held is None:
             write_now(self._channel.transport, parts)
             return
@@ -176,19 +178,14 @@ class ResponseWriter:
 
     # --- holding -----------------------------------------------------------------------------
 
-    @property
-    def is_holding(self) -> bool:
-        """What is written is held."""
-        return self._held is not None
-
     def hold(self) -> None:
         """Hold what is written until `release`, or until the response is complete."""
-        if self._held is None:
-            self._held = []
+        if self.held is None:
+            self.held = []
 
     def release(self) -> None:
         """Write what is held; a response that goes on is paused from now on where it must be."""
-        held, self._held = self._held, None
+        held, self.held = self.held, None
         self._register()
         if held:
             self._held_size = 0
@@ -216,8 +213,10 @@ class ResponseWriter:
 
     def finish(self) -> None:
         """Mark the end of the body and write all that is held: nothing follows."""
-        self._unregister()
-        held, self._held = self._held or [], None
+        self._producer = None
+        if self._is_registered:
+            self._unregister()
+        held, self.held = self.held or [], None
         if self._is_chunked:
             held.append(_LAST_CHUNK)
         if held:
@@ -225,7 +224,7 @@ class ResponseWriter:
 
     def break_off(self) -> None:
         """Close the connection in the middle of the response: its last frame says why."""
-        held, self._held = self._held, None
+        held, self.held = self.held, None
         self._unregister()
         if held:
             write_now(self._channel.transport, held)
