@@ -7,7 +7,7 @@ from support.feeding import ALL, failed, fed, receive, server
 from support.peers import BEGIN, ENCODED, END, frame, request_frames
 
 from wiredaemon.protocol import RequestReceived
-from wiredaemon.protocol.requests import InputState
+from wiredaemon.protocol.states import InputState
 from wiredaemon.wire.frames import Frame
 
 EVEN: Final = "received frame with even numbered stream ID: %d"

@@ -15,7 +15,8 @@ from wiredaemon.protocol import (
     RequestCompleted,
     RequestReceived,
 )
-from wiredaemon.protocol.requests import InputState
+from wiredaemon.protocol.requests import RequestsState
+from wiredaemon.protocol.states import InputState
 from wiredaemon.wire.limits import Limits
 
 NEW, CONTINUED, MORE, DATA = 1, 2, 4, 8
@@ -53,7 +54,7 @@ def test_the_request_of_the_seed_is_read(dialect: str) -> None:
     assert outcome.events == [
         RequestReceived(request_id=1, command=b"customreadonly", arguments={})
     ]
-    assert outcome.state is InputState.IDLE
+    assert outcome.state is RequestsState.IDLE
 
 
 @pytest.mark.parametrize("dialect", MAPS)
@@ -69,16 +70,16 @@ def test_a_map_may_be_cut_anywhere(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", MAPS)
 def test_a_request_with_more_to_come_waits(dialect: str) -> None:
     outcome = fed(dialect, request(NEW | MORE))
-    assert (outcome.events, outcome.state) == ([], InputState.RECEIVING)
+    assert (outcome.events, outcome.state) == ([], RequestsState.RECEIVING)
 
 
 @pytest.mark.parametrize("dialect", MAPS)
 def test_a_request_with_data_is_announced_when_its_request_part_is_complete(dialect: str) -> None:
     outcome = fed(dialect, request(NEW | DATA))
-    assert (outcome.events, outcome.state) == ([WITH_DATA], InputState.RECEIVING)
+    assert (outcome.events, outcome.state) == ([WITH_DATA], RequestsState.RECEIVING)
     cut = [request(NEW | MORE | DATA, CONTENT[:4]), request(CONTINUED | DATA, CONTENT[4:])]
     outcome = fed(dialect, *cut)
-    assert (outcome.events, outcome.state) == ([WITH_DATA], InputState.RECEIVING)
+    assert (outcome.events, outcome.state) == ([WITH_DATA], RequestsState.RECEIVING)
 
 
 @pytest.mark.parametrize("dialect", MAPS)
@@ -91,7 +92,7 @@ def test_data_comes_out_as_it_arrives(dialect: str) -> None:
     ]
     outcome = fed(dialect, *frames)
     assert outcome.events == [WITH_DATA, DATA_RECEIVED, DATA_RECEIVED, COMPLETED]
-    assert outcome.state is InputState.IDLE
+    assert outcome.state is RequestsState.IDLE
 
 
 @pytest.mark.parametrize("dialect", MAPS)
@@ -132,13 +133,13 @@ def test_requests_interleave(dialect: str) -> None:
         RequestReceived(request_id=3, command=b"command", arguments={}),
         RECEIVED,
     ]
-    assert outcome.state is InputState.IDLE
+    assert outcome.state is RequestsState.IDLE
 
 
 @pytest.mark.parametrize("dialect", MAPS)
 def test_the_state_stays_receiving_while_another_request_is_incomplete(dialect: str) -> None:
     outcome = fed(dialect, OPEN, request(NEW))
-    assert (outcome.events, outcome.state) == ([RECEIVED], InputState.RECEIVING)
+    assert (outcome.events, outcome.state) == ([RECEIVED], RequestsState.RECEIVING)
 
 
 # --- what is refused ---------------------------------------------------------------------------
@@ -240,12 +241,12 @@ EXPECTED: Final = {
     (InputState.INITIAL, "other"): (
         "expected sender protocol settings or command request frame; got %d"
     ),
-    (InputState.IDLE, "request"): "received command request frame without new flag set",
-    (InputState.IDLE, "data"): "expected command request frame; got %d",
-    (InputState.IDLE, "other"): "expected command request frame; got %d",
-    (InputState.RECEIVING, "request"): "mismatch between expect data flag and previous frame",
-    (InputState.RECEIVING, "data"): "command data of request 1 ended before its request frames",
-    (InputState.RECEIVING, "other"): "received unexpected frame type: %d",
+    (RequestsState.IDLE, "request"): "received command request frame without new flag set",
+    (RequestsState.IDLE, "data"): "expected command request frame; got %d",
+    (RequestsState.IDLE, "other"): "expected command request frame; got %d",
+    (RequestsState.RECEIVING, "request"): "mismatch between expect data flag and previous frame",
+    (RequestsState.RECEIVING, "data"): "command data of request 1 ended before its request frames",
+    (RequestsState.RECEIVING, "other"): "received unexpected frame type: %d",
 }
 """What a frame with flags 2 (`continuation`, or `eos`) for request 1 brings.
 
@@ -253,24 +254,26 @@ In idle, another request came before. In command-receiving, request 1 has begun 
 """
 
 
-def expected_in(state: InputState, number: int, dialect: str) -> list[Event]:
+def expected_in(state: InputState | RequestsState, number: int, dialect: str) -> list[Event]:
     kinds = {1: "request", NUMBERS[dialect]["data"]: "data"}
     kind = kinds.get(number, "other")
     text = EXPECTED[state, kind].replace("%d", str(number))
-    return [failed(text, malformed=(state, kind) == (InputState.RECEIVING, "data"))]
+    return [failed(text, malformed=(state, kind) == (RequestsState.RECEIVING, "data"))]
 
 
 @pytest.mark.parametrize("dialect", MAPS)
 @pytest.mark.parametrize("number", range(16))
-@pytest.mark.parametrize("state", [InputState.INITIAL, InputState.IDLE, InputState.RECEIVING])
-def test_each_frame_type_in_each_state(dialect: str, number: int, state: InputState) -> None:
+@pytest.mark.parametrize("state", [InputState.INITIAL, RequestsState.IDLE, RequestsState.RECEIVING])
+def test_each_frame_type_in_each_state(
+    dialect: str, number: int, state: InputState | RequestsState
+) -> None:
     if state is InputState.INITIAL:
         if dialect != "0006":
-            state = InputState.IDLE
+            state = RequestsState.IDLE
         elif number == 8:
             return  # settings: see test_settings
         before = []
-    elif state is InputState.IDLE:
+    elif state is RequestsState.IDLE:
         before = [request(NEW, request_id=9)]
     else:
         before = [request(NEW | MORE | DATA, CONTENT[:4])]
@@ -431,7 +434,7 @@ def test_the_content_of_a_request_with_data_fails_when_its_data_is_complete(dial
     # 1.10: a request is decoded when it is complete
     begun = [request(NEW | DATA, b"\xa0"), data(dialect, GOES_ON)]
     outcome = fed(dialect, *begun)
-    assert (outcome.events, outcome.state) == ([], InputState.RECEIVING)
+    assert (outcome.events, outcome.state) == ([], RequestsState.RECEIVING)
     assert fed(dialect, *begun, data(dialect, EOS)).events == [failed(NAMELESS)]
     # its data is for nobody and not kept
     none_kept = Limits(undeclared_data=0)
@@ -519,4 +522,4 @@ def test_input_that_ends_inside_requests_aborts_them_in_the_order_they_began(dia
         RequestAborted(request_id=1, reason="input ended before the command data of request 1"),
         RequestAborted(request_id=3, reason="input ended before the command data of request 3"),
     ]
-    assert connection.state is InputState.IDLE
+    assert connection.state is RequestsState.IDLE

@@ -14,7 +14,8 @@ from wiredaemon.protocol import (
     RequestCompleted,
     RequestReceived,
 )
-from wiredaemon.protocol.requests import InputState
+from wiredaemon.protocol.requests import RequestsState
+from wiredaemon.protocol.states import InputState
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def events_of(*frames: bytes) -> list[Event]:
 def test_a_name_alone_is_a_request() -> None:
     outcome = fed("0002", name(EOS))
     assert outcome.events == [received()]
-    assert outcome.state is InputState.IDLE
+    assert outcome.state is RequestsState.IDLE
 
 
 @pytest.mark.parametrize("others", [ARGS, DATA, ARGS | DATA, 8])
@@ -84,7 +85,7 @@ def test_the_arguments_of_the_seed_are_read() -> None:
 
 def test_a_request_with_arguments_waits_for_the_last() -> None:
     outcome = fed("0002", name(ARGS), argument(0, b"a", b"1"))
-    assert (outcome.events, outcome.state) == ([], InputState.RECEIVING)
+    assert (outcome.events, outcome.state) == ([], RequestsState.RECEIVING)
 
 
 def test_of_an_argument_given_twice_the_last_value_counts() -> None:
@@ -191,13 +192,13 @@ def test_requests_interleave() -> None:
         received({b"b": b"2"}, request_id=3),
         received({b"a": b"1"}, request_id=1),
     ]
-    assert outcome.state is InputState.IDLE
+    assert outcome.state is RequestsState.IDLE
 
 
 def test_the_state_stays_receiving_while_another_request_is_incomplete() -> None:
     outcome = fed("0002", name(ARGS), name(EOS, request_id=3))
     assert outcome.events == [received(request_id=3)]
-    assert outcome.state is InputState.RECEIVING
+    assert outcome.state is RequestsState.RECEIVING
 
 
 # --- what is refused ---------------------------------------------------------------------------
@@ -312,21 +313,21 @@ def test_an_argument_after_the_last_is_accepted_until_data_begins() -> None:
 UNEXPECTED: Final = "received unexpected frame type: %d"
 
 
-def expected_in(state: InputState, number: int) -> list[Event]:
+def expected_in(state: RequestsState, number: int) -> list[Event]:
     """Give what a frame of any type, flags 2, for request 1 brings (points of 1.7).
 
     In command-receiving, request 1 expects arguments and data; the payload is one argument.
     """
     match state, number:
-        case InputState.IDLE, 1:
+        case RequestsState.IDLE, 1:
             return []
-        case InputState.IDLE, _:
+        case RequestsState.IDLE, _:
             return [failed(f"expected command frame; got {number}")]
-        case InputState.RECEIVING, 1:
+        case RequestsState.RECEIVING, 1:
             return [failed("request with ID 1 already received")]
-        case InputState.RECEIVING, 2:
+        case RequestsState.RECEIVING, 2:
             return []
-        case InputState.RECEIVING, 3:
+        case RequestsState.RECEIVING, 3:
             return [
                 received(has_data=True),
                 DataReceived(request_id=1, data=b"\1\0\1\0ax"),
@@ -337,9 +338,9 @@ def expected_in(state: InputState, number: int) -> list[Event]:
 
 
 @pytest.mark.parametrize("number", range(16))
-@pytest.mark.parametrize("state", [InputState.IDLE, InputState.RECEIVING])
-def test_each_frame_type_in_each_state(state: InputState, number: int) -> None:
-    before = [name(ARGS | DATA)] if state is InputState.RECEIVING else []
+@pytest.mark.parametrize("state", [RequestsState.IDLE, RequestsState.RECEIVING])
+def test_each_frame_type_in_each_state(state: RequestsState, number: int) -> None:
+    before = [name(ARGS | DATA)] if state is RequestsState.RECEIVING else []
     outcome = fed("0002", *before, frame(number, 2, b"\1\0\1\0ax"))
     assert outcome.events == expected_in(state, number)
 

@@ -17,7 +17,8 @@ from support.peers import (
 )
 
 from wiredaemon.protocol import Event, RequestReceived
-from wiredaemon.protocol.requests import InputState
+from wiredaemon.protocol.requests import RequestsState
+from wiredaemon.protocol.states import InputState
 from wiredaemon.wire.limits import Limits
 
 CONTINUATION, EOS = 1, 2
@@ -43,19 +44,19 @@ def events_of(*frames: bytes, limits: Limits | None = None) -> list[Event]:
 
 def test_the_settings_of_a_real_client_are_accepted() -> None:
     outcome = fed("0006", SETTINGS)
-    assert (outcome.events, outcome.state) == ([], InputState.IDLE)
+    assert (outcome.events, outcome.state) == ([], RequestsState.IDLE)
     assert events_of(SETTINGS, REQUEST) == [RECEIVED]
 
 
 def test_a_client_may_send_no_settings() -> None:
     assert server("0006").state is InputState.INITIAL
     outcome = fed("0006", REQUEST)
-    assert (outcome.events, outcome.state) == ([RECEIVED], InputState.IDLE)
+    assert (outcome.events, outcome.state) == ([RECEIVED], RequestsState.IDLE)
 
 
 @pytest.mark.parametrize("dialect", [name for name in ALL if name != "0006"])
 def test_older_dialects_begin_idle_and_know_no_settings(dialect: str) -> None:
-    assert server(dialect).state is InputState.IDLE
+    assert server(dialect).state is RequestsState.IDLE
     subject = "command" if dialect == "0002" else "command request"
     assert fed(dialect, settings(EOS)).events == [failed(f"expected {subject} frame; got 8")]
 

@@ -14,6 +14,7 @@ from wiredaemon.protocol import (
 )
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import SENT_PAYLOAD
+from wiredaemon.wire.values import Progress
 
 REQUEST = b"\x0b\x00\x00\x01\x00\x01\x01\x11\xa1DnameDwork"
 
@@ -45,7 +46,7 @@ def test_arguments_and_labels_of_a_text_travel_in_its_atom() -> None:
 @pytest.mark.parametrize("dialect", ["0006"])
 def test_progress_is_one_map_without_what_is_not_known(dialect: str) -> None:
     connection = working(dialect)
-    connection.send_progress(1, b"files", 3, total=7)
+    connection.send_progress(1, Progress(topic=b"files", position=3, total=7))
     payload = b"\xa3Cpos\x03EtopicEfilesEtotal\x07"
     assert sent(connection) == b"%c\x00\x00\x01\x00\x02\x01\x70" % len(payload) + payload
 
@@ -55,7 +56,7 @@ def test_our_client_takes_both_between_the_objects() -> None:
     client.send_command(b"work", {})
     connection = working("0006")
     connection.send_text(1, b"%s files\n", [b"2"])
-    connection.send_progress(1, b"files", -1, label=b"file", item=b"a")
+    connection.send_progress(1, Progress(topic=b"files", position=-1, label=b"file", item=b"a"))
     connection.send_result(1, b"x")
     assert client.receive_data(sent(connection)) == [
         TextOutputReceived(request_id=1, text=b"2 files\n"),
@@ -81,7 +82,7 @@ def test_0002_has_no_such_frames_in_cbor() -> None:
     with pytest.raises(LocalProtocolError, match="0002"):
         connection.send_text(1, b"x")
     with pytest.raises(LocalProtocolError, match="0002"):
-        connection.send_progress(1, b"x", 0)
+        connection.send_progress(1, Progress(topic=b"x", position=0))
 
 
 def test_nothing_is_sent_beside_a_request_that_is_answered() -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from wiredaemon.protocol import Event
-    from wiredaemon.protocol.requests import InputState
+    from wiredaemon.protocol.requests import RequestsState
+    from wiredaemon.protocol.states import InputState
     from wiredaemon.wire.frames import EncodedFrame
 
 ALL: Final = ("0002", "0003", "0004", "0005", "0006")
@@ -33,7 +34,7 @@ class Outcome(NamedTuple):
     """What a server connection made of its input."""
 
     events: list[Event]
-    state: InputState
+    state: InputState | RequestsState
     sent: bytes
 
 

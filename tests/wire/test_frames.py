@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import astuple
 from itertools import pairwise
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,6 @@ from wiredaemon.wire.frames import (
     BEGIN,
     ENCODED,
     END,
-    LARGEST_PAYLOAD,
     Frame,
     FrameError,
     FrameReader,
@@ -22,6 +22,10 @@ from wiredaemon.wire.frames import (
 
 REQUEST = b"\x15\x00\x00\x01\x00\x01\x01\x11\xa1DnameNcustomreadonly"
 """The worked example of framing 2, from the first seed."""
+
+
+LARGEST_PAYLOAD: Final = (1 << 24) - 1
+"""What the 24-bit length of a frame can say (framing 2)."""
 
 
 def read(data: bytes, *, payload_limit: int = LARGEST_PAYLOAD) -> list[Frame]:

@@ -255,9 +255,9 @@ class ClientConnection:
         if not frame.stream_flags and frame.stream_id in streams.open:
             decoder, ended = None, False
         else:
-            streams.receive_frame(frame)
+            streams.begin_where_flagged(frame.stream_id, frame.stream_flags)
             decoder = self._contents.feed(frame)
-            streams.end_where_flagged(frame)
+            streams.end_where_flagged(frame.stream_id, frame.stream_flags)
             ended = frame.stream_id not in streams.open
         is_settings = kind is FrameType.STREAM_SETTINGS and self._dialect.sender_settings
         if is_settings:

@@ -9,7 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wiredaemon.protocol.errors import LocalProtocolError
-from wiredaemon.protocol.responses import slices
+from wiredaemon.protocol.output import slices
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from wiredaemon.wire.values import Progress
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -94,16 +96,10 @@ class TextOutputReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressReceived:
+class ProgressReceived(Progress):
     """To clients: how far a command has come."""
 
     request_id: int
-    topic: bytes
-    position: int
-    """-1 ends the topic."""
-    total: int | None
-    label: bytes | None = None
-    item: bytes | None = None
 
 
 ServerEvent: TypeAlias = (

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestReceived
-from wiredaemon.protocol.requests import IncomingRequest, InputState, RequestMachine, Steps
+from wiredaemon.protocol.requests import IncomingRequest, RequestMachine, RequestsState, Steps
+from wiredaemon.protocol.small_requests import DEPTH, read_small
 from wiredaemon.wire.cbor import decode_first, decode_leading
 from wiredaemon.wire.cbor_heads import CborError
 from wiredaemon.wire.dialects import (
@@ -19,12 +20,13 @@ from wiredaemon.wire.dialects import (
     REQUEST_NEW,
     FrameType,
 )
-from wiredaemon.wire.frames import whole_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from wiredaemon.protocol.events import DataReceived, ServerEvent
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import Frame, RawFrame
+    from wiredaemon.wire.frames import Frame
     from wiredaemon.wire.limits import Limits
 
 
@@ -51,7 +53,7 @@ class MapRequest(IncomingRequest):
 
     def receive_frame(self, frame: Frame) -> None:
         """Take one command-request frame."""
-        self.count(frame)
+        self.count(len(frame.payload))
         self._parts.append(frame.payload)
         self._requested = not frame.flags & REQUEST_MORE
 
@@ -112,16 +114,29 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         """Give the table below."""
         return _MAP_STEPS
 
-    def receive_plain(self, raw: RawFrame) -> RequestReceived | DataReceived | None:
-        """Take a request that is complete in one frame, or data that goes on."""
-        request_id, _, _, kind, payload = raw
+    def __init__(self, dialect: Dialect, limits: Limits, active: Container[int]) -> None:
+        """Begin without requests; the arguments are those of `RequestMachine`."""
+        super().__init__(dialect, limits, active)
+        self._small_size = 0
+        """Bytes up to which a request keeps to the limits whatever it holds, if it is small."""
+        if limits.cbor_depth >= DEPTH:
+            self._small_size = min(limits.request_size, limits.cbor_elements)
+
+    def receive_plain(
+        self, request_id: int, kind: int, payload: bytes
+    ) -> RequestReceived | DataReceived | None:
+        """Receive a request that is complete in one frame, or data that goes on."""
         if kind != _WHOLE_REQUEST:
-            return self._receive_more_data(raw)
+            return self._receive_more_data(request_id, kind, payload)
         if request_id in self.receiving or request_id in self._active:
             self._refuse_known(request_id)
-        if len(payload) > self._limits.request_size:
-            frame = whole_frame(raw)
-            self._started(frame).count(frame)  # raises
+        size = len(payload)
+        if size <= self._small_size:
+            small = read_small(payload)
+            if small is not None:
+                return RequestReceived(request_id, *small)
+        if size > self._limits.request_size:
+            self._started(request_id, has_data=False).count(size)  # raises
         return read_request(request_id, payload, self._dialect, self._limits)
 
     def _begin(self, frame: Frame) -> list[ServerEvent]:
@@ -130,20 +145,15 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         if not frame.flags & REQUEST_NEW:
             message = "received command request frame without new flag set"
             raise RemoteProtocolError(message)
-        request = self._started(frame)
+        request = self._started(frame.request_id, has_data=bool(frame.flags & REQUEST_HAVE_DATA))
         request.receive_frame(frame)
         if request.is_requested and not request.has_data:
             return self._complete(request)
         self._register(request)
         return request.announce() if request.is_requested else []
 
-    def _started(self, frame: Frame) -> MapRequest:
-        return MapRequest(
-            frame.request_id,
-            has_data=bool(frame.flags & REQUEST_HAVE_DATA),
-            dialect=self._dialect,
-            limits=self._limits,
-        )
+    def _started(self, request_id: int, *, has_data: bool) -> MapRequest:
+        return MapRequest(request_id, has_data=has_data, dialect=self._dialect, limits=self._limits)
 
     def _continue(self, frame: Frame) -> list[ServerEvent]:
         if frame.flags & REQUEST_NEW:
@@ -181,7 +191,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
 
 
 _MAP_STEPS: Final[Steps] = {
-    (InputState.IDLE, FrameType.COMMAND_REQUEST): MapRequestMachine._begin,
-    (InputState.RECEIVING, FrameType.COMMAND_REQUEST): MapRequestMachine._continue,
-    (InputState.RECEIVING, FrameType.COMMAND_DATA): MapRequestMachine._receive_data,
+    (RequestsState.IDLE, FrameType.COMMAND_REQUEST): MapRequestMachine._begin,
+    (RequestsState.RECEIVING, FrameType.COMMAND_REQUEST): MapRequestMachine._continue,
+    (RequestsState.RECEIVING, FrameType.COMMAND_DATA): MapRequestMachine._receive_data,
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestReceived
-from wiredaemon.protocol.requests import IncomingRequest, InputState, RequestMachine, Steps
+from wiredaemon.protocol.requests import IncomingRequest, RequestMachine, RequestsState, Steps
 from wiredaemon.wire.dialects import (
     ARGUMENT_CONTINUATION,
     ARGUMENT_EOA,
@@ -22,7 +22,7 @@ from wiredaemon.wire.dialects import (
 
 if TYPE_CHECKING:
     from wiredaemon.protocol.events import DataReceived, ServerEvent
-    from wiredaemon.wire.frames import Frame, RawFrame
+    from wiredaemon.wire.frames import Frame
     from wiredaemon.wire.limits import Limits
 
 _ARGUMENT_HEAD: Final = Struct("<HH")
@@ -44,7 +44,7 @@ class NamedRequest(IncomingRequest):
         self._ended = not self.has_arguments
         self._open: tuple[bytes, int, bytearray] | None = None
         """Name, size and value so far of an argument that goes on in the next frame."""
-        self.count(frame)
+        self.count(len(frame.payload))
 
     @property
     def is_requested(self) -> bool:
@@ -62,7 +62,7 @@ class NamedRequest(IncomingRequest):
         Raises:
             RemoteProtocolError: It holds no argument.
         """
-        self.count(frame)
+        self.count(len(frame.payload))
         if self._open is None:
             self._open = self._begin_argument(frame.payload)
         else:
@@ -118,9 +118,9 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
         message = f"received unexpected frame type: {frame.type_number}"
         return RemoteProtocolError(message, malformed=True)
 
-    def receive_plain(self, raw: RawFrame) -> DataReceived | None:
-        """Take data that goes on; requests are several frames each."""
-        return self._receive_more_data(raw)
+    def receive_plain(self, request_id: int, kind: int, payload: bytes) -> DataReceived | None:
+        """Receive data that goes on; requests are several frames each."""
+        return self._receive_more_data(request_id, kind, payload)
 
     def _begin(self, frame: Frame) -> list[ServerEvent]:
         self._refuse_known(frame.request_id)
@@ -155,8 +155,8 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
 
 
 _NAMED_STEPS: Final[Steps] = {
-    (InputState.IDLE, FrameType.COMMAND_NAME): NamedRequestMachine._begin,
-    (InputState.RECEIVING, FrameType.COMMAND_NAME): NamedRequestMachine._begin,
-    (InputState.RECEIVING, FrameType.COMMAND_ARGUMENT): NamedRequestMachine._receive_argument,
-    (InputState.RECEIVING, FrameType.COMMAND_DATA): NamedRequestMachine._receive_data,
+    (RequestsState.IDLE, FrameType.COMMAND_NAME): NamedRequestMachine._begin,
+    (RequestsState.RECEIVING, FrameType.COMMAND_NAME): NamedRequestMachine._begin,
+    (RequestsState.RECEIVING, FrameType.COMMAND_ARGUMENT): NamedRequestMachine._receive_argument,
+    (RequestsState.RECEIVING, FrameType.COMMAND_DATA): NamedRequestMachine._receive_data,
 }

@@ -23,18 +23,17 @@ if TYPE_CHECKING:
 
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import Frame, RawFrame
+    from wiredaemon.wire.frames import Frame
     from wiredaemon.wire.limits import Limits
 
 
-class InputState(Enum):
-    """States of a server's input, by the names that debugreflect shows."""
+class RequestsState(Enum):
+    """States of a connection's requests, by the names that debugreflect shows."""
 
-    INITIAL = "initial"
-    SETTINGS = "protocol-settings-receiving"
     IDLE = "idle"
+    """Every request that began is complete."""
     RECEIVING = "command-receiving"
-    ERRORED = "errored"
+    """At least one request is incomplete."""
 
 
 class IncomingRequest(ABC):
@@ -66,14 +65,14 @@ class IncomingRequest(ABC):
             RemoteProtocolError: The content makes no request.
         """
 
-    def count(self, frame: Frame) -> None:
-        """Account for a frame of the request part.
+    def count(self, size: int) -> None:
+        """Count a frame of the request part, whose payload has ``size`` bytes.
 
         Raises:
             RemoteProtocolError: A limit is crossed.
         """
         self._frames += 1
-        self._size += len(frame.payload)
+        self._size += size
         limits = self._limits
         if self._frames > limits.request_frames:
             message = (
@@ -126,7 +125,7 @@ class IncomingRequest(ABC):
 
 _Request = TypeVar("_Request", bound=IncomingRequest)
 _Step: TypeAlias = "Callable[[Any, Frame], list[ServerEvent]]"
-Steps: TypeAlias = "Mapping[tuple[InputState, FrameType], _Step]"
+Steps: TypeAlias = "Mapping[tuple[RequestsState, FrameType], _Step]"
 _FRAME_NUMBERS: Final = 16
 
 
@@ -137,7 +136,13 @@ class RequestMachine(ABC, Generic[_Request]):
     """Refuses what cannot begin a request; ``%d`` is the frame type's number."""
 
     def __init__(self, dialect: Dialect, limits: Limits, active: Container[int]) -> None:
-        """Watch ``active``: the ids of complete requests that are not answered yet."""
+        """Begin without requests.
+
+        Args:
+            dialect: The dialect that is spoken.
+            limits: Sizes and counts.
+            active: The ids that complete requests have in use.
+        """
         self._dialect = dialect
         self._limits = limits
         self._active = active
@@ -146,9 +151,9 @@ class RequestMachine(ABC, Generic[_Request]):
         self.receiving: dict[int, _Request] = {}
 
     @property
-    def state(self) -> InputState:
-        """`InputState.RECEIVING` while a request is incomplete, else `InputState.IDLE`."""
-        return InputState.RECEIVING if self.receiving else InputState.IDLE
+    def state(self) -> RequestsState:
+        """`RequestsState.RECEIVING` while a request is incomplete, else `RequestsState.IDLE`."""
+        return RequestsState.RECEIVING if self.receiving else RequestsState.IDLE
 
     def receive_frame(self, frame: Frame) -> list[ServerEvent]:
         """Take one frame of any request.
@@ -171,25 +176,37 @@ class RequestMachine(ABC, Generic[_Request]):
         """Give the table of what may come in each state."""
 
     @abstractmethod
-    def receive_plain(self, raw: RawFrame) -> RequestReceived | DataReceived | None:
-        """Take one of the frames that nearly all are: as `receive_frame`, and quicker.
+    def receive_plain(
+        self, request_id: int, kind: int, payload: bytes
+    ) -> RequestReceived | DataReceived | None:
+        """Receive one of the frames that nearly all are: as `receive_frame`, and quicker.
 
-        A whole request without data, or data that is passed on and has not ended. None is given
-        for any other frame, which was not taken.
+        It returns the event of a whole request without data, or of data that is passed on and has
+        not ended. For any other frame it returns None and has done nothing.
+
+        Args:
+            request_id: The request.
+            kind: The octet of type and flags.
+            payload: The payload.
 
         Raises:
             RemoteProtocolError: As `receive_frame`.
         """
 
-    def _receive_more_data(self, raw: RawFrame) -> DataReceived | None:
-        """Take a frame of data that goes on, if it can be passed on at once; None for any other."""
-        request_id, _, _, kind, payload = raw
+    def _receive_more_data(self, request_id: int, kind: int, payload: bytes) -> DataReceived | None:
+        """Receive data that goes on and can be passed on at once; return None for other frames."""
         if kind != self._more_data or not payload:
             return None
         request = self.receiving.get(request_id)
         if request is None or not request.announced:
             return None
         return DataReceived(request_id, payload)
+
+    def abort(self) -> list[_Request]:
+        """Forget the requests that are incomplete, and return them."""
+        aborted = list(self.receiving.values())
+        self.receiving.clear()
+        return aborted
 
     @staticmethod
     def _unexpected(frame: Frame) -> RemoteProtocolError:
@@ -265,6 +282,6 @@ def _tables(
     kinds = [dialect.types.get(number) for number in range(_FRAME_NUMBERS)]
     idle, receiving = (
         [None if kind is None else steps.get((state, kind)) for kind in kinds]
-        for state in (InputState.IDLE, InputState.RECEIVING)
+        for state in (RequestsState.IDLE, RequestsState.RECEIVING)
     )
     return idle, receiving

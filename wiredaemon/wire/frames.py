@@ -16,16 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEADER_SIZE: Final = 8
-LARGEST_PAYLOAD: Final = (1 << 24) - 1
-"""What the 24-bit little-endian length can say."""
 
 ALL_FRAMES: Final = 1 << 30
-"""More than can be there."""
+"""More frames than one read can hold."""
 _MOST_PARTS: Final = 64
-"""Each costs memory beyond its bytes, and a peer may send them one by one."""
+"""Pieces of one incomplete frame that are held apart before they are joined.
+
+A bytes object costs 33 bytes beyond its content, and a peer may send single bytes: unjoined, a
+payload of 64 KiB could take 3 MiB. Joining only each 64th time still copies far less than joining
+at every read.
+"""
 
 _HEADER: Final = struct.Struct("<HBHBBB")
-_pack, _unpack = _HEADER.pack, _HEADER.unpack_from
+_unpack = _HEADER.unpack_from
+pack_header: Final = _HEADER.pack
+"""Packs a header from numbers that are known to fit it.
+
+They are the lower 16 and the upper 8 bits of the payload's length, the request's id, the stream's
+id, the stream flags, and the octet of type and flags. `encode_frame` checks what it is given.
+"""
 _NO_FLAGS: Final = ~0x0F
 
 
@@ -104,7 +113,9 @@ def encode_frame(  # noqa: PLR0913, PLR0917 the fields of the header, in its ord
     length = len(payload)
     kind = -1 if flags & _NO_FLAGS else type_number << 4 | flags
     try:
-        header = _pack(length & 0xFFFF, length >> 16, request_id, stream_id, stream_flags, kind)
+        header = pack_header(
+            length & 0xFFFF, length >> 16, request_id, stream_id, stream_flags, kind
+        )
     except struct.error as error:
         message = f"a frame field does not fit the header: {error}"
         raise FrameError(message) from error

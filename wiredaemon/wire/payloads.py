@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wiredaemon.wire.values import Redirect, Value
+    from wiredaemon.wire.values import Progress, Redirect, Value
 
 OK_MAP: Final = b"\xa1FstatusBok"
 """The encoded ``{b'status': b'ok'}`` that leads every result from 0005 on."""
@@ -44,12 +44,6 @@ def redirect_map(redirect: Redirect) -> Mapping[bytes, Value]:
         location[b"size"] = redirect.size
     if redirect.full_hashes:
         location[b"fullhashes"] = [[name, digest] for name, digest in redirect.full_hashes]
-    if redirect.full_hash_seed is not None:
-        location[b"fullhashseed"] = redirect.full_hash_seed
-    if redirect.server_certificates:
-        location[b"serverdercerts"] = list(redirect.server_certificates)
-    if redirect.authority_certificates:
-        location[b"servercadercerts"] = list(redirect.authority_certificates)
     return {b"status": b"redirect", b"location": location}
 
 
@@ -114,21 +108,11 @@ def read_text_atoms(payload: bytes) -> Iterator[Mapping[bytes, object]]:
 _CUT_ATOM: Final = "text-output frame ends inside an atom"
 
 
-def progress(
-    topic: bytes, position: int, total: int | None, label: bytes | None, item: bytes | None
-) -> Mapping[bytes, Value]:
-    """Give the map of a ``progress`` frame (framing, section 9).
-
-    Args:
-        topic: What is being counted.
-        position: How far it is; -1 ends the topic.
-        total: How far it goes; left out, as the others are, where it is not known.
-        label: What one step is called.
-        item: What is being worked on.
-    """
-    optional = {b"total": total, b"label": label, b"item": item}
-    given: dict[bytes, Value] = {key: value for key, value in optional.items() if value is not None}
-    return {b"topic": topic, b"pos": position, **given}
+def progress_map(progress: Progress) -> Mapping[bytes, Value]:
+    """Return the map of a ``progress`` frame; what is not known is left out of it."""
+    optional = {b"total": progress.total, b"label": progress.label, b"item": progress.item}
+    known: dict[bytes, Value] = {key: value for key, value in optional.items() if value is not None}
+    return {b"topic": progress.topic, b"pos": progress.position, **known}
 
 
 def format_message(message: bytes, arguments: Sequence[bytes]) -> bytes:

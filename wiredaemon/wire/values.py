@@ -78,8 +78,9 @@ CBOR_MEDIA_TYPE: Final = b"application/mercurial-cbor"
 class Redirect:
     """Where the response is to be had instead, as the only object of a response (0006 only).
 
-    To be sent only to a client that listed the target. Certificates are in DER, of the server that
-    is redirected to or of who vouches for it.
+    To be sent only to a client that listed the target. The wire has further keys, for a seed of
+    the hashes and for certificates of the target's server; Mercurial's clients ignore them, and
+    they are left out.
 
     Source: framing, section 6.3; commands, section 4.15.
     """
@@ -90,6 +91,22 @@ class Redirect:
     """Bytes of what is there."""
     full_hashes: Sequence[tuple[bytes, bytes]] = ()
     """Names of hash functions and what they give, as raw bytes."""
-    full_hash_seed: bytes | None = None
-    server_certificates: Sequence[bytes] = ()
-    authority_certificates: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a command has come in one of its topics.
+
+    Source: framing, section 9.
+    """
+
+    topic: bytes
+    """The name of what is counted."""
+    position: int
+    """-1 ends the topic."""
+    total: int | None = None
+    """The position at the end, where it is known."""
+    label: bytes | None = None
+    """The unit of the position, such as ``files``."""
+    item: bytes | None = None
+    """The name of the item that is worked on."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wiredaemon.wire.values import Progress
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -49,7 +51,6 @@ class SideOutput:
     ) -> None:
         """Send how far it is."""
         if b"progress" in self._accepts and not self._connection.failed:
-            self._connection.send_progress(
-                self._request_id, topic, position, total=total, label=label, item=item
-            )
+            progress = Progress(topic=topic, position=position, total=total, label=label, item=item)
+            self._connection.send_progress(self._request_id, progress)
             self._flush()

@@ -1,0 +1,75 @@
+"""Responses of dialects 0002 to 0004: one byte string, in slices.
+
+Source: framing, section 6.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wiredaemon.protocol.responses import Response
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.dialects import CONTINUATION, EOS, RESPONSE_CBOR, FrameType, ResponseForm
+from wiredaemon.wire.limits import SENT_PAYLOAD
+from wiredaemon.wire.values import RawBytes
+
+if TYPE_CHECKING:
+    from wiredaemon.protocol.output import OutputStream
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.values import Value
+
+
+def bytes_form(value: Value, dialect: Dialect) -> tuple[bytes, int]:
+    """Return the bytes of a value and the flags that say what they are.
+
+    Raises:
+        UnencodableError: The value has no form in the dialect.
+    """
+    form = dialect.response
+    if isinstance(value, RawBytes) and form is not ResponseForm.CBOR:
+        return value.data, 0
+    if form is ResponseForm.TEXT:
+        if isinstance(value, bytes):
+            return value, 0
+        message = f"a value of type {type(value).__name__} has no text form"
+        raise UnencodableError(message)
+    flags = RESPONSE_CBOR if form is ResponseForm.BYTES_OR_CBOR else 0
+    return cbor.encode(value, dialect.cbor.key_order), flags
+
+
+class BytesResponse(Response):
+    """A byte string whose slices all say that more follows, but for the last."""
+
+    kind = FrameType.BYTES_RESPONSE
+
+    def __init__(self, request_id: int, dialect: Dialect, stream: OutputStream) -> None:
+        """Begin with nothing sent."""
+        super().__init__(request_id, dialect, stream)
+        self._held = b""
+        """The last slice so far, held until it is known whether another follows."""
+        self._flags: int | None = None
+
+    def send_object(self, value: Value) -> None:
+        """Hold the last slice back, send those before it."""
+        data, flags = bytes_form(value, self._dialect)
+        if self._flags not in (None, flags):
+            message = "raw bytes and other values cannot be mixed in one result"
+            raise UnencodableError(message)
+        self._flags = flags
+        if len(self._held) == SENT_PAYLOAD and data:
+            # A full slice with more behind it is sent as it is, without a copy.
+            self._begun = True
+            self._send(CONTINUATION | flags, self._held)
+        elif self._held:
+            data = self._held + data
+        start = 0
+        while len(data) - start > SENT_PAYLOAD:
+            self._begun = True
+            self._send(CONTINUATION | flags, data[start : start + SENT_PAYLOAD])
+            start += SENT_PAYLOAD
+        self._held = data[start:] if start else data
+
+    def end(self) -> None:
+        """Send the last slice."""
+        self._send(EOS | (self._flags or 0), self._held)

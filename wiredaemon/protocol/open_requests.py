@@ -1,0 +1,101 @@
+"""The ids of one connection's requests: which may be answered, and which are in use.
+
+Source: server-state-machine, sections 1.10 and 1.11; framing, section 14.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
+
+_NO_IDS: Final[set[int]] = set()
+
+
+class OpenRequests:
+    """The announced requests of one connection, by id."""
+
+    __slots__ = ("_answered", "_keeps_ids", "_limit", "_unfinished", "waiting")
+
+    def __init__(self, limit: int, *, keeps_ids: bool) -> None:
+        """Begin without requests.
+
+        Args:
+            limit: Complete requests that may wait for their answers, ``concurrent_requests``.
+            keeps_ids: An id stays in use after its answer. In half duplex it must: the frames of
+                the answer have not left before input ends.
+        """
+        self._limit = limit
+        self._keeps_ids = keeps_ids
+        self.waiting: set[int] = set()
+        """Complete requests without an answer."""
+        self._unfinished: set[int] = set()
+        """Requests without an answer whose data has not ended."""
+        # Only half duplex writes to it; an empty set of its own would cost each idle connection
+        # of raw TCP 216 bytes.
+        self._answered: set[int] = set() if keeps_ids else _NO_IDS
+
+    def __contains__(self, request_id: object) -> bool:
+        """Return whether a complete request has this id, which is then in use."""
+        return request_id in self.waiting or request_id in self._answered
+
+    @property
+    def room(self) -> int:
+        """The number of requests that may become complete now."""
+        return max(self._limit - len(self.waiting) - len(self._answered), 0)
+
+    def announce(self, request_id: int) -> None:
+        """Add a request whose data follows; it may be answered before that has ended."""
+        self._unfinished.add(request_id)
+
+    def complete(self, request_id: int) -> None:
+        """Add a request that is complete, or move one whose data has ended.
+
+        Raises:
+            RemoteProtocolError: There is no room for it.
+        """
+        self._check_room()
+        self._unfinished.discard(request_id)
+        self.waiting.add(request_id)
+
+    def complete_data(self, request_id: int) -> None:
+        """Move a request whose data has ended; it may have been answered before that.
+
+        Raises:
+            RemoteProtocolError: There is no room for it.
+        """
+        if request_id in self._unfinished:
+            self.complete(request_id)
+        elif self._keeps_ids:
+            self._check_room()
+            self._answered.add(request_id)
+
+    def _check_room(self) -> None:
+        if not self.room:
+            message = (
+                f"requests not answered exceed the limit of {self._limit} (concurrent_requests)"
+            )
+            raise RemoteProtocolError(message, malformed=True)
+
+    def is_answerable(self, request_id: int) -> bool:
+        """Return whether a request waits for its answer, or for the rest of it."""
+        return request_id in self.waiting or request_id in self._unfinished
+
+    def check_answerable(self, request_id: int) -> None:
+        """Refuse an answer that no request waits for.
+
+        Raises:
+            LocalProtocolError: The request is unknown, or answered.
+        """
+        if not self.is_answerable(request_id):
+            message = f"request {request_id} is not waiting for an answer"
+            raise LocalProtocolError(message)
+
+    def answer(self, request_id: int) -> None:
+        """Remove a request whose last frame was made."""
+        if request_id in self.waiting:
+            self.waiting.remove(request_id)
+            if self._keeps_ids:
+                self._answered.add(request_id)
+        else:
+            self._unfinished.remove(request_id)

@@ -1,0 +1,326 @@
+"""The sending half of a server's connection: responses to requests, and the report of a failure.
+
+It routes: each response knows its own frames, each stream its encoding.
+
+Source: server-state-machine, sections 1.11 and 1.12.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wiredaemon.protocol.errors import LocalProtocolError
+from wiredaemon.protocol.objects_responses import ObjectsResponse
+from wiredaemon.protocol.open_requests import OpenRequests
+from wiredaemon.protocol.output import Output, OutputStreams
+from wiredaemon.protocol.recorded_responses import RecordedResponse
+from wiredaemon.protocol.response_forms import RESPONSES
+from wiredaemon.protocol.responses import LONGEST_MESSAGE
+from wiredaemon.protocol.small_results import SMALL_RESULTS
+from wiredaemon.protocol.states import OutputEvent, OutputState, advance_output
+from wiredaemon.wire import cbor
+from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType
+from wiredaemon.wire.limits import SENT_PAYLOAD
+from wiredaemon.wire.payloads import error_response, progress_map, text_atom
+from wiredaemon.wire.values import Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+
+    from wiredaemon.protocol.errors import RemoteProtocolError
+    from wiredaemon.protocol.responses import EncodingWork, Response
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.wire.limits import Limits
+    from wiredaemon.wire.values import Progress, Value
+
+
+class ServerOutput:
+    """What a server sends on one connection.
+
+    In half duplex, output waits for the end of input, and is dropped if the input fails: then the
+    error of `ConnectionFailed` is the answer, which the caller must send. In full duplex output
+    leaves as it is made, and a failure adds an error frame behind it.
+    """
+
+    __slots__ = (
+        "_failure",
+        "_open_requests",
+        "_output",
+        "_output_state",
+        "_response_class",
+        "_responses",
+        "_send_small",
+        "_streams",
+        "dialect",
+        "encodes",
+    )
+
+    def __init__(self, dialect: Dialect, *, half_duplex: bool, limits: Limits) -> None:
+        """Begin with nothing sent."""
+        self.dialect = dialect
+        self._open_requests = OpenRequests(limits.concurrent_requests, keeps_ids=half_duplex)
+        self._output = Output()
+        self._output_state = OutputState.HELD if half_duplex else OutputState.OPEN
+        self._failure: tuple[RemoteProtocolError, int] | None = None
+        """The error that is still to be reported, and the id of the request that caused it."""
+        self._streams = OutputStreams(dialect, self._output, limits.encoding_streams)
+        self.encodes = False
+        """Output may be content encoded: `encoding_work` may return something."""
+        self._response_class = RESPONSES[dialect.response]
+        self._send_small = SMALL_RESULTS[dialect.response]
+        self._responses: dict[int, Response] = {}
+        """Responses of which something was sent, and the end was not."""
+
+    def _advance_output(self, event: OutputEvent) -> None:
+        """Change the state of the output, as nothing else does."""
+        self._output_state = advance_output(self._output_state, event)
+
+    # --- what may leave, and what waits -------------------------------------------------------
+
+    @property
+    def output_held(self) -> bool:
+        """Output may not leave yet."""
+        return self._output_state is OutputState.HELD
+
+    @property
+    def output_ended(self) -> bool:
+        """Nothing can be sent any more: the input has failed, and that was reported.
+
+        In full duplex, requests in front of the failure may be answered until `data_to_send` is
+        called; in half duplex the output ends with the failure.
+        """
+        return self._output_state is OutputState.ENDED
+
+    @property
+    def output_size(self) -> int:
+        """Bytes that wait to be sent, those that wait for the end of input included."""
+        return self._output.size
+
+    @property
+    def content_encoding(self) -> bytes | None:
+        """The profile that a response is sent in, unless too many others are sent beside it."""
+        return self._streams.encoding
+
+    def release_output(self) -> None:
+        """In half duplex, let output leave before input has ended.
+
+        For a command that answers its data while it arrives: neither can wait for the other. From
+        now on a failure adds an error frame, because the answer has begun.
+        """
+        self._advance_output(OutputEvent.RELEASED)
+
+    def _offer(self, encodings: Container[object]) -> None:
+        """Choose content encodings from those that the client knows."""
+        self._streams.offered = encodings
+        self.encodes = self._streams.may_encode
+
+    def data_to_send(self) -> list[EncodedFrame]:
+        """Return the frames that may be sent now, and forget them."""
+        return self._output.take() if self._may_leave() else []
+
+    def parts_to_send(self) -> list[bytes]:
+        """Return the same frames as a flat list: header, payload, header, payload, ...
+
+        For transports of bytes, which need no frames: it saves them 0.1 us for each frame.
+        """
+        return self._output.take_parts() if self._may_leave() else []
+
+    def _may_leave(self) -> bool:
+        """Return whether frames may leave; behind the last answer, report a failure."""
+        if self._output_state is OutputState.FAILING:
+            self._send_failure()
+        return self._output_state is not OutputState.HELD
+
+    def _fail_output(self, error: RemoteProtocolError, request_id: int) -> None:
+        """Drop what is held, or see to it that the first failure is reported."""
+        self._advance_output(OutputEvent.INPUT_FAILED)
+        if self._output_state is OutputState.ENDED:
+            self._output.take_parts()
+        elif self._failure is None:
+            self._failure = (error, request_id)
+
+    def _send_failure(self) -> None:
+        """Send the error frame, behind what requests in front of the failure were answered."""
+        if self._failure is None:
+            return
+        error, request_id = self._failure
+        text = error.message.encode("utf-8", "replace")[:LONGEST_MESSAGE]
+        stream = self._streams.acquire()
+        if self.dialect.error is ErrorForm.TEXT:
+            stream.send(request_id, FrameType.ERROR_RESPONSE, ERROR_PROTOCOL, text)
+        else:
+            payload = cbor.encode(error_response(b"protocol", text), self.dialect.cbor.key_order)
+            stream.send(request_id, FrameType.ERROR_RESPONSE, 0, payload)
+        self._advance_output(OutputEvent.FAILURE_SENT)
+
+    # --- responses ----------------------------------------------------------------------------
+
+    def send_result(self, request_id: int, value: Value) -> None:
+        """Send a request's only object and end its response.
+
+        Raises:
+            LocalProtocolError, UnencodableError: As `send_object`.
+        """
+        if (
+            request_id not in self._responses
+            and self._open_requests.is_answerable(request_id)
+            and self._output_state is not OutputState.ENDED
+            and self._send_small(request_id, value, self._streams, self.dialect)
+        ):
+            self._open_requests.answer(request_id)
+            return
+        response = self._response_for(request_id, value)
+        response.send_result(value)
+        self._finish(response)
+
+    def send_object(self, request_id: int, value: Value) -> None:
+        """Send the next of a request's several objects.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+            UnencodableError: The value has no form on the wire; nothing of it was sent.
+        """
+        self._response_for(request_id, value).send_object(value)
+
+    def send_in_steps(self, request_id: int, value: Value) -> Iterator[None]:
+        """Send an object, and stop whenever a frame of it is ready.
+
+        A caller that sends the frames meanwhile holds only one frame of a large object.
+
+        Raises:
+            LocalProtocolError, UnencodableError: As `send_object`.
+        """
+        return self._response_for(request_id, value).send_in_steps(value)
+
+    def encoding_work(self, request_id: int, value: Value) -> EncodingWork | None:
+        """Return the content encoding of a large object as work for another thread.
+
+        None is returned where `send_object` or `send_result` is as good. Once the work is done,
+        the object is sent with `send_encoded`.
+
+        Raises:
+            LocalProtocolError, UnencodableError: As `send_object`.
+        """
+        return self._response_for(request_id, value).encoding_work(value)
+
+    def send_encoded(self, request_id: int, work: EncodingWork) -> None:
+        """Send the object whose content encoding was done.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer, or not for this one.
+        """
+        response = self._response(request_id)
+        if not isinstance(response, ObjectsResponse):
+            message = f"no content encoding was begun for request {request_id}"
+            raise LocalProtocolError(message)
+        response.send_encoded(work)
+
+    def end_response(self, request_id: int) -> None:
+        """End the response of a request whose objects were all sent.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+        """
+        response = self._response(request_id)
+        response.end()
+        self._finish(response)
+
+    def send_error(self, request_id: int, message: bytes, arguments: Sequence[bytes] = ()) -> None:
+        """End a request with a documented failure of its command.
+
+        Objects that were not put into frames yet are dropped.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+        """
+        response = self._response(request_id)
+        response.send_error(message, arguments)
+        self._finish(response)
+
+    def send_server_error(self, request_id: int, text: bytes) -> None:
+        """End a request with any other failure.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+        """
+        response = self._response(request_id)
+        response.send_server_error(text)
+        self._finish(response)
+
+    # --- side output --------------------------------------------------------------------------
+
+    def send_text(
+        self,
+        request_id: int,
+        message: bytes,
+        arguments: Sequence[bytes] = (),
+        labels: Sequence[bytes] = (),
+    ) -> None:
+        """Send text for people at once, in front of objects that are held.
+
+        Mercurial's clients cannot read it: the caller must know that the peer can.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer, the text does not fit a
+                frame, or the dialect has no such frame in CBOR.
+        """
+        atoms: Value = [text_atom(message, arguments, labels)]
+        self._send_side_output(request_id, FrameType.TEXT_OUTPUT, atoms)
+
+    def send_progress(self, request_id: int, progress: Progress) -> None:
+        """Send how far a command has come, under the conditions of `send_text`.
+
+        Raises:
+            LocalProtocolError: As `send_text`.
+        """
+        self._send_side_output(request_id, FrameType.PROGRESS, progress_map(progress))
+
+    def _send_side_output(self, request_id: int, kind: FrameType, content: Value) -> None:
+        if FrameType.PROGRESS not in self.dialect.frames:
+            message = f"dialect {self.dialect.name} has no {kind.value} frame in CBOR"
+            raise LocalProtocolError(message)
+        payload = cbor.encode(content, self.dialect.cbor.key_order)
+        if len(payload) > SENT_PAYLOAD:
+            message = "cannot encode data in a single frame"
+            raise LocalProtocolError(message)
+        self._response(request_id).stream.send(request_id, kind, 0, payload)
+
+    # --- the responses that are open ----------------------------------------------------------
+
+    def _response(self, request_id: int) -> Response:
+        """Return the response of a request; begin it if nothing of it was sent."""
+        response = self._responses.get(request_id)
+        if response is None or self._output_state is OutputState.ENDED:
+            self._check_answerable(request_id)
+            stream = self._streams.acquire()
+            response = self._response_class(request_id, self.dialect, stream)
+            self._responses[request_id] = response
+        return response
+
+    def _response_for(self, request_id: int, value: Value) -> Response:
+        """Return the response that a value belongs to: a recorded one is of a class of its own."""
+        if type(value) is not Recorded or self._response_class is not ObjectsResponse:
+            return self._response(request_id)
+        response = self._responses.get(request_id)
+        if response is not None and self._output_state is not OutputState.ENDED:
+            if not isinstance(response, ObjectsResponse) or response.has_begun:
+                return response
+            # Only side output was sent: the response moves to a stream of its own.
+            self._streams.release(response.stream)
+        self._check_answerable(request_id)
+        stream = self._streams.acquire_recorded(value.encoding)
+        recorded = RecordedResponse(request_id, self.dialect, stream)
+        self._responses[request_id] = recorded
+        return recorded
+
+    def _check_answerable(self, request_id: int) -> None:
+        if self._output_state is OutputState.ENDED:
+            message = "nothing can be sent after the connection has failed"
+            raise LocalProtocolError(message)
+        self._open_requests.check_answerable(request_id)
+
+    def _finish(self, response: Response) -> None:
+        del self._responses[response.request_id]
+        self._open_requests.answer(response.request_id)
+        self._streams.release(response.stream)

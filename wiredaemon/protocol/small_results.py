@@ -1,0 +1,134 @@
+"""Small results: all frames of a response at once, for results that need no more than a few.
+
+Nearly every request is answered so. The frames are those of a `Response` that is begun, given the
+value and ended; the functions here leave out the object that would remember what was sent between
+these steps.
+
+Source: framing, section 6.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from wiredaemon.protocol.bytes_responses import bytes_form
+from wiredaemon.wire import cbor
+from wiredaemon.wire.dialects import CONTINUATION, DIALECTS, EOS, FrameType, ResponseForm
+from wiredaemon.wire.frames import ENCODED, HEADER_SIZE, pack_header
+from wiredaemon.wire.limits import SENT_PAYLOAD
+from wiredaemon.wire.payloads import OK_MAP
+from wiredaemon.wire.values import Encoded, IndefiniteBytes, RawBytes, Recorded, Redirect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wiredaemon.protocol.output import OutputStream, OutputStreams
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.values import Value
+
+SmallResult: TypeAlias = "Callable[[int, Value, OutputStreams, Dialect], bool]"
+"""Sends the whole response of a request, or returns False and has sent nothing.
+
+Raises `UnencodableError` for a value without a form, and `LocalProtocolError` where every stream
+is held.
+"""
+
+_SMALL_OBJECT: Final = SENT_PAYLOAD // 2
+"""Bytes of an object that fits one frame, however badly an encoding compresses it."""
+
+_NEVER_SMALL: Final = frozenset({IndefiniteBytes, Encoded, Recorded, Redirect})
+"""Types whose values are not one CBOR item. A set, because asking it takes a tenth of the time
+that a union of types takes."""
+
+_RESPONSE_KIND: Final = DIALECTS["0006"].numbers[FrameType.COMMAND_RESPONSE] << 4
+_FIRST_KIND: Final = _RESPONSE_KIND | CONTINUATION
+_LAST_KIND: Final = _RESPONSE_KIND | EOS
+"""Type and flags of the frames that 0006 answers with."""
+_FIXED_SIZE: Final = 3 * HEADER_SIZE + len(OK_MAP)
+
+
+def _send_bytes(request_id: int, value: Value, streams: OutputStreams, dialect: Dialect) -> bool:
+    """Send one slice (0002 to 0004)."""
+    if type(value) is RawBytes and dialect.response is not ResponseForm.CBOR:
+        data, flags = value.data, 0
+    else:
+        data, flags = bytes_form(value, dialect)
+    if len(data) > SENT_PAYLOAD:
+        return False
+    stream = streams.acquire()
+    stream.send(request_id, FrameType.BYTES_RESPONSE, EOS | flags, data)
+    streams.release(stream)
+    return True
+
+
+def _send_status_map(
+    request_id: int, value: Value, streams: OutputStreams, dialect: Dialect
+) -> bool:
+    """Send the ok map and the value in one frame (0005)."""
+    content = OK_MAP + cbor.encode(value, dialect.cbor.key_order)
+    if len(content) > SENT_PAYLOAD:
+        return False
+    stream = streams.acquire()
+    stream.send(request_id, FrameType.COMMAND_RESPONSE, EOS, content)
+    streams.release(stream)
+    return True
+
+
+def _send_objects(request_id: int, value: Value, streams: OutputStreams, dialect: Dialect) -> bool:
+    """Send the ok map, the object and the end (0006)."""
+    if type(value) in _NEVER_SMALL:
+        return False
+    content = cbor.encode(value, dialect.cbor.key_order)
+    size = len(content)
+    if size >= _SMALL_OBJECT:
+        return False
+    plain = streams.plain
+    if plain is None:
+        stream = streams.acquire()
+        _send_on(stream, request_id, content)
+        streams.release(stream)
+        return True
+    # All but the first answer of a connection without compression come here. Putting the three
+    # frames together here, and not by `OutputStream.send` each, saves 0.7 us of 1.5.
+    stream_id, flags = plain
+    output = streams.output
+    output.parts += (
+        pack_header(len(OK_MAP), 0, request_id, stream_id, flags, _FIRST_KIND),
+        OK_MAP,
+        pack_header(size, 0, request_id, stream_id, flags, _FIRST_KIND),
+        content,
+        pack_header(0, 0, request_id, stream_id, 0, _LAST_KIND),
+        b"",
+    )
+    output.size += _FIXED_SIZE + size
+    return True
+
+
+def _send_on(stream: OutputStream, request_id: int, content: bytes) -> None:
+    """Send the settings if they are due, the ok map, the object and the end."""
+    stream.send_settings_once(request_id)
+    send, encoder = stream.send, stream.encoder
+    kind = FrameType.COMMAND_RESPONSE
+    if encoder is None or stream.is_identity:
+        encoded = ENCODED if stream.settings_sent else 0
+        send(request_id, kind, CONTINUATION, OK_MAP, encoded)
+        send(request_id, kind, CONTINUATION, content, encoded)
+        send(request_id, kind, EOS, b"")
+        return
+    first = encoder.encode(OK_MAP)
+    if first:
+        send(request_id, kind, CONTINUATION, first, ENCODED)
+    held = encoder.encode(content)
+    if held:
+        send(request_id, kind, CONTINUATION, held, ENCODED)
+    rest = encoder.flush()
+    send(request_id, kind, EOS, rest, ENCODED if rest else 0)
+
+
+SMALL_RESULTS: Final[Mapping[ResponseForm, SmallResult]] = {
+    ResponseForm.TEXT: _send_bytes,
+    ResponseForm.BYTES_OR_CBOR: _send_bytes,
+    ResponseForm.CBOR: _send_bytes,
+    ResponseForm.STATUS_MAP: _send_status_map,
+    ResponseForm.OBJECTS: _send_objects,
+}
