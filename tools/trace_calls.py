@@ -209,10 +209,10 @@ class Watched:
             HttpPeer(self.ports["http"]),
             HttpPeer(self.ports["http"]),
         )
-        fields = [b"parents", b"revision", b"linknode"]
-        for number in range(_WARM):
+        for _ in range(_WARM):
             raw.ask_heads()
-            web.ask_filesdata(node, fields[: number + 1])
+            # Of the same length as what is asked below, so that its head is known by then.
+            web.ask_filesdata(node, [b"revision"])
         traces = {
             "heads, raw TCP": self.trace(raw.ask_heads),
             "filesdata, HTTP, head known, not in the cache": self.trace(
