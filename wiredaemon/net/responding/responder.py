@@ -64,7 +64,6 @@ class Responder:
         "_has_all_input",
         "_is_starting",
         "_is_strict",
-        "_is_text",
         "_most_running",
         "_output_paused",
         "_queue",
@@ -74,6 +73,7 @@ class Responder:
         "connection",
         "dialect",
         "is_over",
+        "is_text",
         "limits",
         "on_progress",
         "reactor",
@@ -91,7 +91,7 @@ class Responder:
         self.connection = connection
         self._transport = transport
         self.dialect = connection.dialect
-        self._is_text = self.dialect.response is ResponseForm.TEXT
+        self.is_text = self.dialect.response is ResponseForm.TEXT
         self._is_strict = self.dialect.strict_arguments
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
@@ -195,7 +195,7 @@ class Responder:
         if event.extra or event.redirect is not None or command.cacheable:
             complete_context(context, event, command, connection, self.flush)
         try:
-            if self._is_text:
+            if self.is_text:
                 keywords = read_arguments(command, event.arguments, self.dialect)
             else:
                 keywords = check_arguments(
@@ -210,7 +210,7 @@ class Responder:
             if (
                 type(result) in PLAIN
                 and data is NO_DATA
-                and not self._is_text
+                and not self.is_text
                 and not (connection.encodes and is_worth_a_thread(result))
             ):
                 if not connection.output_ended:

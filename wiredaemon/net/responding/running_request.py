@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from wiredaemon.commands.running import PLAIN, Waiting, is_async_objects, is_objects, present, step
 from wiredaemon.net.responding.blocking import BlockingContext, run_in_thread
+from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.protocol import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Owner(Protocol):
 
     connection: ServerConnection
     dialect: Dialect
+    is_text: bool
+    """The dialect has values in the text form of version 1 (0002)."""
     limits: Limits
     reactor: Any
 
@@ -158,13 +161,7 @@ class RunningRequest:
         self._thread: Deferred[Any] | None = None
         """The end of a blocking command."""
         self._pending: Deferred[Any] | IDelayedCall | None = None
-        """What the state waits for, to be cancelled with the request."""
-
-    def _advance(
-        self, step: RequestStep, pending: Deferred[Any] | IDelayedCall | None = None
-    ) -> None:
-        self.state = advance(self.state, step)
-        self._pending = pending
+        """What was waited for last: what is to be cancelled with the request, or has fired."""
 
     # --- results -----------------------------------------------------------------------------
 
@@ -201,7 +198,8 @@ class RunningRequest:
             self._end_with(result)
 
     def _wait_for(self, waiting: Deferred[Any]) -> None:
-        self._advance(RequestStep.WAIT, waiting)
+        self.state = advance(self.state, RequestStep.WAIT)
+        self._pending = waiting
         waiting.addCallbacks(self._on_result, self._on_failure)
         waiting.addErrback(self._owner.on_bug)
 
@@ -209,7 +207,7 @@ class RunningRequest:
         if self.state is RequestState.ENDED:
             self._close()
             return
-        self._advance(RequestStep.GO_ON)
+        self.state = advance(self.state, RequestStep.GO_ON)
         if self._objects is None or result is END:
             self.take(result)
         else:
@@ -228,8 +226,10 @@ class RunningRequest:
             connection.end_response(self.request_id)
         else:
             try:
-                value = present(self.command, result, self._owner.dialect)
-                work = self._encoding_work(value)
+                value = result
+                if self._owner.is_text or type(result) not in PLAIN:
+                    value = present(self.command, result, self._owner.dialect)
+                work = self._encoding_work(value) if connection.encodes else None
                 if work is not None:
                     self._encode(work).addCallback(self._end_behind).addErrback(self._owner.on_bug)
                     return
@@ -251,8 +251,8 @@ class RunningRequest:
         """Go on with objects that the output had no room for, if it was that."""
         if self.state is not RequestState.STALLED:
             return
-        waiting = self._pending
-        self._advance(RequestStep.GO_ON)
+        waiting, self._pending = self._pending, None
+        self.state = advance(self.state, RequestStep.GO_ON)
         if isinstance(waiting, Deferred):
             waiting.callback(None)
         else:
@@ -264,10 +264,12 @@ class RunningRequest:
         connection, high = owner.connection, owner.limits.output_high
         while self.state is RequestState.RUNNING:
             if not owner.has_room(self):
-                self._advance(RequestStep.STALL)
+                self.state = advance(self.state, RequestStep.STALL)
+                self._pending = None
                 return
             if connection.output_size >= high and not connection.output_held:
-                self._advance(RequestStep.YIELD, owner.reactor.callLater(0, self._on_turn))
+                self.state = advance(self.state, RequestStep.YIELD)
+                self._pending = owner.reactor.callLater(0, self._on_turn)
                 owner.flush()
                 return
             try:
@@ -284,7 +286,7 @@ class RunningRequest:
             self._take_object(value, goes_on=False)
 
     def _on_turn(self) -> None:
-        self._advance(RequestStep.GO_ON)
+        self.state = advance(self.state, RequestStep.GO_ON)
         self._send_objects()
         self._owner.progress()
 
@@ -312,7 +314,7 @@ class RunningRequest:
         """Send an object, and say whether it could be; a Deferred where that takes a while."""
         try:
             shown = present(self.command, value, self._owner.dialect)
-            work = self._encoding_work(shown)
+            work = self._encoding_work(shown) if self._owner.connection.encodes else None
             if work is not None:
                 return self._encode(work)
             self._owner.connection.send_object(self.request_id, shown)
@@ -324,8 +326,7 @@ class RunningRequest:
     # --- threads -----------------------------------------------------------------------------
 
     def _encoding_work(self, value: Any) -> EncodingWork | None:  # noqa: ANN401 whatever a command returns
-        connection = self._owner.connection
-        return connection.encoding_work(self.request_id, value) if connection.encodes else None
+        return self._owner.connection.encoding_work(self.request_id, value)
 
     def _encode(self, work: EncodingWork) -> Deferred[bool]:
         """Have a large object content encoded in a thread, and send it; nothing else runs on.
@@ -335,12 +336,13 @@ class RunningRequest:
         """
         reactor = self._owner.reactor
         encoding = deferToThreadPool(reactor, reactor.getThreadPool(), work.run)
-        self._advance(RequestStep.ENCODE, encoding)
+        self.state = advance(self.state, RequestStep.ENCODE)
+        self._pending = encoding
 
         def encoded(_: None) -> bool:
             if self.state is RequestState.ENDED:
                 return False
-            self._advance(RequestStep.GO_ON)
+            self.state = advance(self.state, RequestStep.GO_ON)
             self._owner.connection.send_encoded(self.request_id, work)
             return True
 
@@ -359,7 +361,7 @@ class RunningRequest:
         """
         if self.state is RequestState.ENDED:
             raise CancelledError
-        self._advance(RequestStep.GO_ON)
+        self.state = advance(self.state, RequestStep.GO_ON)
         for value in objects:
             sent = self._send_object(value)
             if isinstance(sent, Deferred):
@@ -371,10 +373,12 @@ class RunningRequest:
         self._check_running()
         if not self._owner.has_room(self):
             room: Deferred[None] = Deferred()
-            self._advance(RequestStep.STALL, room)
+            self.state = advance(self.state, RequestStep.STALL)
+            self._pending = room
             await room
             self._check_running()
-        self._advance(RequestStep.WAIT, self._thread)
+        self.state = advance(self.state, RequestStep.WAIT)
+        self._pending = self._thread
 
     def _check_running(self) -> None:
         if self.state is RequestState.ENDED:
@@ -384,9 +388,10 @@ class RunningRequest:
 
     def end(self) -> None:
         """Note that the request is answered."""
-        self._advance(RequestStep.END)
+        self.state = advance(self.state, RequestStep.END)
         self.context.cancelled = True
-        self.data.close()
+        if self.data is not NO_DATA:
+            self.data.close()
         self._owner.on_ended(self)
 
     def end_failed(self) -> None:
@@ -399,9 +404,9 @@ class RunningRequest:
         # A generator that waits is closed by the cancellation of what it waits for.
         closes = self.state is not RequestState.WAITING
         pending = self._pending
-        self._advance(RequestStep.END)
+        self.state = advance(self.state, RequestStep.END)
         self.context.cancelled = True
-        if pending is not None:
+        if isinstance(pending, Deferred) or (pending is not None and pending.active()):
             pending.cancel()
         if self._thread is not None and self._thread is not pending:
             self._thread.cancel()
