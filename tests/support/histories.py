@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mercurial import context, hg, obsolete, phases
 
-from wiredaemon.worker import library
+from wiredaemon.worker import library, library_types
 from wiredaemon.worker.opening import open_repository, served
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class History:
     def parents(self, node: bytes) -> list[bytes]:
         return [bytes(parent.node()) for parent in self.repo[node].parents() if parent.rev() >= 0]
 
-    def view(self) -> library.Repository:
+    def view(self) -> library_types.Repository:
         """Its served view, opened anew."""
         return served(open_repository(self.path))
 

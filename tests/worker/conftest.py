@@ -1,4 +1,4 @@
-"""Real repositories for the tests of ``wiredaemon.repository``.
+"""Real repositories for the tests of ``wiredaemon.worker``.
 
 One history is made by the ``hg`` program, once per run; every test gets a copy of it.
 """
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+
+from wiredaemon.worker.hgweb_patches import apply_patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +35,12 @@ HISTORY = (
     "8: default, secret",
 )
 """The changesets. 0 to 6 are public."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patched() -> None:
+    """Mercurial as the worker program patches it."""
+    apply_patches()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from wiredaemon.worker.deltas import NO_BASE, TextForms
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wiredaemon.worker.library import Revlog
+    from wiredaemon.worker.library_types import Revlog
 
 
 def three_revisions(folder: Path) -> Revlog:

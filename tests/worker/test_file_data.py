@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from support.replica import Record
 
-    from wiredaemon.worker import library
+    from wiredaemon.worker import library_types
 
 ALL = frozenset({b"linknode", b"firstchangeset", b"parents", b"revision"})
 
@@ -42,7 +42,7 @@ def nodes(made: tuple[History, dict[str, bytes]]) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def view(history: History) -> library.Repository:
+def view(history: History) -> library_types.Repository:
     return history.view()
 
 
@@ -51,7 +51,7 @@ def explicit(*nodes: bytes) -> list[object]:
 
 
 def files_of(
-    view: library.Repository,
+    view: library_types.Repository,
     *nodes: bytes,
     have_parents: bool,
     path_filter: Any = None,
@@ -97,7 +97,7 @@ def check_links(history: History, files: dict[bytes, list[Record]]) -> None:
 
 
 def test_a_clone_has_the_files_of_all_changesets(
-    history: History, view: library.Repository
+    history: History, view: library_types.Repository
 ) -> None:
     served = history.served_nodes()
     files = read_files(files_of(view, *served, have_parents=True), {})
@@ -109,7 +109,7 @@ def test_a_clone_has_the_files_of_all_changesets(
 
 
 def test_without_parents_all_files_of_the_changesets_come(
-    history: History, nodes: dict[str, bytes], view: library.Repository
+    history: History, nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     asked = [nodes["head"], nodes["side"], nodes["root"]]
     files = read_files(files_of(view, *asked, have_parents=False))
@@ -119,7 +119,7 @@ def test_without_parents_all_files_of_the_changesets_come(
 
 
 def test_what_a_changeset_removed_or_renamed_is_passed_over(
-    nodes: dict[str, bytes], view: library.Repository
+    nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     asked = [nodes["remove"], nodes["rename"]]
     files = read_files(files_of(view, *asked, have_parents=True), {})
@@ -127,7 +127,7 @@ def test_what_a_changeset_removed_or_renamed_is_passed_over(
 
 
 def test_a_change_of_flags_alone_gives_the_file_as_it_was(
-    history: History, nodes: dict[str, bytes], view: library.Repository
+    history: History, nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     files = read_files(files_of(view, nodes["flag"], have_parents=True), {})
     assert pairs(files) == changed(history, [nodes["flag"]])
@@ -135,7 +135,7 @@ def test_a_change_of_flags_alone_gives_the_file_as_it_was(
 
 
 def test_a_revision_that_came_again_has_its_first_changeset_as_link(
-    nodes: dict[str, bytes], view: library.Repository
+    nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     files = read_files(files_of(view, nodes["again"], have_parents=True), {})
     ((path, (record,)),) = files.items()
@@ -143,7 +143,7 @@ def test_a_revision_that_came_again_has_its_first_changeset_as_link(
 
 
 def test_a_link_is_never_to_a_changeset_that_is_not_served(
-    nodes: dict[str, bytes], view: library.Repository
+    nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     asked = [nodes["public twin"], nodes["head"]]
     files = read_files(files_of(view, *asked, have_parents=False))
@@ -153,7 +153,7 @@ def test_a_link_is_never_to_a_changeset_that_is_not_served(
 
 
 def test_each_revision_comes_once_however_many_changesets_have_it(
-    history: History, nodes: dict[str, bytes], view: library.Repository
+    history: History, nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     asked = [nodes["root"], nodes["again"]]
     files = read_files(files_of(view, *asked, have_parents=True), {})
@@ -161,7 +161,7 @@ def test_each_revision_comes_once_however_many_changesets_have_it(
 
 
 def test_an_update_has_deltas_to_parents_that_are_not_sent(
-    history: History, nodes: dict[str, bytes], view: library.Repository
+    history: History, nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     known: dict[bytes, dict[bytes, bytes]] = {}
     read_files(files_of(view, nodes["root"], nodes["edit"], have_parents=True), known)
@@ -172,14 +172,14 @@ def test_an_update_has_deltas_to_parents_that_are_not_sent(
 
 
 def test_without_parents_the_first_text_of_a_path_is_whole(
-    nodes: dict[str, bytes], view: library.Repository
+    nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     files = read_files(files_of(view, nodes["side"], nodes["head"], have_parents=False))
     assert {found[0].base for found in files.values()} == {None}
     assert files[b"dir/f1"][1].base is not None
 
 
-def test_filters_choose_paths(nodes: dict[str, bytes], view: library.Repository) -> None:
+def test_filters_choose_paths(nodes: dict[str, bytes], view: library_types.Repository) -> None:
     wanted = {b"include": [b"path:dir"], b"exclude": [b"path:dir/f1"]}
     for have_parents in (False, True):
         found = files_of(view, nodes["root"], have_parents=have_parents, path_filter=wanted)
@@ -187,7 +187,9 @@ def test_filters_choose_paths(nodes: dict[str, bytes], view: library.Repository)
         assert paths == sorted(b"dir/f%d" % number for number in range(20) if number != 1)
 
 
-def test_records_have_what_was_asked_for(nodes: dict[str, bytes], view: library.Repository) -> None:
+def test_records_have_what_was_asked_for(
+    nodes: dict[str, bytes], view: library_types.Repository
+) -> None:
     found = files_of(view, nodes["rename"], have_parents=True, fields=frozenset())
     header, described, record = found
     assert header == {b"totalpaths": 1, b"totalitems": 1}
@@ -196,7 +198,7 @@ def test_records_have_what_was_asked_for(nodes: dict[str, bytes], view: library.
 
 
 def test_a_copy_keeps_the_order_of_its_parents_and_its_header(
-    nodes: dict[str, bytes], view: library.Repository
+    nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     (record,) = read_files(files_of(view, nodes["rename"], have_parents=True), {})[b"dir/moved"]
     assert record.text.startswith(b"\x01\ncopy: dir/f3\n")
@@ -205,7 +207,7 @@ def test_a_copy_keeps_the_order_of_its_parents_and_its_header(
 
 @pytest.mark.parametrize("name", ["secret", "obsolete", "twin", "missing"])
 def test_files_of_what_is_not_served_are_of_an_unknown_revision(
-    nodes: dict[str, bytes], view: library.Repository, name: str
+    nodes: dict[str, bytes], view: library_types.Repository, name: str
 ) -> None:
     node = nodes.get(name, b"\x11" * 20)
     with pytest.raises(Refusal) as caught:
@@ -213,19 +215,19 @@ def test_files_of_what_is_not_served_are_of_an_unknown_revision(
     assert caught.value.text == b"unknown revision '%s'" % node.hex().encode()
 
 
-def test_no_changesets_have_no_files(view: library.Repository) -> None:
+def test_no_changesets_have_no_files(view: library_types.Repository) -> None:
     assert list(files_of(view, have_parents=True)) == [{b"totalpaths": 0, b"totalitems": 0}]
 
 
 def one_file(
-    view: library.Repository, path: bytes, *nodes: bytes, have_parents: bool = False
+    view: library_types.Repository, path: bytes, *nodes: bytes, have_parents: bool = False
 ) -> Iterator[Any]:
     fields = frozenset({b"linknode", b"parents", b"revision"})
     return filedata(view, path=path, nodes=list(nodes), fields=fields, haveparents=have_parents)
 
 
 def test_revisions_of_one_file_come_in_the_order_of_the_store(
-    history: History, nodes: dict[str, bytes], view: library.Repository
+    history: History, nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     changesets = [nodes[name] for name in ("root", "edit", "side", "merge")]
     revisions = [history.files(node)[b"dir/f1"] for node in changesets]
@@ -235,7 +237,7 @@ def test_revisions_of_one_file_come_in_the_order_of_the_store(
 
 
 def test_the_null_node_is_not_counted_and_a_second_one_is_as_the_first(
-    history: History, nodes: dict[str, bytes], view: library.Repository
+    history: History, nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     node = history.files(nodes["root"])[b"dir/f1"]
     header, first, text, second, delta = one_file(view, b"dir/f1", bytes(20), node, node)
@@ -245,7 +247,7 @@ def test_the_null_node_is_not_counted_and_a_second_one_is_as_the_first(
 
 
 def test_a_revision_shared_with_a_secret_changeset_is_served(
-    history: History, nodes: dict[str, bytes], view: library.Repository
+    history: History, nodes: dict[str, bytes], view: library_types.Repository
 ) -> None:
     (record,) = read_all(one_file(view, b"shared", history.files(nodes["shared"])[b"shared"]))
     assert record.raw[b"linknode"] == nodes["shared"]
@@ -253,7 +255,7 @@ def test_a_revision_shared_with_a_secret_changeset_is_served(
 
 @pytest.mark.parametrize("path", [b"missing", b"hidden", b"old", b"", b"dir", b"../00manifest"])
 def test_a_file_that_is_not_served_is_unknown(
-    history: History, nodes: dict[str, bytes], view: library.Repository, path: bytes
+    history: History, nodes: dict[str, bytes], view: library_types.Repository, path: bytes
 ) -> None:
     node = {**history.files(nodes["secret"]), **history.files(nodes["obsolete"])}.get(path)
     with pytest.raises(CommandError) as caught:
@@ -263,7 +265,7 @@ def test_a_file_that_is_not_served_is_unknown(
 
 @pytest.mark.parametrize("node", [b"\x11" * 20, b"short", b"\xff" * 20])
 def test_a_node_that_the_file_does_not_have_is_unknown(
-    view: library.Repository, node: bytes
+    view: library_types.Repository, node: bytes
 ) -> None:
     with pytest.raises(CommandError) as caught:
         next(one_file(view, b"dir/f1", node))
@@ -271,7 +273,7 @@ def test_a_node_that_the_file_does_not_have_is_unknown(
     assert (caught.value.message, caught.value.arguments) == expected
 
 
-def test_a_path_longer_than_any_is_unknown(view: library.Repository) -> None:
+def test_a_path_longer_than_any_is_unknown(view: library_types.Repository) -> None:
     with pytest.raises(CommandError, match="unknown file"):
         next(one_file(view, b"a/" * 20_000 + b"b", b"\x11" * 20))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -219,3 +221,25 @@ def test_archived_changesets_forbid_to_give_the_store_as_it_is(tmp_path: Path) -
     with new.repo.lock(), new.repo.transaction(b"test") as transaction:
         phases.retractboundary(new.repo, transaction, phases.archived, [archived])
     assert not streamclone.allowservergeneration(new.view())
+
+
+IMPORTED = """
+import wiredaemon.worker.commands
+from wiredaemon.worker.hgweb_patches import apply_patches
+from wiredaemon.worker.library import phases, revset, scmutil, webutil
+
+def found():
+    return [phases.hassecret, revset.symbols[b"id"], scmutil.revsymbol, webutil.filectx]
+
+before = found()
+assert not hasattr(scmutil.revsymbol, "__wrapped__")
+apply_patches()
+once = found()
+assert not any(old is new for old, new in zip(before, once))
+apply_patches()
+assert found() == once
+"""
+
+
+def test_the_library_is_patched_by_the_call_alone_and_once() -> None:
+    subprocess.run([sys.executable, "-c", IMPORTED], check=True, timeout=60)

@@ -57,7 +57,7 @@ def test_the_view_may_be_narrowed_by_the_repository(history: Repository) -> None
 def test_the_library_is_set_up_for_a_server(history: Repository) -> None:
     program = (
         "import os, sys\n"
-        "from wiredaemon.repository import library, opening\n"
+        "from wiredaemon.worker import library, opening\n"
         "ui = opening.open_repository(os.fsencode(sys.argv[1])).ui\n"
         "print(ui.plain(), ui.interactive(), library.encoding.encoding)\n"
     )

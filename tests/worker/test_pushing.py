@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wiredaemon.worker import library, values
+from wiredaemon.worker import library, library_types, values
 from wiredaemon.worker.failures import OperationFailed, Refusal, text_for_peer
 from wiredaemon.worker.opening import KeptRepository, open_repository, served
 from wiredaemon.worker.pushing import PushResult, pushkey
@@ -26,7 +26,7 @@ UNKNOWN = b"1" * 40
 
 
 @pytest.fixture
-def view(history: Repository) -> library.Repository:
+def view(history: Repository) -> library_types.Repository:
     return served(open_repository(history.path))
 
 
@@ -41,7 +41,7 @@ def bookmarks_on_disk(repository: Repository) -> bytes:
     return (repository.folder / ".hg" / "bookmarks").read_bytes()
 
 
-def test_a_bookmark_is_made(history: Repository, view: library.Repository) -> None:
+def test_a_bookmark_is_made(history: Repository, view: library_types.Repository) -> None:
     assert pushkey(view, b"bookmarks", b"new", b"", history.hex(1)) == MOVED
     assert values.listkeys(view, b"bookmarks")[b"new"] == history.hex(1)
     assert history.hex(1) + b" new\n" in bookmarks_on_disk(history)
@@ -49,65 +49,71 @@ def test_a_bookmark_is_made(history: Repository, view: library.Repository) -> No
 
 @pytest.mark.parametrize("name", ["prénom".encode(), b"pr\xe9nom"])
 def test_a_bookmark_has_an_utf_8_name_whatever_it_was_pushed_as(
-    history: Repository, view: library.Repository, name: bytes
+    history: Repository, view: library_types.Repository, name: bytes
 ) -> None:
     assert pushkey(view, b"bookmarks", name, b"", history.hex(1)) == MOVED
     assert history.hex(1) + " prénom\n".encode() in bookmarks_on_disk(history)
 
 
-def test_a_bookmark_is_moved_from_its_value(history: Repository, view: library.Repository) -> None:
+def test_a_bookmark_is_moved_from_its_value(
+    history: Repository, view: library_types.Repository
+) -> None:
     assert pushkey(view, b"bookmarks", b"main", history.hex(4), history.hex(7)) == MOVED
     assert values.listkeys(view, b"bookmarks")[b"main"] == history.hex(7)
 
 
-def test_upper_case_hex_is_fine(history: Repository, view: library.Repository) -> None:
+def test_upper_case_hex_is_fine(history: Repository, view: library_types.Repository) -> None:
     assert pushkey(view, b"bookmarks", b"new", b"", history.hex(3).upper()) == MOVED
     assert values.listkeys(view, b"bookmarks")[b"new"] == history.hex(3)
 
 
 def test_a_bookmark_that_is_there_already_counts_as_moved(
-    history: Repository, view: library.Repository
+    history: Repository, view: library_types.Repository
 ) -> None:
     assert pushkey(view, b"bookmarks", b"main", history.hex(0), history.hex(4)) == MOVED
 
 
 def test_a_bookmark_is_not_moved_from_another_value(
-    history: Repository, view: library.Repository
+    history: Repository, view: library_types.Repository
 ) -> None:
     assert pushkey(view, b"bookmarks", b"main", history.hex(0), history.hex(1)) == NOT_MOVED
     assert values.listkeys(view, b"bookmarks")[b"main"] == history.hex(4)
 
 
-def test_a_bookmark_is_deleted(history: Repository, view: library.Repository) -> None:
+def test_a_bookmark_is_deleted(history: Repository, view: library_types.Repository) -> None:
     assert pushkey(view, b"bookmarks", b"main", history.hex(4), b"") == MOVED
     assert b" main\n" not in bookmarks_on_disk(history)
 
 
 @pytest.mark.parametrize("old", [b"", UNKNOWN])
-def test_deleting_a_missing_bookmark_is_done_already(view: library.Repository, old: bytes) -> None:
+def test_deleting_a_missing_bookmark_is_done_already(
+    view: library_types.Repository, old: bytes
+) -> None:
     assert pushkey(view, b"bookmarks", b"missing", old, b"") == MOVED
 
 
-def test_a_divergent_name_moves_nothing(history: Repository, view: library.Repository) -> None:
+def test_a_divergent_name_moves_nothing(
+    history: Repository, view: library_types.Repository
+) -> None:
     assert pushkey(view, b"bookmarks", b"main@other", b"", history.hex(1)) == NOT_MOVED
 
 
 @pytest.mark.parametrize("target", [UNKNOWN, b"f" * 40])
 def test_a_bookmark_cannot_go_to_an_unknown_changeset(
-    view: library.Repository, target: bytes
+    view: library_types.Repository, target: bytes
 ) -> None:
     assert pushkey(view, b"bookmarks", b"new", b"", target) == NOT_MOVED
     assert b"new" not in values.listkeys(view, b"bookmarks")
 
 
 def test_a_bookmark_cannot_go_to_a_secret_changeset(
-    history: Repository, view: library.Repository
+    history: Repository, view: library_types.Repository
 ) -> None:
     assert pushkey(view, b"bookmarks", b"new", b"", history.hex(8)) == NOT_MOVED
 
 
 def test_a_bookmark_on_a_secret_changeset_stays(
-    history: Repository, view: library.Repository
+    history: Repository, view: library_types.Repository
 ) -> None:
     assert pushkey(view, b"bookmarks", b"hidden", b"", history.hex(1)) == NOT_MOVED
     assert history.hex(8) + b" hidden\n" in bookmarks_on_disk(history)
@@ -130,7 +136,7 @@ def test_a_bookmark_on_a_secret_changeset_stays(
     ],
 )
 def test_a_name_that_hg_bookmark_refuses_is_refused(
-    history: Repository, view: library.Repository, name: bytes, reason: bytes
+    history: Repository, view: library_types.Repository, name: bytes, reason: bytes
 ) -> None:
     before = bookmarks_on_disk(history)
     with pytest.raises((Refusal, library.error.Abort)) as caught:
@@ -147,13 +153,13 @@ def test_a_bad_name_that_exists_can_be_deleted(history: Repository) -> None:
 
 
 @pytest.mark.parametrize("target", [b"tip", b"main", b"1", b"z" * 40, b"0" * 39])
-def test_a_value_that_is_no_hash_is_refused(view: library.Repository, target: bytes) -> None:
+def test_a_value_that_is_no_hash_is_refused(view: library_types.Repository, target: bytes) -> None:
     with pytest.raises(Refusal) as caught:
         pushkey(view, b"bookmarks", b"new", b"", target)
     assert caught.value.text == b"a bookmark's value has to be 40 hexadecimal digits, or empty"
 
 
-def test_a_draft_is_published(history: Repository, view: library.Repository) -> None:
+def test_a_draft_is_published(history: Repository, view: library_types.Repository) -> None:
     assert pushkey(view, b"phases", history.hex(7), b"1", b"0") == MOVED
     assert values.listkeys(view, b"phases") == {b"publishing": b"True"}
 
@@ -171,7 +177,7 @@ def test_a_draft_is_published(history: Repository, view: library.Repository) -> 
 )
 def test_a_phase_only_moves_towards_public(
     history: Repository,
-    view: library.Repository,
+    view: library_types.Repository,
     revision: int,
     old: bytes,
     new: bytes,
@@ -194,7 +200,7 @@ def test_a_phase_only_moves_towards_public(
     ],
 )
 def test_a_phase_that_does_not_exist_is_refused(
-    history: Repository, view: library.Repository, old: bytes, new: bytes
+    history: Repository, view: library_types.Repository, old: bytes, new: bytes
 ) -> None:
     with pytest.raises(Refusal) as caught:
         pushkey(view, b"phases", history.hex(7), old, new)
@@ -202,21 +208,25 @@ def test_a_phase_that_does_not_exist_is_refused(
 
 
 @pytest.mark.parametrize("key", [b"", b"7", b"tip", b"z" * 40])
-def test_the_phase_of_what_is_no_hash_is_refused(view: library.Repository, key: bytes) -> None:
+def test_the_phase_of_what_is_no_hash_is_refused(
+    view: library_types.Repository, key: bytes
+) -> None:
     with pytest.raises(Refusal) as caught:
         pushkey(view, b"phases", key, b"1", b"0")
     assert caught.value.text == b"the key of a phase has to be 40 hexadecimal digits"
 
 
 @pytest.mark.parametrize("key", [UNKNOWN, b"f" * 40])
-def test_the_phase_of_an_unknown_changeset_is_refused(view: library.Repository, key: bytes) -> None:
+def test_the_phase_of_an_unknown_changeset_is_refused(
+    view: library_types.Repository, key: bytes
+) -> None:
     with pytest.raises(Refusal) as caught:
         pushkey(view, b"phases", key, b"1", b"0")
     assert caught.value.text == b"unknown revision '%s'" % key
 
 
 def test_a_secret_changeset_cannot_be_published(
-    history: Repository, view: library.Repository
+    history: Repository, view: library_types.Repository
 ) -> None:
     with pytest.raises(Refusal, match="unknown revision"):
         pushkey(view, b"phases", history.hex(8), b"2", b"0")
@@ -224,11 +234,11 @@ def test_a_secret_changeset_cannot_be_published(
 
 
 @pytest.mark.parametrize("namespace", [b"namespaces", b"nothing", b"", b"\xff"])
-def test_other_namespaces_move_nothing(view: library.Repository, namespace: bytes) -> None:
+def test_other_namespaces_move_nothing(view: library_types.Repository, namespace: bytes) -> None:
     assert pushkey(view, namespace, b"key", b"", b"value") == NOT_MOVED
 
 
-def obsolescence(history: Repository) -> library.Repository:
+def obsolescence(history: Repository) -> library_types.Repository:
     history.hgrc.write_text("[experimental]\nevolution = all\n")
     return served(open_repository(history.path))
 
@@ -255,7 +265,7 @@ def test_malformed_obsolescence_markers_are_said_to_be_so(
     assert b"internal error" not in text_for_peer(caught.value)
 
 
-def hooked(history: Repository, *lines: str) -> library.Repository:
+def hooked(history: Repository, *lines: str) -> library_types.Repository:
     history.hgrc.write_text("\n".join(("[hooks]", *lines, "")))
     return served(open_repository(history.path))
 

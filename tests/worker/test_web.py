@@ -22,7 +22,7 @@ from wiredaemon.repository.worker_calls import CallContext
 from wiredaemon.worker import library, values
 from wiredaemon.worker.opening import KeptRepository, RepositoryUnavailable, open_repository
 from wiredaemon.worker.web import hgweb_application, version1_commands, web
-from wiredaemon.worker.wsgi import environ
+from wiredaemon.worker.wsgi_environ import environ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from wiredaemon.wire.values import Value
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
 
 
 def changesetdata(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from wiredaemon.wire.values import Value
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
     from wiredaemon.worker.program import CommandBody
 
 KEPT_REPOSITORIES: Final = 16

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.worker.library import is_censored, is_plain
 
 if TYPE_CHECKING:
-    from wiredaemon.worker.library import Revlog
+    from wiredaemon.worker.library_types import Revlog
 
 NO_BASE: Final = -1
 """In place of a base: the text is whole."""

@@ -19,7 +19,7 @@ from wiredaemon.worker.web import version1_commands
 
 if TYPE_CHECKING:
     from wiredaemon.repository.descriptions import Setting
-    from wiredaemon.worker.library import Repository, Ui
+    from wiredaemon.worker.library_types import Repository, Ui
 
 _WEB_SPELLINGS: Final = {
     b"push_ssl": (b"push_ssl",),

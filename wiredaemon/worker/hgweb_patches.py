@@ -1,7 +1,7 @@
-"""What is amended in Mercurial as a library, because its web application has no other place for it.
+"""Patches of Mercurial as a library, because its web application has no other place for them.
 
-Done by ``amend``, once ``web`` is imported: in the worker program and for nobody else. Each of them
-says what the original does, observed with 7.2.4.
+The worker program applies them once, before its first command; importing this module changes
+nothing. Each patch says what the original does, observed with 7.2.4.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from mercurial import (
+from wiredaemon.worker import values
+from wiredaemon.worker.failures import Refusal
+from wiredaemon.worker.library import (
     error,
     node,
     phases,
@@ -18,42 +20,62 @@ from mercurial import (
     revset,
     scmutil,
     urllibcompat,
+    webcommands,
+    webutil,
     wireprototypes,
     wireprotov1server,
 )
-from mercurial.hgweb import webcommands, webutil
-
-from wiredaemon.worker import values
-from wiredaemon.worker.failures import Refusal
 
 if TYPE_CHECKING:
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
 
 
-def amend() -> None:
-    """Do all of it; a second time changes nothing."""
-    scmutil._filterederror = _unknown  # noqa: SLF001 made for being replaced, says its docstring
-    if not hasattr(scmutil.revsymbol, "__wrapped__"):
-        scmutil.revsymbol = _committed(scmutil.revsymbol)
-        webutil.filectx = _of_changeset(webutil.filectx)
-        webcommands.filelog = _of_served(webcommands.filelog)
-        for name in (b"id", b"rev", b"_rev"):
-            revset.symbols[name] = _without_working_directory(revset.symbols[name])
-        cached_bundle = wireprotov1server.commands[b"get_cached_bundle_inline"]
-        cached_bundle.func = _below_its_folder(cached_bundle.func)
+def apply_patches() -> None:
+    """Apply all patches to the library in this process; a second time changes nothing."""
+    if hasattr(scmutil.revsymbol, "__wrapped__"):
+        return
+    _patch_names()
+    _patch_searches()
+    _patch_pages()
+    _patch_version_1()
     phases.hassecret = _has_unserved
-    # What a search may ask for.
-    revset.safesymbols.discard(b"wdir")
-    webutil.children = _served_children
-    webutil.filerevnav = _ServedNavigation
-    webcommands._getdoc = _summary  # noqa: SLF001 a function of the library
-    wireprotov1server.commands[b"lookup"].func = _lookup
     urllibcompat.urlreq.parseqs = parse_arguments
     urllibcompat.urlreq.parseqsl = _parse_list
 
 
+def _patch_names() -> None:
+    """Let names of revisions find what is served, and be unknown otherwise."""
+    scmutil._filterederror = _unknown  # noqa: SLF001 made for being replaced, says its docstring
+    scmutil.revsymbol = _committed(scmutil.revsymbol)
+
+
+def _patch_searches() -> None:
+    """Let searches find changesets, and never the server's working directory."""
+    for name in (b"id", b"rev", b"_rev"):
+        revset.symbols[name] = _without_working_directory(revset.symbols[name])
+    # The names that a search may use.
+    revset.safesymbols.discard(b"wdir")
+
+
+def _patch_pages() -> None:
+    """Let pages for people show what is served."""
+    webutil.filectx = _of_changeset(webutil.filectx)
+    webutil.children = _served_children
+    webutil.filerevnav = _ServedNavigation
+    webcommands.filelog = _of_served(webcommands.filelog)
+    webcommands._getdoc = _summary  # noqa: SLF001 a function of the library
+
+
+def _patch_version_1() -> None:
+    """Let commands of version 1 say no more than those of the framed protocol."""
+    commands = wireprotov1server.commands
+    commands[b"lookup"].func = _lookup
+    cached_bundle = commands[b"get_cached_bundle_inline"]
+    cached_bundle.func = _below_its_folder(cached_bundle.func)
+
+
 def _unknown(_repository: Repository, name: bytes) -> Exception:
-    """The error for a revision that exists and is not served: as for one that does not exist.
+    """Return the error for a revision that is not served: the same as if it did not exist.
 
     The original says that it is filtered, to anybody who names it or its number.
     """
@@ -62,9 +84,9 @@ def _unknown(_repository: Repository, name: bytes) -> Exception:
 
 
 def _committed(original: Any) -> Any:  # noqa: ANN401 a function of the library
-    """Look up a revision by name; whatever is wrong with that, it is unknown.
+    """Look up a revision by name; whatever is wrong with the name, the revision is unknown.
 
-    The original gives the server's working directory for 40 (or a few) ``f``, and with it its
+    The original returns the server's working directory for 40 (or a few) ``f``, and with it its
     files, committed or not; and it fails in several ways.
     """
 
@@ -85,18 +107,18 @@ def _committed(original: Any) -> Any:  # noqa: ANN401 a function of the library
 
 
 def _has_unserved(repository: Any) -> bool:  # noqa: ANN401 of the library
-    """Say whether the phase of any changeset forbids to give the store as it is.
+    """Return whether the phase of any changeset forbids to send the store as it is.
 
-    The original asks for secret ones, not for archived and internal ones.
+    The original counts secret changesets, not archived and internal ones.
     """
     roots = repository._phasecache._phaseroots  # noqa: SLF001 as the original
     return any(roots[phase] for phase in phases.remotehiddenphases)
 
 
 def _of_changeset(original: Any) -> Any:  # noqa: ANN401 a function of the library
-    """Give the file that a page is about, named by a changeset.
+    """Return the file that a page is about, named by a changeset.
 
-    The original also takes the node of a file's revision, whoever introduced it.
+    The original also accepts the node of a file's revision, whoever introduced it.
     """
 
     @functools.wraps(original)
@@ -110,7 +132,7 @@ def _of_changeset(original: Any) -> Any:  # noqa: ANN401 a function of the libra
 
 
 def _of_served(original: Any) -> Any:  # noqa: ANN401 a function of the library
-    """Give the page of a file's history.
+    """Return the page of a file's history.
 
     For a changeset that has no such file, the original shows the last changeset before it that had
     one, served or not, with its branch, tags and bookmarks.
@@ -132,7 +154,7 @@ def _of_served(original: Any) -> Any:  # noqa: ANN401 a function of the library
 
 
 def _served_children(context: Any, hide: int | None = None) -> Any:  # noqa: ANN401 of the library
-    """Give a page's links to children; the original gives the nodes of all that a file has."""
+    """Return a page's links to children; the original returns all that a file has."""
     children = context.children()
     if hasattr(context, "linkrev"):
         children = [child for child in children if child.linkrev() in context.repo()]
@@ -140,14 +162,14 @@ def _served_children(context: Any, hide: int | None = None) -> Any:  # noqa: ANN
 
 
 class _ServedNavigation(webutil.filerevnav):  # type: ignore[misc]
-    """Links to other parts of a file's history; the original's show nodes that are not served."""
+    """Links to other parts of a file's history; the original shows nodes that are not served."""
 
     def __init__(self, repository: Any, path: bytes) -> None:  # noqa: ANN401 of the library
         super().__init__(repository, path)
         self._view = repository
 
     def hex(self, revision: int) -> bytes:
-        """Give the changeset of a file's revision, or the next one that is served."""
+        """Return the changeset of a file's revision, or the next one that is served."""
         links = map(self._revlog.linkrev, range(revision, len(self._revlog)))
         served = next((link for link in links if link in self._view), node.nullrev)
         return bytes(node.hex(self._changelog.node(served)))
@@ -156,7 +178,7 @@ class _ServedNavigation(webutil.filerevnav):  # type: ignore[misc]
 def _without_working_directory(original: Any) -> Any:  # noqa: ANN401 a function of the library
     """Look up a revision in a search.
 
-    The original finds the server's working directory: with it the account and the host, the
+    The original finds the server's working directory, and with it the account and the host, the
     branch, and the names of files.
     """
 
@@ -172,10 +194,10 @@ def _is_committed(revision: int) -> bool:
 
 
 def _below_its_folder(original: Any) -> Any:  # noqa: ANN401 a function of the library
-    """Version 1's ``get_cached_bundle_inline``.
+    """Answer version 1's ``get_cached_bundle_inline``.
 
-    The original tells whether any file of the server exists, and gives those of folders whose
-    names begin like that of the bundles.
+    The original lets a client find out whether any file of the server exists, and sends those of
+    folders whose names begin like that of the bundles.
     """
 
     @functools.wraps(original)
@@ -188,13 +210,13 @@ def _below_its_folder(original: Any) -> Any:  # noqa: ANN401 a function of the l
 
 
 def _summary(entry: Any) -> bytes:  # noqa: ANN401 of the library
-    """Give the first line of a command's help; the original fails where HGPLAIN is set."""
+    """Return the first line of a command's help; the original fails where HGPLAIN is set."""
     text = pycompat.getdoc(entry[0]) or b"(no help text available)"
     return bytes(text.partition(b"\n")[0])
 
 
 def _lookup(repository: Repository, _protocol: object, key: bytes) -> object:
-    """Version 1's ``lookup``: the original shows the text of whatever goes wrong."""
+    """Answer version 1's ``lookup``; the original sends the text of whatever goes wrong."""
     try:
         said = b"1 %s\n" % values.lookup(repository, key).hex().encode()
     except Refusal as refusal:
@@ -203,9 +225,9 @@ def _lookup(repository: Repository, _protocol: object, key: bytes) -> object:
 
 
 def parse_arguments(query: bytes, *, keep_blank_values: bool = False) -> dict[bytes, list[bytes]]:
-    """Read the arguments of a query, by name.
+    """Return the arguments of a query, by name.
 
-    The library's own takes them for ASCII, and fails for others.
+    The original decodes them as ASCII, and fails for others.
     """
     read: dict[bytes, list[bytes]] = {}
     for name, value in _parse_list(query, keep_blank_values=keep_blank_values):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Container, Iterable, Iterator
 
-    from wiredaemon.worker.library import Repository, Revlog
+    from wiredaemon.worker.library_types import Repository, Revlog
     from wiredaemon.worker.served_changesets import ServedChangesets
 
 

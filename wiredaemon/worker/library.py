@@ -1,20 +1,19 @@
 """Mercurial as an installed library: imported once, the right way, and given types.
 
-The only module that names ``mercurial``; everything else of ``wiredaemon.repository`` takes from
-here what it needs. Importing it costs some 0.3 s and 40 MiB, so only the worker program may do so:
-the modules that the daemon imports (command declarations, text forms) never import this one.
+Every other module of the worker takes from here what it needs of ``mercurial``, so that nothing
+of it is imported before it is set up; only ``create``, a program of its own, names it too.
+Importing it costs some 0.3 s and 40 MiB, so only the worker program may do so.
 
-The library has no type annotations that mypy could use. The protocols below name the part of it
-that we call, as we call it.
+The library has no type annotations that mypy could use; ``library_types`` has them.
 """
 
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 # Read while mercurial is imported: output for programs, text as UTF-8. A worker inherits both from
-# its parent; here they hold for whoever imports this module, and for the hooks it starts.
+# its parent; here they hold for any program that imports this module, and for the hooks it starts.
 os.environ["HGPLAIN"] = "1"
 os.environ["HGENCODING"] = "utf-8"
 
@@ -28,34 +27,32 @@ from mercurial import (
     initialization,
     lock,
     mdiff,
+    node,
     phases,
+    pycompat,
+    revset,
+    scmutil,
     streamclone,
     ui,
+    urllibcompat,
     util,
     wireprotoserver,
     wireprototypes,
     wireprotov1server,
 )
+from mercurial.hgweb import webcommands, webutil
 from mercurial.hgweb.hgweb_mod import hgweb
 from mercurial.revlogutils import constants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
+
+    from wiredaemon.worker.library_types import Repository, Revlog
 
 initialization.init()
 # From 7.2 on, before the first use of commands and hgweb.
 
 __all__ = [
-    "BranchHeads",
-    "Changelog",
-    "Manifest",
-    "ManifestLog",
-    "Repository",
-    "Revlog",
-    "Storage",
-    "StoredFile",
-    "Ui",
     "added_text",
     "bookmarks",
     "bookmarks_of",
@@ -71,268 +68,22 @@ __all__ = [
     "is_plain",
     "lock",
     "mercurial_version",
+    "node",
     "phase_name",
+    "phases",
+    "pycompat",
+    "revset",
+    "scmutil",
     "streamclone",
     "to_local",
     "ui",
+    "urllibcompat",
+    "webcommands",
+    "webutil",
     "wireprotoserver",
     "wireprototypes",
     "wireprotov1server",
 ]
-
-
-class Ui(Protocol):
-    """Configuration and output of one repository."""
-
-    environ: Mapping[bytes, object]
-    """Variables of the process, or of the request that is answered."""
-
-    def config(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> bytes | None:
-        """One value, or its default."""
-
-    def configbool(
-        self, section: bytes, name: bytes, *, default: bool = ..., untrusted: bool = ...
-    ) -> bool:
-        """One value as a boolean."""
-
-    def configlist(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> list[bytes]:
-        """One value as a list."""
-
-    def configsource(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> bytes:
-        """Where a value was set: ``file:line``, or something that is no file."""
-
-    def hasconfig(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> bool:
-        """Whether a value was set anywhere."""
-
-    def setconfig(self, section: bytes, name: bytes, value: bytes, source: bytes) -> None:
-        """Set a value over all files."""
-
-    def walkconfig(self, *, untrusted: bool = ...) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """All values set: section, name, value."""
-
-    def pushbuffer(self, *, error: bool = ..., subproc: bool = ...) -> None:
-        """Begin to collect output, that of hooks too."""
-
-    def popbuffer(self) -> bytes:
-        """Stop that and give what was collected."""
-
-
-class BranchHeads(Protocol):
-    """The branches of a view and their heads."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Branch names, in local encoding."""
-
-    def branchheads(self, branch: bytes, *, closed: bool = ...) -> Sequence[bytes]:
-        """Head nodes of a branch, oldest first."""
-
-
-class Files(Protocol):
-    """Files below one folder of a repository."""
-
-    def __call__(self, path: bytes, mode: bytes, *, auditpath: bool = ...) -> IO[bytes]:
-        """Open a file."""
-
-    def tryread(self, path: bytes) -> bytes:
-        """The content, or nothing when the file does not exist."""
-
-    def exists(self, path: bytes) -> bool:
-        """Whether there is such a file."""
-
-
-class Lock(Protocol):
-    """A lock that is held."""
-
-    def release(self) -> None:
-        """Hold it no longer."""
-
-
-class Revlog(Protocol):
-    """Revisions of one thing, numbered from 0; -1 is the null revision."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-    def reading(self) -> AbstractContextManager[None]:
-        """Keep its files open, for reading much."""
-
-    def rev(self, node: bytes) -> int:
-        """The number of a node; raises `error.LookupError`."""
-
-    def node(self, rev: int) -> bytes:
-        """The node of a number."""
-
-    def linkrev(self, rev: int) -> int:
-        """The changeset that it was added with, numbered among all, served or not."""
-
-    def parentrevs(self, rev: int) -> tuple[int, int]:
-        """The numbers of its parents."""
-
-    def flags(self, rev: int) -> int:
-        """How its text is stored, and more; see `is_plain`."""
-
-    def rawsize(self, rev: int) -> int:
-        """Bytes of the stored text."""
-
-    def deltaparent(self, rev: int) -> int:
-        """What it is stored as a delta to; -1 for a full text."""
-
-    def revdiff(self, rev1: int, rev2: int) -> bytes:
-        """The delta that makes the stored text of the second from that of the first."""
-
-    def rawdata(self, rev: int, validate: bool = ...) -> bytes:  # noqa: FBT001  as it is called
-        """The stored text; its hash checked unless ``validate`` is false."""
-
-    def revision(self, rev: int) -> bytes:
-        """The text that the node is the hash of."""
-
-
-class Changelog(Revlog, Protocol):
-    """The changesets; those of a view raise `error.LookupError` for others."""
-
-    filteredrevs: frozenset[int]
-    """Which are not in the view."""
-
-    def findmissingrevs(self, common: Sequence[int], heads: Sequence[int]) -> Sequence[int]:
-        """Ancestors of heads, inclusive, that are not those of common, ascending."""
-
-
-class Storage(Protocol):
-    """What holds the revisions of a file, or of a folder's manifest."""
-
-    def get_revlog(self) -> Revlog:
-        """The revisions."""
-
-
-class Manifest(Protocol):
-    """The files of one changeset."""
-
-    def get(self, path: bytes) -> bytes | None:
-        """The node of a file."""
-
-    def iteritems(self) -> Iterator[tuple[bytes, bytes]]:
-        """All paths and nodes."""
-
-    def walksubtrees(self) -> Iterator[Manifest]:
-        """The manifests of folders, its own first; only where those are stored apart."""
-
-    def dir(self) -> bytes:
-        """The folder that it is for, with a slash behind; likewise."""
-
-    def node(self) -> bytes:
-        """Its own node; likewise."""
-
-
-class ManifestContext(Protocol):
-    """One manifest, not yet read."""
-
-    def read(self) -> Manifest:
-        """Read it."""
-
-
-class ManifestLog(Protocol):
-    """All manifests."""
-
-    def __getitem__(self, node: bytes) -> ManifestContext:
-        """That of the root folder with this node."""
-
-    def getstorage(self, tree: bytes) -> Storage:
-        """Those of a folder: nothing for the root, else with a slash behind."""
-
-
-class StoredFile(Protocol):
-    """A file of the store."""
-
-    unencoded_path: bytes
-
-
-class StoreEntry(Protocol):
-    """One or more files that belong together."""
-
-    is_revlog: bool
-
-    def files(self, vfs: Files) -> Sequence[StoredFile]:
-        """Its files."""
-
-
-class Store(Protocol):
-    """The files that hold the history."""
-
-    def top_entries(self) -> Iterable[StoreEntry]:
-        """All but those of file revisions."""
-
-
-class Repository(Protocol):
-    """One repository as seen through one view."""
-
-    ui: Ui
-    baseui: Ui
-    """What it was opened with: all of ``ui`` but its own configuration files."""
-    filtername: bytes
-    """Which view; never that of ``unfiltered``."""
-    path: bytes
-    """Its ``.hg`` folder."""
-    sharedpath: bytes
-    """The ``.hg`` folder that holds the store: another one for a shared repository."""
-    spath: bytes
-    """The store folder."""
-    vfs: Files
-    """Files below ``path``."""
-    svfs: Files
-    """Files below ``spath``."""
-    changelog: Changelog
-    """The changesets of the view."""
-    manifestlog: ManifestLog
-    """Manifests, those of other views too."""
-    store: Store
-    """The files of the history."""
-    requirements: set[bytes]
-    """What it takes to read it."""
-
-    def filtered(self, name: bytes) -> Repository:
-        """The same repository through another view."""
-
-    def unfiltered(self) -> Repository:
-        """The same repository through no view."""
-
-    def file(self, path: bytes) -> Storage:
-        """The revisions of a file, those of other views too; none where there is no such file."""
-
-    def publishing(self) -> bool:
-        """Whether what others get becomes public."""
-
-    def heads(self) -> Sequence[bytes]:
-        """Head nodes, highest revision first."""
-
-    def known(self, nodes: Iterable[bytes]) -> Sequence[bool]:
-        """Whether the view has each node."""
-
-    def branchmap(self) -> BranchHeads:
-        """Its branches."""
-
-    def lookup(self, key: bytes) -> bytes:
-        """The node that a name stands for."""
-
-    def listkeys(self, namespace: bytes) -> Mapping[bytes, bytes]:
-        """Keys and values of a namespace, hooks run."""
-
-    def pushkey(self, namespace: bytes, key: bytes, old: bytes, new: bytes) -> bool:
-        """Move one key, hooks run."""
-
-    def wlock(self, *, wait: bool = ...) -> Lock:
-        """Lock what is outside the store; before the store."""
-
-    def lock(self, *, wait: bool = ...) -> Lock:
-        """Lock the store."""
-
-    def recover(self) -> bool:
-        """Roll back the abandoned transaction; whether there was one."""
-
-    def invalidatedirstate(self) -> None:
-        """Forget which revision is checked out."""
-
-    def close(self) -> None:
-        """Let go of files."""
 
 
 def to_local(text: bytes) -> bytes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
 
 _HEX: Final = 40
 _FEW: Final = 12

@@ -18,7 +18,7 @@ from wiredaemon.worker.library import error
 
 if TYPE_CHECKING:
     from wiredaemon.repository.stat_signatures import StatSignatures
-    from wiredaemon.worker.library import Repository, Ui
+    from wiredaemon.worker.library_types import Repository, Ui
 
 LOCK_SECONDS: Final = 30
 """How long a write waits for another one where ``ui.timeout`` is not set (Mercurial: 600).

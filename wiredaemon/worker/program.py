@@ -254,8 +254,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, _go_on)
     try:
         from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415
+        from wiredaemon.worker.hgweb_patches import apply_patches  # noqa: PLC0415
     except ImportError as missing:
         raise SystemExit(f"the package mercurial cannot be loaded: {missing}") from None
+    apply_patches()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         Worker(source, sink, WorkerCommands()).serve()

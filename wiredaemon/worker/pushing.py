@@ -17,7 +17,7 @@ from wiredaemon.worker.failures import OperationFailed, Refusal
 from wiredaemon.worker.library import bookmarks, to_local
 
 if TYPE_CHECKING:
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
 
 _HEX_NODE: Final = re.compile(rb"[0-9a-fA-F]{40}")
 _PHASE: Final = re.compile(rb"[0-2]")

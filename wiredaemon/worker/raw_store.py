@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wiredaemon.wire.values import Value
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
 
 CHUNK_SIZE: Final = 65536
 """Bytes that are read and sent at once."""

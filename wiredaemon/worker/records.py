@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.wire.values import Value
     from wiredaemon.worker.deltas import TextForms
-    from wiredaemon.worker.library import Revlog
+    from wiredaemon.worker.library_types import Revlog
 
 
 def records(

@@ -24,7 +24,7 @@ from wiredaemon.worker.opening import RepositoryUnavailable, open_repository
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wiredaemon.worker.library import Lock, Repository
+    from wiredaemon.worker.library_types import Lock, Repository
 
 
 def recover(path: bytes) -> bytes:

@@ -20,7 +20,7 @@ from wiredaemon.worker.values import NODE_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wiredaemon.worker.library import Repository, Revlog
+    from wiredaemon.worker.library_types import Repository, Revlog
 
 NULL_NODE: Final = bytes(NODE_SIZE)
 

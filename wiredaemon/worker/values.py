@@ -22,7 +22,7 @@ from wiredaemon.worker.library import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
 
 NODE_SIZE: Final = 20
 

@@ -17,7 +17,7 @@ from wiredaemon.worker import library
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
 
 _IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
 _STATE_OF_STORE = (

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from wiredaemon.commands import Permission
 from wiredaemon.repository.web_calls import WEB
-from wiredaemon.worker import hgweb_patches as amendments
 from wiredaemon.worker import wsgi
+from wiredaemon.worker.hgweb_patches import parse_arguments
 from wiredaemon.worker.library import encoding, hgweb, wireprotoserver, wireprotov1server
+from wiredaemon.worker.wsgi_environ import environ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from wiredaemon.repository.web_calls import WebRequest
     from wiredaemon.repository.worker_calls import CallContext
     from wiredaemon.wire.values import Value
-    from wiredaemon.worker.library import Repository
+    from wiredaemon.worker.library_types import Repository
     from wiredaemon.worker.opening import KeptRepository
-    from wiredaemon.worker.wsgi import Application, Readable
-
-amendments.amend()
+    from wiredaemon.worker.wsgi import Application
+    from wiredaemon.worker.wsgi_environ import Readable
 
 _SOURCE: Final = b"wiredaemon"
 
@@ -85,7 +85,7 @@ def web(
     """
     with _opened(kept) as view:
         application = _application(kept, view, request.script_name, context.permission)
-        variables = wsgi.environ(request, user=context.user, body=body)
+        variables = environ(request, user=context.user, body=body)
         with closing(
             wsgi.answer(application, variables, clock=clock, in_thread=_is_archive(request))
         ) as parts:
@@ -154,7 +154,7 @@ def _is_archive(request: WebRequest) -> bool:
     """Whether it asks for the one page that hgweb writes instead of giving it piece by piece."""
     if _ARCHIVE_PATH.fullmatch(request.path_info):
         return True
-    return b"archive" in amendments.parse_arguments(request.query).get(b"cmd", [])
+    return b"archive" in parse_arguments(request.query).get(b"cmd", [])
 
 
 @contextmanager
@@ -183,11 +183,11 @@ def _opened(kept: KeptRepository) -> Iterator[Repository]:
 @contextmanager
 def _variables_restored(view: Repository) -> Iterator[Repository]:
     ui = view.ui
-    environ = ui.environ
+    variables = ui.environ
     try:
         yield view
     finally:
-        ui.environ = environ
+        ui.environ = variables
 
 
 def _head(head: wsgi.Head) -> Mapping[bytes, Value]:

@@ -8,21 +8,20 @@ Source: PEP 3333; RFC 3875, section 4.1.
 
 from __future__ import annotations
 
-import io
 import queue
 import re
-import sys
 import tempfile
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from wsgiref.util import is_hop_by_hop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from types import TracebackType
 
-    from wiredaemon.repository.web_calls import Header, WebRequest
+    from wiredaemon.repository.web_calls import Header
 
 PIECE_SIZE: Final = 65536
 """The largest piece of an answer's body, in bytes."""
@@ -30,56 +29,11 @@ PIECE_SIZE: Final = 65536
 HELD_SECONDS: Final = 0.1
 """How long small pieces are collected."""
 
-_UNDECLARED: Final = 1 << 62
-"""Stands for the length of a body whose length nobody declared.
-
-An application reads as far as the length says, and nothing where there is none; our input ends by
-itself.
-"""
-
 _SPOOLED_IN_MEMORY: Final = 1 << 20
 _HANDED_OVER: Final = 4
 """Pieces that a thread may be ahead."""
 
-_NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
-"""Header names that have a variable of their own: ``X_Y`` would pass for ``X-Y``."""
-
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
-
-_NOT_FORWARDED: Final = frozenset(
-    (
-        # The daemon has used them, and programs that are started should not see them.
-        b"authorization",
-        b"proxy-authorization",
-        # HTTP_PROXY is something else where variables become an environment.
-        b"proxy",
-        # They have variables of their own.
-        b"content-length",
-        b"content-type",
-    )
-)
-
-_HOP_BY_HOP: Final = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"te",
-        b"trailer",
-        b"trailers",
-        b"transfer-encoding",
-        b"upgrade",
-    )
-)
-"""Headers that are about one connection, which is the daemon's."""
-
-
-class Readable(Protocol):
-    """A request body as it arrives."""
-
-    def read(self, size: int, /) -> bytes:
-        """Give up to ``size`` bytes as soon as there are any; none at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,78 +48,6 @@ class Head:
 
 StartResponse: TypeAlias = "Callable[..., Callable[[bytes], object]]"
 Application: TypeAlias = "Callable[[dict[str, Any], StartResponse], Iterable[bytes]]"
-
-
-def environ(request: WebRequest, *, user: str | None, body: Readable) -> dict[str, Any]:
-    """Give the environment of a request: bytes as text in ISO-8859-1, as the source has it.
-
-    Args:
-        request: Its head.
-        user: Becomes ``REMOTE_USER``, in UTF-8.
-        body: Becomes ``wsgi.input``; bytes may be read ahead of what the application asked for.
-    """
-    variables = {
-        b"REQUEST_METHOD": request.method,
-        b"SCRIPT_NAME": request.script_name,
-        b"PATH_INFO": request.path_info,
-        b"QUERY_STRING": request.query,
-        b"SERVER_NAME": request.server_name,
-        b"SERVER_PORT": b"%d" % request.server_port,
-        b"SERVER_PROTOCOL": b"HTTP/1.1",
-        b"REMOTE_ADDR": request.remote_address,
-        b"REMOTE_HOST": request.remote_address,
-        **_header_variables(request.headers),
-    }
-    if request.has_body:
-        length = request.content_length
-        variables[b"CONTENT_LENGTH"] = b"%d" % (_UNDECLARED if length is None else length)
-    else:
-        variables[b"CONTENT_LENGTH"] = b"0"
-    if user is not None:
-        variables[b"REMOTE_USER"] = user.encode("utf-8", "surrogateescape")
-    native: dict[str, Any] = {
-        name.decode("ascii"): value.decode("latin-1") for name, value in variables.items()
-    }
-    return native | {
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "https" if request.is_secure else "http",
-        "wsgi.input": io.BufferedReader(_Input(body), PIECE_SIZE),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-
-
-def _header_variables(headers: Iterable[Header]) -> dict[bytes, bytes]:
-    values: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        if _NAME.fullmatch(name):
-            values.setdefault(name.lower(), []).append(value)
-    variables = {
-        b"HTTP_" + name.upper().replace(b"-", b"_"): b",".join(several)
-        for name, several in values.items()
-        if name not in _NOT_FORWARDED
-    }
-    if b"content-type" in values:
-        variables[b"CONTENT_TYPE"] = values[b"content-type"][0]
-    return variables
-
-
-class _Input(io.RawIOBase):
-    """A body with the interface of a file."""
-
-    def __init__(self, body: Readable) -> None:
-        super().__init__()
-        self._body = body
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401  typeshed's WriteableBuffer is for types only
-        data = self._body.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def answer(
@@ -239,12 +121,17 @@ class _Started:
             raise RuntimeError("the application did not call start_response")
         status, headers = self._said
         code, _, reason = status.partition(" ")
-        named = ((_encoded(name), _encoded(value)) for name, value in headers)
+        kept = (header for header in headers if not _is_about_the_connection(header[0]))
         return Head(
             status=int(code),
             reason=_encoded(reason),
-            headers=tuple(header for header in named if header[0].lower() not in _HOP_BY_HOP),
+            headers=tuple((_encoded(name), _encoded(value)) for name, value in kept),
         )
+
+
+def _is_about_the_connection(name: str) -> bool:
+    # The standard library has "Trailers", but not the header that RFC 9110, section 6.6.2, defines.
+    return is_hop_by_hop(name) or name.lower() == "trailer"
 
 
 def _encoded(text: str) -> bytes:
