@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit bench memory stress crash clones slow-clone format clean
+.PHONY: run test test-oldest lint types unit bench memory stress crash clones slow-clone format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -22,6 +22,11 @@ types: $(VENV)/.dev-stamp
 
 unit: $(VENV)/.dev-stamp
 	$(BIN)/pytest
+
+# The suite on the oldest versions that pyproject.toml names; `make test-oldest OLDEST=tests/net` runs
+# a part of it.
+test-oldest: .venv-oldest/.stamp
+	.venv-oldest/bin/python -m pytest -p no:cacheprovider $(OLDEST)
 
 # `make bench BENCH="batch post --rounds 4"` measures some figures only.
 bench: $(VENV)/.bench-stamp
@@ -52,7 +57,7 @@ format: $(VENV)/.dev-stamp
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Only what is needed to serve; all that is needed to work on it is below, and includes it.
 $(VENV)/.run-stamp: pyproject.toml | $(BIN)/python
@@ -62,6 +67,12 @@ $(VENV)/.run-stamp: pyproject.toml | $(BIN)/python
 $(VENV)/.dev-stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.run-stamp
+
+.venv-oldest/.stamp: pyproject.toml tests/oldest.txt
+	rm -rf .venv-oldest
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --editable '.[test]' --constraint tests/oldest.txt
+	@touch $@
 
 $(VENV)/.bench-stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[hg,bench]'

@@ -114,29 +114,6 @@ async def connected(*, small_buffers: bool = False) -> AsyncIterator[Ends]:
             await lost
 
 
-# --- the names of Twisted -------------------------------------------------------------------------
-
-
-@ensure_deferred
-async def test_the_private_names_of_twisted_are_those_that_we_lean_on() -> None:
-    async with connected() as ends:
-        transport = ends.transport
-        assert type(transport) is Server
-        assert isinstance(transport.socket, socket.socket)
-        assert not transport.socket.getblocking()
-        idle = (
-            transport._tempDataBuffer,
-            transport.dataBuffer,
-            bool(transport.connected),
-            bool(transport.disconnecting),
-            transport._writeDisconnecting,
-            transport._writeDisconnected,
-        )
-        assert idle == ([], b"", True, False, False, False)
-        transport.write(b"new")
-        assert transport._tempDataBuffer == [b"new"]
-
-
 @ensure_deferred
 async def test_what_the_kernel_did_not_take_stays_under_the_names_that_we_lean_on() -> None:
     async with connected(small_buffers=True) as ends:

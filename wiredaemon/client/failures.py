@@ -8,7 +8,6 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectError as TwistedConnectError
 from twisted.internet.error import ConnectionDone, ConnectionLost, DNSLookupError
 from twisted.python.failure import Failure
-from twisted.web._newclient import BadResponseVersion, ParseError
 
 from wiredaemon.client.errors import (
     BrokenProtocolError,
@@ -19,6 +18,7 @@ from wiredaemon.client.errors import (
     UntrustedError,
 )
 from wiredaemon.net import tls
+from wiredaemon.net.twisted_internals import BadResponseVersion, ParseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

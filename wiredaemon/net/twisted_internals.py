@@ -14,14 +14,35 @@ from typing import TYPE_CHECKING, Any, Protocol
 # service_identity's, as Twisted raises it; Twisted has no public name for it.
 from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.web._newclient import BadResponseVersion, HTTP11ClientProtocol, ParseError
+from twisted.web.client import HTTPConnectionPool
+from twisted.web.client import _HTTP11ClientFactory as HTTP11ClientFactory
 from twisted.web.http import _IdentityTransferDecoder
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.internet.tcp import Server
     from twisted.python.failure import Failure
     from twisted.web.http import HTTPChannel
+    from twisted.web.iweb import IResponse
 
-__all__ = ["VerificationError"]
+__all__ = [
+    "BadResponseVersion",
+    "ClosablePool",
+    "HTTP11ClientProtocol",
+    "ParseError",
+    "ParsedHead",
+    "ServerTls",
+    "VerificationError",
+    "abort_for_loss",
+    "is_between_requests",
+    "is_waiting",
+    "receive_parsed_request",
+    "request_line",
+    "response_while_sending",
+    "save_idle_timeout",
+    "target_of",
+]
 
 # --- twisted.web.http.HTTPChannel: requests whose heads are known --------------------------------
 
@@ -183,3 +204,51 @@ class ServerTls(TLSMemoryBIOProtocol):
         super()._tlsShutdownFinished(reason)
         consumer: Any = self.transport
         consumer.unregisterProducer()
+
+
+# --- twisted.web.client: responses that begin while their requests are sent ----------------------
+
+
+def response_while_sending(protocol: Any) -> Deferred[IResponse] | None:  # noqa: ANN401 not annotated there either
+    """Return what fires with the response to the request that is being sent.
+
+    None if it was sent already: then the Deferred of ``request`` fires without a delay.
+    """
+    early: Deferred[IResponse] | None = protocol._responseDeferred
+    return early if protocol.state == "TRANSMITTING" else None
+
+
+def abort_for_loss(protocol: Any) -> None:  # noqa: ANN401 the same
+    """Let whoever reads the response abort the connection where it asks to lose it.
+
+    The proxy is all that a response's reader has of the connection.
+    """
+    if protocol._transportProxy is not None:
+        protocol._transportProxy.loseConnection = protocol.transport.abortConnection
+
+
+class ClosablePool(HTTPConnectionPool):
+    """Twisted's pool with connections of a class of ours, which keeps none once it is closed."""
+
+    connection_class: type[HTTP11ClientProtocol] = HTTP11ClientProtocol
+    _was_closed = False
+
+    def close(self) -> Deferred[None]:
+        """Close what is kept, and keep nothing from now on; fires when it is closed."""
+        self._was_closed = True
+        closed: Deferred[None] = self.closeCachedConnections()
+        return closed
+
+    def _factory(self, quiescent: Any, metadata: str) -> HTTP11ClientFactory:  # type: ignore[override]  # noqa: ANN401 the same
+        """Make what makes one connection; Twisted has a class here, which it calls."""
+        factory: Any = HTTP11ClientFactory(quiescent, metadata)
+        factory.buildProtocol = lambda _: self.connection_class(quiescent)
+        made: HTTP11ClientFactory = factory
+        return made
+
+    def _putConnection(self, key: object, connection: Any) -> None:  # noqa: ANN401 the same
+        """Keep a connection whose response was read; Twisted's own keeps it after a close, too."""
+        if self._was_closed:
+            connection.transport.loseConnection()
+        else:
+            super()._putConnection(key, connection)

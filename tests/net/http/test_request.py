@@ -115,22 +115,6 @@ def refusals(wire: bytes) -> int:
     return wire.count(b"HTTP/1.1 404 Not Found\r\n")
 
 
-def test_the_private_names_of_the_channel_that_we_lean_on() -> None:
-    seen: list[tuple[bytes, bytes, bytes]] = []
-    served = Served()
-    found = served.site.getResourceFor
-
-    def look(request: Any) -> Any:
-        channel = request.channel
-        seen.append((channel._command, channel._path, channel._version))
-        assert channel._savedTimeOut is None
-        return found(request)
-
-    served.site.getResourceFor = look
-    served.receive(b"PUT /a%20b?c=d HTTP/1.0\r\n\r\n")
-    assert seen == [(b"PUT", b"/a%20b?c=d", b"HTTP/1.0")]
-
-
 def test_a_refusal_is_written_before_the_body_is_read_and_keeps_the_connection() -> None:
     served = Served()
     answer = served.receive(head(b"unknown", b"Content-Length: 10"))
