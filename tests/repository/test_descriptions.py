@@ -26,7 +26,7 @@ FULL: Final = Description(
     hidden=True,
     watched=[b"/r/.hg/hgrc"],
     state=[b"/r/.hg/hgrc", b"/r/.hg/store/00changelog.i"],
-    abandoned=[b"/r/.hg/store/journal"],
+    journals=[b"/r/.hg/store/journal"],
 )
 
 
@@ -64,7 +64,7 @@ def test_a_key_that_is_missing_or_wrong_is_refused(name: bytes) -> None:
         (b"compression", [1]),
         (b"watched", [1]),
         (b"state", [None]),
-        (b"abandoned", [[]]),
+        (b"journals", [[]]),
     ],
 )
 def test_a_value_of_the_wrong_kind_inside_is_refused(name: bytes, value: object) -> None:

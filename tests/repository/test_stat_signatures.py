@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wiredaemon.repository.stat_signatures import stat_files
+from wiredaemon.repository.stat_signatures import SAME_MOMENT, WatchedFiles, stat_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from wiredaemon.repository.stat_signatures import StatSignatures
 
 
 def rewrite(path: Path) -> None:
@@ -61,3 +63,71 @@ def test_a_missing_file_that_appears_looks_different(tmp_path: Path) -> None:
     assert stat_files([os.fsencode(path)]) == (None,)
     path.write_text("")
     assert stat_files([os.fsencode(path)]) != (None,)
+
+
+# --- files for two purposes --------------------------------------------------------------------
+
+
+class Files:
+    """Three files, one of which decides about settings, and how often each was asked for."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        self.hgrc, self.changelog, self.dirstate = (
+            os.fsencode(folder / name) for name in ("hgrc", "changelog", "dirstate")
+        )
+        for path in (self.hgrc, self.changelog):
+            Path(os.fsdecode(path)).write_text("old")
+        self.asked: list[bytes] = []
+        self._stat = os.stat
+        self.watched = WatchedFiles(
+            [self.hgrc], [self.changelog, self.hgrc, self.dirstate], lambda: self.now
+        )
+        self.all = [self.hgrc, self.changelog, self.dirstate]
+        monkeypatch.setattr(os, "stat", self._note)
+
+    def _note(self, path: Any, **options: Any) -> os.stat_result:
+        if path in self.all:
+            self.asked.append(path)
+        return self._stat(path, **options)
+
+    def signatures(self) -> StatSignatures:
+        """Return what the files are like, without counting."""
+        signatures = stat_files(self.all)
+        self.asked.clear()
+        return signatures
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    return Files(tmp_path, monkeypatch)
+
+
+def test_settings_and_state_of_one_moment_ask_for_each_file_once(files: Files) -> None:
+    expected = files.signatures()
+    assert files.watched.stat_settings() == expected[:1]
+    files.now += SAME_MOMENT / 2
+    assert files.watched.stat_state() == expected
+    assert files.asked == files.all
+
+
+def test_the_settings_of_an_earlier_moment_do_not_count(files: Files) -> None:
+    files.watched.stat_settings()
+    Path(os.fsdecode(files.hgrc)).write_text("other")
+    expected = files.signatures()
+    files.now += 2 * SAME_MOMENT
+    assert files.watched.stat_state() == expected
+    assert files.asked == files.all
+
+
+def test_the_check_afterwards_asks_for_every_file_even_in_the_same_moment(files: Files) -> None:
+    before = files.watched.stat_state()
+    Path(os.fsdecode(files.hgrc)).write_text("other")
+    files.asked.clear()
+    assert files.watched.stat_state_anew() != before
+    assert files.asked == files.all
+
+
+def test_without_files_that_decide_about_answers_the_state_is_not_known(files: Files) -> None:
+    assert files.watched.knows_state
+    assert not WatchedFiles([files.hgrc], [], lambda: files.now).knows_state

@@ -10,8 +10,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from wiredaemon.net.cache.cache import ResponseCache
-from wiredaemon.net.cache.cached_repository import Cached, CachedRepository
+from wiredaemon.net.cache.cached_repository import CacheableRepository, CachedRepository
 from wiredaemon.net.cache.keys import CachedAs
+from wiredaemon.repository.stat_signatures import WatchedFiles
 from wiredaemon.wire.encodings import DECODERS
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.values import Encoded, Recorded, Redirect
@@ -121,11 +122,11 @@ class Kept:
         may_redirect: bool = True,
     ) -> AsyncGenerator[Any, None]:
         """Give what one request is answered."""
-        cached = Cached(
+        cached = CacheableRepository(
             cache=self.cache,
             path=b"/repository",
-            state=[str(self.state).encode()],
-            unsettled=[str(self.sign).encode()],
+            files=WatchedFiles((), [str(self.state).encode()], self.reactor.seconds),
+            journals=[str(self.sign).encode()],
             may_redirect=may_redirect,
         )
         handle: Any = self.handle

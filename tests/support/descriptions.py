@@ -22,6 +22,6 @@ def described(**changes: Any) -> Description:
         "hidden": False,
         "watched": [],
         "state": [],
-        "abandoned": [],
+        "journals": [],
     }
     return Description(**{**plain, **changes})

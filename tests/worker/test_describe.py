@@ -72,7 +72,7 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         description=b"",
         contact=b"",
         hidden=False,
-        abandoned=[os.fsencode(empty.folder / ".hg/store/journal")],
+        journals=[os.fsencode(empty.folder / ".hg/store/journal")],
         watched=watched,
         state=state,
     )
@@ -173,7 +173,7 @@ def test_a_share_has_the_state_of_its_source(history: Repository, tmp_path: Path
         source + b"/bookmarks",
         own + b"/localtags",
     } <= set(state)
-    assert described.abandoned == [source + b"/store/journal"]
+    assert described.journals == [source + b"/store/journal"]
 
 
 def test_an_untrusted_file_sets_web_but_not_the_api(

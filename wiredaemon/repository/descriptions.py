@@ -51,7 +51,7 @@ class Description:
     and not all of the files exist."""
     state: Sequence[bytes]
     """Files one of which changes whenever the answer of a read-only command may change."""
-    abandoned: Sequence[bytes]
+    journals: Sequence[bytes]
     """Files that exist while a transaction runs, or since one was abandoned."""
 
     def encode(self) -> Mapping[bytes, Value]:
@@ -69,7 +69,7 @@ class Description:
             b"hidden": self.hidden,
             b"watched": self.watched,
             b"state": self.state,
-            b"abandoned": self.abandoned,
+            b"journals": self.journals,
         }
 
     @classmethod
@@ -93,7 +93,7 @@ class Description:
                 b"hidden": bool() as hidden,
                 b"watched": list() as watched,
                 b"state": list() as state,
-                b"abandoned": list() as abandoned,
+                b"journals": list() as journals,
             }:
                 return cls(
                     web={_bytes(name): _setting(value) for name, value in web.items()},
@@ -108,7 +108,7 @@ class Description:
                     hidden=hidden,
                     watched=_list(watched),
                     state=_list(state),
-                    abandoned=_list(abandoned),
+                    journals=_list(journals),
                 )
             case _:
                 raise _improper()

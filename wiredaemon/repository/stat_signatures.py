@@ -1,28 +1,86 @@
-"""What files are like, without reading them: enough to see that one has changed."""
+"""Signatures of files, from their metadata alone: enough to see that a file has changed."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-StatSignatures: TypeAlias = tuple[tuple[int, int, int, int] | None, ...]
-"""Times of modification and of change in ns, size and inode of each path; ``None`` if missing.
+StatSignature: TypeAlias = tuple[int, int, int, int] | None
+"""Times of modification and of change in nanoseconds, size in bytes and inode; None for a file that
+is missing.
 
-Nobody can set the time of change back, as ``cp -p`` does with that of modification.
+The time of change is in it because nobody can set it back, as ``cp -p`` does with the other.
 """
+
+StatSignatures: TypeAlias = tuple[StatSignature, ...]
+"""One signature for each path, in the order of the paths."""
+
+SAME_MOMENT: Final = 0.001
+"""Seconds for which a signature counts as taken now. A request that came whole gets from its
+admission to its command within 0.3 ms."""
 
 
 def stat_files(paths: Iterable[bytes]) -> StatSignatures:
-    """What the paths are like now; two looks are equal when nothing changed."""
-    return tuple(map(_look, paths))
+    """Return the files' signatures; equal ones mean that no file has changed in between."""
+    signatures: list[StatSignature] = []
+    # One loop: it runs for each request, and a function for each file would cost as much as stat.
+    for path in paths:
+        try:
+            status = os.stat(path)  # noqa: PTH116 a Path costs five times as much
+        except OSError:
+            signatures.append(None)
+        else:
+            signatures.append(
+                (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+            )
+    return tuple(signatures)
 
 
-def _look(path: bytes) -> tuple[int, int, int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116  done before each command: a Path costs five times as much
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+class WatchedFiles:
+    """The files of one repository by which a process sees that what it knows has gone stale.
+
+    There are two sets of them, and the first is part of the second: files that decide about
+    settings, and files that decide about answers. A request for a kept answer needs both, within a
+    moment: then each file is asked for once.
+
+    Args:
+        settings: Paths of the files that decide about settings.
+        state: Paths of the files that decide about answers; none if that is not known.
+        clock: Returns seconds, from any start.
+    """
+
+    def __init__(
+        self, settings: Sequence[bytes], state: Sequence[bytes], clock: Callable[[], float]
+    ) -> None:
+        self.settings = settings
+        self.knows_state = bool(state)
+        """Answers can be kept: it is known which files decide about them."""
+        both = frozenset(settings)
+        self._others = [path for path in state if path not in both]
+        self._clock = clock
+        self._last: StatSignatures = ()
+        self._last_at = float("-inf")
+
+    def stat_settings(self) -> StatSignatures:
+        """Return the signatures of the files that decide about settings."""
+        self._last_at = self._clock()
+        self._last = stat_files(self.settings)
+        return self._last
+
+    def stat_state(self) -> StatSignatures:
+        """Return the signatures of all files that decide about answers, for a request.
+
+        Those that the request's settings were checked with count if that was in the same moment:
+        they were taken after the request had come.
+        """
+        if self._clock() - self._last_at > SAME_MOMENT:
+            self.stat_settings()
+        return self._last + stat_files(self._others)
+
+    def stat_state_anew(self) -> StatSignatures:
+        """Do the same, and take every signature now: to see what has changed since."""
+        self._last_at = float("-inf")
+        return self.stat_state()

@@ -69,7 +69,7 @@ def _describe(repository: Repository) -> Description:
         hidden=_web_boolean(ui, b"hidden", (b"hidden",)),
         watched=watched.described_paths(repository),
         state=watched.state_paths(repository),
-        abandoned=watched.abandoned_paths(repository),
+        journals=watched.abandoned_paths(repository),
     )
 
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from support.asked_pool import AskedPool
 from support.descriptions import described
+from support.logs import texts_of
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, globalLogPublisher
-from zope.interface import implementer
 
 from wiredaemon.commands import Peer, Permission, ServerError
 from wiredaemon.commands.capabilities import RepositoryFacts
@@ -19,7 +18,6 @@ from wiredaemon.net.workers.pool import RepositoryUnavailableError
 from wiredaemon.repository.worker_calls import RECOVER, CallContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from twisted.logger import LogEvent
@@ -52,6 +50,14 @@ class Hosted:
             got.append(settings)
         return got
 
+    def described(self) -> object:
+        """Ask for settings that a worker must be asked for, and return them."""
+        got = self.ask()
+        assert got == []
+        self.pool.descriptions[-1].callback(self.describe())
+        (settings,) = got
+        return settings
+
     def describe(self, **changes: object) -> dict[bytes, object]:
         return dict(described(**{"watched": [os.fsencode(self.hgrc)], **changes}).encode())
 
@@ -59,20 +65,6 @@ class Hosted:
 @pytest.fixture
 def hosted(tmp_path: Path) -> Hosted:
     return Hosted(tmp_path)
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    texts: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith("wiredaemon.net.hosting.host"):
-            texts.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield texts
-    globalLogPublisher.removeObserver(observe)
 
 
 def test_what_an_hgrc_sets_overrides_the_configuration_and_the_rest_stays(hosted: Hosted) -> None:
@@ -123,6 +115,29 @@ def test_a_description_is_kept_until_a_watched_file_changes(hosted: Hosted) -> N
     assert len(hosted.pool.descriptions) == 2
 
 
+def test_settings_are_the_same_object_until_something_has_changed(hosted: Hosted) -> None:
+    first = hosted.described()
+    assert all(hosted.host.settings() is first for _ in range(3))
+    hosted.hgrc.write_text("[web]\n")
+    second = hosted.described()
+    assert second is not first
+    assert hosted.host.settings() is second
+
+
+def test_commands_alone_have_the_same_settings_for_ever() -> None:
+    host = CommandsOnly(Registry(), ApiSwitches(), AccessRules())
+    assert host.settings() is host.settings()
+
+
+def test_a_change_while_the_first_description_is_made_is_not_missed(hosted: Hosted) -> None:
+    hosted.ask()
+    hosted.hgrc.write_text("[web]\ndeny_read = *\n")
+    included = hosted.hgrc.with_name("included")
+    watched = [os.fsencode(included), os.fsencode(hosted.hgrc)]
+    hosted.pool.descriptions[0].callback(hosted.describe(watched=watched))
+    assert hosted.ask() == []
+
+
 def test_an_hgrc_that_is_written_over_with_its_old_time_and_size_has_changed(
     hosted: Hosted,
 ) -> None:
@@ -155,7 +170,7 @@ def test_a_change_while_the_worker_reads_is_not_missed(hosted: Hosted) -> None:
 
 
 def test_a_repository_that_cannot_be_described_is_asked_for_again_and_complained_of_once(
-    hosted: Hosted, logged: list[str]
+    hosted: Hosted, logged: list[LogEvent]
 ) -> None:
     for count in (1, 2):
         got = hosted.ask()
@@ -165,7 +180,7 @@ def test_a_repository_that_cannot_be_described_is_asked_for_again_and_complained
     hosted.ask()
     hosted.pool.descriptions[-1].callback(hosted.describe())
     path = os.fsdecode(hosted.host.path)
-    assert logged == [
+    assert texts_of(logged) == [
         f"repository {path} is not available: hgrc:1: broken",
         f"repository {path} is available again",
     ]
@@ -198,7 +213,7 @@ def test_the_commands_of_version_1_are_those_of_the_description(hosted: Hosted) 
 def test_an_abandoned_transaction_is_recovered_before_a_command(hosted: Hosted) -> None:
     hosted.ask()
     journal = hosted.hgrc.parent / "elsewhere"
-    hosted.pool.descriptions[0].callback(hosted.describe(abandoned=[os.fsencode(journal)]))
+    hosted.pool.descriptions[0].callback(hosted.describe(journals=[os.fsencode(journal)]))
     journal.write_text("")
     hosted.host.repository(ANN, Permission.RO).call(b"heads", {})
     recovery = CallContext(repository=hosted.host.path, permission=Permission.RW)

@@ -13,12 +13,13 @@ from twisted.internet.task import Clock
 from wiredaemon.commands import Peer, Permission
 from wiredaemon.commands.registry import Registry
 from wiredaemon.net.cache.cache import ResponseCache
-from wiredaemon.net.cache.cached_repository import Cached, CachedRepository
+from wiredaemon.net.cache.cached_repository import CacheableRepository, CachedRepository
 from wiredaemon.net.cache.keys import CachedAs
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.cache.targets import Target
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches, may_everybody_pull
 from wiredaemon.net.hosting.host import HostedRepository, Settings
+from wiredaemon.repository.stat_signatures import stat_files
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -39,8 +40,13 @@ class DescribingPool:
 
     def describe(self, _repository: bytes) -> Deferred[object]:
         answer: Deferred[object] = Deferred()
-        state, abandoned = [b"/one", b"/two"], [b"/journal"]
-        answer.callback(described(web=self._web, state=state, abandoned=abandoned).encode())
+        description = described(
+            web=self._web,
+            watched=[b"/"],
+            state=[b"/one", b"/", b"/two"],
+            journals=[b"/journal"],
+        )
+        answer.callback(description.encode())
         return answer
 
 
@@ -78,13 +84,15 @@ def test_a_cacheable_command_gets_a_repository_that_is_cached(tmp_path: Path) ->
     cache = cache_in(tmp_path)
     cached = handle_of(hosted(tmp_path, cache=cache)).cached(AS, None)
     assert isinstance(cached, CachedRepository)
-    assert cached._cached == Cached(
+    known = cached._repository
+    assert known == CacheableRepository(
         cache=cache,
         path=os.fsencode(tmp_path),
-        state=[b"/one", b"/two"],
-        unsettled=[b"/journal"],
+        files=known.files,
+        journals=[b"/journal"],
         may_redirect=True,
     )
+    assert known.files.stat_state() == stat_files([b"/", b"/one", b"/two"])
 
 
 def test_without_a_cache_it_gets_the_repository_itself(tmp_path: Path) -> None:
@@ -104,7 +112,7 @@ def test_only_repositories_that_everybody_may_read_have_targets(
     assert list(facts_of(restricted).redirect_targets) == []
     cached = handle_of(restricted).cached(AS, None)
     assert isinstance(cached, CachedRepository)
-    assert not cached._cached.may_redirect
+    assert not cached._repository.may_redirect
 
 
 def test_without_targets_none_are_told(tmp_path: Path) -> None:

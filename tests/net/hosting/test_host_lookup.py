@@ -7,6 +7,7 @@ import pytest
 from support.descriptions import described
 from support.web import FakeHost, settings_of
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
@@ -143,7 +144,7 @@ def test_a_host_that_made_room_answers_those_who_wait_for_it(tmp_path: Path) -> 
     asked: list[Deferred[object]] = []
 
     class Pool:
-        reactor = None
+        reactor = Clock()
 
         def describe(self, _repository: bytes) -> Deferred[object]:
             asked.append(Deferred())
@@ -309,7 +310,7 @@ def test_all_repositories_are_named_each_once(tmp_path: Path) -> None:
     (tmp_path / "all/alias").symlink_to("one")
 
     class Pool:
-        reactor = None
+        reactor = Clock()
 
     pool: Any = Pool()
     single, one = (

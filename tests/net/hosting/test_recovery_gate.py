@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support.asked_pool import AskedPool
+from support.logs import texts_of
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from wiredaemon.commands import Permission, ServerError
-from wiredaemon.net.hosting.recovery_gate import LOOKED_AGAIN, RecoveryGate
+from wiredaemon.net.hosting.recovery_gate import RECHECK_SECONDS, RecoveryGate
 from wiredaemon.repository.worker_calls import CLEAN, RECOVER, RECOVERED, RUNNING, CallContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from twisted.logger import LogEvent
@@ -35,10 +33,10 @@ class Watched:
         self.journal.parent.mkdir(parents=True)
         self.pool = AskedPool()
         pool: Any = self.pool
-        self.recovery = RecoveryGate(os.fsencode(folder), pool)
+        self.gate = RecoveryGate(os.fsencode(folder), pool)
 
-    def first(self, permission: Permission = RO) -> Deferred[None]:
-        waiting = self.recovery.first(permission)
+    def wait(self, permission: Permission = RO) -> Deferred[None]:
+        waiting = self.gate.wait(permission)
         assert waiting is not None
         return waiting
 
@@ -48,23 +46,9 @@ def watched(tmp_path: Path) -> Watched:
     return Watched(tmp_path)
 
 
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    texts: list[str] = []
-
-    @implementer(ILogObserver)
-    def observe(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith("wiredaemon.net.hosting.recovery_gate"):
-            texts.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield texts
-    globalLogPublisher.removeObserver(observe)
-
-
 @pytest.mark.parametrize("permission", [RO, RW])
 def test_without_a_transaction_nobody_is_asked(watched: Watched, permission: Permission) -> None:
-    assert watched.recovery.first(permission) is None
+    assert watched.gate.wait(permission) is None
     assert watched.pool.asked == []
 
 
@@ -73,7 +57,7 @@ def test_a_transaction_is_looked_at_before_the_command(
     watched: Watched, permission: Permission
 ) -> None:
     watched.journal.write_text("")
-    waiting = watched.first(permission)
+    waiting = watched.wait(permission)
     context = CallContext(repository=os.fsencode(watched.folder), permission=RW)
     assert watched.pool.asked == [(context, RECOVER, {})]
     _case.assertNoResult(waiting)
@@ -83,16 +67,16 @@ def test_a_transaction_is_looked_at_before_the_command(
 
 def test_any_of_the_signs_is_one(watched: Watched) -> None:
     other = watched.folder / "shared" / "journal"
-    watched.recovery.signs = [os.fsencode(watched.journal), os.fsencode(other)]
-    assert watched.recovery.first(RO) is None
+    watched.gate.journals = [os.fsencode(watched.journal), os.fsencode(other)]
+    assert watched.gate.wait(RO) is None
     other.parent.mkdir()
     other.write_text("")
-    assert watched.recovery.first(RO) is not None
+    assert watched.gate.wait(RO) is not None
 
 
 def test_all_who_come_meanwhile_wait_for_the_same_look(watched: Watched) -> None:
     watched.journal.write_text("")
-    waiting = [watched.first(each) for each in (RO, RW, RO)]
+    waiting = [watched.wait(each) for each in (RO, RW, RO)]
     assert len(watched.pool.asked) == 1
     waiting[1].cancel()
     _case.failureResultOf(waiting[1], CancelledError)
@@ -101,16 +85,18 @@ def test_all_who_come_meanwhile_wait_for_the_same_look(watched: Watched) -> None
     _case.successResultOf(waiting[2])
 
 
-def test_what_was_rolled_back_is_counted_and_logged(watched: Watched, logged: list[str]) -> None:
+def test_what_was_rolled_back_is_counted_and_logged(
+    watched: Watched, logged: list[LogEvent]
+) -> None:
     for count in (1, 2):
         watched.journal.write_text("")
-        waiting = watched.first()
+        waiting = watched.wait()
         watched.journal.unlink()
         watched.pool.answers[-1].callback(RECOVERED)
         _case.successResultOf(waiting)
         assert watched.pool.recoveries == count
-        assert watched.recovery.first(RW) is None
-    assert logged == [
+        assert watched.gate.wait(RW) is None
+    assert texts_of(logged) == [
         f"an abandoned transaction of repository {watched.folder} was rolled back "
         f"({count} since the start)"
         for count in (1, 2)
@@ -118,36 +104,36 @@ def test_what_was_rolled_back_is_counted_and_logged(watched: Watched, logged: li
 
 
 def test_a_transaction_that_runs_is_looked_at_by_reads_once_a_second_and_by_all_writes(
-    watched: Watched, logged: list[str]
+    watched: Watched, logged: list[LogEvent]
 ) -> None:
     watched.journal.write_text("")
-    waiting = watched.first()
+    waiting = watched.wait()
     watched.pool.answers[0].callback(RUNNING)
     _case.successResultOf(waiting)
-    assert watched.recovery.first(RO) is None
-    write = watched.first(RW)
+    assert watched.gate.wait(RO) is None
+    write = watched.wait(RW)
     watched.pool.answers[1].callback(RUNNING)
     _case.successResultOf(write)
-    watched.pool.reactor.advance(LOOKED_AGAIN / 2)
-    assert watched.recovery.first(RO) is None
-    watched.pool.reactor.advance(LOOKED_AGAIN / 2)
-    assert watched.recovery.first(RO) is not None
+    watched.pool.reactor.advance(RECHECK_SECONDS / 2)
+    assert watched.gate.wait(RO) is None
+    watched.pool.reactor.advance(RECHECK_SECONDS / 2)
+    assert watched.gate.wait(RO) is not None
     assert len(watched.pool.asked) == 3
-    assert logged == []
+    assert texts_of(logged) == []
 
 
 def test_a_look_that_fails_is_logged_and_lets_the_command_try(
-    watched: Watched, logged: list[str]
+    watched: Watched, logged: list[LogEvent]
 ) -> None:
     watched.journal.write_text("")
-    waiting = watched.first()
+    waiting = watched.wait()
     watched.pool.answers[0].errback(ServerError("locked"))
     _case.successResultOf(waiting)
-    assert logged == [
+    assert texts_of(logged) == [
         f"an abandoned transaction of repository {watched.folder} cannot be rolled back: locked"
     ]
-    assert watched.recovery.first(RO) is None
-    assert watched.recovery.first(RW) is not None
+    assert watched.gate.wait(RO) is None
+    assert watched.gate.wait(RW) is not None
 
 
 def test_a_pool_that_refuses_at_once_does_not_stop_later_looks(watched: Watched) -> None:
@@ -160,8 +146,8 @@ def test_a_pool_that_refuses_at_once_does_not_stop_later_looks(watched: Watched)
 
     pool: Any = watched.pool
     ask, pool.call = pool.call, refuse
-    _case.successResultOf(watched.first(RW))
+    _case.successResultOf(watched.wait(RW))
     pool.call = ask
-    waiting = watched.first(RW)
+    waiting = watched.wait(RW)
     watched.pool.answers[0].callback(CLEAN)
     _case.successResultOf(waiting)

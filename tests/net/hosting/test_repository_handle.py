@@ -37,14 +37,14 @@ class ScriptedStream:
         self.closed += 1
 
 
-class ToldRecovery:
-    """Lets commands wait as long as the test says."""
+class ToldGate:
+    """Holds commands back as long as the test says."""
 
     def __init__(self, waiting: Deferred[None] | None) -> None:
         self.waiting = waiting
         self.told: list[Permission] = []
 
-    def first(self, permission: Permission) -> Deferred[None] | None:
+    def wait(self, permission: Permission) -> Deferred[None] | None:
         self.told.append(permission)
         return self.waiting
 
@@ -56,10 +56,11 @@ class Handled:
         self, waiting: Deferred[None] | None = None, permission: Permission = Permission.RO
     ) -> None:
         self.pool = AskedPool()
-        self.recovery = ToldRecovery(waiting)
+        self.gate = ToldGate(waiting)
         pool: Any = self.pool
-        recovery: Any = self.recovery
-        self.handle = RepositoryHandle(PATH, pool, recovery, ANN, permission)
+        gate: Any = self.gate
+        context = CallContext(repository=PATH, user="ann", permission=permission)
+        self.handle = RepositoryHandle(context, pool, gate, share_of(ANN))
 
 
 CONTEXT: Final = CallContext(repository=PATH, user="ann", permission=Permission.RO)
@@ -98,7 +99,7 @@ def test_a_value_is_asked_for_in_the_peer_s_name() -> None:
     handled = Handled()
     answer = handled.handle.call(b"heads", {b"a": 1})
     assert handled.pool.asked == [CALLED]
-    assert handled.recovery.told == [Permission.RO]
+    assert handled.gate.told == [Permission.RO]
     handled.pool.answers[0].callback([b"node"])
     assert _case.successResultOf(answer) == [b"node"]
 
@@ -187,7 +188,7 @@ def test_opening_waits_for_the_recovery_and_says_that_data_follows() -> None:
     waiting: Deferred[None] = Deferred()
     handled = Handled(waiting, Permission.RW)
     opened = Deferred.fromCoroutine(handled.handle.open(b"web", {}, has_data=True))
-    assert handled.recovery.told == [Permission.RW]
+    assert handled.gate.told == [Permission.RW]
     assert handled.pool.asked == []
     waiting.callback(None)
     context = CallContext(repository=PATH, user="ann", permission=Permission.RW)

@@ -155,16 +155,23 @@ class ResponseCache:
 
     # --- recording ---------------------------------------------------------------------------
 
+    def may_record(self, keys: Keys) -> bool:
+        """Tell whether a response can be recorded now.
+
+        It cannot while the same one is recorded already, or as many as ``cache_recordings``.
+        """
+        return (
+            self._store.is_open
+            and keys.entry not in self._recordings
+            and len(self._recordings) < self._limits.cache_recordings
+            and self._reactor.seconds() >= self._suspended_until
+        )
+
     def record(self, keys: Keys, encoding: bytes) -> Recording | None:
-        """Begin to record a response, unless enough of them are recorded, or this one is."""
-        store = self._store
-        if (
-            not store.is_open
-            or keys.entry in self._recordings
-            or len(self._recordings) >= self._limits.cache_recordings
-            or self._reactor.seconds() < self._suspended_until
-        ):
+        """Begin to record a response; None where that cannot be, now or because of the disk."""
+        if not self.may_record(keys):
             return None
+        store = self._store
         paths = store.temporary(), store.temporary()
         try:
             recording = Recording(keys.entry, encoding, paths, self._limits.cache_entry)

@@ -1,4 +1,8 @@
-"""A repository as a cacheable command sees it: what was answered before is answered again."""
+"""A repository for one request of a cacheable command: a kept answer goes before a worker's.
+
+Each way to answer is one generator more than the worker's own at most: every object of an answer
+passes through all of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from wiredaemon.commands import ServerError
 from wiredaemon.net.cache.keys import is_settled, keys_of
 from wiredaemon.net.cache.recording import IDENTITY
-from wiredaemon.repository.stat_signatures import stat_files
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.values import Encoded, Recorded
 
@@ -25,28 +28,28 @@ if TYPE_CHECKING:
     from wiredaemon.net.cache.keys import CachedAs, Keys
     from wiredaemon.net.cache.reading import FileReader
     from wiredaemon.net.cache.store import KeptResponse
-    from wiredaemon.repository.stat_signatures import StatSignatures
+    from wiredaemon.repository.stat_signatures import StatSignatures, WatchedFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cached:
-    """What is known of a repository whose answers are kept."""
+class CacheableRepository:
+    """What must be known of a repository so that its answers can be kept."""
 
     cache: ResponseCache
     path: bytes
-    """Of its working folder."""
-    state: Sequence[bytes]
-    """Files without whose change no read-only command answers differently.
-
-    Without any, nothing is kept."""
-    unsettled: Sequence[bytes]
-    """Files while one of which exists nothing is recorded: a transaction runs, or was left."""
+    """The repository's working folder."""
+    files: WatchedFiles
+    """The files without whose change no read-only command answers differently. Where they are not
+    known, nothing is kept."""
+    journals: Sequence[bytes]
+    """Files one of which exists while a transaction runs or was abandoned. Nothing is recorded
+    then: the answer may be of before or of after."""
     may_redirect: bool
-    """Everybody may read it, so that its answers may lie elsewhere."""
+    """Everybody may read the repository, so that copies of its answers may lie elsewhere."""
 
     @property
     def redirect_targets(self) -> Sequence[RedirectTarget]:
-        """Where clients may be sent."""
+        """The targets that clients may be sent to."""
         redirects = self.cache.redirects
         return () if redirects is None or not self.may_redirect else redirects.described
 
@@ -63,100 +66,94 @@ class WorkerCaller(Protocol):
         """Run a stream command; its objects stay encoded."""
 
 
-class Asked(NamedTuple):
-    """One request."""
+class Question(NamedTuple):
+    """A request, and all that makes its answer the same as an earlier one."""
 
     command: bytes
     arguments: Mapping[bytes, Value]
     state: StatSignatures
-    """What the files were like before it was looked at."""
+    """The repository's files before anything was asked."""
     keys: Keys
 
 
 class CachedRepository:
-    """Implements `wiredaemon.commands.Repository` for one request of a cacheable command.
+    """Answers one request; implements `wiredaemon.commands.Repository`.
 
     Args:
         handle: Asks a worker.
-        cached: The repository.
-        cached_as: How the request is answered.
-        followed: The redirects that its client follows.
+        repository: What is known of the repository.
+        cached_as: The form of the response.
+        followed: The redirects that the client follows.
     """
 
     def __init__(
         self,
         handle: WorkerCaller,
-        cached: Cached,
+        repository: CacheableRepository,
         cached_as: CachedAs,
         followed: Followed | None,
     ) -> None:
         self._handle = handle
-        self._cached = cached
-        self._cache = cached.cache
+        self._repository = repository
+        self._cache = repository.cache
         self._as = cached_as
         self._followed = followed
 
     def call(self, command: bytes, arguments: Mapping[bytes, Value]) -> Deferred[object]:
-        """Run a value command; what it gives is not kept."""
+        """Run a value command in a worker; its result is not kept."""
         return self._handle.call(command, arguments)
 
-    async def stream(
+    def stream(
         self, command: bytes, arguments: Mapping[bytes, Value]
     ) -> AsyncGenerator[Encoded | Recorded | Redirect, None]:
-        """Give where the answer is, or the answer as it was kept, or as a worker gives it."""
-        async with aclosing(self._answer(command, arguments)) as parts:
-            async for part in parts:
-                yield part
-
-    def _answer(
-        self, command: bytes, arguments: Mapping[bytes, Value]
-    ) -> AsyncGenerator[Encoded | Recorded | Redirect, None]:
-        cached = self._cached
-        if not self._cache.is_on or not cached.state or command != self._as.command:
+        """Return the address of the answer, or the kept answer, or a worker's."""
+        question = self._question(command, arguments)
+        if question is None:
             return self._handle.stream(command, arguments)
-        state = stat_files(cached.state)
-        try:
-            keys = keys_of(self._as, cached.path, arguments, state)
-        except UnencodableError:
-            return self._handle.stream(command, arguments)
-        return self._answer_to(Asked(command, arguments, state, keys))
-
-    async def _answer_to(self, asked: Asked) -> AsyncGenerator[Encoded | Recorded | Redirect, None]:
-        redirect = self._redirect(asked.keys)
+        redirect = self._redirect(question.keys)
         if redirect is not None:
-            yield redirect
-            return
-        entry = self._cache.find(asked.keys)
-        reader = None if entry is None else await self._cache.open(entry)
-        parts: AsyncGenerator[Encoded | Recorded, None]
-        if entry is not None and reader is not None:
-            self._offer(asked.keys, entry)
-            parts = self._kept(entry, reader)
-        else:
-            parts = self._recorded(asked)
-        async with aclosing(parts):
-            async for part in parts:
-                yield part
+            return _alone(redirect)
+        entry = self._cache.find(question.keys)
+        return self._answer(question) if entry is None else self._kept(question, entry)
 
-    # --- what was answered before ------------------------------------------------------------
+    def _question(self, command: bytes, arguments: Mapping[bytes, Value]) -> Question | None:
+        """Return the question that a request asks; None if its answer cannot be kept."""
+        repository = self._repository
+        if not self._cache.is_on or not repository.files.knows_state or command != self._as.command:
+            return None
+        state = repository.files.stat_state()
+        try:
+            keys = keys_of(self._as, repository.path, arguments, state)
+        except UnencodableError:
+            return None
+        return Question(command, arguments, state, keys)
+
+    # --- answers that were kept --------------------------------------------------------------
 
     def _redirect(self, keys: Keys) -> Redirect | None:
         redirects = self._cache.redirects
-        if redirects is None or self._followed is None or not self._cached.may_redirect:
+        if redirects is None or self._followed is None or not self._repository.may_redirect:
             return None
         return redirects.find(keys.content, self._followed)
 
     def _offer(self, keys: Keys, entry: KeptResponse) -> None:
-        """Have a copy made where there should have been one."""
+        """Have a copy uploaded to a target where the client would have looked for it."""
         redirects = self._cache.redirects
-        if redirects is not None and self._followed is not None and self._cached.may_redirect:
+        if redirects is not None and self._followed is not None and self._repository.may_redirect:
             redirects.offer(keys.content, entry, self._as.profile, self._followed)
 
     async def _kept(
-        self, entry: KeptResponse, reader: FileReader
+        self, question: Question, entry: KeptResponse
     ) -> AsyncGenerator[Encoded | Recorded, None]:
-        left = entry.size
+        reader = await self._cache.open(entry)
+        if reader is None:  # damaged, and removed by now
+            async with aclosing(self._answer(question)) as parts:
+                async for part in parts:
+                    yield part
+            return
         try:
+            self._offer(question.keys, entry)
+            left = entry.size
             while left:
                 piece = await self._read(entry, reader)
                 left -= len(piece)
@@ -178,14 +175,22 @@ class CachedRepository:
             raise ServerError("the answer broke off; asking again helps")
         return piece
 
-    # --- what is answered now ----------------------------------------------------------------
+    # --- answers of a worker -----------------------------------------------------------------
 
-    async def _recorded(self, asked: Asked) -> AsyncGenerator[Encoded, None]:
+    def _answer(self, question: Question) -> AsyncGenerator[Encoded, None]:
+        may_record = (
+            self._cache.may_record(question.keys)
+            and is_settled(question.state, self._cache.clock())
+            and not self._is_in_transaction()
+        )
+        if may_record:
+            return self._recorded(question)
+        return self._handle.stream(question.command, question.arguments)
+
+    async def _recorded(self, question: Question) -> AsyncGenerator[Encoded, None]:
         cache, profile = self._cache, self._as.profile
-        recording = None
-        if is_settled(asked.state, cache.clock()) and not self._is_in_transaction():
-            recording = cache.record(asked.keys, profile)
-        stream = self._handle.stream(asked.command, asked.arguments)
+        recording = cache.record(question.keys, profile)
+        stream = self._handle.stream(question.command, question.arguments)
         try:
             async with aclosing(stream):
                 async for encoded in stream:
@@ -198,12 +203,19 @@ class CachedRepository:
             raise
         if recording is None:
             return
-        # What has changed meanwhile may have been answered as it was before, or after.
-        if self._is_in_transaction() or stat_files(self._cached.state) != asked.state:
+        # A change meanwhile: the worker may have answered as of before it, or as of after it.
+        if self._is_in_transaction() or self._has_changed(question):
             cache.drop(recording)
         else:
-            may_redirect = self._cached.may_redirect
-            cache.keep(recording, asked.keys, profile, may_redirect=may_redirect)
+            may_redirect = self._repository.may_redirect
+            cache.keep(recording, question.keys, profile, may_redirect=may_redirect)
+
+    def _has_changed(self, question: Question) -> bool:
+        return self._repository.files.stat_state_anew() != question.state
 
     def _is_in_transaction(self) -> bool:
-        return any(map(os.path.exists, self._cached.unsettled))
+        return any(map(os.path.exists, self._repository.journals))
+
+
+async def _alone(redirect: Redirect) -> AsyncGenerator[Redirect, None]:
+    yield redirect

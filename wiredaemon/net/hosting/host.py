@@ -1,4 +1,8 @@
-"""What is hosted at a path: a repository behind the worker pool, or commands alone."""
+"""Hosts: what answers at a path, a repository behind the worker pool or commands alone.
+
+Owns the settings that a request is decided with, and when they are stale. Which path leads to which
+host is in ``host_lookup``.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,24 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.commands.capabilities import RepositoryFacts
-from wiredaemon.net.cache.cached_repository import Cached
+from wiredaemon.net.cache.cached_repository import CacheableRepository
 from wiredaemon.net.hosting.access import may_everybody_pull
 from wiredaemon.net.hosting.recovery_gate import RecoveryGate
-from wiredaemon.net.hosting.repository_handle import RepositoryHandle
+from wiredaemon.net.hosting.repository_handle import RepositoryHandle, share_of
+from wiredaemon.net.hosting.shared_answer import SharedAnswer
 from wiredaemon.repository.declarations import repository_facts
 from wiredaemon.repository.descriptions import Description
-from wiredaemon.repository.stat_signatures import stat_files
+from wiredaemon.repository.stat_signatures import WatchedFiles
+from wiredaemon.repository.worker_calls import CallContext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Peer
@@ -29,24 +35,31 @@ if TYPE_CHECKING:
     from wiredaemon.net.cache.cache import ResponseCache
     from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
     from wiredaemon.net.workers.pool import WorkerPool
+    from wiredaemon.repository.stat_signatures import StatSignatures
 
 _FIRST_WATCHED: Final = (b"hgrc", b"hgrc-not-shared", b"requires")
+"""The files that are watched until a worker's description names all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that must be known of a host before a request to it can be decided."""
+    """All that must be known of a host before a request to it can be decided.
+
+    A host returns the same object as long as nothing has changed. So whatever was decided with an
+    object may be kept with it, and holds as long as the host returns just that object.
+    """
 
     switches: ApiSwitches
     access: AccessRules
     facts: RepositoryFacts = field(default_factory=RepositoryFacts)
     description: str = ""
-    """For people, in lists of repositories; as the contact."""
+    """A line for people, shown in lists of repositories; empty where none is set."""
     contact: str = ""
+    """The person to write to, shown in lists; empty where none is set."""
     hidden: bool = False
-    """It is left out of such lists."""
+    """Lists of repositories leave it out."""
     version1: Mapping[bytes, bytes] = field(default_factory=dict)
-    """Commands of version 1 and whether they need the right to ``pull`` or to ``push``."""
+    """The commands of version 1, and the right each needs: ``pull`` or ``push``."""
 
 
 class Host(Protocol):
@@ -54,17 +67,26 @@ class Host(Protocol):
 
     @property
     def registry(self) -> Registry:
-        """The commands it knows."""
+        """The commands that can be called."""
 
     @property
     def has_repository(self) -> bool:
-        """There is a repository, with version 1 and pages."""
+        """There is a repository, with version 1 of the protocol and pages for people."""
 
     def settings(self) -> Settings | Deferred[Settings]:
-        """Give what is in force now; a Deferred only where it must be asked for."""
+        """Return the settings that are in force now; a Deferred where a worker must be asked.
+
+        As long as nothing has changed it returns the same `Settings` object.
+        """
 
     def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:
-        """Give the repository for one request's commands.
+        """Return the repository as one peer's commands use it.
+
+        It holds as long as the settings do: with other settings it must be asked for again.
+
+        Args:
+            peer: The peer that asks; its user's name reaches hooks.
+            permission: The permission that the command needs, and that was granted.
 
         Raises:
             ServerError: There is none.
@@ -81,7 +103,7 @@ class CommandsOnly:
         self._settings = Settings(switches=switches, access=access)
 
     def settings(self) -> Settings:
-        """Give the configuration's settings."""
+        """Return the settings of the configuration."""
         return self._settings
 
     def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:  # noqa: ARG002 of Host
@@ -91,7 +113,7 @@ class CommandsOnly:
 
 
 class HostedRepository:
-    """A repository, described by a worker and described anew when its files change."""
+    """A repository, described by a worker, and described anew when its files change."""
 
     has_repository = True
     _log = Logger()
@@ -109,67 +131,68 @@ class HostedRepository:
         """Host the repository in the folder ``path``.
 
         Args:
-            path: Absolute.
-            registry: The commands it knows.
-            switches: What holds where its hgrc says nothing.
-            access: The same.
+            path: The repository's working folder, absolute.
+            registry: The commands that can be called.
+            switches: The APIs that are on where the repository's hgrc does not say.
+            access: The rules that hold where the repository's hgrc does not say.
             pool: Runs what needs Mercurial.
-            cache: Keeps what cacheable commands answer.
+            cache: Keeps the answers of cacheable commands; None keeps none.
         """
         self.path = path
         self.registry = registry
         self._switches = switches
         self._access = access
         self._pool = pool
-        self._known: Settings | None = None
-        self._watched: Sequence[bytes] = [b"%s/.hg/%s" % (path, name) for name in _FIRST_WATCHED]
-        self._signature: object = None
-        self._asking: list[Deferred[Settings]] = []
-        self._complaint: str | None = None
         self._cache = cache
-        self._cached: Cached | None = None
-        self.recovery = RecoveryGate(path, pool)
+        self._settings: Settings | None = None
+        """The settings that are in force while the watched files are as `_signatures` say."""
+        self._signatures: StatSignatures = ()
+        first_watched = [b"%s/.hg/%s" % (path, name) for name in _FIRST_WATCHED]
+        self._files = WatchedFiles(first_watched, (), pool.reactor.seconds)
+        self._described = SharedAnswer(self._describe)
+        self._complaint: str | None = None
+        """The reason for which the repository was said to be unavailable."""
+        self._cacheable: CacheableRepository | None = None
+        self.recovery_gate = RecoveryGate(path, pool)
 
     def settings(self) -> Settings | Deferred[Settings]:
-        """Give the settings; a Deferred while a worker is asked.
+        """Return the settings; a Deferred while a worker describes the repository.
 
         It fails where the repository cannot be described.
         """
-        if self._known is not None and stat_files(self._watched) == self._signature:
-            return self._known
-        waiting: Deferred[Settings] = Deferred()
-        self._asking.append(waiting)
-        if len(self._asking) == 1:
-            # Read before the worker looks: a change in between is then seen at the next request.
-            before = stat_files(self._watched)
-            asked = self._pool.describe(self.path)
-            asked.addCallback(self._learn, before)
-            asked.addCallbacks(self._tell, self._tell_failure)
-        return waiting
+        if self._settings is not None and self._files.stat_settings() == self._signatures:
+            return self._settings
+        return self._described.wait()
 
     def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:
-        """Give the repository for one request's commands."""
+        """Return the repository as one peer's commands use it."""
+        context = CallContext(repository=self.path, user=peer.user, permission=permission)
         return RepositoryHandle(
-            self.path, self._pool, self.recovery, peer, permission, self._cached
+            context, self._pool, self.recovery_gate, share_of(peer), self._cacheable
         )
 
-    def _learn(self, result: object, before: object) -> Settings:
+    # --- descriptions ------------------------------------------------------------------------
+
+    def _describe(self) -> Deferred[Settings]:
+        # Taken before the worker reads them: a change in between is seen at the next request.
+        before = self._files.stat_settings()
+        described = self._pool.describe(self.path).addCallback(self._learn, before)
+        return described.addErrback(self._complain)
+
+    def _learn(self, result: object, before: StatSignatures) -> Settings:
         description = Description.parse(result)
-        if description.watched != self._watched:
-            self._watched = description.watched
-            before = stat_files(self._watched)
-        self.recovery.signs = description.abandoned
+        signatures = self._watch(description, before)
         access = self._access.overridden_by(description.web)
         facts = repository_facts(description)
         if self._cache is not None:
-            self._cached = cached = Cached(
+            self._cacheable = CacheableRepository(
                 cache=self._cache,
                 path=self.path,
-                state=description.state,
-                unsettled=description.abandoned,
+                files=self._files,
+                journals=description.journals,
                 may_redirect=may_everybody_pull(access),
             )
-            facts = replace(facts, redirect_targets=cached.redirect_targets)
+            facts = replace(facts, redirect_targets=self._cacheable.redirect_targets)
         settings = Settings(
             switches=self._switches.overridden_by(description.api),
             access=access,
@@ -179,31 +202,34 @@ class HostedRepository:
             hidden=description.hidden,
             version1=description.version1,
         )
-        self._known, self._signature = settings, before
+        self._settings, self._signatures = settings, signatures
         if self._complaint is not None:
             self._complaint = None
-            self._log.info("repository {path} is available again", path=_shown(self.path))
+            self._log.info("repository {path} is available again", path=os.fsdecode(self.path))
         return settings
 
-    def _tell(self, settings: Settings) -> None:
-        asking, self._asking = self._asking, []
-        for waiting in asking:
-            waiting.callback(settings)
+    def _watch(self, description: Description, before: StatSignatures) -> StatSignatures:
+        """Watch the files of a description, and return the signatures that it holds with."""
+        self.recovery_gate.journals = description.journals
+        known = dict(zip(self._files.settings, before, strict=True))
+        self._files = files = WatchedFiles(
+            description.watched, description.state, self._pool.reactor.seconds
+        )
+        # A file that was not watched before the worker read it has only the signature of now.
+        now = files.stat_settings()
+        return tuple(
+            known.get(path, signature) for path, signature in zip(files.settings, now, strict=True)
+        )
 
-    def _tell_failure(self, failure: Failure) -> None:
-        self._known = None
+    def _complain(self, failure: Failure) -> Failure:
+        """Log why the repository is not available, once for each reason."""
+        self._settings = None
         reason = failure.getErrorMessage()
         if reason != self._complaint:
             self._complaint = reason
             self._log.error(
                 "repository {path} is not available: {reason}",
-                path=_shown(self.path),
+                path=os.fsdecode(self.path),
                 reason=reason,
             )
-        asking, self._asking = self._asking, []
-        for waiting in asking:
-            waiting.errback(failure)
-
-
-def _shown(path: bytes) -> str:
-    return os.fsdecode(path)
+        return failure

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, maybeDeferred
 
 from wiredaemon.net.hosting.collection import Budget, changed_at, names_of
 from wiredaemon.net.hosting.host import HostedRepository
+from wiredaemon.net.hosting.shared_answer import SharedAnswer
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from twisted.python.failure import Failure
 
     from wiredaemon.net.hosting.collection import Collection, Names
     from wiredaemon.net.hosting.host import Host, Settings
@@ -93,7 +93,8 @@ class HostLookup:
         self._call_in_thread = call_in_thread
         self._limits = limits or Limits()
         self._known: OrderedDict[bytes, Host] = OrderedDict()
-        self._waiting: dict[Names, list[Deferred[Listing]]] = {}
+        self._listings: dict[Names, SharedAnswer[Listing]] = {}
+        """Searches that have not begun, by the path they are for."""
         self._scanning = DeferredLock()
         self._describing = DeferredSemaphore(_DESCRIBED_AT_ONCE)
 
@@ -172,26 +173,16 @@ class HostLookup:
 
         Folders are searched in a thread, for one path after the other.
         """
-        waiting: Deferred[Listing] = Deferred()
-        asking = self._waiting.setdefault(names, [])
-        asking.append(waiting)
-        if len(asking) == 1:
-            self._scanning.run(self._begin_scan, names)
-        return waiting
+        listing = self._listings.get(names)
+        if listing is None:
+            search = partial(self._scanning.run, self._begin_scan, names)
+            listing = self._listings[names] = SharedAnswer(search)
+        return listing.wait()
 
-    def _begin_scan(self, names: Names) -> Deferred[None]:
-        # Who asks from now on waits for the next one: this one may have passed what is new.
-        waiting = self._waiting.pop(names)
-
-        def tell(listing: Listing) -> None:
-            for each in waiting:
-                each.callback(listing)
-
-        def tell_failure(failure: Failure) -> None:
-            for each in waiting:
-                each.errback(failure)
-
-        return self._call_in_thread(self._scan, names).addCallbacks(tell, tell_failure)
+    def _begin_scan(self, names: Names) -> Deferred[Listing]:
+        # Callers from now on get the next search: this one may have passed a new repository.
+        del self._listings[names]
+        return self._call_in_thread(self._scan, names)
 
     def _scan(self, names: Names) -> Listing:
         """Search; runs in a thread, and touches nothing that changes."""

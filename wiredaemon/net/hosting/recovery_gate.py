@@ -1,4 +1,4 @@
-"""Transactions that a killed process has left behind: noticed here, rolled back by a worker.
+"""Abandoned transactions of one repository: noticed here, rolled back by a worker.
 
 Source: reliability, section 5.
 """
@@ -9,66 +9,71 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wiredaemon.commands import Permission
+from wiredaemon.net.hosting.shared_answer import SharedAnswer
 from wiredaemon.repository.worker_calls import RECOVER, RECOVERED, RUNNING, CallContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
     from wiredaemon.net.workers.pool import WorkerPool
 
-LOOKED_AGAIN: Final = 1.0
-"""Seconds for which a transaction that somebody is at is not looked at again by reads."""
+RECHECK_SECONDS: Final = 1.0
+"""Time for which reads do not have a transaction examined again. A large push runs for minutes, and
+each examination takes a worker and the repository's lock."""
 
 _log: Final = Logger()
 
 
 class RecoveryGate:
-    """Of one repository.
+    """Holds commands back until a transaction that a killed process has left is rolled back.
 
     Args:
-        path: Its working folder.
-        pool: Its workers look, and roll back under the repository's lock.
+        path: The repository's working folder.
+        pool: Its workers examine a transaction, and roll it back under the repository's lock.
     """
 
     def __init__(self, path: bytes, pool: WorkerPool) -> None:
         self._path = path
         self._pool = pool
         self._reactor = pool.reactor
-        self.signs: Sequence[bytes] = [_journal_of(path)]
-        """Files that exist while there is a transaction, running or abandoned."""
-        self._waiting: list[Deferred[None]] | None = None
-        self._next_look = 0.0
+        self.journals: Sequence[bytes] = [_journal_of(path)]
+        """Files one of which exists while there is a transaction, running or abandoned."""
+        self._examined = SharedAnswer(self._examine)
+        self._next_examination = 0.0
 
-    def first(self, permission: Permission) -> Deferred[None] | None:
-        """Give what a command has to wait for; None, nearly always, if there is no transaction.
+    def wait(self, permission: Permission) -> Deferred[None] | None:
+        """Return a Deferred that a command must wait for; None if it may run at once.
 
-        A write always looks, for an abandoned transaction would make it fail.
+        Nearly always there is no transaction, and the cost is one stat call. A write has a
+        transaction examined each time, for an abandoned one would make it fail.
+
+        Args:
+            permission: The permission that the command needs.
         """
-        if not any(map(os.path.exists, self.signs)):
+        for journal in self.journals:
+            if os.path.exists(journal):  # noqa: PTH110 done for each command: a Path costs more than stat
+                break
+        else:
             return None
         is_write = permission is Permission.RW
-        if not is_write and self._reactor.seconds() < self._next_look:
+        if not is_write and self._reactor.seconds() < self._next_examination:
             return None
-        waiting: Deferred[None] = Deferred()
-        if self._waiting is not None:
-            self._waiting.append(waiting)
-            return waiting
-        self._waiting = [waiting]
-        context = CallContext(repository=self._path, permission=Permission.RW)
-        looked = self._pool.call(context, RECOVER, {})
-        looked.addCallbacks(self._on_looked, self._on_failed)
-        looked.addBoth(self._go_on)
-        return waiting
+        return self._examined.wait()
 
-    def _on_looked(self, found: object) -> None:
+    def _examine(self) -> Deferred[None]:
+        context = CallContext(repository=self._path, permission=Permission.RW)
+        examined = self._pool.call(context, RECOVER, {})
+        return examined.addCallbacks(self._on_examined, self._on_failed)
+
+    def _on_examined(self, found: object) -> None:
         if found == RUNNING:
-            self._next_look = self._reactor.seconds() + LOOKED_AGAIN
+            self._next_examination = self._reactor.seconds() + RECHECK_SECONDS
         elif found == RECOVERED:
             self._pool.recoveries += 1
             _log.warn(
@@ -79,31 +84,26 @@ class RecoveryGate:
             )
 
     def _on_failed(self, failure: Failure) -> None:
-        """Let the command try: it is told on its own why it cannot go on."""
-        self._next_look = self._reactor.seconds() + LOOKED_AGAIN
+        # The command may try: it fails with a reason of its own, if it needs what is broken.
+        self._next_examination = self._reactor.seconds() + RECHECK_SECONDS
         _log.error(
             "an abandoned transaction of repository {path} cannot be rolled back: {reason}",
             path=os.fsdecode(self._path),
             reason=failure.getErrorMessage(),
         )
 
-    def _go_on(self, _: object) -> None:
-        waiting, self._waiting = self._waiting or [], None
-        for each in waiting:
-            each.callback(None)
-
 
 def transactions_of(repositories: Iterable[bytes]) -> list[bytes]:
-    """Give those repositories that have a transaction, running or abandoned; reads folders."""
+    """Return the repositories that have a transaction, running or abandoned. Blocks."""
     return [path for path in repositories if Path(os.fsdecode(_journal_of(path))).exists()]
 
 
 async def recover_all(repositories: Iterable[bytes], pool: WorkerPool) -> None:
-    """Roll back what was abandoned in any of them, one after the other."""
+    """Roll back the abandoned transactions of repositories, one after the other."""
     for path in repositories:
-        looked = RecoveryGate(path, pool).first(Permission.RW)
-        if looked is not None:
-            await looked
+        waiting = RecoveryGate(path, pool).wait(Permission.RW)
+        if waiting is not None:
+            await waiting
 
 
 def _journal_of(repository: bytes) -> bytes:

@@ -1,12 +1,12 @@
-"""A hosted repository as one request sees it: what is asked of a worker, for whom."""
+"""A hosted repository as one peer's commands use it: workers are asked in the peer's name."""
 
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wiredaemon.net.cache.cached_repository import CachedRepository
-from wiredaemon.repository.worker_calls import CallContext
 from wiredaemon.wire.values import Encoded
 
 if TYPE_CHECKING:
@@ -14,55 +14,57 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from wiredaemon.commands import Followed, Peer, Permission, Repository, Value
-    from wiredaemon.net.cache.cached_repository import Cached
+    from wiredaemon.commands import Followed, Peer, Repository, Value
+    from wiredaemon.net.cache.cached_repository import CacheableRepository
     from wiredaemon.net.cache.keys import CachedAs
     from wiredaemon.net.hosting.recovery_gate import RecoveryGate
     from wiredaemon.net.workers.pool import WorkerPool
     from wiredaemon.net.workers.worker_stream import WorkerStream
+    from wiredaemon.repository.worker_calls import CallContext
 
 
 class RepositoryHandle:
-    """Runs commands of one request on a repository; implements `wiredaemon.commands.Repository`.
+    """Runs one peer's commands on a repository; implements `wiredaemon.commands.Repository`.
+
+    It keeps nothing of a single request: one handle serves all requests of a connection that need
+    the same permission, while the repository's settings are the same.
 
     Args:
-        path: Of its working folder.
-        pool: Runs them.
-        recovery: Rolls back what a killed process has left, first of all.
-        peer: Who asks.
-        permission: What the command needs, and was granted.
-        known: What of it is kept, if anything.
+        context: The repository, the user and the permission that was granted.
+        pool: Runs the commands.
+        gate: Holds commands back while an abandoned transaction is rolled back.
+        share: The share of the workers that streams of this peer count against, as `share_of` says.
+        cacheable: What is known for keeping answers; None if no answers are kept.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 its surroundings
+    def __init__(
         self,
-        path: bytes,
+        context: CallContext,
         pool: WorkerPool,
-        recovery: RecoveryGate,
-        peer: Peer,
-        permission: Permission,
-        known: Cached | None = None,
+        gate: RecoveryGate,
+        share: str | None,
+        cacheable: CacheableRepository | None = None,
     ) -> None:
+        self._context = context
         self._pool = pool
-        self._known = known
-        self._recovery = recovery
-        self._context = CallContext(repository=path, user=peer.user, permission=permission)
-        self._peer = peer
+        self._gate = gate
+        self._share = share
+        self._cacheable = cacheable
 
     def cached(self, cached_as: CachedAs, followed: Followed | None) -> Repository:
-        """Give the same for a cacheable command.
+        """Return the repository for one request of a cacheable command.
 
         Args:
-            cached_as: How the request is answered.
-            followed: The redirects that its client follows.
+            cached_as: The form of the response.
+            followed: The redirects that the client follows.
         """
-        if self._known is None:
+        if self._cacheable is None:
             return self
-        return CachedRepository(self, self._known, cached_as, followed)
+        return CachedRepository(self, self._cacheable, cached_as, followed)
 
     def call(self, command: bytes, arguments: Mapping[bytes, Value]) -> Deferred[object]:
         """Run a value command in a worker."""
-        recovered = self._recovery.first(self._context.permission)
+        recovered = self._gate.wait(self._context.permission)
         if recovered is None:
             return self._pool.call(self._context, command, arguments)
         return recovered.addCallback(lambda _: self._pool.call(self._context, command, arguments))
@@ -81,19 +83,20 @@ class RepositoryHandle:
     async def open(
         self, command: bytes, arguments: Mapping[bytes, Value], *, has_data: bool = False
     ) -> WorkerStream:
-        """Run a stream command, perhaps with command data; who gets the stream must close it."""
-        recovered = self._recovery.first(self._context.permission)
+        """Run a stream command, perhaps with command data; the caller must close the stream."""
+        recovered = self._gate.wait(self._context.permission)
         if recovered is not None:
             await recovered
         return await self._pool.open(
-            self._context, command, arguments, share=share_of(self._peer), has_data=has_data
+            self._context, command, arguments, share=self._share, has_data=has_data
         )
 
 
+@lru_cache(maxsize=256)
 def share_of(peer: Peer) -> str | None:
-    """Say who it is that may hold no more than a share of the workers.
+    """Return the name of the share of workers that a peer's streams count against.
 
-    None for those on this machine: they are trusted, or a proxy for many.
+    It is None for peers on this machine without a user: they are trusted, or a proxy for many.
     """
     if peer.user:
         return f"user {peer.user}"
