@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     Value = int | bytes | Sequence["Value"] | Mapping[bytes, "Value"]
 
 ENCODED: Final = 0x04
-"""Flag of a stream. Source: framing.md 3."""
+"""Flag of a stream. Source: framing, section 3."""
 CBOR: Final = 0x04
-"""Flag of a response frame in dialect 0003. Source: framing.md 4."""
+"""Flag of a response frame in dialect 0003. Source: framing, section 4."""
 APPLICATION: Final = 0x02
 """Flag of an error frame in dialect 0003."""
 COMMAND_DATA: Final = {"0003": 3, "0006": 2}

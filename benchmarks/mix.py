@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.frames import Value
 
 _MORE: Final = 0x04
-"""Flag of a request frame. Source: framing.md 4."""
+"""Flag of a request frame. Source: framing, section 4."""
 _REQUEST_CONTINUATION: Final = 0x02
 _FILLING: Final = hashlib.shake_128(b"stress").digest(128 * 1024)
 _SMALL, _MIDDLE, _LARGE = 200, 3000, 40_000

@@ -24,7 +24,7 @@ BULK: Final = 256 * MIB
 
 STREAM_BEGIN: Final = 0x01
 NEW, HAVE_DATA = 0x01, 0x08
-"""Flags of a command-request frame. Source: framing.md 4."""
+"""Flags of a command-request frame. Source: framing, section 4."""
 CONTINUATION, EOS = 0x01, 0x02
 """Flags of data and response frames."""
 COMMAND_REQUEST: Final = 1
@@ -32,7 +32,7 @@ COMMAND_DATA_0003: Final = 3
 SENDER_SETTINGS: Final = 8
 
 STATUS_OK: Final = b"\xa1FstatusBok"
-"""The status map in front of results in dialect 0006. Source: framing.md 6.3."""
+"""The status map in front of results in dialect 0006. Source: framing, section 6.3."""
 
 HTTP_API: Final = {"0003": "exp-http-v2-0001", "0006": "exp-http-v2-0003"}
 """The API that speaks a dialect."""
@@ -85,7 +85,7 @@ def cbor_bytes(data: bytes) -> bytes:
 def requests(name: bytes, count: int = BATCH) -> bytes:
     """Requests with ids of their own, all in stream 1, which begins with each repetition.
 
-    A frame may say that its stream begins although it is open. Source: framing.md 13.
+    A frame may say that its stream begins although it is open. Source: framing, section 13.
     """
     return b"".join(
         request(2 * number + 1, name, DATA, begins=number == 0) for number in range(count)
@@ -96,7 +96,7 @@ def offer(profile: bytes) -> bytes:
     """The client's settings in dialect 0006, first of all frames: one content encoding.
 
     Args:
-        profile: At most 23 bytes. Source: framing.md 10.
+        profile: At most 23 bytes. Source: framing, section 10.
     """
     settings = b"\xa1\x50contentencodings\x81" + bytes([0x40 | len(profile)]) + profile
     return frame(1, (STREAM_BEGIN, EOS), SENDER_SETTINGS, settings)

@@ -159,7 +159,7 @@ def unescape(shown: str) -> bytes:
     r"""The bytes behind the text of an `s>` line.
 
     Serves both ways of escaping: the first seed shows TAB and `'` as `\t` and `\'`, the second
-    one shows both as they are. Source: client-tool.md 3.2.
+    one shows both as they are. Source: client-tool, section 3.2.
 
     Raises:
         ValueError: An escape is not one of the tool's.
@@ -332,7 +332,7 @@ def _data(line: _Line, shown: str) -> _Data:
 def _planned_head(script: Sequence[str]) -> list[bytes]:
     """The head that a script makes the tool send in raw mode, `content-length` without its value.
 
-    Source: client-tool.md 2.1 and 3.4.
+    Source: client-tool, sections 2.1 and 3.4.
     """
     action, *arguments = script
     _, method, path = action.split(" ")

@@ -33,7 +33,7 @@ REPOSITORY: Final = "repository"
 def default_data_folder(environment: Mapping[str, str], home: Path) -> Path:
     """Where data is kept when nobody says: ``$XDG_DATA_HOME/wiredaemon`` or its usual stand-in.
 
-    Source: XDG Base Directory Specification; a relative ``XDG_DATA_HOME`` is ignored, as it asks.
+    Source: XDG Base Directory Specification. A relative ``XDG_DATA_HOME`` is ignored, as it asks.
     """
     base = Path(environment.get("XDG_DATA_HOME", ""))
     return (base if base.is_absolute() else home / ".local" / "share") / "wiredaemon"

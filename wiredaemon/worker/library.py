@@ -89,7 +89,7 @@ __all__ = [
 def to_local(text: bytes) -> bytes:
     """Text from the wire in local encoding: UTF-8, where it is not that ISO-8859-1.
 
-    Source: commands, "Text on the wire is UTF-8".
+    Source: commands, section 0 ("Text on the wire is UTF-8").
     """
     return bytes(encoding.tolocal(text))
 

@@ -5,7 +5,7 @@ fails until somebody rolls back. Mercurial does that and knows which locks are s
 processes of this host and PID namespace, no others. Here it is done without being asked, and never
 waiting.
 
-Source: reliability, "Recovery behaviour".
+Source: reliability, section 5.
 """
 
 from __future__ import annotations

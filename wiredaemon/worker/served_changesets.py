@@ -5,7 +5,7 @@ added with, and where that one is not served, another one that came later may st
 a secret changeset and a public one can have the same file in the same state. So what is not
 served by its own note is searched for among the served changesets.
 
-Source: commands, "published subset"; sections 4.8, 4.10 and 4.11.
+Source: commands, sections 0, 4.8, 4.10 and 4.11.
 """
 
 from __future__ import annotations

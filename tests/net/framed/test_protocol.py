@@ -137,8 +137,8 @@ def test_a_connection_that_is_lost_before_its_first_byte_is_forgotten() -> None:
 
 # --- answers --------------------------------------------------------------------------------------
 
-# Two requests of one read. Source: framing, sections 6.1 to 6.3, 11 and 13; the contents are the
-# seeds'.
+# Two requests of one read. Source: framing, sections 6.1 to 6.3, 11 and 13
+# (the contents are the seeds').
 ANSWERS: Final = {
     "0002": (
         b"\x1d\x00\x00\x01\x00\x02\x01\x42customreadonly bytes response"

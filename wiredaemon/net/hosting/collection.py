@@ -12,7 +12,7 @@ Every step of a name is looked at before it is taken. Whoever can exchange folde
 collection's folder, between that look and a worker's opening of the repository, can put
 repositories there anyway.
 
-Source: hg help hgweb, "paths"; reliability, section 2, "Path escape".
+Source: hg help hgweb, "paths"; reliability, section 2 ("Path escape").
 """
 
 from __future__ import annotations

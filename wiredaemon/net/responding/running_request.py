@@ -4,7 +4,7 @@ Owns what the command is waited for, and how its objects reach the connection: o
 while the output has room, content encoded in a thread where they are large. The `Owner`, the
 Responder, says whether there is room.
 
-Source: design of back-pressure in docs/sansio.md; framing, section 6.3.
+Source: framing, section 6.3; docs/sansio.md.
 """
 
 from __future__ import annotations

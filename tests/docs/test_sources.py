@@ -1,0 +1,109 @@
+"""Every ``Source:`` of a module names a document of docs/spec and a section that it has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SPECIFICATION: Final = ROOT / "docs" / "spec"
+DOCUMENTS: Final = {
+    file.stem: set(re.findall(r"^#+ (\d+(?:\.\d+)*)\b", file.read_text("utf-8"), re.MULTILINE))
+    for file in SPECIFICATION.glob("*.md")
+    if file.stem != "README"
+}
+"""The numbers of the sections of each document."""
+
+OUTSIDE: Final = re.compile(
+    r"RFC \d+|PEP \d+|docs/[\w/.-]+\.md|hg help [\w.-]+|XDG Base Directory Specification"
+    r"|gRPC over HTTP2|cbor2 documentation|Twisted documentation"
+)
+"""How documents of others, and our own outside of the specification, are named."""
+
+CITATION: Final = re.compile(
+    rf"\b({'|'.join(sorted(DOCUMENTS, key=len, reverse=True))}), sections? "
+    r"(\d+(?:\.\d+)*(?:(?:, | and | to )\d+(?:\.\d+)*)*)"
+)
+"""For instance ``framing, sections 6.1 to 6.3, 11 and 13``."""
+
+WHERE: Final = ("wiredaemon", "twisted", "tests", "benchmarks", "tools", "conf")
+
+
+def sources(text: str) -> Iterator[tuple[int, str]]:
+    """Every ``Source:`` with its line: what stands behind it up to a blank line or the quotes."""
+    for found in re.finditer(r"\bSource: ", text):
+        line = text.count("\n", 0, found.start()) + 1
+        rest = re.split(
+            r'"""|\n\s*\n|\n\s*(?:Args|Returns|Raises|Yields):', text[found.end() :], 1
+        )[0]
+        yield line, " ".join(rest.replace("#", " ").split())
+
+
+def unresolved(source: str) -> list[str]:
+    """The parts of one ``Source:`` that name no document and section."""
+    wrong: list[str] = []
+    for part in re.split(r"; ", source.rstrip(".")):
+        document = part.partition(",")[0]
+        if document in DOCUMENTS and CITATION.match(part):
+            continue
+        if not OUTSIDE.match(part) and not re.match(r"sections? \d", part):
+            wrong.append(part)
+    return wrong
+
+
+def missing(text: str) -> Iterator[tuple[int, str]]:
+    """Every citation of a section that its document does not have, with its line."""
+    flat = re.sub(r"\s*\n\s*#?\s*", " ", text)
+    for found in CITATION.finditer(flat):
+        document, numbers = found.groups()
+        for number in re.split(r", | and | to ", numbers):
+            if number not in DOCUMENTS[document]:
+                at = re.search(rf"{re.escape(document)},\s", text)
+                line = text.count("\n", 0, at.start()) + 1 if at else 1
+                yield line, f"{document} has no section {number}"
+
+
+def modules() -> list[Path]:
+    return sorted(file for folder in WHERE for file in (ROOT / folder).rglob("*.py"))
+
+
+def test_the_specification_is_there() -> None:
+    assert {"framing", "http", "commands", "server-state-machine", "reliability"} <= set(DOCUMENTS)
+    assert all(DOCUMENTS.values())
+
+
+@pytest.mark.parametrize("folder", WHERE)
+def test_every_source_resolves(folder: str) -> None:
+    wrong: list[str] = []
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        if file == Path(__file__):
+            continue
+        text, name = file.read_text("utf-8"), file.relative_to(ROOT).as_posix()
+        wrong += [f"{name}:{at}: {part}" for at, each in sources(text) for part in unresolved(each)]
+        wrong += [f"{name}:{line}: {reason}" for line, reason in missing(text)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("framing, section 6.3; http, sections 3.1 to 3.3.", []),
+        ("RFC 9112, section 3.", []),
+        ("framing.md 6.3", ["framing.md 6.3"]),
+        ("the framing document", ["the framing document"]),
+    ],
+)
+def test_a_source_that_names_nothing_would_be_found(source: str, expected: list[str]) -> None:
+    assert unresolved(source) == expected
+
+
+def test_a_section_that_is_not_there_would_be_found() -> None:
+    assert list(missing('"""See framing, sections 2 and 99."""')) == [
+        (1, "framing has no section 99")
+    ]
