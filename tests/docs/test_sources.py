@@ -32,6 +32,9 @@ CITATION: Final = re.compile(
 )
 """For instance ``framing, sections 6.1 to 6.3, 11 and 13``."""
 
+END: Final = re.compile(r'"""|\n\s*\n|\n\s*(?:Args|Returns|Raises|Yields):')
+"""What ends a ``Source:`` of several lines."""
+
 WHERE: Final = ("wiredaemon", "twisted", "tests", "benchmarks", "tools", "conf")
 
 
@@ -39,9 +42,7 @@ def sources(text: str) -> Iterator[tuple[int, str]]:
     """Every ``Source:`` with its line: what stands behind it up to a blank line or the quotes."""
     for found in re.finditer(r"\bSource: ", text):
         line = text.count("\n", 0, found.start()) + 1
-        rest = re.split(
-            r'"""|\n\s*\n|\n\s*(?:Args|Returns|Raises|Yields):', text[found.end() :], 1
-        )[0]
+        rest = END.split(text[found.end() :], maxsplit=1)[0]
         yield line, " ".join(rest.replace("#", " ").split())
 
 
