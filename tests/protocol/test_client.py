@@ -448,6 +448,42 @@ def test_events_in_front_of_a_failure_are_kept() -> None:
     assert events_of(answer(CONTINUATION), answer(EOS, stream_id=3)) == [got(), failed(text)]
 
 
+def test_plain_frames_around_another_one_are_handed_on_in_their_order() -> None:
+    # The second is the only one that is not a plain part of the response.
+    progress = frame(7, 0, item({b"topic": b"t", b"pos": 1}, canonical=False), stream_id=2)
+    first, rest = answer(CONTINUATION, b"one"), [answer(CONTINUATION, b"two"), answer(EOS, b"end")]
+    connection = client()
+    begun = receive(connection, answer(CONTINUATION, b"", stream_flags=BEGIN))
+    assert begun == [got(b"")]
+    events = receive(connection, first + progress + b"".join(rest))
+    assert [type(event).__name__ for event in events] == [
+        "ResponseDataReceived",
+        "ProgressReceived",
+        "ResponseDataReceived",
+        "ResponseDataReceived",
+    ]
+    assert [events[0], *events[2:]] == [got(b"one"), got(b"two"), got(b"end", end=True)]
+    assert connection.active == frozenset()
+
+
+def test_a_payload_over_the_limit_behind_plain_frames_leaves_their_events() -> None:
+    connection = client(Limits(frame_payload=10))
+    receive(connection, answer(CONTINUATION, b"", stream_flags=BEGIN))
+    text = "frame payload of 11 bytes exceeds the limit of 10 bytes (frame_payload)"
+    events = receive(connection, answer(CONTINUATION, b"one") + answer(EOS, bytes(11)))
+    assert events == [got(b"one"), failed(text, malformed=True)]
+
+
+def test_parts_to_send_are_the_frames_to_send() -> None:
+    connections = [ClientConnection(), ClientConnection()]
+    for connection in connections:
+        connection.send_command(b"command", {b"key": bytes(40_000)})
+    parts, frames = connections[0].parts_to_send(), connections[1].data_to_send()
+    assert len(frames) == 2
+    assert parts == [part for encoded in frames for part in encoded]
+    assert connections[0].parts_to_send() == []
+
+
 def test_a_payload_over_the_limit_fails_the_connection() -> None:
     text = "frame payload of 11 bytes exceeds the limit of 10 bytes (frame_payload)"
     limits = Limits(frame_payload=10)

@@ -13,6 +13,7 @@ from support import peers
 from wiredaemon.wire.cbor import (
     ItemReader,
     UnencodableError,
+    decode_all,
     decode_first,
     decode_leading,
     encode,
@@ -487,6 +488,40 @@ def test_the_leading_item_needs_complete_items_behind_it() -> None:
         decode_leading(b"\x81\x01\x02\x82\x01", SUBSET, LIMITS)
     with pytest.raises(CborError, match="string major type not supported"):
         decode_leading(b"\x81\x01\x61a", SUBSET, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("data", "values"),
+    [
+        (b"", []),
+        (b"\x81\x01", [[1]]),
+        (b"\x81\x01\x02@", [[1], 2, b""]),
+        (b"\x5a\x00\x00\x0b\xb8" + bytes(3000), [bytes(3000)]),
+    ],
+)
+def test_all_items_are_decoded_when_they_fill_the_bytes(data: bytes, values: list[object]) -> None:
+    assert decode_all(data, SUBSET, LIMITS) == values
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\x82\x01", "the CBOR item is incomplete"),
+        (b"\x81\x01\x82\x01", "the CBOR item is incomplete"),
+        (b"\x81\x01\x61a", "string major type not supported"),
+    ],
+)
+def test_one_item_that_is_refused_refuses_all(data: bytes, text: str) -> None:
+    with pytest.raises(CborError, match=text):
+        decode_all(data, SUBSET, LIMITS)
+
+
+def test_the_limits_of_all_items_are_those_of_each() -> None:
+    limits = Limits(cbor_elements=3, cbor_depth=2)
+    assert decode_all(b"\x82\x01\x02" * 3, SUBSET, limits) == [[1, 2]] * 3
+    for data in (b"\x83\x01\x02\x03", b"\x81\x81\x81\x01"):
+        with pytest.raises(CborError):
+            decode_all(data, SUBSET, limits)
 
 
 # --- properties --------------------------------------------------------------------------------

@@ -91,12 +91,16 @@ def data_frames(data: bytes, *, end: bool) -> Iterator[RequestFrame]:
 
 def _map_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
     """Cut one CBOR map into frames (0003 and later)."""
-    extra = dict(command.extra)
+    extra = command.extra
     if command.redirect is not None:
-        extra[b"redirect"] = command.redirect
-    content = request_map(command.name, command.arguments, extra)
-    *before, last = slices(cbor.encode(content, dialect.cbor.key_order))
+        extra = {**extra, b"redirect": command.redirect}
+    content = cbor.encode(
+        request_map(command.name, command.arguments, extra), dialect.cbor.key_order
+    )
     flags = REQUEST_NEW | (REQUEST_HAVE_DATA if command.has_data else 0)
+    if len(content) <= SENT_PAYLOAD:
+        return [RequestFrame(FrameType.COMMAND_REQUEST, flags, content)]
+    *before, last = slices(content)
     frames = []
     for payload in before:
         frames.append(RequestFrame(FrameType.COMMAND_REQUEST, flags | REQUEST_MORE, payload))

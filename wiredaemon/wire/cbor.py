@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _LARGEST: Final = (1 << 64) - 1
 
+_SCALARS: Final = frozenset((bytes, bool, type(None)))
+"""Types that are encoded as they are."""
+
 _UNHASHED_ELEMENTS: Final = 256
 """Items that may hold map keys other than strings: too few to make hash collisions hurt."""
 
@@ -56,6 +59,8 @@ def encode(value: Value, order: KeyOrder) -> bytes:
     """
     if type(value) is bytes:
         return cbor2.dumps(value)
+    if type(value) is dict:
+        return cbor2.dumps(_plain_map(value, order))
     return cbor2.dumps(_plain(value, order))
 
 
@@ -153,7 +158,16 @@ def _plain_map(value: Mapping[Any, object], order: KeyOrder) -> dict[bytes, obje
     ordered = sorted(keys)
     if order is KeyOrder.CANONICAL:
         ordered.sort(key=len)
-    return {key: _plain(value[keys[key]], order) for key in ordered}
+    plain_map = {}
+    for key in ordered:
+        # Values of maps are mostly scalars or maps: for them the one call of `_plain` is spared.
+        element = value[keys[key]]
+        if type(element) is dict:
+            element = _plain_map(element, order)
+        elif type(element) not in _SCALARS:
+            element = _plain(element, order)
+        plain_map[key] = element
+    return plain_map
 
 
 def _encoded_text(text: str) -> bytes:
@@ -255,6 +269,25 @@ def decode_leading(data: bytes, rules: CborRules, limits: Limits) -> object:
         if end is None:
             raise CborError(_incomplete(data))
     return value
+
+
+def decode_all(data: bytes, rules: CborRules, limits: Limits) -> list[object]:
+    """Decode consecutive items that fill ``data`` exactly; the limits are those of each item.
+
+    Raises:
+        CborError: One is incomplete or not accepted.
+    """
+    # One plain item is the usual case, and costs a tenth of scanning it.
+    if plain_size(data) == len(data) <= limits.cbor_elements and data:
+        try:
+            return [cbor2.loads(data, max_depth=limits.cbor_depth - 1)]
+        except _REFUSED:
+            pass  # worded below
+    reader = ItemReader(rules, limits)
+    values = reader.receive_data(data)
+    if reader.held:
+        raise CborError(_incomplete(data))
+    return values
 
 
 def _incomplete(data: bytes) -> str:

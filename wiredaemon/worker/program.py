@@ -207,7 +207,7 @@ class Worker:
         # What was printed by a command belongs in the log in front of what follows.
         sys.stdout.flush()
         sys.stderr.flush()
-        data = b"".join(part for frame in self._connection.data_to_send() for part in frame)
+        data = b"".join(self._connection.parts_to_send())
         view = memoryview(data)
         while view:
             try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
+from support.fake_workers import FakeReactor
 
-from wiredaemon.net.workers.worker_state import TRANSITIONS, WorkerInput, WorkerState, advance
+from wiredaemon.net.workers.process import WorkerProcess
+from wiredaemon.net.workers.worker_state import TRANSITIONS, WorkerInput, WorkerState
 from wiredaemon.protocol import LocalProtocolError
+from wiredaemon.wire.limits import Limits
 
 STARTING, IDLE, BUSY, ENDING, LOST = WorkerState
 READY, RUN, ANSWERED, END, LOSE = WorkerInput
@@ -33,12 +37,17 @@ FOLLOWS = {
 
 @pytest.mark.parametrize(("state", "seen"), list(product(WorkerState, WorkerInput)))
 def test_each_pair_leads_to_its_state_or_is_refused(state: WorkerState, seen: WorkerInput) -> None:
+    owner: Any = None
+    worker = WorkerProcess(FakeReactor(), Limits(), owner)
+    worker.state = state
     if (state, seen) in FOLLOWS:
-        assert advance(state, seen) is FOLLOWS[state, seen]
+        assert worker.advance(seen) is FOLLOWS[state, seen]
+        assert worker.state is FOLLOWS[state, seen]
     else:
         message = f"a worker cannot see {seen.name} while it is {state.name}"
         with pytest.raises(LocalProtocolError, match=f"^{message}$"):
-            advance(state, seen)
+            worker.advance(seen)
+        assert worker.state is state
 
 
 def test_the_table_has_no_other_pair() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -22,19 +22,22 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 
+ResultT = TypeVar("ResultT")
+
+
 class Pool(Protocol):
     """The pool, as its calls see it."""
 
     spool_budget: SpoolBudget
 
-    def cancel(self, call: Call) -> None:
+    def cancel(self, call: Call[Any]) -> None:
         """Note that nobody waits for a call any more."""
 
     def relieve(self) -> None:
         """Check whether slow readers keep others waiting."""
 
 
-class Call(ABC):
+class Call(ABC, Generic[ResultT]):
     """One command, from the moment it is asked for until its worker is free again.
 
     Args:
@@ -55,6 +58,8 @@ class Call(ABC):
         self.context = context
         self.command = command
         self.arguments = arguments
+        self.result: Deferred[ResultT] = Deferred(lambda _: pool.cancel(self))
+        """The caller's, and the only one on the way of its value."""
         self.worker: WorkerProcess | None = None
         """The worker that runs it, or has run it."""
         self.grace: IDelayedCall | None = None
@@ -69,30 +74,20 @@ class Call(ABC):
     def run(self, worker: WorkerProcess) -> None:
         """Let an idle worker run it."""
 
-    @abstractmethod
     def refuse(self, text: str) -> None:
         """Fail before a worker has begun."""
+        if not self.result.called:
+            self.result.errback(ServerError(text))
 
-    def end(self) -> None:
-        """Forget the grace: the worker has ended the command."""
+    def end_grace(self) -> None:
+        """Let the worker live: it has ended the command in time."""
         grace, self.grace = self.grace, None
         if grace is not None and grace.active():
             grace.cancel()
 
 
-class ValueCall(Call):
+class ValueCall(Call[object]):
     """A command whose result is one bounded value."""
-
-    def __init__(
-        self,
-        pool: Pool,
-        context: CallContext,
-        command: bytes,
-        arguments: Mapping[bytes, Value],
-    ) -> None:
-        super().__init__(pool, context, command, arguments)
-        self.result: Deferred[object] = Deferred(lambda _: pool.cancel(self))
-        """Fires with the value; the caller's, and the only one on its way."""
 
     def run(self, worker: WorkerProcess) -> None:
         """Let an idle worker run it."""
@@ -100,14 +95,9 @@ class ValueCall(Call):
         answer = ValueAnswer(worker.limits, self.result)
         worker.run(answer, self.command, self.arguments, self.context.encode())
 
-    def refuse(self, text: str) -> None:
-        """Fail before a worker has begun."""
-        if not self.result.called:
-            self.result.errback(ServerError(text))
 
-
-class StreamCall(Call):
-    """A command whose answer is passed on as it comes.
+class StreamCall(Call[WorkerStream]):
+    """A command whose answer is passed on as it comes; its result is the stream.
 
     Args:
         pool: Runs it.
@@ -132,8 +122,6 @@ class StreamCall(Call):
         super().__init__(pool, context, command, arguments)
         self.share = share
         self._has_data = has_data
-        self.opened: Deferred[WorkerStream] = Deferred(lambda _: pool.cancel(self))
-        """Fires with the stream as soon as a worker has begun."""
         self.stream: WorkerStream | None = None
 
     def run(self, worker: WorkerProcess) -> None:
@@ -150,9 +138,4 @@ class StreamCall(Call):
         worker.run(
             stream, self.command, self.arguments, self.context.encode(), has_data=self._has_data
         )
-        self.opened.callback(stream)
-
-    def refuse(self, text: str) -> None:
-        """Fail before a worker has begun."""
-        if not self.opened.called:
-            self.opened.errback(ServerError(text))
+        self.result.callback(stream)

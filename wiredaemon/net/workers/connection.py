@@ -5,7 +5,6 @@ Owns what goes through the pipes. The life of the process is left to ``process``
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wiredaemon.commands import CommandError, ServerError
@@ -141,7 +140,7 @@ class WorkerConnection:
         self._owner.command_ended()
 
     def _flush(self) -> None:
-        self._transport.write(b"".join(chain.from_iterable(self._protocol.data_to_send())))
+        self._transport.write(b"".join(self._protocol.parts_to_send()))
 
     # --- Feed, for a stream ------------------------------------------------------------------
 

@@ -32,13 +32,16 @@ class IdleWorkers:
         self._seconds = seconds
         self._on_idle_long = on_idle_long
         self._deadline = Deadline(reactor)
+        self._is_watched = False
+        """The timer is set; known here, for it is asked for with each command."""
         self.since: dict[WorkerProcess, float] = {}
         """The time since when each is idle; the one used last at the end."""
 
     def add(self, worker: WorkerProcess) -> None:
         """Let a worker wait."""
         self.since[worker] = self._reactor.seconds()
-        if not self._deadline.is_set:
+        if not self._is_watched:
+            self._is_watched = True
             self._deadline.set(self._seconds, self._check)
 
     def take(self) -> WorkerProcess:
@@ -55,6 +58,7 @@ class IdleWorkers:
 
     def stop(self) -> None:
         """Watch the time no more."""
+        self._is_watched = False
         self._deadline.clear()
 
     def _check(self) -> None:
@@ -64,5 +68,6 @@ class IdleWorkers:
                 # One that is kept is asked again after the same time.
                 self.since[worker] = now
                 self._on_idle_long(worker)
-        if self.since:
+        self._is_watched = bool(self.since)
+        if self._is_watched:
             self._deadline.set(min(self.since.values()) + self._seconds - now, self._check)

@@ -7,7 +7,7 @@ comes next to ``queue``, and when a worker is started again to ``restarts``.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -76,7 +76,7 @@ class WorkerPool:
         self._queue = CallQueue(self._most, limits.worker_queue)
         self._workers: set[WorkerProcess] = set()
         """All workers whose process is not gone."""
-        self._calls: dict[WorkerProcess, Call] = {}
+        self._calls: dict[WorkerProcess, Call[Any]] = {}
         """The commands of those that are busy."""
         self._idle = IdleWorkers(reactor, limits.worker_idle_seconds, self._on_idle_long)
         self._slow_readers = SlowReaders(reactor, limits, self._blocking_streams)
@@ -156,7 +156,7 @@ class WorkerPool:
         call = StreamCall(self, context, command, arguments, share=share, has_data=has_data)
         self._accept(call)
         self.relieve()
-        return call.opened
+        return call.result
 
     def describe(self, repository: bytes) -> Deferred[dict[bytes, object]]:
         """Return what the daemon must know of a repository, for `Description.parse`.
@@ -185,7 +185,7 @@ class WorkerPool:
         """Return whether there is no worker, and the last tries to start one failed."""
         return self._restarts.have_failed and not self._lasting()
 
-    def cancel(self, call: Call) -> None:
+    def cancel(self, call: Call[Any]) -> None:
         """Note that nobody waits for a call any more."""
         if call.worker is None:
             self._queue.remove(call)
@@ -306,8 +306,11 @@ class WorkerPool:
 
     def _end_call(self, worker: WorkerProcess) -> None:
         call = self._calls.pop(worker, None)
-        if call is not None:
-            call.end()
+        if call is None:
+            return
+        if call.grace is not None:
+            call.end_grace()
+        if isinstance(call, StreamCall):
             self._queue.end(call)
 
     def _finish_stop(self) -> None:
@@ -327,7 +330,7 @@ class WorkerPool:
             self._refuse_waiting(CANNOT_START)
 
 
-def _stop_read(call: Call, worker: WorkerProcess) -> None:
+def _stop_read(call: Call[Any], worker: WorkerProcess) -> None:
     _log.info(
         "repository worker {pid} is stopped: nobody waits for {command}",
         pid=worker.pid,

@@ -23,7 +23,12 @@ from wiredaemon.net.workers.answers import ValueAnswer
 from wiredaemon.net.workers.connection import WorkerConnection
 from wiredaemon.net.workers.deadline import Deadline
 from wiredaemon.net.workers.error_output import ErrorOutput
-from wiredaemon.net.workers.worker_state import WorkerInput, WorkerState, advance
+from wiredaemon.net.workers.worker_state import (
+    TRANSITIONS,
+    WorkerInput,
+    WorkerState,
+    impossible,
+)
 from wiredaemon.repository.worker_calls import READY, WORKER_MODULE
 
 if TYPE_CHECKING:
@@ -102,10 +107,17 @@ class WorkerProcess(ProcessProtocol):
         """Commands it has answered."""
         self.pid: int | None = None
 
-    def _advance(self, seen: WorkerInput) -> WorkerState:
-        """Change the state, which nothing else does."""
-        self.state = state = advance(self.state, seen)
-        return state
+    def advance(self, seen: WorkerInput) -> WorkerState:
+        """Change the state, which nothing else does, and return the new one.
+
+        Raises:
+            LocalProtocolError: The input cannot happen in this state, which stays as it was.
+        """
+        try:
+            self.state = TRANSITIONS[self.state, seen]
+        except KeyError:
+            raise impossible(self.state, seen) from None
+        return self.state
 
     # --- life --------------------------------------------------------------------------------
 
@@ -149,7 +161,7 @@ class WorkerProcess(ProcessProtocol):
         has_data: bool = False,
     ) -> None:
         """Run one command on an idle worker; ``answer`` receives what it says."""
-        self._advance(WorkerInput.RUN)
+        self.advance(WorkerInput.RUN)
         self.connection.send_command(answer, command, arguments, extra, has_data=has_data)
 
     def end(self) -> None:
@@ -163,7 +175,7 @@ class WorkerProcess(ProcessProtocol):
     def kill(self) -> None:
         """Stop the worker at once; its command fails."""
         if self._exit_reason is None:
-            self._advance(WorkerInput.END)
+            self.advance(WorkerInput.END)
             self._signal("KILL")
 
     def _start_late(self) -> None:
@@ -179,7 +191,7 @@ class WorkerProcess(ProcessProtocol):
             self.transport.signalProcess(name)
 
     def _on_ready(self, version: object) -> None:
-        if self._advance(WorkerInput.READY) is not WorkerState.IDLE:
+        if self.advance(WorkerInput.READY) is not WorkerState.IDLE:
             return
         self._deadline.clear()
         shown = version.decode("ascii", "replace") if isinstance(version, bytes) else "?"
@@ -199,7 +211,7 @@ class WorkerProcess(ProcessProtocol):
     def command_ended(self) -> None:
         """Let the worker have its next command."""
         was_busy = self.state is WorkerState.BUSY
-        self._advance(WorkerInput.ANSWERED)
+        self.advance(WorkerInput.ANSWERED)
         if was_busy:
             self.commands += 1
             self._owner.worker_free(self)
@@ -212,7 +224,7 @@ class WorkerProcess(ProcessProtocol):
     def close_input(self) -> None:
         """Let the worker end in its own time: it does when its input ends."""
         if self._exit_reason is None:
-            self._advance(WorkerInput.END)
+            self.advance(WorkerInput.END)
             self.transport.closeStdin()
 
     # --- ProcessProtocol ---------------------------------------------------------------------
@@ -271,7 +283,7 @@ class WorkerProcess(ProcessProtocol):
         if self.state is WorkerState.LOST:
             return
         state = self.state
-        self._advance(WorkerInput.LOSE)
+        self.advance(WorkerInput.LOSE)
         self.connection.fail(ServerError(ENDED_TOO_EARLY))
         last_line = self._start_failure or self._errors.last_line
         shown = f"; last line: {last_line}" if last_line else ""

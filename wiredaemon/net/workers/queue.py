@@ -52,7 +52,7 @@ class CallQueue:
         else:
             self._streams.append(call)
 
-    def next(self) -> Call | None:
+    def next(self) -> Call[Any] | None:
         """Return the call that an idle worker should run: values first, for they are short."""
         if self._values:
             return self._values[0]
@@ -64,18 +64,19 @@ class CallQueue:
                 return call
         return None
 
-    def begin(self, call: Call) -> None:
-        """Count a call that waits among those that run."""
-        self.remove(call)
+    def begin(self, call: Call[Any]) -> None:
+        """Let a call wait no more, which was the `next` one: it runs."""
         if isinstance(call, StreamCall):
+            self._streams.remove(call)
             self._running[call] = None
+        else:
+            self._values.popleft()
 
-    def end(self, call: Call) -> None:
-        """Forget a call that runs."""
-        if isinstance(call, StreamCall):
-            self._running.pop(call, None)
+    def end(self, call: StreamCall) -> None:
+        """Note that a stream holds no worker any more."""
+        self._running.pop(call, None)
 
-    def remove(self, call: Call) -> bool:
+    def remove(self, call: Call[Any]) -> bool:
         """Let a call wait no more; return whether it did."""
         waiting: deque[Any] = self._values if isinstance(call, ValueCall) else self._streams
         if call not in waiting:
@@ -83,9 +84,9 @@ class CallQueue:
         waiting.remove(call)
         return True
 
-    def remove_all(self) -> list[Call]:
+    def remove_all(self) -> list[Call[Any]]:
         """Let all calls wait no more, and return them."""
-        calls: list[Call] = [*self._values, *self._streams]
+        calls: list[Call[Any]] = [*self._values, *self._streams]
         self._values.clear()
         self._streams.clear()
         return calls

@@ -69,14 +69,6 @@ TRANSITIONS: Final[Mapping[tuple[WorkerState, WorkerInput], WorkerState]] = Mapp
 )
 
 
-def advance(state: WorkerState, seen: WorkerInput) -> WorkerState:
-    """Return the state that follows.
-
-    Raises:
-        LocalProtocolError: The input cannot happen in this state.
-    """
-    try:
-        return TRANSITIONS[state, seen]
-    except KeyError:
-        message = f"a worker cannot see {seen.name} while it is {state.name}"
-        raise LocalProtocolError(message) from None
+def impossible(state: WorkerState, seen: WorkerInput) -> LocalProtocolError:
+    """Return the error for a pair that the table lacks."""
+    return LocalProtocolError(f"a worker cannot see {seen.name} while it is {state.name}")
