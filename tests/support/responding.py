@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from twisted.logger import LogEvent
 
-    from wiredaemon.protocol import RemoteProtocolError, RequestReceived
+    from wiredaemon.protocol import RemoteProtocolError, RequestReceived, ServerConnection
     from wiredaemon.wire.frames import EncodedFrame
 
 CRASHED: Final = b"the command failed; the server's log says why"
@@ -69,10 +69,12 @@ class RecordingTransport:
         """How the exchange ended; the test fails if it ends twice."""
         self.on_write: Callable[[], None] | None = None
 
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        assert frames
+    def send_output(self, connection: ServerConnection) -> None:
+        frames = connection.data_to_send()
+        if not frames:
+            return
         assert not self.outcomes, "frames behind the end"
-        self.writes.append(list(frames))
+        self.writes.append(frames)
         if self.on_write is not None:
             self.on_write()
 

@@ -13,13 +13,10 @@ from wiredaemon.net.responding.exchange import begin_exchange
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from wiredaemon.commands import Command
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.responding.context import Origin
-    from wiredaemon.protocol import RemoteProtocolError, RequestReceived
-    from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.protocol import RemoteProtocolError, RequestReceived, ServerConnection
     from wiredaemon.wire.limits import Limits
 
 
@@ -147,8 +144,11 @@ class FramedExchange:
 
     # --- called by the input and the Responder -----------------------------------------------
 
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames."""
+    def send_output(self, connection: ServerConnection) -> None:
+        """Send the frames that the connection has, each in an HTTP chunk of its own."""
+        frames = connection.data_to_send()
+        if not frames:
+            return
         if not self._begun:
             self._begun = True
             self._request.response.begin_frames(self._dialect.media_type, self._responder)
@@ -163,12 +163,12 @@ class FramedExchange:
         self._request.body.resume()
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
-        """HttpResponse broken input; what was queued is gone."""
+        """Answer broken input; what was queued is gone."""
         answer = bad_request if error.malformed else protocol_error
         self.refused(answer(error.message))
 
     def refused(self, response: HttpResponse) -> None:
-        """HttpResponse with a text, or break off where frames were sent already."""
+        """Answer with a text, or break off where frames were sent already."""
         self._ended = True
         if self._begun:
             # The error frame is the last; the body that may follow is not read.

@@ -27,17 +27,14 @@ from wiredaemon.net.write_now import send_at_once, write_now
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from twisted.internet.interfaces import IAddress, IDelayedCall
     from twisted.python.failure import Failure
 
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.responding.connection_input import ConnectionInput
     from wiredaemon.net.responding.responder import Responder
-    from wiredaemon.protocol import RemoteProtocolError
+    from wiredaemon.protocol import RemoteProtocolError, ServerConnection
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.limits import Limits
 
 
@@ -120,9 +117,11 @@ class FramedServerProtocol(Protocol):
 
     # --- called by the input and the Responder -----------------------------------------------
 
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames."""
-        write_now(self.transport, [part for frame in frames for part in frame])
+    def send_output(self, connection: ServerConnection) -> None:
+        """Send what the connection has to send; between frames there is nothing on the wire."""
+        parts = connection.parts_to_send()
+        if parts:
+            write_now(self.transport, parts)
 
     def pause_input(self) -> None:
         """Read no more."""

@@ -14,15 +14,23 @@ if TYPE_CHECKING:
     from wiredaemon.commands import Command
     from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.context import Origin
-    from wiredaemon.protocol import RemoteProtocolError, RequestAborted, RequestReceived
-    from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.protocol import (
+        RemoteProtocolError,
+        RequestAborted,
+        RequestReceived,
+        ServerConnection,
+    )
 
 
 class ResponseTransport(Protocol):
     """Takes the output of a Responder; one method for each way that an exchange can end."""
 
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames. The Responder is the push producer that is paused where they pile up."""
+    def send_output(self, connection: ServerConnection) -> None:
+        """Send what a connection has to send, if anything.
+
+        The transport takes frames or flat bytes from it, as it needs them. The Responder is the
+        push producer that is paused where they pile up.
+        """
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Answer broken input; nothing follows."""

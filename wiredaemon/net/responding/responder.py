@@ -309,7 +309,7 @@ class Responder:
             return
         if not self.connection.failed:
             self.connection.fail(error)
-        self._flush_failed()
+        self._transport.send_output(self.connection)
         self.abandon(error)
 
     def abandon(self, error: RemoteProtocolError) -> None:
@@ -337,15 +337,7 @@ class Responder:
         in front of it, and `fail` sends them all.
         """
         if not self.connection.failed:
-            frames = self.connection.data_to_send()
-            if frames:
-                self._transport.write_frames(frames)
-
-    def _flush_failed(self) -> None:
-        """Send what is left to say to a peer that has broken the protocol."""
-        frames = self.connection.data_to_send()
-        if frames:
-            self._transport.write_frames(frames)
+            self._transport.send_output(self.connection)
 
     def pauseProducing(self) -> None:
         """Stop starting requests and sending objects: the peer takes no more for now."""
