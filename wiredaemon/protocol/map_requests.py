@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestReceived
 from wiredaemon.protocol.requests import IncomingRequest, RequestMachine, RequestsState, Steps
-from wiredaemon.protocol.small_requests import DEPTH, read_small
+from wiredaemon.protocol.small_requests import DEPTH, SMALL, read_small
 from wiredaemon.wire.cbor import decode_first, decode_leading
 from wiredaemon.wire.cbor_heads import CborError
 from wiredaemon.wire.dialects import (
@@ -22,9 +22,8 @@ from wiredaemon.wire.dialects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from wiredaemon.protocol.events import DataReceived, ServerEvent
+    from wiredaemon.protocol.open_requests import OpenRequests
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import Frame
     from wiredaemon.wire.limits import Limits
@@ -114,13 +113,16 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         """Give the table below."""
         return _MAP_STEPS
 
-    def __init__(self, dialect: Dialect, limits: Limits, active: Container[int]) -> None:
+    def __init__(self, dialect: Dialect, limits: Limits, active: OpenRequests) -> None:
         """Begin without requests; the arguments are those of `RequestMachine`."""
         super().__init__(dialect, limits, active)
-        self._small_size = 0
-        """Bytes up to which a request keeps to the limits whatever it holds, if it is small."""
-        if limits.cbor_depth >= DEPTH:
-            self._small_size = min(limits.request_size, limits.cbor_elements)
+        self._waiting, self._answered = active.waiting, active.answered
+        self._may_be_small = (
+            limits.cbor_depth >= DEPTH
+            and limits.cbor_elements >= SMALL
+            and limits.request_size >= SMALL
+        )
+        """Small requests keep to the limits, whatever they hold."""
 
     def receive_plain(
         self, request_id: int, kind: int, payload: bytes
@@ -128,13 +130,18 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         """Receive a request that is complete in one frame, or data that goes on."""
         if kind != _WHOLE_REQUEST:
             return self._receive_more_data(request_id, kind, payload)
-        if request_id in self.receiving or request_id in self._active:
+        if (
+            request_id in self._waiting
+            or request_id in self._answered
+            or request_id in self.receiving
+        ):
             self._refuse_known(request_id)
         size = len(payload)
-        if size <= self._small_size:
+        if size <= SMALL and self._may_be_small:
             small = read_small(payload)
             if small is not None:
-                return RequestReceived(request_id, *small)
+                command, arguments = small
+                return RequestReceived(request_id, command, arguments, extra={})
         if size > self._limits.request_size:
             self._started(request_id, has_data=False).count(size)  # raises
         return read_request(request_id, payload, self._dialect, self._limits)

@@ -15,7 +15,7 @@ _NO_IDS: Final[set[int]] = set()
 class OpenRequests:
     """The announced requests of one connection, by id."""
 
-    __slots__ = ("_answered", "_keeps_ids", "_limit", "_unfinished", "waiting")
+    __slots__ = ("_keeps_ids", "_limit", "_unfinished", "answered", "waiting")
 
     def __init__(self, limit: int, *, keeps_ids: bool) -> None:
         """Begin without requests.
@@ -33,16 +33,17 @@ class OpenRequests:
         """Requests without an answer whose data has not ended."""
         # Only half duplex writes to it; an empty set of its own would cost each idle connection
         # of raw TCP 216 bytes.
-        self._answered: set[int] = set() if keeps_ids else _NO_IDS
+        self.answered: set[int] = set() if keeps_ids else _NO_IDS
+        """Ids that stay in use although their requests were answered."""
 
     def __contains__(self, request_id: object) -> bool:
         """Return whether a complete request has this id, which is then in use."""
-        return request_id in self.waiting or request_id in self._answered
+        return request_id in self.waiting or request_id in self.answered
 
     @property
     def room(self) -> int:
         """The number of requests that may become complete now."""
-        return max(self._limit - len(self.waiting) - len(self._answered), 0)
+        return max(self._limit - len(self.waiting) - len(self.answered), 0)
 
     def announce(self, request_id: int) -> None:
         """Add a request whose data follows; it may be answered before that has ended."""
@@ -68,7 +69,7 @@ class OpenRequests:
             self.complete(request_id)
         elif self._keeps_ids:
             self._check_room()
-            self._answered.add(request_id)
+            self.answered.add(request_id)
 
     def _check_room(self) -> None:
         if not self.room:
@@ -96,6 +97,6 @@ class OpenRequests:
         if request_id in self.waiting:
             self.waiting.remove(request_id)
             if self._keeps_ids:
-                self._answered.add(request_id)
+                self.answered.add(request_id)
         else:
             self._unfinished.remove(request_id)

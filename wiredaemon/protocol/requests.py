@@ -19,9 +19,10 @@ from wiredaemon.protocol.events import DataReceived, RequestCompleted, RequestRe
 from wiredaemon.wire.dialects import CONTINUATION, EOS, FrameType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Mapping
 
     from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.protocol.open_requests import OpenRequests
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import Frame
     from wiredaemon.wire.limits import Limits
@@ -135,13 +136,13 @@ class RequestMachine(ABC, Generic[_Request]):
     expected_text: ClassVar[str]
     """Refuses what cannot begin a request; ``%d`` is the frame type's number."""
 
-    def __init__(self, dialect: Dialect, limits: Limits, active: Container[int]) -> None:
+    def __init__(self, dialect: Dialect, limits: Limits, active: OpenRequests) -> None:
         """Begin without requests.
 
         Args:
             dialect: The dialect that is spoken.
             limits: Sizes and counts.
-            active: The ids that complete requests have in use.
+            active: Knows the ids that complete requests have in use.
         """
         self._dialect = dialect
         self._limits = limits

@@ -162,13 +162,14 @@ class ServerOutput:
         Raises:
             LocalProtocolError, UnencodableError: As `send_object`.
         """
+        requests = self._open_requests
         if (
-            request_id not in self._responses
-            and self._open_requests.is_answerable(request_id)
+            (request_id in requests.waiting or requests.is_answerable(request_id))
+            and request_id not in self._responses
             and self._output_state is not OutputState.ENDED
             and self._send_small(request_id, value, self._streams, self.dialect)
         ):
-            self._open_requests.answer(request_id)
+            requests.answer(request_id)
             return
         response = self._response_for(request_id, value)
         response.send_result(value)

@@ -1,8 +1,8 @@
 """Small requests: the map of a request read in one pass, for the requests that nearly all are.
 
-Such a request has a name of less than 24 bytes and no other key than its arguments; each argument
-is a byte string of less than 256 bytes, a small integer, true, false or null. Everything else is
-left to ``map_requests``, which scans a map first and decodes it then.
+Such a request has a name of less than 24 bytes and no other key than its arguments, each of which
+is a byte string of less than 256 bytes. Everything else is left to ``map_requests``, which scans a
+map first and decodes it then, and which words what is wrong with it.
 
 Source: framing, sections 5.2 and 5.4.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
+SMALL: Final = 2048
+"""Bytes of payload up to which `read_small` may be asked."""
 DEPTH: Final = 2
 """Containers inside each other in a small request."""
 
@@ -23,54 +25,50 @@ _SHORT: Final = 24
 """Lengths and counts below this are part of the first octet of an item."""
 _ENTRIES: Final = {0xA0 | number: number for number in range(_SHORT)}
 """Numbers of entries by the first octet of a map."""
-_SIZES: Final = {0x40 | number: number for number in range(_SHORT)}
-"""Lengths by the first octet of a byte string."""
+_NOWHERE: Final = -1 << 20
+"""Leads to an `IndexError`, because no small request is so long."""
+_SIZES: Final = [_NOWHERE] * 0x40 + list(range(_SHORT)) + [_NOWHERE] * (0xC0 - _SHORT)
+"""Lengths by the first octet of a short byte string. A list: it is asked in 15 ns, a dict in 25."""
 _LONG: Final = 0x58
 """First octet of a byte string whose length is the next octet."""
-_SIMPLE: Final = {
-    **{number: number for number in range(_SHORT)},
-    **{0x20 | number: -1 - number for number in range(_SHORT)},
-    0xF4: False,
-    0xF5: True,
-    0xF6: None,
-}
-"""Values of one octet."""
 
 
 def read_small(payload: bytes) -> tuple[bytes, dict[bytes, object]] | None:
     """Return name and arguments of a small request; None for whatever is not one.
 
-    A scan followed by a decoder takes 1.2 us for a request with one argument, this takes 0.5 us.
+    A scan and a decoder take 1.2 us for a request with one argument where this takes 0.5 us.
+
+    Args:
+        payload: At most `SMALL` bytes.
     """
     arguments: dict[bytes, object] = {}
     position = 6
     try:
         if payload[:6] == _ARGUMENTS_FIRST:
+            left = _ENTRIES[payload[6]]
             position = 7
-            for _ in range(_ENTRIES[payload[6]]):
+            while left:
                 start = position + 1
                 position = start + _SIZES[payload[position]]
                 key = payload[start:position]
                 head = payload[position]
-                start = position + 1
-                if head in _SIMPLE:
-                    arguments[key] = _SIMPLE[head]
-                    position = start
-                    continue
                 if head == _LONG:
-                    start += 1
-                    position = start + payload[start - 1]
+                    start = position + 2
+                    position = start + payload[position + 1]
                 else:
+                    start = position + 1
                     position = start + _SIZES[head]
                 arguments[key] = payload[start:position]
+                left -= 1
             if payload[position : position + 5] != _NAME_KEY:
                 return None
             position += 5
         elif payload[:6] != _NAME_FIRST:
             return None
         start = position + 1
-        size = _SIZES[payload[position]]
+        # A slice that reached too far has left the position behind the end, too.
+        if start + _SIZES[payload[position]] != len(payload):
+            return None
     except (IndexError, KeyError):
-        return None  # it ends too early, or has an item of another kind
-    # A slice that reached too far leaves the position behind the end, too.
-    return (payload[start:], arguments) if start + size == len(payload) else None
+        return None
+    return payload[start:], arguments

@@ -39,6 +39,9 @@ _LARGEST: Final = (1 << 64) - 1
 
 _SCALARS: Final = frozenset((bytes, bool, type(None)))
 """Types that are encoded as they are."""
+_SHORT_STRINGS: Final = 256
+_STRING_HEADS: Final = [encode_head(BYTES, size) for size in range(_SHORT_STRINGS)]
+"""Heads of short byte strings, by length."""
 
 _UNHASHED_ELEMENTS: Final = 256
 """Items that may hold map keys other than strings: too few to make hash collisions hurt."""
@@ -57,7 +60,12 @@ def encode(value: Value, order: KeyOrder) -> bytes:
     Raises:
         UnencodableError: The value, or one inside it, has no form on the wire.
     """
+    if type(value) is RawBytes:
+        value = value.data
     if type(value) is bytes:
+        if len(value) < _SHORT_STRINGS:
+            # What most commands return. cbor2 takes 0.16 us for it, this 0.06.
+            return _STRING_HEADS[len(value)] + value
         return cbor2.dumps(value)
     if type(value) is dict:
         return cbor2.dumps(_plain_map(value, order))
