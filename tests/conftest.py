@@ -1,6 +1,49 @@
-"""For all tests: Mercurial is imported as the workers import it, whoever does so first.
+"""For all tests: limits of time, the examples that properties draw, and groups to choose from."""
 
-Its text encoding is decided at its first import in a process.
-"""
+from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
+from hypothesis import settings
+
+# Mercurial decides its text encoding at its first import in a process: it is imported as the
+# workers import it, whoever does so first.
 import wiredaemon.worker.library  # noqa: F401
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+pytest_plugins = ["support.session", "support.time_limit"]
+
+GROUPS: Final[Mapping[str, str]] = {
+    "daemon": "daemon",
+    "seeds": "daemon",
+    "interop": "hg",
+    "tools": "hg",
+    "worker": "hg",
+}
+"""The marker of all tests in a folder."""
+
+GROUP_FIXTURES: Final[Mapping[str, str]] = {"real_pool": "hg"}
+"""The marker of all tests that use a fixture, wherever they are."""
+
+# `make test` draws few examples, and the same for the same test: a change is judged by what it
+# changes, and two runs of one commit agree. `make test-long` draws new ones each time, and more.
+# Neither limits the time of one example: pytest-timeout limits the time of the test.
+settings.register_profile("short", max_examples=40, deadline=None, derandomize=True)
+settings.register_profile("long", max_examples=2000, deadline=None)
+# `--hypothesis-profile` is read later, and goes before it.
+settings.load_profile("short")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with the groups that it belongs to."""
+    tests = config.rootpath / "tests"
+    for item in items:
+        folder = item.path.relative_to(tests).parts[0]
+        names = {GROUPS.get(folder)}
+        names |= {GROUP_FIXTURES.get(name) for name in getattr(item, "fixturenames", ())}
+        for name in filter(None, names):
+            item.add_marker(name)

@@ -11,7 +11,9 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from support.daemon import Daemon, configuration, environment
+from support.configuration import configuration
+from support.daemon import Daemon
+from support.environment import environment
 from support.responding import ensure_deferred, make_command
 from support.serving import factory_of, listening, write_certificate
 

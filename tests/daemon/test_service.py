@@ -5,7 +5,9 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.daemon import DEADLINE, Daemon, configuration, environment
+from support.configuration import configuration
+from support.daemon import DEADLINE, Daemon
+from support.environment import environment
 from twisted.internet.testing import MemoryReactorClock
 
 from wiredaemon.daemon.config import Commands, Config, ConfigurationError, Data, Listen, Tls

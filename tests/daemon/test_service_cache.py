@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support import peers
-from support.daemon import Daemon, configuration, post, run_hg, write_hgrc
+from support.configuration import configuration
+from support.daemon import Daemon
 from support.objects import object_store
+from support.raw_http import post
+from support.repositories import run_hg, write_hgrc
 
 from wiredaemon.protocol import ClientConnection, RequestFailed, ResponseDataReceived
 from wiredaemon.protocol.objects import response_reader
@@ -180,7 +183,7 @@ def test_raw_connections_and_restarts_find_what_http_was_answered(
             reader = response_reader(DIALECTS["0006"], Limits())
             objects: list[object] = []
             while client.active:
-                for event in client.receive_data(connection.socket.recv(65536)):
+                for event in client.receive_data(connection.receive_some()):
                     assert isinstance(event, ResponseDataReceived)
                     objects += reader.receive_event(event)
             assert objects == content

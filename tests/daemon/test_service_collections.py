@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import peers
-from support.daemon import ANY_PORT, Daemon, make_repository, post, run_hg, write_hgrc
+from support.configuration import ANY_PORT
+from support.daemon import Daemon
 from support.peers import item, parse_frames, read_answers, request_frames
+from support.raw_http import post
+from support.repositories import make_repository, run_hg, write_hgrc
 from support.web import API, MEDIA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.daemon import RawResponse
+    from support.raw_http import RawResponse
 
 MISSING = b"no repository is served at this path\n"
 

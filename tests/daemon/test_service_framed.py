@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from support import peers
-from support.daemon import (
-    ANY_PORT,
-    LOOPBACK,
-    SOCKET_DEADLINE,
-    Daemon,
-    RawConnection,
-    make_repository,
-    run_hg,
-    trusting,
-    write_hgrc,
-)
+from support.configuration import ANY_PORT
+from support.daemon import Daemon
+from support.environment import LOOPBACK
 from support.raw import refusal, result
+from support.raw_http import SOCKET_DEADLINE, RawConnection, trusting
+from support.repositories import make_repository, run_hg, write_hgrc
 from support.web import MEDIA
 
 from wiredaemon.daemon.certificate import development_certificate

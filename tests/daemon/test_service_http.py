@@ -11,16 +11,11 @@ from urllib.parse import quote
 
 import cbor2
 import pytest
-from support.daemon import (
-    Daemon,
-    configuration,
-    make_repository,
-    post,
-    run_hg,
-    trusting,
-    write_hgrc,
-)
+from support.configuration import configuration
+from support.daemon import Daemon
 from support.peers import item, parse_frames, read_answers, request_frames
+from support.raw_http import post, trusting
+from support.repositories import make_repository, run_hg, write_hgrc
 from support.web import API, MEDIA
 
 from wiredaemon.daemon.certificate import development_certificate
@@ -30,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from support.daemon import RawResponse
+    from support.raw_http import RawResponse
 
 ERAS: Final = pytest.mark.parametrize("era", API)
 MAPS: Final = pytest.mark.parametrize("era", ["0003", "0005", "0006"])

@@ -8,7 +8,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support.daemon import Daemon, configuration, make_repository, run_hg
+from support.configuration import configuration
+from support.daemon import Daemon
+from support.repositories import make_repository, run_hg
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from support import peers
-from support.daemon import Daemon, RawConnection, configuration, post, trusting
+from support.configuration import configuration
+from support.daemon import Daemon
+from support.raw_http import RawConnection, post, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +118,7 @@ def test_a_large_answer_to_a_client_that_stops_reading_is_not_kept_in_memory(
             assert ask(other, "count", data=b"four") == counted(4)
         assert resident(daemon) - before < GROWTH
         rest, end = 0, b""
-        while chunk := connection.socket.recv(MIB):
+        while chunk := connection.receive_some():
             rest += len(chunk)
             end = (end + chunk)[-7:]
             if end == b"\r\n0\r\n\r\n":

@@ -6,14 +6,17 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
-from support.daemon import Daemon, configuration, make_repository, post, write_hgrc
+from support.configuration import configuration
+from support.daemon import Daemon
 from support.peers import Answer, parse_frames, read_answers, request_frames
+from support.raw_http import post
+from support.repositories import make_repository, write_hgrc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from support.daemon import RawConnection
+    from support.raw_http import RawConnection
 
 MEDIA_TYPE: Final = "application/mercurial-exp-framing-0006"
 HEADERS: Final = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}

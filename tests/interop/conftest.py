@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.daemon import LOOPBACK, run_hg, write_hgrc
+from support.environment import LOOPBACK
 from support.hg import Hg, copy_repository
-from support.repositories import Served
+from support.repositories import run_hg, write_hgrc
+from support.served import Served
 from support.serving import write_certificate
 
 from tools.generated import generate

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from support.browser import Browser
-from support.daemon import ANY_PORT, LOOPBACK, Daemon, make_repository, run_hg, write_hgrc
+from support.configuration import ANY_PORT
+from support.daemon import Daemon
+from support.environment import LOOPBACK
+from support.repositories import make_repository, run_hg, write_hgrc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.daemon import write_hgrc
 from support.hg import HG7, V2, copy_repository, read_tree
-from support.repositories import API, Served
+from support.repositories import write_hgrc
+from support.served import API, Served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

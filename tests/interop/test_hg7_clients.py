@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
 import pytest
-from support.daemon import LOOPBACK, write_hgrc
+from support.environment import LOOPBACK
 from support.hg import HG7, HgError, copy_repository, read_tree
-from support.repositories import Served
+from support.repositories import write_hgrc
+from support.served import Served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from support.hg import V2, copy_repository
 from support.objects import object_store
-from support.repositories import API, Served
+from support.served import API, Served
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,10 +22,10 @@ from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from support.daemon import run_hg
 from support.hg import HG7, copy_repository, hg_serve
-from support.repositories import Served
+from support.repositories import run_hg
 from support.responding import ensure_deferred
+from support.served import Served
 
 from wiredaemon.client import ClientOptions, connect
 from wiredaemon.commands import CommandError, ServerError

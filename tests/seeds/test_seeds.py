@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from seeds.transcript import STAMPED_HEADERS, Exchange, Response, exchanges, load
-from support.daemon import Daemon, configuration, make_repository, write_hgrc
+from support.configuration import configuration
+from support.daemon import Daemon
+from support.repositories import make_repository, write_hgrc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from support.daemon import RawConnection, RawResponse
+    from support.raw_http import RawConnection, RawResponse
 
 SEEDS: Final = {dialect: exchanges(load(dialect)) for dialect in ("0002", "0003")}
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from support.daemon import LOOPBACK, environment
+from support.environment import LOOPBACK, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

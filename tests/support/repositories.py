@@ -1,108 +1,51 @@
-"""Repositories served by one running daemon, each at a path of its own, and who asked for what."""
+"""Repositories of the installed Mercurial, made and changed by its `hg` program."""
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Final
 
-from support.daemon import LOOPBACK, Daemon, configuration
+from support.environment import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-    from typing import Self
 
-API: Final = "api/exp-http-v2-0003"
-"""Version 2 of the protocol, below a repository's path."""
-
-FRAMINGS: Final = {"exp-http-v2-0001": ["0003", "0005", "0002"], "exp-http-v2-0003": ["0006"]}
-_REQUEST: Final = re.compile(r'"[A-Z]+ (?P<target>\S+) HTTP/1\.[01]" (?P<status>\d+) ')
+DEADLINE: Final = 60.0
+"""Seconds for one command before the test fails."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """A daemon and the repositories that it serves; ended by `with`."""
+def run_hg(*arguments: str, folder: Path) -> bytes:
+    """What one `hg` command prints, run by the installed `mercurial` package.
 
-    daemon: Daemon
-    folders: Mapping[str, Path]
-    """By name, which is also the path."""
-    authority: Path | None = None
-    """PEM file of who vouches for the HTTPS listener."""
+    Raises:
+        subprocess.CalledProcessError: It ended with an error; its `output` holds the text.
+    """
+    finished = subprocess.run(
+        [sys.executable, "-m", "mercurial", *arguments],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=DEADLINE,
+        check=True,
+    )
+    return finished.stdout
 
-    @classmethod
-    def start(
-        cls,
-        folders: Mapping[str, Path],
-        folder: Path,
-        *,
-        certificate: Path | None = None,
-        web: str = "",
-    ) -> Self:
-        """Start a daemon that logs each request.
 
-        Args:
-            folders: Repositories by name.
-            folder: For the daemon's own files; it exists.
-            certificate: Folder of `write_certificate`; without one there is no HTTPS.
-            web: The lines of `[web]`.
-        """
-        paths = "".join(
-            f"{json.dumps(f'/{n}')} = {json.dumps(str(f))}\n" for n, f in folders.items()
-        )
-        more = f"[log]\nrequests = true\n[web]\n{web}\n"
-        if certificate is not None:
-            pair = (json.dumps(str(certificate / name)) for name in ("cert.pem", "key.pem"))
-            more += "[tls]\ncertificate = {}\nprivate_key = {}\n".format(*pair)
-        text = configuration(
-            data=folder / "data",
-            framings=FRAMINGS,
-            listen=("http",) if certificate is None else ("http", "https"),
-            load=(),
-            more=more,
-        )
-        text = text.replace("[paths]\n", f"[paths]\n{paths}")
-        for switch in ("enabled", "http_v2"):
-            text = text.replace(f"{switch} = false", f"{switch} = true")
-        return cls(
-            daemon=Daemon.start(text, folder),
-            folders=folders,
-            authority=certificate and certificate / "ca.pem",
-        )
+def make_repository(folder: Path) -> Path:
+    """Make an empty Mercurial repository in a folder that does not exist, and give the folder."""
+    run_hg("init", str(folder), folder=folder.parent)
+    return folder
 
-    def __enter__(self) -> Self:
-        """Give it, running."""
-        self.daemon.__enter__()
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        """End the daemon, and add its log to an error."""
-        self.daemon.__exit__(*exception)  # type: ignore[arg-type]
+def write_hgrc(repository: Path, text: str) -> None:
+    """Put a new hgrc in the place of the old one in one step, as an editor does.
 
-    def url(self, name: str, *, listener: str = "http") -> str:
-        """Where a repository is."""
-        # `hg` finds no address in a certificate.
-        host = "localhost" if listener == "https" else LOOPBACK
-        return f"{listener}://{host}:{self.daemon.port(listener)}/{name}"
-
-    def lines_logged(self) -> int:
-        """The number of lines in the log so far."""
-        return self.daemon.lines_logged()
-
-    def wait_for_request(self, target: str, *, after: int = 0) -> None:
-        """Wait until a request is logged, which is after its response.
-
-        Args:
-            target: A pattern of the path and query of the request.
-            after: How many lines of the log to leave out.
-
-        Raises:
-            DaemonError: There was none.
-        """
-        self.daemon.wait_for_log(rf'"[A-Z]+ {target} HTTP/1\.1" 200 ', after=after)
-
-    def targets(self, *, after: int = 0) -> list[str]:
-        """Paths and queries of the requests logged since, in order."""
-        lines = self.daemon.log.splitlines()[after:]
-        return [found["target"] for found in map(_REQUEST.search, lines) if found]
+    The new file has another inode than the one it replaces, so that the daemon sees the change
+    even within one tick of the file system's clock.
+    """
+    new = repository / ".hg" / "hgrc.new"
+    new.write_text(text, encoding="utf-8")
+    new.replace(repository / ".hg" / "hgrc")

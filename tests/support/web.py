@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from support.daemon import DUMMY_COMMANDS
+from support.environment import DUMMY_COMMANDS
 from support.peers import request_frames, settings_frames
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import ISSLTransport

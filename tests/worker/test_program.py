@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.daemon import environment
+from support.environment import environment
 
 from wiredaemon.commands import CommandError, Permission, ServerError
 from wiredaemon.protocol import (

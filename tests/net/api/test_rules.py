@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.daemon import DUMMY_COMMANDS
+from support.environment import DUMMY_COMMANDS
 
 from wiredaemon.commands import Peer, Permission
 from wiredaemon.commands.registry import Registry, load_commands, marked_commands

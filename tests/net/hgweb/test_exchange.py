@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from support.daemon import make_repository, run_hg
+from support.repositories import make_repository, run_hg
 from support.responding import ensure_deferred
 from support.serving import listening
 from support.web import OPEN, Connection, FakeHost, Web, ask

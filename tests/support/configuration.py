@@ -1,0 +1,54 @@
+"""Configurations of daemons whose ports the system chooses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from support.environment import DUMMY_COMMANDS, LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+ANY_PORT: Final = f"tcp:0:interface={LOOPBACK}"
+"""A Twisted endpoint string: loopback, a port the system chooses."""
+
+
+def configuration(
+    *,
+    data: Path,
+    repository: Path | None = None,
+    framings: Mapping[str, Sequence[str]],
+    listen: Iterable[str] = ("http",),
+    load: Iterable[Path] = (DUMMY_COMMANDS,),
+    more: str = "",
+) -> str:
+    """The text of a configuration whose `[api]` switches are off, so that an hgrc decides.
+
+    Args:
+        data: The data folder.
+        repository: What `/` serves; `None` for a daemon without repositories.
+        framings: `[api.framings]`: framings of each API, in order.
+        listen: Names of the listeners that are on, each on a loopback port the system chooses;
+            the others are off.
+        load: Files of `[commands] load`.
+        more: Further tables, put at the end as they are.
+    """
+    listeners = set(listen)
+    lines = ["[data]", f"folder = {_toml(str(data))}", "[listen]"]
+    lines += [
+        f"{name} = {_toml([ANY_PORT] if name in listeners else [])}"
+        for name in ("http", "https", "framed", "framed_tls")
+    ]
+    lines += ["[api]", "enabled = false", "http_v2 = false", "debugreflect = false"]
+    lines.append("[api.framings]")
+    lines += [f"{_toml(api)} = {_toml(list(names))}" for api, names in framings.items()]
+    lines += ["[paths]"] + ([f'"/" = {_toml(str(repository))}'] if repository else [])
+    lines += ["[commands]", f"load = {_toml([str(path) for path in load])}"]
+    return "\n".join([*lines, more, ""])
+
+
+def _toml(value: str | list[str]) -> str:
+    # JSON's strings and lists of strings are TOML's too, but for DEL, which no path here has.
+    return json.dumps(value)

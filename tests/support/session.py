@@ -1,0 +1,56 @@
+"""When there is no sense in running tests, or in running more of them, and what is said then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WHERE: Final = "import wiredaemon; print(wiredaemon.__file__)"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look for the package, and follow the reactor until the session ends."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _check_package(session.config.rootpath)
+    _stop_with_reactor(session)
+
+
+def _check_package(root: Path) -> None:
+    """Leave pytest unless subprocesses import the same package as the tests.
+
+    The workers of a pool are started with `python -P`, which finds nothing in the current folder.
+    A pool whose workers end at once starts them again for ever, and its test would only say that
+    it waited too long.
+    """
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", _WHERE], capture_output=True, check=False, encoding="utf-8"
+    )
+    if found.returncode:
+        pytest.exit(
+            "wiredaemon is not installed in this environment: run `make test`", returncode=4
+        )
+    ours = root / "wiredaemon" / "__init__.py"
+    if not ours.samefile(found.stdout.strip()):
+        pytest.exit(
+            f"the tests of {root} would start workers of {found.stdout.strip()}:"
+            " use this checkout's own environment, run `make test`",
+            returncode=4,
+        )
+
+
+def _stop_with_reactor(session: pytest.Session) -> None:
+    """End the session when a signal stops the reactor, without which all later tests would fail."""
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    def stop() -> None:
+        session.shouldfail = "the reactor was stopped, by a signal: no further test can run"
+
+    running: Any = reactor
+    running.addSystemEventTrigger("before", "shutdown", stop)
