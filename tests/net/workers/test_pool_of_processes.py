@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import pytest_twisted
-from support.daemon import make_repository, run_hg, write_hgrc
+from support.repositories import make_repository, run_hg, write_hgrc
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.fdesc import setNonBlocking
 
