@@ -129,7 +129,10 @@ def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one retur
         case dict():
             return _plain_map(value, order)
         case list() | tuple():
-            return [_plain(element, order) for element in value]
+            return [
+                element if type(element) in _SCALARS else _plain(element, order)
+                for element in value
+            ]
         case set() | frozenset():
             return _plain_set(value, order)
         case _:

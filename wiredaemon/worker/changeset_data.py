@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 def changesetdata(
     repository: Repository, *, revisions: Sequence[object], fields: AbstractSet[bytes]
 ) -> Iterator[Value]:
-    """Give how many changesets there are, a record for each, and the other bookmarks.
+    """Yield how many changesets there are, a record for each, and the other bookmarks.
 
     Bookmarks are those that ``listkeys`` lists: of served changesets, without divergent ones.
 
     Args:
-        repository: Its served view.
+        repository: The served view.
         revisions: Revision specifiers.
-        fields: Of ``bookmarks``, ``parents``, ``phase``, ``revision``.
+        fields: Any of ``bookmarks``, ``parents``, ``phase``, ``revision``.
 
     Raises:
-        CommandError, Refusal: As `resolve`; in front of the first object.
+        CommandError, Refusal: As `resolve` does, before the first object.
     """
     served = ServedChangesets(repository)
     resolved = resolve(served, revisions)
@@ -66,7 +66,7 @@ def changesetdata(
 
 
 def _bookmarks(repository: Repository) -> dict[bytes, list[bytes]]:
-    """Sorted names by node, for the nodes that have any."""
+    """Return the sorted names of bookmarks by node, for the nodes that have any."""
     marks: dict[bytes, list[bytes]] = {}
     for name, node in bookmarks_of(repository):
         marks.setdefault(node, []).append(from_local(name))

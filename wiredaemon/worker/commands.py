@@ -1,4 +1,4 @@
-"""The commands of a worker, on the repositories that it keeps open."""
+"""The commands of a worker, which it runs on the repositories that it keeps open."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     from wiredaemon.worker.program import CommandBody
 
 KEPT_REPOSITORIES: Final = 16
-"""Repositories that one worker keeps open."""
+"""Repositories that one worker keeps open, those used last.
+
+Each costs some megabytes of indexes; opening one anew costs a command some ten milliseconds.
+"""
 
 
 def _pushkey(repository: Repository, **arguments: bytes) -> Value:
@@ -55,7 +58,7 @@ READS: Final[Mapping[bytes, Callable[..., Any]]] = {
     b"listkeys": values.listkeys,
     b"lookup": values.lookup,
 }
-"""Give one value; called with the served view and the arguments by name."""
+"""Commands that return one value; called with the served view and the arguments by name."""
 
 STREAMS: Final[Mapping[bytes, Callable[..., Iterator[Any]]]] = {
     b"changesetdata": changesetdata,
@@ -64,14 +67,14 @@ STREAMS: Final[Mapping[bytes, Callable[..., Iterator[Any]]]] = {
     b"manifestdata": manifestdata,
     b"rawstorefiledata": rawstorefiledata,
 }
-"""Give objects one after the other; called the same way."""
+"""Commands that yield objects one after the other; called the same way."""
 
 WRITES: Final[Mapping[bytes, Callable[..., Any]]] = {b"pushkey": _pushkey}
-"""Give one value, and need the permission ``rw``."""
+"""Commands that return one value and need the permission ``rw``; called the same way."""
 
 
 class WorkerCommands:
-    """Runs commands; its repositories stay open between them."""
+    """Runs commands on repositories that stay open between them."""
 
     def __init__(self, *, kept: int = KEPT_REPOSITORIES) -> None:
         self._limit = kept
@@ -80,13 +83,13 @@ class WorkerCommands:
     def __call__(
         self, command: object, arguments: object, extra: Mapping[bytes, object], body: CommandBody
     ) -> Iterator[Value | Only]:
-        """Run one command and give its objects.
+        """Run one command and yield its objects.
 
         Args:
             command: Its name.
-            arguments: Checked by the daemon; the map of the request.
-            extra: Holds the `CallContext`.
-            body: Command data.
+            arguments: The arguments of the request, which the daemon has checked.
+            extra: Further keys of the request map; they hold the `CallContext`.
+            body: The command data, if there are any.
 
         Raises:
             CommandError, ServerError: It failed, for a reason that the peer may read.
@@ -109,12 +112,12 @@ class WorkerCommands:
             except Refusal as refusal:
                 raise server_error(refusal) from refusal
             except BaseException as failure:
-                # Nobody knows in what state it was left: the next command opens it anew.
+                # It may have been left in any state: the next command opens it anew.
                 if not isinstance(failure, GeneratorExit):
                     self._forget(context.repository)
                 if isinstance(failure, Exception):
                     raise server_error(failure) from failure
-                # A hook may exit.
+                # A hook may call exit().
                 raise
 
     def _run(
@@ -124,7 +127,7 @@ class WorkerCommands:
         context: CallContext,
         body: CommandBody,
     ) -> Iterator[Value | Only]:
-        """Run a command on the repository of the context."""
+        """Run a command on the repository of the context and yield its objects."""
         if command == RECOVER:
             yield Only(recover(context.repository))
             return
@@ -183,7 +186,7 @@ def _describe(path: bytes) -> Value:
 
 @contextmanager
 def _remote_user(user: str | None) -> Iterator[None]:
-    """Tell hooks who asks, as a web server does; nobody if that is not known."""
+    """Set ``REMOTE_USER`` for hooks, as a web server does, if the user is known."""
     os.environ.pop("REMOTE_USER", None)
     if user is not None:
         os.environ["REMOTE_USER"] = user

@@ -15,9 +15,10 @@ def create_repository(folder: Path) -> None:
     The user's own Mercurial configuration decides its format, as with ``hg init``.
 
     Raises:
-        SystemExit: it cannot be made, with Mercurial's own words.
+        SystemExit: It cannot be made; the text is Mercurial's own.
     """
-    # Only this program may load it, and it must be initialized before the rest of it is loaded.
+    # Not from `library`, which sets up a server: here the user's own settings count. It must be
+    # initialized before the rest of it is imported.
     from mercurial import initialization  # noqa: PLC0415
 
     initialization.init()

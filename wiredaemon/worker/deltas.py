@@ -1,4 +1,4 @@
-"""In what form a revision's text is sent: whole, or as a delta to what the client has.
+"""The form in which a revision's text is sent: whole, or as a delta to what the client has.
 
 Source: commands, sections 4.6 and 4.9.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Revlog
 
 NO_BASE: Final = -1
-"""In place of a base: the text is whole."""
+"""Stands for the base of a text that is sent whole."""
 
 
 class TextForms:
@@ -27,7 +27,7 @@ class TextForms:
     whole: their tombstone, or what the node is the hash of. Nothing is sent as a delta to them.
 
     Args:
-        revlog: Holds the texts.
+        revlog: The revisions with the texts.
         have_parents: The client has, or gets, the parents of each revision sent.
         diffs_large: Make a delta also where a text from ``LARGE`` bytes on is stored whole. For
             manifests, which are stored whole now and then although little has changed.
@@ -40,11 +40,11 @@ class TextForms:
         self._have_parents = have_parents
         self._diffs_large = diffs_large
         self._sent = bytearray(len(revlog))
-        """1 for each revision that can be a base."""
+        """One byte for each revision: 1 if the client has it, so that it can be a base."""
         self._last = NO_BASE
 
     def send(self, revision: int) -> tuple[int, bytes]:
-        """Give the base, or ``NO_BASE``, and the delta or text; from now on it counts as sent."""
+        """Return the base, or ``NO_BASE``, and the delta or text, and count the text as sent."""
         revlog = self._revlog
         flags = revlog.flags(revision)
         if flags and not is_plain(flags):

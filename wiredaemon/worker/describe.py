@@ -1,4 +1,4 @@
-"""Describes a repository to the daemon, which decides on requests with that.
+"""Describes a repository to the daemon, which decides with that what requests may do.
 
 The repository is opened anew for each description, so that nothing stale is described.
 
@@ -29,7 +29,7 @@ _WEB_SPELLINGS: Final = {
     b"deny_read": (b"deny_read",),
     b"allow-pull": (b"allow-pull", b"allowpull"),
 }
-"""The daemon's name of each setting, and all that a file may call it."""
+"""The daemon's name of each setting, and all names that a file may use for it."""
 
 _WEB_BOOLEANS: Final = frozenset((b"push_ssl", b"allow-pull"))
 
@@ -78,7 +78,7 @@ def _text(ui: Ui, name: bytes) -> bytes:
 
 
 def _web_settings(ui: Ui) -> dict[bytes, Setting]:
-    """The ``[web]`` values that are set, by files that Mercurial trusts or not."""
+    """Return the ``[web]`` values that are set, by files that Mercurial trusts or does not."""
     return {
         name: _web_setting(ui, name)
         for name, spellings in _WEB_SPELLINGS.items()
@@ -100,7 +100,7 @@ def _web_boolean(ui: Ui, name: bytes, spellings: tuple[bytes, ...]) -> bool:
 
 
 def _api_switches(ui: Ui) -> dict[bytes, bool]:
-    """The ``[experimental]`` switches that trusted files set."""
+    """Return the ``[experimental]`` switches that trusted files set."""
     return {
         switch: _api_switch(ui, name)
         for switch, name in _API_SWITCHES

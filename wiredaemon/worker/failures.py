@@ -1,4 +1,4 @@
-"""What goes wrong in a repository, in the two forms that a peer may see.
+"""Errors of repository commands, in the two forms that a peer may see.
 
 Owns which text of an exception may leave the server. Mercurial writes its messages for the people
 who use it, so those are shown, but without paths, host names or the existence of what is not
@@ -21,14 +21,14 @@ UNAVAILABLE: Final = b"repository is not available"
 LOCKED: Final = b"timed out waiting for the repository lock"
 
 _SHOWN_OUTPUT: Final = 4096
-"""Bytes of output of a failed operation that are shown, the last ones."""
+"""Bytes of a failed operation's output that are shown: the last ones, which say what failed."""
 
 
 class Refusal(Exception):  # noqa: N818  an answer, not a fault
-    """A request that cannot be carried out, for a reason its sender should read.
+    """A request cannot be carried out, for a reason that its sender should read.
 
     Attributes:
-        text: One line, UTF-8.
+        text: The reason, one line in UTF-8.
     """
 
     def __init__(self, text: bytes) -> None:
@@ -40,7 +40,7 @@ class OperationFailed(Exception):  # noqa: N818  its cause is the error
     """An operation raised (``__cause__``) after it had printed something.
 
     Attributes:
-        output: What it and its hooks printed.
+        output: The text that it and its hooks printed.
     """
 
     def __init__(self, output: bytes) -> None:
@@ -49,7 +49,7 @@ class OperationFailed(Exception):  # noqa: N818  its cause is the error
 
 
 def server_error(failure: Exception) -> ServerError:
-    """The error that a peer gets for an exception of a repository command.
+    """Return the error that a peer gets for an exception of a repository command.
 
     An exception that nobody foresaw, or that an operator has to know of, is logged on the way.
     """
@@ -57,7 +57,7 @@ def server_error(failure: Exception) -> ServerError:
 
 
 def text_for_peer(failure: Exception) -> bytes:  # noqa: PLR0911  one return per kind
-    """What a peer is told of an exception; see ``server_error``."""
+    """Return the text that a peer gets for an exception; see `server_error`."""
     match failure:
         case Refusal():
             return failure.text
@@ -72,7 +72,7 @@ def text_for_peer(failure: Exception) -> bytes:  # noqa: PLR0911  one return per
         case error.LockUnavailable():
             return b"cannot lock the repository: %s" % _reason(failure)
         case error.FilteredRepoLookupError() | error.LookupError():
-            # Mercurial's own texts would tell what exists and is not served.
+            # Mercurial's own texts would say what exists and is not served.
             return b"unknown revision"
         case error.Error() | error.RepoError():
             if isinstance(failure, error.StorageError):
@@ -99,7 +99,7 @@ def _with_output(failure: OperationFailed) -> bytes:
 
 
 def _message(failure: Exception) -> bytes:
-    """Mercurial's own text, with its hint in parentheses."""
+    """Return Mercurial's own text, with its hint in parentheses."""
     message: Any = failure.args[0] if failure.args else type(failure).__name__
     text = message if isinstance(message, bytes) else str(message).encode()
     hint: bytes | None = getattr(failure, "hint", None)

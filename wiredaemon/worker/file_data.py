@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _NO_NAMES: Final = {b"", b".", b".."}
 _LONGEST: Final = 16384
-"""Bytes of a path; the library fails on longer ones."""
+"""Bytes of a path that may be looked up; the library fails on longer ones."""
 
 
 def filedata(
@@ -43,20 +43,20 @@ def filedata(
     fields: AbstractSet[bytes],
     haveparents: bool,
 ) -> Iterator[Value]:
-    """Give how many revisions of a file there are, then a record for each, in the store's order.
+    """Yield how many revisions of a file there are, then a record for each, in the store's order.
 
     A node given twice comes twice; the null node has no record and is not counted.
 
     Args:
-        repository: Its served view.
-        path: Of the file.
-        nodes: 20 raw bytes each.
-        fields: Of ``linknode``, ``parents``, ``revision``.
+        repository: The served view.
+        path: The path of the file.
+        nodes: The nodes of the revisions, 20 raw bytes each.
+        fields: Any of ``linknode``, ``parents``, ``revision``.
         haveparents: The client has the parents of each revision; deltas may be to them.
 
     Raises:
         CommandError: ``unknown file: %s`` or ``unknown file node: %s``, also for what no served
-            changeset has. In front of the first object.
+            changeset has. Raised before the first object.
     """
     served = ServedChangesets(repository)
     introductions = Introductions(repository, served, {path})
@@ -91,22 +91,22 @@ def filesdata(
     haveparents: bool,
     pathfilter: Mapping[object, object] | None,
 ) -> Iterator[Value]:
-    """Give the file revisions of changesets, path by path.
+    """Yield the file revisions of changesets, path by path.
 
     First a map with the number of paths and of revisions in all; then for each path, sorted, a
     map with the number of its revisions and a record for each, in the store's order.
 
     Args:
-        repository: Its served view.
-        revisions: Specify the changesets.
-        fields: Of ``firstchangeset``, ``linknode``, ``parents``, ``revision``. The first two are
-            the same: the changeset that introduced the revision, whatever was asked for.
-        haveparents: The client has the files of the changesets' parents: what the changesets
-            changed is enough, and deltas may be to parents. Else all files that they have.
-        pathfilter: Which paths, if not all.
+        repository: The served view.
+        revisions: Specifiers of the changesets.
+        fields: Any of ``firstchangeset``, ``linknode``, ``parents``, ``revision``. The first two
+            are the same: the changeset that introduced the revision, whatever was asked for.
+        haveparents: The client has the files of the changesets' parents, so that only what the
+            changesets changed is sent, perhaps as deltas to parents. Otherwise all their files are.
+        pathfilter: The filter of paths; all if there is none.
 
     Raises:
-        CommandError, Refusal: As `resolve` and `parse_path_filter`; in front of the first object.
+        CommandError, Refusal: As `resolve` and `parse_path_filter` do, before the first object.
     """
     passes = parse_path_filter(pathfilter)
     served = ServedChangesets(repository)
@@ -143,7 +143,7 @@ def _changed_files(
     entries: ManifestEntries,
     passes: PathFilter | None,
 ) -> dict[bytes, bytearray]:
-    """Give, by path, the nodes of what changesets changed; what they removed has none."""
+    """Return the nodes of the files that changesets changed, by path; removed ones have none."""
     found: dict[bytes, bytearray] = {}
     with served.log.reading(), entries.reading():
         for changeset in changesets:
@@ -161,7 +161,7 @@ def _all_files(
     entries: ManifestEntries,
     passes: PathFilter | None,
 ) -> dict[bytes, bytearray]:
-    """Give, by path, the nodes of all files that changesets have."""
+    """Return the nodes of all files that changesets have, by path."""
     found: dict[bytes, bytearray] = {}
     with served.log.reading(), entries.reading():
         for changeset in sorted(changesets):
@@ -173,7 +173,7 @@ def _all_files(
 
 
 def _without_duplicates(found: dict[bytes, bytearray]) -> dict[bytes, bytearray]:
-    # Nodes stand behind one another, without a Python object for each: there may be millions.
+    # All nodes are in one byte array, without a Python object for each: there may be millions.
     for nodes in found.values():
         if len(nodes) > NODE_SIZE:
             different = dict.fromkeys(_nodes(nodes))
@@ -198,7 +198,7 @@ def _introduced_by(
 
 
 def _open(repository: Repository, path: bytes) -> Revlog | None:
-    """Open the revisions of a path that came from a peer; None for what can be no path."""
+    """Return the revisions of a path that came from a peer; None for what can be no path."""
     # Nothing but a file's revisions may be opened by a name with "..".
     if (
         len(path) > _LONGEST

@@ -98,7 +98,7 @@ def _committed(original: Any) -> Any:  # noqa: ANN401 a function of the library
             raise
         except (error.RepoLookupError, error.LookupError, error.RevlogError, IndexError):
             raise _unknown(repository, symbol) from None
-        # "." gives what is checked out, served or not.
+        # "." is what is checked out, served or not.
         if found.rev() is None or found.rev() in repository.changelog.filteredrevs:
             raise _unknown(repository, symbol)
         return found

@@ -1,4 +1,4 @@
-"""Which served changeset introduced a file revision or refers to a manifest.
+"""The served changeset that introduced a file revision or refers to a manifest.
 
 A revision notes the changeset that it was added with; while that is served, it is the answer.
 Otherwise the changesets are searched, lowest number first: for a file, those that changed the
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Introductions:
-    """Finds what introduced the revisions of some files.
+    """Finds the changesets that introduced the revisions of some files.
 
     Args:
         repository: The served view.
-        served: Its changesets.
+        served: The changesets of the view.
         paths: All paths that will be asked about.
     """
 
@@ -40,7 +40,7 @@ class Introductions:
         self._earlier: dict[bytes, array[int]] | None = None
 
     def find(self, path: bytes, revlog: Revlog, revision: int) -> int | None:
-        """Give the number of the changeset, or None where no served one has the revision."""
+        """Return the number of the changeset, or None where no served one has the revision."""
         link = revlog.linkrev(revision)
         if link in self._served:
             return link
@@ -52,7 +52,7 @@ class Introductions:
         return self._searched[key]
 
     def _has(self, changeset: int, path: bytes, node: bytes) -> bool:
-        """The changeset has the file revision and none of its parents has."""
+        """Return whether the changeset has the file revision and none of its parents has."""
         return self._entry(changeset, path) == node and all(
             self._entry(parent, path) != node
             for parent in self._served.log.parentrevs(changeset)
@@ -64,7 +64,7 @@ class Introductions:
         return self._entries.find(bytes.fromhex(manifest.decode()), path)
 
     def _changes(self, path: bytes) -> Iterator[int]:
-        """Give the served changesets that changed a path, the likely ones first."""
+        """Yield the served changesets that changed a path, the likely ones first."""
         if self._later is None:
             self._later = self._collect(self._served.after_hidden())
         yield from self._later.get(path, ())
@@ -87,7 +87,7 @@ class Introductions:
 def manifests_not_served(
     repository: Repository, served: ServedChangesets, tree: bytes, nodes: set[bytes]
 ) -> set[bytes]:
-    """Give those of these manifests of a folder that no served changeset refers to.
+    """Return those of these manifests of a folder that no served changeset refers to.
 
     For manifests that were added with changesets that are not served; others need no search.
     """

@@ -1,4 +1,4 @@
-"""Mercurial as an installed library: imported once, the right way, and given types.
+"""Imports Mercurial as an installed library, once and set up for a server.
 
 Every other module of the worker takes from here what it needs of ``mercurial``, so that nothing
 of it is imported before it is set up; only ``create``, a program of its own, names it too.
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Repository, Revlog
 
 initialization.init()
-# From 7.2 on, before the first use of commands and hgweb.
+# Needed from 7.2 on, before the first use of commands and hgweb.
 
 __all__ = [
     "added_text",
@@ -87,7 +87,7 @@ __all__ = [
 
 
 def to_local(text: bytes) -> bytes:
-    """Text from the wire in local encoding: UTF-8, where it is not that ISO-8859-1.
+    """Return text from the wire in local encoding: UTF-8, or ISO-8859-1 where it is not that.
 
     Source: commands, section 0 ("Text on the wire is UTF-8").
     """
@@ -95,43 +95,43 @@ def to_local(text: bytes) -> bytes:
 
 
 def from_local(text: bytes) -> bytes:
-    """Text in local encoding for the wire, UTF-8 again."""
+    """Return text in local encoding as it was on the wire, in UTF-8."""
     return bytes(encoding.fromlocal(text))
 
 
 def is_plain(flags: int) -> bool:
-    """Whether the stored text of a revision is the text that was hashed: a delta may use it."""
+    """Return whether a revision's stored text is the one that was hashed: deltas may use it."""
     return not flags & ~constants.REVIDX_NEUTRAL_FLAGS
 
 
 def is_censored(flags: int) -> bool:
-    """Whether the text of a revision was taken away; a tombstone is stored."""
+    """Return whether the text of a revision was removed, and a tombstone is stored."""
     return bool(flags & constants.REVIDX_ISCENSORED)
 
 
 def has_swapped_parents(revlog: Revlog, flags: int) -> bool:
-    """Whether the order of parents says nothing of copies, because a flag does."""
+    """Return whether a flag, not the order of parents, says if a file was copied."""
     # Only in a format that is still experimental.
     format_flags: int = getattr(revlog, "_format_flags", 0)
     return bool(format_flags & constants.FLAG_FILELOG_META and flags & constants.REVIDX_HASMETA)
 
 
 def added_text(delta: bytes) -> bytes:
-    """All that a delta puts in, without what it leaves or takes away."""
+    """Return all that a delta adds, without what it keeps or removes."""
     return bytes(mdiff.patchtext(delta))
 
 
 def bookmarks_of(repository: Repository) -> Iterator[tuple[bytes, bytes]]:
-    """Bookmarks that a view shows, divergent ones aside: name in local encoding, node."""
+    """Return the bookmarks of a view without divergent ones: name in local encoding, node."""
     return cast("Iterator[tuple[bytes, bytes]]", bookmarks.listbinbookmarks(repository))
 
 
 def phase_name(repository: Repository, revision: int) -> bytes:
-    """``public``, ``draft`` or ``secret``, as stored."""
+    """Return ``public``, ``draft`` or ``secret``, as stored."""
     cache = repository._phasecache  # type: ignore[attr-defined]  # noqa: SLF001  a context takes ten times as long
     return bytes(phases.phasenames[cache.phase(repository, revision)])
 
 
 def mercurial_version() -> bytes:
-    """The version of the installed library."""
+    """Return the version of the installed library."""
     return bytes(util.version())

@@ -1,7 +1,7 @@
 """The part of Mercurial that we call, as we call it, in types: the library itself has none.
 
-Named as in the library; what it would give beyond these is left out. Nodes are 20 bytes, paths and
-names are bytes in the encodings that the library keeps them in.
+Names are the library's; what it has beyond these is left out. Nodes are 20 bytes; paths and names
+are bytes in the encodings that the library keeps them in.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ class Ui(Protocol):
     """Variables of the process, or of the request that is answered."""
 
     def config(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> bytes | None:
-        """One value, or its default."""
+        """Return one value, or its default."""
 
     def configbool(
         self, section: bytes, name: bytes, *, default: bool = ..., untrusted: bool = ...
     ) -> bool:
-        """One value as a boolean."""
+        """Return one value as a boolean."""
 
     def configlist(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> list[bytes]:
-        """One value as a list."""
+        """Return one value as a list."""
 
     def configsource(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> bytes:
-        """Where a value was set: ``file:line``, or something that is no file."""
+        """Return where a value was set: ``file:line``, or something that is no file."""
 
     def hasconfig(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> bool:
-        """Whether a value was set anywhere."""
+        """Return whether a value was set anywhere."""
 
     def setconfig(self, section: bytes, name: bytes, value: bytes, source: bytes) -> None:
         """Set a value over all files."""
 
     def walkconfig(self, *, untrusted: bool = ...) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """All values set: section, name, value."""
+        """Return all values set: section, name, value."""
 
     def pushbuffer(self, *, error: bool = ..., subproc: bool = ...) -> None:
         """Begin to collect output, that of hooks too."""
 
     def popbuffer(self) -> bytes:
-        """Stop that and give what was collected."""
+        """Stop collecting, and return what was collected."""
 
 
 class BranchHeads(Protocol):
     """The branches of a view and their heads."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Branch names, in local encoding."""
+        """Return branch names, in local encoding."""
 
     def branchheads(self, branch: bytes, *, closed: bool = ...) -> Sequence[bytes]:
-        """Head nodes of a branch, oldest first."""
+        """Return head nodes of a branch, oldest first."""
 
 
 class Files(Protocol):
@@ -66,90 +66,90 @@ class Files(Protocol):
         """Open a file."""
 
     def exists(self, path: bytes) -> bool:
-        """Whether there is such a file."""
+        """Return whether there is such a file."""
 
 
 class Lock(Protocol):
     """A lock that is held."""
 
     def release(self) -> None:
-        """Hold it no longer."""
+        """Release it."""
 
 
 class Revlog(Protocol):
     """Revisions of one thing, numbered from 0; -1 is the null revision."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
 
     def reading(self) -> AbstractContextManager[None]:
-        """Keep its files open, for reading much."""
+        """Keep its files open, for many reads."""
 
     def rev(self, node: bytes) -> int:
-        """The number of a node; raises `error.LookupError`."""
+        """Return the number of a node; raises `error.LookupError`."""
 
     def node(self, rev: int) -> bytes:
-        """The node of a number."""
+        """Return the node of a number."""
 
     def linkrev(self, rev: int) -> int:
-        """The changeset that it was added with, numbered among all, served or not."""
+        """Return the changeset that it was added with, numbered among all, served or not."""
 
     def parentrevs(self, rev: int) -> tuple[int, int]:
-        """The numbers of its parents."""
+        """Return the numbers of its parents."""
 
     def flags(self, rev: int) -> int:
-        """How its text is stored, and more; see `is_plain`."""
+        """Return how its text is stored, and more; see `is_plain`."""
 
     def rawsize(self, rev: int) -> int:
-        """Bytes of the stored text."""
+        """Return bytes of the stored text."""
 
     def deltaparent(self, rev: int) -> int:
-        """What it is stored as a delta to; -1 for a full text."""
+        """Return the revision that it is stored as a delta to; -1 for a full text."""
 
     def revdiff(self, rev1: int, rev2: int) -> bytes:
-        """The delta that makes the stored text of the second from that of the first."""
+        """Return the delta that makes the stored text of the second from that of the first."""
 
     def rawdata(self, rev: int, validate: bool = ...) -> bytes:  # noqa: FBT001  as it is called
-        """The stored text; its hash checked unless ``validate`` is false."""
+        """Return the stored text; its hash checked unless ``validate`` is false."""
 
     def revision(self, rev: int) -> bytes:
-        """The text that the node is the hash of."""
+        """Return the text that the node is the hash of."""
 
 
 class Changelog(Revlog, Protocol):
     """The changesets; those of a view raise `error.LookupError` for others."""
 
     filteredrevs: frozenset[int]
-    """Which are not in the view."""
+    """The numbers of those that are not in the view."""
 
     def findmissingrevs(self, common: Sequence[int], heads: Sequence[int]) -> Sequence[int]:
-        """Ancestors of heads, inclusive, that are not those of common, ascending."""
+        """Return ancestors of heads, inclusive, that are not those of common, ascending."""
 
 
 class Storage(Protocol):
     """What holds the revisions of a file, or of a folder's manifest."""
 
     def get_revlog(self) -> Revlog:
-        """The revisions."""
+        """Return the revisions."""
 
 
 class Manifest(Protocol):
     """The files of one changeset."""
 
     def get(self, path: bytes) -> bytes | None:
-        """The node of a file."""
+        """Return the node of a file."""
 
     def iteritems(self) -> Iterator[tuple[bytes, bytes]]:
-        """All paths and nodes."""
+        """Return all paths and nodes."""
 
     def walksubtrees(self) -> Iterator[Manifest]:
-        """The manifests of folders, its own first; only where those are stored apart."""
+        """Return the manifests of folders, its own first; only where those are stored apart."""
 
     def dir(self) -> bytes:
-        """The folder that it is for, with a slash behind; likewise."""
+        """Return the folder that it is for, with a slash behind; likewise."""
 
     def node(self) -> bytes:
-        """Its own node; likewise."""
+        """Return its own node; likewise."""
 
 
 class ManifestContext(Protocol):
@@ -163,10 +163,10 @@ class ManifestLog(Protocol):
     """All manifests."""
 
     def __getitem__(self, node: bytes) -> ManifestContext:
-        """That of the root folder with this node."""
+        """Return the manifest of the root folder with this node."""
 
     def getstorage(self, tree: bytes) -> Storage:
-        """Those of a folder: nothing for the root, else with a slash behind."""
+        """Return the manifests of a folder: empty for the root, otherwise with a slash behind."""
 
 
 class StoredFile(Protocol):
@@ -181,14 +181,14 @@ class StoreEntry(Protocol):
     is_revlog: bool
 
     def files(self, vfs: Files) -> Sequence[StoredFile]:
-        """Its files."""
+        """Return its files."""
 
 
 class Store(Protocol):
     """The files that hold the history."""
 
     def top_entries(self) -> Iterable[StoreEntry]:
-        """All but those of file revisions."""
+        """Return all but those of file revisions."""
 
 
 class Repository(Protocol):
@@ -196,9 +196,9 @@ class Repository(Protocol):
 
     ui: Ui
     baseui: Ui
-    """What it was opened with: all of ``ui`` but its own configuration files."""
+    """The configuration that it was opened with: ``ui`` without the repository's own files."""
     filtername: bytes
-    """Which view; never that of ``unfiltered``."""
+    """The name of the view; never that of ``unfiltered``."""
     path: bytes
     """Its ``.hg`` folder."""
     sharedpath: bytes
@@ -216,37 +216,37 @@ class Repository(Protocol):
     store: Store
     """The files of the history."""
     requirements: set[bytes]
-    """What it takes to read it."""
+    """The features that a program needs to read it."""
 
     def filtered(self, name: bytes) -> Repository:
-        """The same repository through another view."""
+        """Return the same repository through another view."""
 
     def unfiltered(self) -> Repository:
-        """The same repository through no view."""
+        """Return the same repository through no view."""
 
     def file(self, path: bytes) -> Storage:
-        """The revisions of a file, those of other views too; none where there is no such file."""
+        """Return the revisions of a file, those of other views too; none for an unknown file."""
 
     def publishing(self) -> bool:
-        """Whether what others get becomes public."""
+        """Return whether what others get becomes public."""
 
     def heads(self) -> Sequence[bytes]:
-        """Head nodes, highest revision first."""
+        """Return head nodes, highest revision first."""
 
     def known(self, nodes: Iterable[bytes]) -> Sequence[bool]:
-        """Whether the view has each node."""
+        """Return whether the view has each node."""
 
     def branchmap(self) -> BranchHeads:
-        """Its branches."""
+        """Return its branches."""
 
     def lookup(self, key: bytes) -> bytes:
-        """The node that a name stands for."""
+        """Return the node that a name stands for."""
 
     def listkeys(self, namespace: bytes) -> Mapping[bytes, bytes]:
-        """Keys and values of a namespace, hooks run."""
+        """Return keys and values of a namespace, hooks run."""
 
     def pushkey(self, namespace: bytes, key: bytes, old: bytes, new: bytes) -> bool:
-        """Move one key, hooks run."""
+        """Move one key, and run hooks."""
 
     def wlock(self, *, wait: bool = ...) -> Lock:
         """Lock what is outside the store; before the store."""
@@ -255,10 +255,10 @@ class Repository(Protocol):
         """Lock the store."""
 
     def recover(self) -> bool:
-        """Roll back the abandoned transaction; whether there was one."""
+        """Roll back the abandoned transaction, and return whether there was one."""
 
     def invalidatedirstate(self) -> None:
         """Forget which revision is checked out."""
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close the files."""

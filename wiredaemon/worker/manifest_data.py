@@ -35,21 +35,21 @@ def manifestdata(
     fields: AbstractSet[bytes],
     haveparents: bool,
 ) -> Iterator[Value]:
-    """Give how many revisions there are, then a record for each, in the order of the store.
+    """Yield how many revisions there are, then a record for each, in the order of the store.
 
     A node given twice comes twice. The null node, the manifest of no files, has no record and is
     not counted.
 
     Args:
-        repository: Its served view.
-        tree: Empty for the root; with tree manifests, a folder with a slash behind.
-        nodes: 20 raw bytes each.
-        fields: Of ``parents``, ``revision``.
+        repository: The served view.
+        tree: The folder: empty for the root; with tree manifests, a path with a slash behind.
+        nodes: The nodes of the manifests, 20 raw bytes each.
+        fields: Any of ``parents``, ``revision``.
         haveparents: The client has the parents of each manifest; deltas may be to them.
 
     Raises:
         CommandError: ``unknown node: %s``, also for a manifest that no served changeset has;
-            or there are no tree manifests. In front of the first object.
+            or there are no tree manifests. Raised before the first object.
     """
     if tree and b"treemanifest" not in repository.requirements:
         raise CommandError(

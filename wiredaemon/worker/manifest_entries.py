@@ -1,4 +1,4 @@
-"""What manifests say of files: which file revisions changesets refer to.
+"""The entries of manifests: the file revisions that changesets refer to.
 
 Manifests grow with the repository while a changeset changes little, so they are read by what
 they add to others where that is enough. The deltas in a store consist of whole lines; Mercurial
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _HEX: Final = 40
 _FEW: Final = 12
-"""Paths from which on lines are taken apart instead of searched one by one."""
+"""With at least so many paths, lines are parsed instead of searched for one by one."""
 
 
 class ManifestEntries:
     """Looks up file nodes in manifests.
 
     Args:
-        repository: Any view of it.
+        repository: Any view of the repository.
     """
 
     def __init__(self, repository: Repository) -> None:
@@ -39,11 +39,11 @@ class ManifestEntries:
         self._read: set[int] = set()
 
     def reading(self) -> AbstractContextManager[None]:
-        """Keep files open, for looking up much."""
+        """Keep the files open, for many look-ups."""
         return self._revlog.reading()
 
     def find(self, manifest: bytes, path: bytes) -> bytes | None:
-        """Give the node of a path, or None where the manifest has no such file."""
+        """Return the node of a path, or None where the manifest has no such file."""
         if manifest == NULL_NODE:
             return None
         if not self._is_flat:
@@ -51,7 +51,7 @@ class ManifestEntries:
         return _find(b"\n" + self._revlog.rawdata(self._revlog.rev(manifest)), path)
 
     def changed(self, manifest: bytes, paths: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Give path and node for those paths that the manifest has.
+        """Yield path and node of those paths that the manifest has.
 
         Fast for paths that a changeset has changed, correct for all.
         """
@@ -73,14 +73,14 @@ class ManifestEntries:
             else:
                 unexplained.append(path)
         if unexplained and not is_whole:
-            # Removed, or as in the base, which need not be the parent.
+            # It was removed, or is as in the base, which need not be the parent.
             lines = b"\n" + self._revlog.rawdata(revision)
             for path, node in _find_all(lines, unexplained):
                 if node is not None:
                     yield path, node
 
     def not_in_earlier(self, manifest: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Give path and node of all files, those aside that earlier calls gave, more or less.
+        """Yield path and node of all files, without most of those that earlier calls yielded.
 
         Over all calls each file revision comes at least once; and not much more often if later
         calls are for manifests that were added later.
@@ -102,7 +102,7 @@ class ManifestEntries:
                 yield path, bytes.fromhex(rest[:_HEX].decode())
 
     def _lines(self, base: int, revision: int, *, is_whole: bool) -> bytes:
-        """Lines of a manifest, all or those added to the base, with a line feed in front."""
+        """Return the lines of a manifest, or those added to the base, with a line feed in front."""
         if is_whole:
             return b"\n" + self._revlog.rawdata(revision)
         return b"\n" + added_text(self._revlog.revdiff(base, revision))

@@ -1,7 +1,7 @@
 """Opening repositories, and keeping one open between commands.
 
-Owns how the library is configured for a worker and when a kept repository is read again. What is
-asked of an open repository is in ``values``, ``pushing`` and ``describe``.
+Owns how the library is configured for a worker, and when a kept repository is read again. The
+commands on an open repository are in ``values``, ``pushing`` and ``describe``.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Repository, Ui
 
 LOCK_SECONDS: Final = 30
-"""How long a write waits for another one where ``ui.timeout`` is not set (Mercurial: 600).
+"""Seconds for which a write waits for another one where ``ui.timeout`` is not set.
 
-A worker that waits serves nobody, and its client has long given up.
+Mercurial's own 600 are for people: a worker that waits runs nothing else, and its client has long
+given up.
 """
 
 _SETTINGS: Final = (
     (b"ui", b"interactive", b"false"),
     (b"ui", b"nontty", b"true"),
-    # Standard for a server: values of untrusted files are either asked for or not, silently.
+    # As for any server: a value of an untrusted file is used or ignored without a message.
     (b"ui", b"report_untrusted", b"false"),
-    # Otherwise a cache, in a circle of references, keeps the last large text for long after it.
+    # Otherwise a cache inside a reference cycle keeps the last large text long after its request.
     (b"usage", b"resources.memory", b"low"),
     # Otherwise "waiting for lock", with host and process, becomes part of the output for the peer.
     (b"ui", b"timeout.warn", b"2147483647"),
@@ -44,7 +45,7 @@ class RepositoryUnavailable(Exception):  # noqa: N818  a state of the repository
     """A repository cannot be opened or its configuration cannot be read.
 
     Attributes:
-        reason: Which file or folder, and why. For the operator: it names paths of the server.
+        reason: The file or folder, and why. For the operator: it names paths of the server.
     """
 
     def __init__(self, reason: str) -> None:
@@ -74,7 +75,7 @@ def open_repository(path: bytes) -> Repository:
 
 
 def served(repository: Repository) -> Repository:
-    """The view that peers see: no secret, hidden or obsolete changesets.
+    """Return the view that peers see: no secret, hidden or obsolete changesets.
 
     ``server.view`` of the repository may narrow it further, as it does for Mercurial's own server.
     """
@@ -85,11 +86,11 @@ class KeptRepository:
     """One repository kept open between commands.
 
     Args:
-        path: Its working folder.
+        path: The repository's working folder.
 
     Attributes:
-        attached: What others keep along with the open repository, by their names; emptied when it
-            is opened anew.
+        attached: Objects that other modules keep along with the open repository, by their names;
+            emptied when it is opened anew.
     """
 
     def __init__(self, path: bytes) -> None:
@@ -101,10 +102,10 @@ class KeptRepository:
         self.attached: dict[bytes, Any] = {}
 
     def served(self) -> Repository:
-        """The served view of the repository as it is now; call it before each command.
+        """Return the served view of the repository as it is now; call it before each command.
 
         Raises:
-            RepositoryUnavailable: As ``open_repository``. The next call tries again.
+            RepositoryUnavailable: As `open_repository`. The next call tries again.
         """
         if self._kept is None or stat_files(self._paths) != self._seen:
             self.close()
@@ -123,7 +124,7 @@ class KeptRepository:
         return served(repository)
 
     def close(self) -> None:
-        """Let go of the repository; the next use opens it again."""
+        """Close the repository; the next use opens it again."""
         repository, self._repository, self._kept = self._repository, None, None
         self.attached.clear()
         if repository is not None:
@@ -138,7 +139,7 @@ class KeptRepository:
 
 
 def _load_ui() -> Ui:
-    """The configuration of system and user, read now, with extensions loaded."""
+    """Return the configuration of system and user, read now, with extensions loaded."""
     ui = cast("Ui", library.ui.ui.load())
     for section, name, value in _SETTINGS:
         ui.setconfig(section, name, value, _SOURCE)
@@ -163,7 +164,7 @@ def _check_config_file(path: bytes) -> None:
 
 
 def _reason(path: bytes, failure: Exception) -> str:
-    """Which file and why, from an exception of the library."""
+    """Return the file and the reason that an exception of the library names."""
     if isinstance(failure, OSError):
         where: Any = failure.filename if failure.filename is not None else path
         return f"{os.fsdecode(where)}: {failure.strerror}"

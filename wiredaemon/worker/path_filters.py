@@ -21,11 +21,11 @@ _WRONG_PREFIX: Final = b"%s pattern must begin with `path:` or `rootfilesin:`; g
 
 
 def parse_path_filter(given: Mapping[object, object] | None) -> PathFilter | None:
-    """Give the test of a path, or None where every path passes.
+    """Return the test of a path, or None where every path passes.
 
     Args:
-        given: Arrays of patterns under ``include`` and ``exclude``, both optional. No pattern to
-            include means everything; other keys mean nothing.
+        given: The arrays of patterns under ``include`` and ``exclude``, both optional. Without a
+            pattern to include, all paths are; other keys mean nothing.
 
     Raises:
         CommandError: A pattern is not one of the two kinds.
@@ -64,7 +64,7 @@ def _patterns(given: Mapping[object, object], key: bytes) -> list[bytes]:
 
 
 def _any_of(patterns: Sequence[bytes]) -> PathFilter:
-    """Give the test for any of the patterns; its cost does not grow with their number."""
+    """Return the test for any of the patterns; its cost does not grow with their number."""
     names: set[bytes] = set()
     parents: set[bytes] = set()
     for pattern in patterns:
@@ -91,6 +91,6 @@ def _any_of(patterns: Sequence[bytes]) -> PathFilter:
 
 
 def _normal(name: bytes) -> bytes:
-    """A name as repositories write it; the top folder is empty."""
+    """Return a name as repositories write it; the top folder is empty."""
     normal = posixpath.normpath(name) if name else b""
     return b"" if normal == b"." else normal

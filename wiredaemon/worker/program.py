@@ -1,8 +1,8 @@
 """The worker program: ``python -P -m wiredaemon.worker``.
 
-It serves repository commands in dialect 0006 on its standard input and output, one at a time, and
-ends when its input ends. Owns the descriptors, the signals and the loop; what a command does is in
-``worker_commands``, which is imported only after the descriptors are safe.
+It serves repository commands in `WORKER_DIALECT` on its standard input and output, one at a time,
+and ends when its input ends. Owns the descriptors, the signals and the loop; the commands are in
+``commands``, which is imported only after the descriptors are safe.
 """
 
 from __future__ import annotations
@@ -37,14 +37,17 @@ if TYPE_CHECKING:
 _READ_SIZE: Final = 65536
 _AMPLE: Final = 1 << 31
 _LIMITS: Final = Limits(request_size=_AMPLE, request_frames=_AMPLE, cbor_elements=_AMPLE)
-"""The daemon has held the peer to its limits already."""
+"""No limits: the daemon has held the peer to its own already."""
 
 FAILED: Final = b"internal error"
 INCOMPLETE: Final = b"the command data is incomplete"
 
 
 _SENT_AT_ONCE: Final = 256 * 1024
-"""Bytes of an answer that are held before the pipe must take them."""
+"""Bytes of an answer that are held before they are written to the pipe.
+
+Four times what a pipe holds, so that the daemon is woken for much at a time.
+"""
 
 
 class Run(Protocol):
@@ -58,7 +61,7 @@ class Run(Protocol):
         body: CommandBody,
         /,
     ) -> Iterator[Value | Only]:
-        """Give the command's objects, one after the other.
+        """Return the command's objects, one after the other.
 
         Raises:
             CommandError, ServerError: It failed, for a reason that the peer may read.
@@ -66,11 +69,11 @@ class Run(Protocol):
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM: Mercurial rolls back what it was doing, and the program ends."""
+    """SIGTERM has come: Mercurial rolls back what it was doing, and the program ends."""
 
 
 class _NobodyReadsError(BaseException):
-    """The daemon has gone."""
+    """The daemon has ended, and with it the reader of our output."""
 
 
 class CommandBody:
@@ -83,7 +86,7 @@ class CommandBody:
         self._held = b""
 
     def read(self, size: int = -1) -> bytes:
-        """Give at most ``size`` bytes, fewer only at the end; all of them if it is negative.
+        """Return at most ``size`` bytes, fewer only at the end; all if ``size`` is negative.
 
         Raises:
             BodyBrokenError: The peer has left in the middle of it.
@@ -103,7 +106,7 @@ class CommandBody:
             self._held = b""
 
     def _fill(self) -> bool:
-        """Wait for the next piece; False says that there is none."""
+        """Wait for the next piece, and return whether there is one."""
         while not self._ended and not self._held:
             match self._next_event():
                 case DataReceived(data=data):
@@ -120,14 +123,14 @@ class Worker:
     """The loop between two pipes.
 
     Args:
-        source: Descriptor that is read; blocking.
-        sink: Descriptor that is written; blocking, which is all the back-pressure there is.
+        source: The descriptor to read from; blocking.
+        target: The descriptor to write to; blocking, which is all the back-pressure there is.
         run: Runs one command.
     """
 
-    def __init__(self, source: int, sink: int, run: Run) -> None:
+    def __init__(self, source: int, target: int, run: Run) -> None:
         self._source = source
-        self._sink = sink
+        self._target = target
         self._run = run
         self._connection = ServerConnection(WORKER_DIALECT, half_duplex=False, limits=_LIMITS)
         self._events: deque[ServerEvent] = deque()
@@ -148,7 +151,7 @@ class Worker:
                     sys.stderr.write(f"the daemon broke the protocol: {event.error}\n")
                     self._flush()
                 case _:
-                    # Data of a request that was answered without it.
+                    # Data of a request that was answered without them.
                     pass
 
     def _next_event(self) -> ServerEvent | None:
@@ -184,7 +187,7 @@ class Worker:
             traceback.print_exception(failure, file=sys.stderr)
             connection.send_server_error(request_id, FAILED)
             if isinstance(failure, KeyboardInterrupt):
-                # What Mercurial makes of SIGTERM where it holds signals back, to make a lock.
+                # Mercurial holds signals back while it makes a lock, and raises this for SIGTERM.
                 self._flush()
                 raise _TerminatedError from failure
         self._flush()
@@ -204,20 +207,20 @@ class Worker:
         connection.end_response(request_id)
 
     def _flush(self) -> None:
-        # What was printed by a command belongs in the log in front of what follows.
+        # Output that a command printed belongs in the log in front of what follows.
         sys.stdout.flush()
         sys.stderr.flush()
         data = b"".join(self._connection.parts_to_send())
         view = memoryview(data)
         while view:
             try:
-                view = view[os.write(self._sink, view) :]
+                view = view[os.write(self._target, view) :]
             except BrokenPipeError as error:
                 raise _NobodyReadsError from error
 
 
 def take_descriptors() -> tuple[int, int]:
-    """Move the pipes away from descriptors 0 and 1, where anybody's ``print`` would reach them.
+    """Move the pipes away from descriptors 0 and 1, where any ``print`` would reach them.
 
     After it, 0 reads nothing and 1 writes to standard error. Programs that are started do not
     inherit the pipes.
@@ -225,12 +228,12 @@ def take_descriptors() -> tuple[int, int]:
     Returns:
         The new descriptors of what was standard input and output.
     """
-    source, sink = os.dup(0), os.dup(1)
+    source, target = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    return source, sink
+    return source, target
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
@@ -238,7 +241,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 
 def _go_on(_number: int, _frame: FrameType | None) -> None:
-    """Leave it to the daemon, which a terminal interrupts along with us.
+    """Ignore SIGINT: the daemon, which a terminal interrupts along with us, decides.
 
     A function and not SIG_IGN, which the programs that hooks start would inherit.
     """
@@ -248,9 +251,9 @@ def main() -> None:
     """Run the program.
 
     Raises:
-        SystemExit: Mercurial cannot be loaded; the text says why.
+        SystemExit: Mercurial cannot be imported; the text says why.
     """
-    source, sink = take_descriptors()
+    source, target = take_descriptors()
     signal.signal(signal.SIGINT, _go_on)
     try:
         from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415
@@ -260,6 +263,6 @@ def main() -> None:
     apply_patches()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        Worker(source, sink, WorkerCommands()).serve()
+        Worker(source, target, WorkerCommands()).serve()
     except (_NobodyReadsError, _TerminatedError):
         return

@@ -1,8 +1,8 @@
 """``pushkey``: the one value command that writes.
 
-Mercurial does the work: hooks, locks and transactions are the library's. Here stands what the
-original left unchecked and should not have: names that damage the bookmarks file, changesets that
-are not served, phases that do not exist.
+Mercurial does the work: hooks, locks and transactions are the library's. This module adds what
+the original does not check: names that damage the bookmarks file, changesets that are not served,
+phases that do not exist.
 
 Source: commands, section 3.
 """
@@ -25,13 +25,13 @@ _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class PushResult(NamedTuple):
-    """What became of a pushed key."""
+    """The result of pushing a key."""
 
     moved: bool
-    """Whether the key has the new value now."""
+    """The key has the new value now."""
 
     output: bytes
-    """What the operation and its shell hooks printed."""
+    """The text that the operation and its shell hooks printed."""
 
 
 def pushkey(
@@ -40,11 +40,11 @@ def pushkey(
     """Move ``key`` of a namespace from its value ``old`` to ``new``.
 
     Args:
-        repository: Its served view.
-        namespace: ``bookmarks``, ``phases``, ``obsolete``; any other one moves nothing.
-        key: Bookmark name; hex node; ``dump<number>``.
-        old: Value expected now: hex node or empty; decimal phase; empty.
-        new: Value wanted: hex node, or empty to delete; decimal phase; encoded markers.
+        repository: The served view.
+        namespace: ``bookmarks``, ``phases`` or ``obsolete``; any other one moves nothing.
+        key: A bookmark's name; a hex node; ``dump<number>``.
+        old: The value expected now: hex node or empty; decimal phase; empty.
+        new: The value wanted: hex node, or empty to delete; decimal phase; encoded markers.
 
     Raises:
         Refusal: The request makes no sense, whatever the state. No hook was run.

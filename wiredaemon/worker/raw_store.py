@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Repository
 
 CHUNK_SIZE: Final = 65536
-"""Bytes that are read and sent at once."""
+"""Bytes of a file that are read and sent at once."""
 
 _PREFIXES: Final[Mapping[bytes, bytes]] = {
     b"changelog": b"00changelog.",
     b"manifestlog": b"00manifest.",
 }
 _SUFFIXES: Final = (b".i", b".d")
-"""Index and data of a revlog; all else can be made from them."""
+"""The endings of a revlog's index and data; all else can be made from these."""
 
 
 def rawstorefiledata(
     repository: Repository, *, files: Sequence[object], pathfilter: object = None
 ) -> Iterator[Value]:
-    """Give how many files and bytes there are, then for each file a map and its content.
+    """Yield how many files and bytes there are, then for each file a map and its content.
 
     All files are opened while the store is locked, and no more of them is sent than they had
     then. What is pushed meanwhile is appended behind that, or goes to a new file when an index is
     split; so the files fit one another.
 
     Args:
-        repository: Its served view.
-        files: ``changelog``, ``manifestlog``, or both.
-        pathfilter: Is ignored.
+        repository: The served view.
+        files: The kinds of files: ``changelog``, ``manifestlog``, or both.
+        pathfilter: Ignored, as the original does.
 
     Raises:
-        CommandError: ``stream clone is disabled`` or ``unknown file type: %s``. In front of the
-            first object.
+        CommandError: ``stream clone is disabled`` or ``unknown file type: %s``. Raised
+            before the first object.
     """
     del pathfilter
     _check_allowed(repository)
@@ -86,12 +86,12 @@ def _prefixes(files: Sequence[object]) -> tuple[bytes, ...]:
 def _open(
     repository: Repository, prefixes: tuple[bytes, ...], opened: ExitStack
 ) -> list[tuple[bytes, IO[bytes], int]]:
-    """Give name, open file and size of each file, manifests first."""
+    """Return name, open file and size of each file, manifests first."""
     store = repository.svfs
     contents: list[tuple[bytes, IO[bytes], int]] = []
     lock = repository.lock()
     try:
-        # Whoever held the lock may have added a secret changeset.
+        # The process that held the lock may have added a secret changeset.
         _check_allowed(repository)
         names = {
             file.unencoded_path

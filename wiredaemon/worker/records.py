@@ -27,14 +27,14 @@ def records(
     forms: TextForms,
     introduced_by: Callable[[int], bytes] | None = None,
 ) -> Iterator[Value]:
-    """Give the record of each revision, and its text behind it if ``fields`` asks for that.
+    """Yield the record of each revision, followed by its text if ``fields`` asks for that.
 
     Args:
-        revlog: What they are revisions of.
-        revisions: Their numbers, ascending.
-        fields: What records hold beside the node.
-        forms: Knows in what form texts are sent.
-        introduced_by: Gives the node of the changeset that introduced a revision; needed where
+        revlog: The manifest's or the file's revisions.
+        revisions: The numbers of those to send, ascending.
+        fields: The fields that records hold beside the node.
+        forms: Chooses the form of each text.
+        introduced_by: Returns the node of the changeset that introduced a revision; needed where
             ``fields`` has ``linknode`` or ``firstchangeset``, which are the same.
     """
     node_of = revlog.node

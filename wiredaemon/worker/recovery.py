@@ -1,9 +1,9 @@
 """``recover``: roll back a transaction that a killed process left behind.
 
-While a transaction runs, the store has a ``journal``; whoever dies leaves it, and every later write
-fails until somebody rolls back. Mercurial does that and knows which locks are stale: those of dead
-processes of this host and PID namespace, no others. Here it is done without being asked, and never
-waiting.
+While a transaction runs, the store has a ``journal``. A process that dies leaves it behind, and
+every later write fails until the transaction is rolled back. Mercurial does that, and knows which
+locks are stale: those of dead processes of this host and PID namespace, no others. Here it
+is done without being asked, and never waits.
 
 Source: reliability, section 5.
 """
@@ -35,7 +35,7 @@ def recover(path: bytes) -> bytes:
     on standard error tells the operator who it is. Another line tells of a transaction rolled back.
 
     Args:
-        path: Working folder of the repository.
+        path: The repository's working folder.
 
     Returns:
         ``CLEAN``, ``RUNNING`` or ``RECOVERED``, of ``worker_calls``.
@@ -61,7 +61,7 @@ def _recover(repository: Repository) -> bytes:
     name = _name(repository)
     try:
         with _locked(repository):
-            # Somebody else may have ended it, or recovered, in the meantime.
+            # Another process may have ended it, or recovered, in the meantime.
             if not _has_journal(repository):
                 return CLEAN
             _roll_back(repository, name)
@@ -89,7 +89,7 @@ def _locked(repository: Repository) -> Iterator[None]:
     """Hold both locks: rolling back restores files inside and outside the store.
 
     Raises:
-        LockHeld: Somebody has one of them.
+        LockHeld: Another process holds one of them.
     """
     working = repository.wlock(wait=False)
     store: Lock | None = None
@@ -107,7 +107,7 @@ def _has_journal(repository: Repository) -> bool:
 
 
 def _owner(repository: Repository) -> Repository:
-    """The repository whose transaction it was, where several share one store.
+    """Return the repository whose transaction it was, where several share one store.
 
     The journal names files outside the store without saying whose. Their backups, and this file,
     are in the folder of the repository that wrote.
@@ -119,7 +119,7 @@ def _owner(repository: Repository) -> Repository:
 
 
 def _holder(held: error.LockHeld) -> str:
-    """Who holds a lock, and what that means."""
+    """Return the sentence that names the holder of a lock, and what that means."""
     host, _, process = os.fsdecode(held.locker).rpartition(":")
     where = os.fsdecode(held.filename)
     if host and host != _own_host():
@@ -131,7 +131,7 @@ def _holder(held: error.LockHeld) -> str:
 
 
 def _own_host() -> str:
-    """What locks call this host and PID namespace."""
+    """Return the name that locks give this host and PID namespace."""
     return os.fsdecode(library.lock.lock._host or b"")  # noqa: SLF001  known as soon as a lock was tried
 
 

@@ -27,11 +27,11 @@ _DEPTH: Final = b"changesetexplicitdepth"
 _RANGE: Final = b"changesetdagrange"
 
 MOST_WALKS: Final = 100
-"""Specifiers of one request that follow the history; each may cost a walk through all of it."""
+"""Specifiers of one request that may follow the history: each may cost a walk through all of it."""
 
 
 def resolve(served: ServedChangesets, specifiers: Sequence[object]) -> array[int]:
-    """Give the numbers of all changesets specified, each once, in the order produced.
+    """Return the numbers of all changesets specified, each once, in the order produced.
 
     The null node stands for no changeset, as in an empty repository whose only head it is.
 
@@ -39,7 +39,7 @@ def resolve(served: ServedChangesets, specifiers: Sequence[object]) -> array[int
         CommandError: A specifier is not as documented, or there are too many.
         Refusal: A node is not served (unknown roots are passed over), or cannot be one.
     """
-    # All are looked at before any is looked up.
+    # All are checked before any is looked up.
     checked = [_check(specifier) for specifier in specifiers]
     walks = sum(kind != _EXPLICIT for kind, _ in checked)
     if walks > MOST_WALKS:
@@ -60,7 +60,7 @@ def resolve(served: ServedChangesets, specifiers: Sequence[object]) -> array[int
 
 
 def _check(specifier: object) -> tuple[bytes, Mapping[bytes, Any]]:
-    """Give the type of a specifier and its keys, all of the right types."""
+    """Return the type of a specifier and its keys, all of the right types."""
     if not isinstance(specifier, dict):
         raise CommandError("a revision specifier must be a map")
     if b"type" not in specifier:
@@ -135,7 +135,7 @@ def _explicit_depth(served: ServedChangesets, specifier: Mapping[bytes, Any]) ->
 
 def _dag_range(served: ServedChangesets, specifier: Mapping[bytes, Any]) -> array[int]:
     if not specifier[b"heads"] and not served.are_none:
-        # Clients of an empty repository have no head to name: all they were told is the null node.
+        # Clients of an empty repository have no head to name: they only know the null node.
         raise CommandError("heads key in changesetdagrange cannot be empty")
     heads = _revisions(served, specifier[b"heads"])
     known = (served.revision(node) for node in specifier[b"roots"])
@@ -151,7 +151,7 @@ _KEYS: Final[Mapping[bytes, tuple[bytes, ...]]] = {
     _DEPTH: (b"nodes", b"depth"),
     _RANGE: (b"roots", b"heads"),
 }
-"""Keys that a type needs, in the order they are looked for."""
+"""The keys that each type needs, in the order in which they are checked."""
 
 _RESOLVERS: Final[Mapping[bytes, Callable[[ServedChangesets, Mapping[bytes, Any]], array[int]]]] = {
     _EXPLICIT: _explicit,

@@ -1,9 +1,9 @@
-"""Which revisions count as served: changesets of the view, and what those refer to.
+"""The revisions that count as served: changesets of the view, and what those refer to.
 
 Manifests and files are stored once for all views. Each revision notes the changeset that it was
 added with, and where that one is not served, another one that came later may still refer to it:
-a secret changeset and a public one can have the same file in the same state. So what is not
-served by its own note is searched for among the served changesets.
+a secret changeset and a public one can have the same file in the same state. So a
+revision that is not served by its own note is searched for among the served changesets.
 
 Source: commands, sections 0, 4.8, 4.10 and 4.11.
 """
@@ -26,7 +26,7 @@ NULL_NODE: Final = bytes(NODE_SIZE)
 
 
 def find_revision(revlog: Revlog, node: bytes) -> int | None:
-    """Give the number of a node, or None where there is none; never that of the null node."""
+    """Return the number of a node, or None where there is none; never that of the null node."""
     if len(node) != NODE_SIZE or node == NULL_NODE:
         return None
     try:
@@ -36,11 +36,11 @@ def find_revision(revlog: Revlog, node: bytes) -> int | None:
 
 
 def check_node(node: object, where: bytes) -> bytes:
-    """Give a node that has the form of one.
+    """Return a node that has the form of one.
 
     Args:
-        node: As it came from a peer.
-        where: What it was given for, for the message.
+        node: The value that came from a peer.
+        where: The argument that it was in, for the message.
 
     Raises:
         Refusal: It is no byte string of 20 bytes.
@@ -53,7 +53,7 @@ def check_node(node: object, where: bytes) -> bytes:
 
 
 def unknown_revision(node: bytes) -> Refusal:
-    """Give what is said of a changeset that does not exist, or that is not served."""
+    """Return the error for a changeset that does not exist or is not served."""
     return Refusal(b"unknown revision '%s'" % node.hex().encode())
 
 
@@ -67,35 +67,35 @@ class ServedChangesets:
     def __init__(self, repository: Repository) -> None:
         self._view = repository.changelog
         self.log = repository.unfiltered().changelog
-        """All changesets: reading is much faster without a view. Ask only for served numbers."""
+        """All changesets: much faster to read than through a view. Ask only for served numbers."""
         self._hidden = self._view.filteredrevs
         self._count = len(self.log)
         self.are_all = not self._hidden
         self.are_none = len(self._hidden) == self._count
 
     def revision(self, node: bytes) -> int | None:
-        """Give the number of a node, or None where no served changeset has it."""
+        """Return the number of a node, or None where no served changeset has it."""
         return find_revision(self._view, node)
 
     def __contains__(self, revision: int) -> bool:
-        """Say whether a number is served; one that was added meanwhile is not."""
+        """Return whether a changeset is served; one that was added meanwhile is not."""
         return 0 <= revision < self._count and revision not in self._hidden
 
     def after_hidden(self) -> Iterator[int]:
-        """Give those that come after any other, ascending: where a search finds, nearly always."""
+        """Return the served changesets behind the first hidden one, where searches mostly end."""
         return (
             revision for revision in range(self._first_hidden(), self._count) if revision in self
         )
 
     def before_hidden(self) -> Iterator[int]:
-        """Give the rest, ascending."""
+        """Return the other served changesets, ascending."""
         return iter(range(self._first_hidden()))
 
     def _first_hidden(self) -> int:
         return min(self._hidden, default=self._count)
 
     def manifest_and_files(self, revision: int) -> tuple[bytes, list[bytes]]:
-        """Give the manifest node in hex and the changed paths of a changeset.
+        """Return the manifest node in hex and the changed paths of a changeset.
 
         Source: commands, section 4.7 ("Changelog text").
         """
@@ -106,5 +106,5 @@ class ServedChangesets:
 
 
 def numbers() -> array[int]:
-    """Make an empty list of revision numbers, four bytes each."""
+    """Return an empty array of revision numbers, four bytes each."""
     return array("i")

@@ -1,7 +1,7 @@
 """The value commands that only read: plain functions on an open repository's served view.
 
-Nodes are 20 raw bytes, names and keys UTF-8. How a dialect shows a value is for others (``text``
-for 0002). Writing is in ``pushing``.
+Nodes are 20 raw bytes, names and keys UTF-8. The form of a value in a dialect is left to others
+(``text`` for 0002), writing to ``pushing``.
 
 Source: commands, sections 1, 2 and 4.4.
 """
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 NODE_SIZE: Final = 20
 
 _SHOWN_KEY: Final = 200
-"""Bytes of a key that are repeated in a message."""
+"""Bytes of a key that are repeated in a message, as many as people read."""
 
 
 def heads(repository: Repository, *, publiconly: bool = False) -> list[bytes]:
-    """Head nodes, highest revision first; ``[null node]`` when there is none.
+    """Return the head nodes, highest revision first; ``[null node]`` when there is none.
 
     Args:
-        repository: Its served view.
-        publiconly: Heads of the public changesets only.
+        repository: The served view.
+        publiconly: Return the heads of the public changesets only.
     """
     view = repository.filtered(b"immutable") if publiconly else repository
     return [bytes(head) for head in view.heads()]
 
 
 def known(repository: Repository, nodes: Sequence[bytes]) -> bytes:
-    """``1`` for each node that is served, ``0`` for each other one.
+    """Return ``1`` for each node that is served, ``0`` for each other one.
 
     Raises:
         Refusal: A node is not 20 bytes long.
@@ -54,7 +54,7 @@ def known(repository: Repository, nodes: Sequence[bytes]) -> bytes:
 
 
 def branchmap(repository: Repository) -> dict[bytes, list[bytes]]:
-    """Head nodes of each branch, closed heads included, oldest first; branches sorted by name."""
+    """Return the head nodes of each branch, oldest first, closed ones too; sorted by name."""
     branches = repository.branchmap()
     return {
         from_local(branch): [bytes(head) for head in branches.branchheads(branch, closed=True)]
@@ -63,7 +63,7 @@ def branchmap(repository: Repository) -> dict[bytes, list[bytes]]:
 
 
 def listkeys(repository: Repository, namespace: bytes) -> dict[bytes, bytes]:
-    """Keys and values of a pushkey namespace, sorted; nothing for an unknown one.
+    """Return the keys and values of a pushkey namespace, sorted; nothing for an unknown one.
 
     The repository's hooks for it run, and may refuse.
 
@@ -74,7 +74,7 @@ def listkeys(repository: Repository, namespace: bytes) -> dict[bytes, bytes]:
 
 
 def lookup(repository: Repository, key: bytes) -> bytes:
-    """The node that a name stands for: hash or its prefix, tag, bookmark, branch, number, ``.``.
+    """Return the node that a name stands for: hash or its prefix, tag, bookmark, branch, number, ``.``.
 
     Raises:
         Refusal: ``unknown revision '<key>'``, also for a revision that exists and is not served,
@@ -100,24 +100,24 @@ def _unknown(key: bytes) -> Refusal:
 
 
 def _shown(key: bytes) -> bytes:
-    """A key for a message: UTF-8, not longer than a person reads."""
+    """Return a key for a message: UTF-8, not longer than people read."""
     if len(key) <= _SHOWN_KEY:
         return from_local(key)
     return key[:_SHOWN_KEY].decode("utf-8", "ignore").encode() + b"..."
 
 
 def clonebundles(repository: Repository) -> bytes:
-    """The clone bundles manifest as older clients understand it, empty when there is none."""
+    """Return the clone bundles manifest as older clients understand it, empty if there is none."""
     protocol = _http_protocol(repository)
     return bytes(wireprotov1server.clonebundles(repository, protocol).data)
 
 
 def capabilities_v1(repository: Repository) -> bytes:
-    """The capability string of version 1 over HTTP: tokens, sorted, with spaces between."""
+    """Return the capability string of version 1 over HTTP: tokens, sorted, with spaces between."""
     protocol = _http_protocol(repository)
     return bytes(wireprotov1server.capabilities(repository, protocol).data)
 
 
 def _http_protocol(repository: Repository) -> object:
-    """What version 1 commands are told about their transport; there is no request behind it."""
+    """Return the transport that version 1 commands see; there is no request behind it."""
     return wireprotoserver.httpv1protocolhandler(None, repository.ui, None)

@@ -1,7 +1,7 @@
 """The files whose change makes what we know of a repository stale.
 
-Paths only, existing or not. Who looks at them, and what follows, is for others: ``opening`` opens
-the repository anew, the daemon asks for another ``describe``.
+Paths only, existing or not. What follows from a change is left to others: ``opening`` opens the
+repository anew, the daemon asks for another ``describe``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STATE_OF_FOLDER = (b"localtags", b"dirstate", b"clonebundles.manifest")
 
 
 def config_paths(repository: Repository) -> list[bytes]:
-    """Files that decide how the repository is opened and configured.
+    """Return the files that decide how the repository is opened and configured.
 
     Those of its ``.hg`` folder (for a shared repository, of its source too), every file that set a
     configuration value, the user's and the system's among them, and what any of these include: a
@@ -55,18 +55,18 @@ def _value_files(repository: Repository) -> list[bytes]:
 
 
 def _included(paths: Sequence[bytes]) -> list[bytes]:
-    """Files that configuration files include, or would if they were there."""
+    """Return the files that configuration files include, or would if they were there."""
     reader = _Reader()
     for path in paths:
         if posixpath.basename(path) != b"requires":
-            # What is wrong with a file is for who opens the repository.
+            # Opening the repository finds what is wrong with a file.
             with suppress(OSError, library.error.Error), Path(os.fsdecode(path)).open("rb") as file:
                 reader.read(path, file)
     return reader.paths
 
 
 class _Reader(library.config.config):  # type: ignore[misc] # untyped
-    """Configuration that remembers which files were looked for."""
+    """A configuration that remembers which files it tried to read."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)
@@ -79,7 +79,7 @@ class _Reader(library.config.config):  # type: ignore[misc] # untyped
 
 
 def described_paths(repository: Repository) -> list[bytes]:
-    """Files that decide what ``describe`` gives.
+    """Return the files that decide what ``describe`` returns.
 
     Beyond the configuration: the phases (a secret changeset forbids stream clones), and the
     clone bundles manifest (a capability while it exists).
@@ -92,7 +92,7 @@ def described_paths(repository: Repository) -> list[bytes]:
 
 
 def state_paths(repository: Repository) -> list[bytes]:
-    """Files one of which changes whenever the answer of any read-only command may.
+    """Return files one of which changes whenever the answer of any read-only command may.
 
     Beyond the configuration: changesets, phases, obsolescence markers, bookmarks (of a shared
     repository perhaps its source's, or kept in the store), local tags, the checked out revision,
@@ -109,5 +109,5 @@ def state_paths(repository: Repository) -> list[bytes]:
 
 
 def abandoned_paths(repository: Repository) -> list[bytes]:
-    """Files that exist while a transaction runs, or since one was abandoned."""
+    """Return the files that exist while a transaction runs, or since one was abandoned."""
     return [posixpath.join(repository.spath, b"journal")]

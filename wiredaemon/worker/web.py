@@ -1,7 +1,8 @@
 """``web``: one HTTP request, answered by Mercurial's own web application, ``hgweb``.
 
 That is version 1 of the wire protocol and the pages for people. The daemon has decided before who
-may do what; here hgweb's own gates are set to just that, over whatever the repository's files say.
+may do what; here hgweb's own access settings are opened exactly as far as that, whatever the repository's
+files say.
 The application shares the repository that the worker keeps open, so it sees new changesets, hooks
 and settings as the other commands do.
 
@@ -40,19 +41,19 @@ _OPEN_TO_READ: Final = (
     (b"allow_read", b""),
     (b"deny_read", b""),
     (b"allow-pull", b"true"),
-    # The daemon has looked for TLS where it is asked for.
+    # The daemon has checked for TLS where it is required.
     (b"push_ssl", b"false"),
 )
 
-_GATES: Final[Mapping[Permission, tuple[tuple[bytes, bytes], ...]]] = {
-    # deny_push also refuses what hides in a batch (CVE-2018-1000132).
+_SETTINGS: Final[Mapping[Permission, tuple[tuple[bytes, bytes], ...]]] = {
+    # deny_push also refuses writes inside a batch (CVE-2018-1000132).
     Permission.RO: (*_OPEN_TO_READ, (b"allow-push", b""), (b"deny_push", b"*")),
     Permission.RW: (*_OPEN_TO_READ, (b"allow-push", b"*"), (b"deny_push", b"")),
 }
-"""``web.*`` settings that let pass what was granted, and no more."""
+"""The ``web.*`` settings that allow what was granted, and no more."""
 
 _UTF_8: Final = frozenset((b"utf-8", b"utf8"))
-"""Names of the encoding that commands use."""
+"""The names of the encoding that commands use."""
 
 _ARCHIVE_PATH: Final = re.compile(rb"/*(?:[^/]*-)?archive(?:/.*)?", re.DOTALL)
 
@@ -69,10 +70,10 @@ def web(
 
     Args:
         kept: The repository.
-        context: Who asks, and the permission granted.
+        context: The user and the permission.
         request: The head of the request.
-        body: Its body, which need not have arrived; what is not read is left.
-        clock: Gives seconds.
+        body: The body of the request, which need not have arrived; it may be left unread.
+        clock: Returns seconds.
 
     Yields:
         A map, ``status`` (integer), ``reason`` and ``headers`` (list of name and value), then the
@@ -80,8 +81,8 @@ def web(
 
     Raises:
         RepositoryUnavailable: As ``KeptRepository.served``.
-        Exception: Whatever hgweb, hooks or extensions raise. What was kept of the repository should
-            not be used after it.
+        Exception: Anything that hgweb, hooks or extensions raise. What was kept of the repository
+            should not be used after it.
     """
     with _opened(kept) as view:
         application = _application(kept, view, request.script_name, context.permission)
@@ -96,40 +97,40 @@ def web(
 def _application(
     kept: KeptRepository, view: Repository, script_name: bytes, permission: Permission
 ) -> Application:
-    """The application of the last request, if that came with the same right to the same place."""
+    """Return the application of the last request if permission and place are the same, or make one."""
     wanted = (script_name, permission)
     made_for, application = kept.attached.get(WEB, (None, None))
     if made_for != wanted:
-        # Both use the same settings of the open repository: the other one must not be used again.
+        # Both use the settings of the open repository: the other application must not be used again.
         application = hgweb_application(view, script_name, permission)
         kept.attached[WEB] = (wanted, application)
     return cast("Application", application)
 
 
 def hgweb_application(view: Repository, script_name: bytes, permission: Permission) -> Application:
-    """Mercurial's web application for an open repository, with its gates set.
+    """Return Mercurial's web application for an open repository, with its access settings.
 
-    They stay set when the application opens the repository anew.
+    They stay when the application opens the repository anew.
 
     Args:
-        view: What it shows, whatever ``web.view`` says.
-        script_name: Where the repository is.
-        permission: What it lets pass.
+        view: The view that it shows, whatever ``web.view`` says.
+        script_name: The path of the repository in URLs.
+        permission: The permission that was granted.
     """
     repository = view.unfiltered()
-    gates = (*_GATES[permission], (b"view", view.filtername))
+    gates = (*_SETTINGS[permission], (b"view", view.filtername))
     for ui in (repository.ui, repository.baseui):
         for name, value in gates:
             ui.setconfig(b"web", name, value, _SOURCE)
     application: Application = hgweb(repository, name=_shown_name(repository, script_name))
     for ui in (repository.ui, repository.baseui):
-        # hgweb assumes a thread, where signals cannot be held back while a lock is made.
+        # hgweb assumes that it runs in a thread, where signals cannot be held back while a lock is made.
         ui.setconfig(b"ui", b"signal-safe-lock", b"true", _SOURCE)
     return application
 
 
 def version1_commands(repository: Repository) -> dict[bytes, bytes]:
-    """The version 1 commands that ``web`` serves over HTTP, sorted: name to ``pull`` or ``push``.
+    """Return the version 1 commands that ``web`` serves over HTTP, sorted: name to ``pull`` or ``push``.
 
     Those of extensions are among them. Mercurial has one table for all repositories of a process:
     one may hold the commands of another one's extensions.
@@ -144,14 +145,14 @@ def version1_commands(repository: Repository) -> dict[bytes, bytes]:
 
 
 def _shown_name(repository: Repository, script_name: bytes) -> bytes | None:
-    """What pages call the repository, where hgweb would show its path on the server."""
+    """Return the name of the repository on pages, where hgweb would show its path on the server."""
     if script_name.strip(b"/") or repository.ui.config(b"web", b"name", untrusted=True):
         return None
     return posixpath.basename(posixpath.dirname(repository.path))
 
 
 def _is_archive(request: WebRequest) -> bool:
-    """Whether it asks for the one page that hgweb writes instead of giving it piece by piece."""
+    """Return whether a request is for archives, which hgweb writes instead of yielding pieces."""
     if _ARCHIVE_PATH.fullmatch(request.path_info):
         return True
     return b"archive" in parse_arguments(request.query).get(b"cmd", [])
@@ -159,7 +160,7 @@ def _is_archive(request: WebRequest) -> bool:
 
 @contextmanager
 def _opened(kept: KeptRepository) -> Iterator[Repository]:
-    """The served view, for one request; undoes what hgweb changes for good.
+    """Keep the served view for one request, and undo what hgweb changes in the process.
 
     That is ``web.encoding``, which it sets for all of the library. An open repository remembers
     names in the encoding of the moment: where that is another one, it is opened for the request

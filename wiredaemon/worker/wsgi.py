@@ -1,9 +1,9 @@
-"""Running any WSGI application for one request, answer pulled piece by piece.
+"""Runs any WSGI application for one request; its answer is pulled piece by piece.
 
-Owns the environment that an application is given, what it says through ``start_response``, and the
-size of the pieces. Which application, and with what rights, is for ``web``.
+Owns what an application says through ``start_response`` and the size of the pieces. The environment
+is in ``wsgi_environ``; the application and its rights are left to ``web``.
 
-Source: PEP 3333; RFC 3875, section 4.1.
+Source: PEP 3333.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from wiredaemon.repository.web_calls import Header
 
 PIECE_SIZE: Final = 65536
-"""The largest piece of an answer's body, in bytes."""
+"""Bytes of the largest piece of an answer's body: two frames of a stream, one write to a pipe."""
 
 HELD_SECONDS: Final = 0.1
-"""How long small pieces are collected."""
+"""Seconds for which small pieces are collected: templates yield a few bytes at a time."""
 
 _SPOOLED_IN_MEMORY: Final = 1 << 20
 _HANDED_OVER: Final = 4
-"""Pieces that a thread may be ahead."""
+"""Pieces that a thread may be ahead of the reader."""
 
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What comes in front of an answer's body."""
+    """The head of an answer."""
 
     status: int
     reason: bytes
     headers: tuple[Header, ...]
-    """Without those about the connection."""
+    """The headers without those that are about the connection, which is the daemon's."""
 
 
 StartResponse: TypeAlias = "Callable[..., Callable[[bytes], object]]"
@@ -57,7 +57,7 @@ def answer(
     clock: Callable[[], float],
     in_thread: bool = False,
 ) -> Generator[Head | bytes]:
-    """Run an application for one request and give its answer: the head, then pieces of the body.
+    """Run an application for one request and yield its answer: the head, then pieces of the body.
 
     ``HEAD`` is run as ``GET`` and left after the head, which is then the same (hgweb's own has
     another status for some pages, and none for archives). Small pieces are joined as long as they
@@ -65,14 +65,14 @@ def answer(
 
     Args:
         application: Called once.
-        variables: What ``environ`` gives.
-        clock: Gives seconds.
+        variables: The environment, as `environ` returns it.
+        clock: Returns seconds.
         in_thread: Run it in a thread, so that what it writes through the callable that
-            ``start_response`` gives streams, too. Otherwise that waits in a temporary file for the
-            application to return or to give a piece.
+            ``start_response`` returns streams, too. Otherwise that waits in a temporary file for
+            the application to return or to yield a piece.
 
     Raises:
-        Exception: Whatever the application raises; in front of the head if it gave no body before.
+        Exception: Anything that the application raises; before the head if no body came before.
     """
     source = _pieces_of_thread if in_thread else _pieces
     started = _Started()
@@ -88,7 +88,7 @@ def answer(
 
 
 class _Started:
-    """What an application says through ``start_response``."""
+    """The ``start_response`` of one request, which remembers the head."""
 
     def __init__(self) -> None:
         self.is_sent = False
@@ -101,7 +101,7 @@ class _Started:
         headers: Sequence[tuple[str, str]],
         exc_info: tuple[type[BaseException], BaseException, TracebackType] | None = None,
     ) -> Callable[[bytes], object]:
-        """Be told the head; a second time only with the exception that it is about."""
+        """Accept the head; a second time only with the exception that it is about."""
         if exc_info is not None and self.is_sent:
             raise exc_info[1].with_traceback(exc_info[2])
         if exc_info is None and self._said is not None:
@@ -112,10 +112,10 @@ class _Started:
         return self.write
 
     def head(self) -> Head:
-        """Give what was said.
+        """Return the head.
 
         Raises:
-            RuntimeError: Nothing was.
+            RuntimeError: The application gave none.
         """
         if self._said is None:
             raise RuntimeError("the application did not call start_response")
@@ -135,14 +135,14 @@ def _is_about_the_connection(name: str) -> bool:
 
 
 def _encoded(text: str) -> bytes:
-    """Text of a head as bytes, on one line: an application may repeat what it was asked for."""
+    """Return text of a head as bytes, on one line: an application may repeat parts of the request."""
     return _CONTROL.sub(b" ", text.encode("latin-1"))
 
 
 def _pieces(
     application: Application, variables: dict[str, Any], started: _Started
 ) -> Generator[bytes]:
-    """The pieces of a body that are not empty; what is written waits for the next one."""
+    """Yield the pieces of a body that are not empty; what is written waits for the next one."""
     with tempfile.SpooledTemporaryFile(_SPOOLED_IN_MEMORY) as spool:
         started.write = spool.write
         with _running(application, variables, started) as result:
@@ -177,13 +177,13 @@ def _taken(spool: tempfile.SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
 
 
 class _AbandonedError(BaseException):
-    """Nobody wants the answer any more: unwinds the application."""
+    """Unwinds an application whose answer is not read any more."""
 
 
 def _pieces_of_thread(
     application: Application, variables: dict[str, Any], started: _Started
 ) -> Generator[bytes]:
-    """The same, what is written included, from a thread that is a few pieces ahead."""
+    """Yield the same, and what is written, from a thread that is a few pieces ahead."""
     handed_over: queue.Queue[bytes | BaseException | None] = queue.Queue(_HANDED_OVER)
     is_abandoned, is_told = threading.Event(), threading.Event()
 
@@ -192,7 +192,7 @@ def _pieces_of_thread(
             for part in _cut(piece):
                 handed_over.put(part)
         elif not is_told.is_set():
-            # Once: what an application writes while it is unwound goes nowhere.
+            # Only once: what an application writes while it is unwound is dropped.
             is_told.set()
             raise _AbandonedError
 
@@ -234,7 +234,7 @@ def _prepended(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _sized(pieces: Iterator[bytes], clock: Callable[[], float]) -> Iterator[bytes]:
-    """The same bytes in pieces of a good size."""
+    """Yield the same bytes in pieces that are neither tiny nor large."""
     held: list[bytes] = []
     size, since = 0, 0.0
     for piece in pieces:

@@ -19,21 +19,21 @@ _READ_AHEAD: Final = 65536
 """Bytes of the request's body that are read at once."""
 
 _UNDECLARED: Final = 1 << 62
-"""Stands for the length of a body whose length nobody declared.
+"""Stands for the length of a body whose length was not declared.
 
-An application reads as far as the length says, and nothing where there is none; our input ends by
+An application reads as far as the length says, and nothing if there is none; our input ends by
 itself.
 """
 
 _NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
-"""Header names that have a variable of their own: ``X_Y`` would pass for ``X-Y``."""
+"""Header names that become a variable; ``X_Y`` would pass for ``X-Y``, and is left out."""
 
 _NOT_FORWARDED: Final = frozenset(
     (
         # The daemon has used them, and programs that are started should not see them.
         b"authorization",
         b"proxy-authorization",
-        # HTTP_PROXY is something else where variables become an environment.
+        # As HTTP_PROXY it would set the proxy of programs that are started (CVE-2016-5385).
         b"proxy",
         # They have variables of their own.
         b"content-length",
@@ -43,19 +43,19 @@ _NOT_FORWARDED: Final = frozenset(
 
 
 class Readable(Protocol):
-    """A request body as it arrives."""
+    """The body of a request as it arrives."""
 
     def read(self, size: int, /) -> bytes:
-        """Give up to ``size`` bytes as soon as there are any; none at the end."""
+        """Return up to ``size`` bytes as soon as there are any; none at the end."""
 
 
 def environ(request: WebRequest, *, user: str | None, body: Readable) -> dict[str, Any]:
-    """Give the environment of a request: bytes as text in ISO-8859-1, as the source has it.
+    """Return the environment of a request: bytes as text in ISO-8859-1, as PEP 3333 says.
 
     Args:
-        request: Its head.
-        user: Becomes ``REMOTE_USER``, in UTF-8.
-        body: Becomes ``wsgi.input``; bytes may be read ahead of what the application asked for.
+        request: The head of the request.
+        user: The value of ``REMOTE_USER``, in UTF-8; None leaves it out.
+        body: The body, for ``wsgi.input``; bytes may be read ahead of what the application asked for.
     """
     variables = {
         b"REQUEST_METHOD": request.method,

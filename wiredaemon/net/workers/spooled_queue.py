@@ -1,4 +1,4 @@
-"""A queue of byte pieces that may go on in a temporary file, within a budget all queues share."""
+"""A queue of byte pieces that may go on in a temporary file, within a budget for all queues."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from tempfile import TemporaryFile
 from typing import IO, Final
 
 _HEAD: Final = 4
-"""Bytes of a piece's length in the file."""
+"""Bytes of the length in front of each piece in the file."""
 
 
 class SpoolBudget:
-    """Bytes of temporary files that all queues together may hold."""
+    """Counts the bytes of temporary files, which all queues together may hold so many of."""
 
     def __init__(self, limit: int) -> None:
-        """Begin with nothing taken."""
+        """Begin with nothing used; ``limit`` in bytes."""
         self.limit = limit
         self.used = 0
 
     @property
     def is_spent(self) -> bool:
-        """Nothing more should go into files."""
+        """No more should go into files."""
         return self.used >= self.limit
 
 
@@ -28,8 +28,8 @@ class PieceQueue:
     """Pieces in order: in memory, and behind those in a file once that is allowed.
 
     Args:
-        memory: Bytes that are held in memory; at least one piece is.
-        budget: Of the files.
+        memory: Bytes that are held in memory; at least one piece is, whatever its size.
+        budget: Bounds the files of all queues together.
     """
 
     def __init__(self, memory: int, budget: SpoolBudget) -> None:
@@ -41,10 +41,10 @@ class PieceQueue:
         self._written = 0
         self._read = 0
         self.may_spool = False
-        """What does not fit into memory goes to a file."""
+        """Pieces that do not fit into memory go to a file."""
 
     def __bool__(self) -> bool:
-        """Something waits."""
+        """Return whether pieces wait."""
         return bool(self._pieces)
 
     @property
@@ -56,11 +56,14 @@ class PieceQueue:
 
     @property
     def has_room(self) -> bool:
-        """More may be added again."""
+        """More may be added again: half of the memory is free.
+
+        At the first free byte, a producer would be paused and resumed for each piece.
+        """
         return not self.is_full and (self.may_spool or 2 * self._size <= self._most)
 
     def append(self, piece: bytes) -> None:
-        """Add a piece; even a full queue takes it.
+        """Add a piece; even a full queue accepts it.
 
         Raises:
             OSError: The file cannot be made or written.
@@ -72,7 +75,7 @@ class PieceQueue:
             self._size += len(piece)
 
     def take(self, most: int) -> list[bytes]:
-        """Take pieces of about ``most`` bytes, at least one if any waits.
+        """Remove and return pieces of about ``most`` bytes, at least one if any waits.
 
         Raises:
             OSError: The file cannot be read.
@@ -91,7 +94,7 @@ class PieceQueue:
         return taken
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all pieces, and give their part of the budget back."""
         self._pieces.clear()
         self._size = 0
         self._forget_file()
