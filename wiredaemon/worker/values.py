@@ -74,7 +74,7 @@ def listkeys(repository: Repository, namespace: bytes) -> dict[bytes, bytes]:
 
 
 def lookup(repository: Repository, key: bytes) -> bytes:
-    """Return the node that a name stands for: hash or its prefix, tag, bookmark, branch, number, ``.``.
+    """Return the node of a name: hash or its prefix, tag, bookmark, branch, number, ``.``.
 
     Raises:
         Refusal: ``unknown revision '<key>'``, also for a revision that exists and is not served,

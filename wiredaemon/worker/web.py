@@ -1,10 +1,9 @@
 """``web``: one HTTP request, answered by Mercurial's own web application, ``hgweb``.
 
 That is version 1 of the wire protocol and the pages for people. The daemon has decided before who
-may do what; here hgweb's own access settings are opened exactly as far as that, whatever the repository's
-files say.
-The application shares the repository that the worker keeps open, so it sees new changesets, hooks
-and settings as the other commands do.
+may do what; here hgweb's own access settings are opened exactly as far, whatever the repository's
+files say. The application shares the repository that the worker keeps open, so it sees new
+changesets, hooks and settings as the other commands do.
 
 Source: http, sections 4 and 5.
 """
@@ -97,11 +96,11 @@ def web(
 def _application(
     kept: KeptRepository, view: Repository, script_name: bytes, permission: Permission
 ) -> Application:
-    """Return the application of the last request if permission and place are the same, or make one."""
+    """Return the application for a permission and a place, that of the last request if it fits."""
     wanted = (script_name, permission)
     made_for, application = kept.attached.get(WEB, (None, None))
     if made_for != wanted:
-        # Both use the settings of the open repository: the other application must not be used again.
+        # Both use the settings of the open repository: the other one must not be used again.
         application = hgweb_application(view, script_name, permission)
         kept.attached[WEB] = (wanted, application)
     return cast("Application", application)
@@ -124,13 +123,13 @@ def hgweb_application(view: Repository, script_name: bytes, permission: Permissi
             ui.setconfig(b"web", name, value, _SOURCE)
     application: Application = hgweb(repository, name=_shown_name(repository, script_name))
     for ui in (repository.ui, repository.baseui):
-        # hgweb assumes that it runs in a thread, where signals cannot be held back while a lock is made.
+        # hgweb assumes a thread, where signals cannot be held back while a lock is made.
         ui.setconfig(b"ui", b"signal-safe-lock", b"true", _SOURCE)
     return application
 
 
 def version1_commands(repository: Repository) -> dict[bytes, bytes]:
-    """Return the version 1 commands that ``web`` serves over HTTP, sorted: name to ``pull`` or ``push``.
+    """Return the version 1 commands that ``web`` serves, sorted: name to ``pull`` or ``push``.
 
     Those of extensions are among them. Mercurial has one table for all repositories of a process:
     one may hold the commands of another one's extensions.

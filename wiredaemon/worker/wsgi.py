@@ -135,7 +135,7 @@ def _is_about_the_connection(name: str) -> bool:
 
 
 def _encoded(text: str) -> bytes:
-    """Return text of a head as bytes, on one line: an application may repeat parts of the request."""
+    """Return text of a head as bytes on one line: it may repeat parts of the request."""
     return _CONTROL.sub(b" ", text.encode("latin-1"))
 
 

@@ -55,7 +55,7 @@ def environ(request: WebRequest, *, user: str | None, body: Readable) -> dict[st
     Args:
         request: The head of the request.
         user: The value of ``REMOTE_USER``, in UTF-8; None leaves it out.
-        body: The body, for ``wsgi.input``; bytes may be read ahead of what the application asked for.
+        body: The body, for ``wsgi.input``; more may be read than the application asked for.
     """
     variables = {
         b"REQUEST_METHOD": request.method,
