@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from wiredaemon.commands import Peer, Permission
-from wiredaemon.net.hgweb.rules import PageHead, check_page
+from wiredaemon.net.hgweb.rules import HgwebHead, check_head
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import Settings
 from wiredaemon.net.http.responses import TEXT_PLAIN, HttpResponse
@@ -42,8 +42,8 @@ def check(  # the columns of the table
     peer: Peer = ANYBODY,
 ) -> HttpResponse | Permission:
     settings = Settings(switches=ApiSwitches(), access=access, version1=VERSION1)
-    head = PageHead(method=method, command=command)
-    return check_page(head, settings, peer)
+    head = HgwebHead(method=method, command=command)
+    return check_head(head, settings, peer)
 
 
 def refused(status: int, message: bytes) -> HttpResponse:
@@ -169,7 +169,7 @@ def test_what_a_command_needs_is_what_the_worker_said_of_it() -> None:
     settings = Settings(
         switches=ApiSwitches(), access=AccessRules(), version1={b"largefile": b"push"}
     )
-    head = PageHead(method=b"POST", command=b"largefile")
-    assert check_page(head, settings, SECURE) == refused(401, b"push not authorized")
-    head = PageHead(method=b"POST", command=b"unbundle")
-    assert check_page(head, settings, SECURE) is RO
+    head = HgwebHead(method=b"POST", command=b"largefile")
+    assert check_head(head, settings, SECURE) == refused(401, b"push not authorized")
+    head = HgwebHead(method=b"POST", command=b"unbundle")
+    assert check_head(head, settings, SECURE) is RO

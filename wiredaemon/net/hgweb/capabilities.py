@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VERSION1: Final = (b"Content-Type", b"application/mercurial-0.1")
 _CBOR: Final = (b"Content-Type", b"application/mercurial-cbor")
 _NUMBERED: Final = 100
-"""Numbered headers that are read at most."""
+"""Numbered headers that are read at most: far more than clients send, which split a value at 1 KiB."""
 
 
 def numbered_header(header: Callable[[bytes], bytes | None], name: bytes) -> bytes:
@@ -46,7 +46,7 @@ def answer_capabilities(
     header: Callable[[bytes], bytes | None],
     peer: Peer,
 ) -> HttpResponse:
-    """Give the answer to ``?cmd=capabilities``."""
+    """Return the response to ``?cmd=capabilities``: version 1's, or the map that was asked for."""
     denial = authorize(settings.access, Permission.RO, peer)
     if denial is not None:
         body = b"0\n%s\n" % denial.message
@@ -76,7 +76,7 @@ def answer_capabilities(
 
 
 def _describing(api: Api) -> int | None:
-    """Give the place of the first framing whose era had descriptors."""
+    """Return the index of the first framing whose era had descriptors; None if there is none."""
     for place, framing in enumerate(api.framings):
         if framing.response is not ResponseForm.TEXT:
             return place

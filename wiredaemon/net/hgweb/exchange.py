@@ -1,102 +1,81 @@
-"""One request of version 1, or for a page: its body goes to a worker, its answer comes from there.
+"""One request of version 1, or for a page: its body goes to a worker, whose response comes back.
 
-Both ways with back-pressure: a client that sends faster than Mercurial reads is paused, a client
-that reads slower than Mercurial answers lets the worker wait.
+Both ways have back-pressure: a client that sends faster than Mercurial reads is paused, and a
+client that reads slower than Mercurial answers makes the worker wait.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from wiredaemon.commands import CommandError, ServerError
-from wiredaemon.net.hgweb.push_body import Upload
+from wiredaemon.net.hgweb.push_body import PushBody
+from wiredaemon.net.hgweb.response_flow import ResponseFlow
 from wiredaemon.net.http.response_writer import WITHOUT_BODY
 from wiredaemon.net.http.responses import text
-from wiredaemon.repository.web_calls import WEB, WebRequest
+from wiredaemon.repository.web_calls import WEB
 from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Iterable, Mapping
+
+    from twisted.python.failure import Failure
 
     from wiredaemon.net.hosting.repository_handle import RepositoryHandle
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.net.workers.worker_stream import WorkerStream
+    from wiredaemon.repository.web_calls import WebRequest
     from wiredaemon.wire.limits import Limits
 
 _log: Final = Logger()
-_PORTS: Final = {False: 80, True: 443}
 
 
-def web_request(
-    request: StreamingRequest, prefix: tuple[bytes, ...], rest: tuple[bytes, ...]
-) -> WebRequest:
-    """Give a request's head as it travels to a worker.
+class ExchangeState(IntEnum):
+    """How far an exchange is."""
 
-    Args:
-        request: That a client made.
-        prefix: Path components of the repository.
-        rest: Components behind it.
-    """
-    peer = request.peer()
-    headers = tuple(
-        (name, value)
-        for name, values in request.requestHeaders.getAllRawHeaders()
-        for value in values
-    )
-    name, port = _host_and_port(request, is_secure=peer.is_secure)
-    return WebRequest(
-        method=request.method,
-        script_name=b"".join(b"/" + each for each in prefix),
-        path_info=b"".join(b"/" + each for each in rest),
-        query=request.uri.partition(b"?")[2],
-        headers=headers,
-        is_secure=peer.is_secure,
-        server_name=name,
-        server_port=port,
-        remote_address=peer.address.rpartition(":")[0].encode(),
-        has_body=request.content_length != 0,
-        content_length=request.content_length,
-    )
+    WAITING = auto()
+    """Nothing of the response was written: any answer is still possible."""
+    RESPONDING = auto()
+    """The head was written: a failure can only cut the response off."""
+    OVER = auto()
+    """The response is complete, was cut off, or nobody waits for it any more."""
 
 
-def _host_and_port(request: StreamingRequest, *, is_secure: bool) -> tuple[bytes, int]:
-    """Give where our end of the connection is; the Host header goes on with the other headers."""
-    address = request.channel.getHost()
-    host = getattr(address, "host", None) or "localhost"
-    return host.encode(), getattr(address, "port", _PORTS[is_secure])
+class ExchangeInput(IntEnum):
+    """What happens to an exchange."""
+
+    HEAD = auto()
+    """The worker has sent the head of its response."""
+    END = auto()
+    """The response is complete, a failure was answered, or the client has gone."""
 
 
-def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
-    """Give the length that an answer says to have.
-
-    Raises:
-        ServerError: It says more than one thing, or no number.
-    """
-    said = [value for name, value in headers if name.lower() == b"content-length"]
-    if not said:
-        return None
-    if len(said) > 1 or not said[0].isdigit():
-        raise ServerError("the answer has no proper Content-Length")
-    return int(said[0])
+_S, _I = ExchangeState, ExchangeInput
+TRANSITIONS: Final[Mapping[tuple[ExchangeState, ExchangeInput], ExchangeState]] = {
+    (_S.WAITING, _I.HEAD): _S.RESPONDING,
+    (_S.WAITING, _I.END): _S.OVER,
+    (_S.RESPONDING, _I.END): _S.OVER,
+    # Whatever ends an exchange, a client that leaves may end it once more.
+    (_S.OVER, _I.END): _S.OVER,
+}
+"""All that may happen; a missing pair is a fault of ours."""
 
 
-@implementer(IPushProducer)
-class Version1Exchange:
-    """Carries one request to a worker, and produces its answer.
+class HgwebExchange:
+    """Carries one request to a worker, and its response back.
 
     Args:
-        request: Nothing of its body was taken.
+        request: Nothing of its body was received.
         repository: With the permission that was granted.
         wanted: The head of the request.
-        limits: Of what the worker answers.
-        body: Of the request, if it was taken already.
+        limits: Of what the worker answers, and of a push.
+        body: The request's whole body, where it was received already.
     """
 
     def __init__(
@@ -108,94 +87,82 @@ class Version1Exchange:
         *,
         body: bytes | None = None,
     ) -> None:
-        self._body = body
         self._request = request
         self._repository = repository
         self._wanted = wanted
         self._limits = limits
+        self._body = body
+        self._state = ExchangeState.WAITING
+        self._flow = ResponseFlow(self.connection_lost)
+        self._push: PushBody | None = None
         self._running: Deferred[None] | None = None
-        self._room: Deferred[None] | None = None
-        """Fires when the client takes more."""
-        self._upload: Upload | None = None
-        self._paused = False
         self._left: int | None = None
-        """Bytes of the answer that are still to come; None if it did not say how many."""
-        self._begun = False
-        self._over = False
+        """Bytes of the response that are still to come; None if it did not announce how many."""
 
     def start(self) -> None:
         """Ask for a worker; until there is one, nothing of the body is read."""
         self._request.body.pause()
-        # Until then nobody takes the body, who would be told otherwise.
+        # The body has no receiver until then, who would be notified otherwise.
         self._request.notifyFinish().addErrback(lambda _: self.connection_lost())
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(self._on_bug)
 
     def connection_lost(self) -> None:
         """Stop: the client has gone."""
-        self._over = True
+        self._advance(ExchangeInput.END)
         if self._running is not None:
             self._running.cancel()
 
-    def _refuse(self, answer: HttpResponse) -> None:
-        """End with an answer, because of the body."""
-        if self._begun:
+    def _advance(self, seen: ExchangeInput) -> None:
+        self._state = TRANSITIONS[self._state, seen]
+
+    def _refuse(self, response: HttpResponse) -> None:
+        """End with a fixed response, because of the body."""
+        if self._state is ExchangeState.RESPONDING:
             self._request.response.break_off()
         else:
-            self._request.answer(answer)
+            self._request.answer(response)
         self.connection_lost()
 
-    # --- the answer --------------------------------------------------------------------------
+    # --- the response ------------------------------------------------------------------------
 
     async def _run(self) -> None:
         try:
-            await self._answer()
+            await self._respond()
         except CancelledError:
             return
         except (CommandError, ServerError) as error:
             self._fail(error)
             return
-        if not self._over:
-            self._over = True
+        if self._state is not ExchangeState.OVER:
+            self._advance(ExchangeInput.END)
             self._request.end_stream()
 
-    async def _answer(self) -> None:
+    async def _respond(self) -> None:
         has_data = self._wanted.has_body
         stream = await self._repository.open(WEB, self._wanted.encode(), has_data=has_data)
         try:
-            self._begin_body(stream)
+            self._send_body(stream)
             async for value in self._values(stream):
-                match value:
-                    case bytes() if self._begun:
-                        self._count(len(value))
-                        self._request.response.write_body(value)
-                        await self._wait_for_room()
-                    case dict() if not self._begun:
-                        self._begin(value)
-                    case _:
-                        raise ServerError("the repository worker gave no proper answer")
+                await self._receive(value)
         finally:
-            if self._upload is not None:
-                self._upload.stop()
+            if self._push is not None:
+                self._push.stop()
             stream.close()
-        if not self._begun:
+        if self._state is ExchangeState.WAITING:
             raise ServerError("the repository worker gave no answer")
         if self._left:
             raise ServerError("the answer is shorter than its Content-Length")
 
-    def _begin_body(self, stream: WorkerStream) -> None:
+    def _send_body(self, stream: WorkerStream) -> None:
         if self._body is not None:
             stream.send_data(self._body, end=True)
             self._body = b""
-        else:
-            self._upload = Upload(
-                self._request,
-                stream,
-                self._limits,
-                refuse=self._refuse,
-                lost=self.connection_lost,
-            )
-            self._upload.start()
+            return
+        self._push = PushBody(
+            self._request, stream, self._limits, refuse=self._refuse, lost=self.connection_lost
+        )
+        self._push.start()
 
     async def _values(self, stream: WorkerStream) -> AsyncGenerator[object, None]:
         items = ItemReader(DIALECTS["0006"].cbor, self._limits)
@@ -204,59 +171,67 @@ class Version1Exchange:
                 for value in items.receive_data(piece):
                     yield value
 
+    async def _receive(self, value: object) -> None:
+        """Receive the head of the response, or the next part of its body."""
+        match value:
+            case bytes() if self._state is not ExchangeState.WAITING:
+                self._count(len(value))
+                self._request.response.write_body(value)
+                await self._flow.drain()
+            case dict() if self._state is ExchangeState.WAITING:
+                self._begin(value)
+            case _:
+                raise ServerError("the repository worker gave no proper answer")
+
     def _begin(self, head: dict[bytes, Any]) -> None:
         headers = [(name, value) for name, value in head[b"headers"]]
-        length = _length(headers)
+        length = announced_length(headers)
         if self._wanted.method != b"HEAD" and head[b"status"] not in WITHOUT_BODY:
             self._left = length
-        self._begun = True
-        self._request.response.begin_stream(head[b"status"], head[b"reason"], headers, self)
+        self._advance(ExchangeInput.HEAD)
+        response = self._request.response
+        response.begin_stream(head[b"status"], head[b"reason"], headers, self._flow)
 
     def _count(self, size: int) -> None:
-        """See that the body is as long as was said: what is too much would be the next answer."""
+        """Check the length that was announced: a client would read more as the next response."""
         if self._left is not None:
             self._left -= size
             if self._left < 0:
                 raise ServerError("the answer is longer than its Content-Length")
 
-    async def _wait_for_room(self) -> None:
-        while self._paused:
-            self._room = Deferred()
-            await self._room
+    # --- failures ----------------------------------------------------------------------------
 
     def _fail(self, error: CommandError | ServerError) -> None:
-        if self._over:
+        state = self._state
+        if state is ExchangeState.OVER:
             return
-        self._over = True
+        self._advance(ExchangeInput.END)
         _log.error(
             "a request of {peer} failed: {error}", peer=self._request.peer().address, error=error
         )
-        if self._begun:
-            # Cut off where it is: no end of the body is said.
+        if state is ExchangeState.RESPONDING:
+            # Cut off where it is, without an end of the body: the client sees that it is short.
             self._request.response.break_off()
         else:
             shown = str(error).encode("utf-8", "replace") + b"\n"
             self._request.answer(text(503, b"Service Unavailable", shown))
 
-    def _on_bug(self, failure: Any) -> None:  # noqa: ANN401 a Failure
+    def _on_bug(self, failure: Failure) -> None:
         _log.failure("a request could not be carried out", failure)
-        if not self._over:
-            self._over = True
+        if self._state is not ExchangeState.OVER:
+            self._advance(ExchangeInput.END)
             self._request.channel.loseConnection()
 
-    # --- IPushProducer -----------------------------------------------------------------------
 
-    def pauseProducing(self) -> None:
-        """The client takes no more for now."""
-        self._paused = True
+def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Return the length that a response announces, in bytes; None if it announces none.
 
-    def resumeProducing(self) -> None:
-        """The client takes more."""
-        self._paused = False
-        room, self._room = self._room, None
-        if room is not None:
-            room.callback(None)
-
-    def stopProducing(self) -> None:
-        """The transport has gone."""
-        self.connection_lost()
+    Raises:
+        ServerError: It announces several, or something else than a number.
+    """
+    announced = [value for name, value in headers if name.lower() == b"content-length"]
+    if not announced:
+        return None
+    if len(announced) > 1 or not announced[0].isdigit():
+        raise ServerError("the answer has no proper Content-Length")
+    return int(announced[0])

@@ -1,4 +1,4 @@
-"""A request body on its way to a worker: as fast as that takes it, and not slower than it may."""
+"""Sends a request body to a worker, as fast as that accepts it; one that hardly arrives is refused."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 @implementer(IPushProducer)
-class Upload:
-    """Takes the body of a request and gives it to a worker, which pauses and resumes it.
+class PushBody:
+    """Receives the body of a request for a worker, which pauses and resumes it.
 
     Args:
-        request: Nothing of its body was taken.
-        stream: Of the worker.
+        request: Nothing of its body was received.
+        stream: The worker's end.
         limits: ``push_size``, ``body_rate`` and ``body_rate_seconds``.
-        refuse: Ends the request with an answer.
-        lost: Is told that the client has gone.
+        refuse: Ends the request with a fixed response.
+        lost: Is called when the client has gone.
     """
 
     def __init__(
@@ -48,21 +48,21 @@ class Upload:
         self._refuse = refuse
         self._lost = lost
         self._received = 0
-        self._counted = 0
-        """Of that, when the rate was looked at last."""
+        self._received_before = 0
+        """Bytes that had been received when the rate was checked last."""
         self._is_paused = False
         self._was_paused = False
-        """At any time since then: what the worker made wait counts for nothing."""
+        """The worker has paused the body since then: the client is not to blame for the rate."""
         self._timer: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Take the body."""
+        """Receive the body."""
         self._stream.watch_input(self)
         self._wait()
         self._request.body.claim(self)
 
     def stop(self) -> None:
-        """Look at it no more."""
+        """Stop checking the rate."""
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
@@ -70,7 +70,7 @@ class Upload:
     # --- the body ----------------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> None:
-        """Give the worker the next bytes."""
+        """Send the worker the next bytes."""
         self._received += len(data)
         if self._received > self._limits.push_size:
             self._end_with(too_large("push_size", self._limits.push_size))
@@ -78,46 +78,46 @@ class Upload:
             self._stream.send_data(data)
 
     def receive_end(self) -> None:
-        """Tell the worker that the body is complete."""
+        """Notify the worker that the body is complete."""
         self.stop()
         self._stream.send_data(b"", end=True)
 
     def connection_lost(self) -> None:
-        """Tell that the client has gone."""
+        """Notify the exchange that the client has gone."""
         self.stop()
         self._lost()
 
     # --- its rate ----------------------------------------------------------------------------
 
     def _wait(self) -> None:
-        self._timer = self._request.reactor.callLater(self._limits.body_rate_seconds, self._look)
+        self._timer = self._request.reactor.callLater(self._limits.body_rate_seconds, self._check)
 
-    def _look(self) -> None:
-        """Refuse a body that hardly comes: a worker waits for it."""
+    def _check(self) -> None:
+        """Refuse a body that hardly arrives: it holds a worker that others wait for."""
         least = self._limits.body_rate * self._limits.body_rate_seconds
-        if not self._was_paused and self._received - self._counted < least:
+        if not self._was_paused and self._received - self._received_before < least:
             shown = f"the request body is slower than {self._limits.body_rate} B/s (body_rate)\n"
             self._end_with(text(408, b"Request Timeout", shown.encode("ascii")))
             return
-        self._counted = self._received
+        self._received_before = self._received
         self._was_paused = self._is_paused
         self._wait()
 
-    def _end_with(self, answer: HttpResponse) -> None:
+    def _end_with(self, response: HttpResponse) -> None:
         self.stop()
-        self._refuse(answer)
+        self._refuse(response)
 
     # --- IPushProducer -----------------------------------------------------------------------
 
     def pauseProducing(self) -> None:
-        """The worker takes no more for now."""
+        """Read no more of the body: the worker is behind."""
         self._is_paused = self._was_paused = True
         self._request.body.pause()
 
     def resumeProducing(self) -> None:
-        """The worker takes more."""
+        """Read on."""
         self._is_paused = False
         self._request.body.resume()
 
     def stopProducing(self) -> None:
-        """The worker has gone; its stream says so."""
+        """Do nothing: the worker has gone, and its stream says so."""

@@ -9,13 +9,15 @@ from twisted.web.resource import Resource
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
-from wiredaemon.net.hgweb.exchange import Version1Exchange, web_request
-from wiredaemon.net.hgweb.rules import PageHead, check_page
+from wiredaemon.net.hgweb.exchange import HgwebExchange
+from wiredaemon.net.hgweb.rules import HgwebHead, check_head
+from wiredaemon.net.hgweb.web_request import web_request
 from wiredaemon.net.http.application import decide
-from wiredaemon.net.http.buffered_body import SmallBody, too_large
+from wiredaemon.net.http.buffered_body import BufferedBody, too_large
 from wiredaemon.net.http.responses import HttpResponse, no_such_method, not_found, text
 
 if TYPE_CHECKING:
+    from wiredaemon.net.hosting.collection import Names
     from wiredaemon.net.hosting.host import Host, Settings
     from wiredaemon.net.http.application import Application
     from wiredaemon.net.http.request import StreamingRequest
@@ -29,24 +31,17 @@ _VERSION1_NOT_FOUND: Final = HttpResponse(
     status=404, reason=b"Not Found", headers=(VERSION1,), body=b"0\nNot Found\n"
 )
 
-
 _STEPS: Final = frozenset({b".", b".."})
-"""Components of a path that no page has."""
+"""Components of a path that no page has; what Mercurial would make of them is not tried."""
 
 
-class PageResource(Resource):
+class HgwebResource(Resource):
     """A repository's path, or one below it that only a page could be at."""
 
     isLeaf = True
 
-    def __init__(
-        self,
-        application: Application,
-        host: Host,
-        prefix: tuple[bytes, ...],
-        rest: tuple[bytes, ...],
-    ) -> None:
-        """HttpResponse for the components ``rest`` behind the repository's path ``prefix``."""
+    def __init__(self, application: Application, host: Host, prefix: Names, rest: Names) -> None:
+        """Stand for the components ``rest`` behind the repository's path ``prefix``."""
         super().__init__()
         self._application = application
         self._host = host
@@ -54,10 +49,10 @@ class PageResource(Resource):
         self._rest = rest
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """HttpResponse, or have a worker answer."""
+        """Answer, or have a worker answer."""
         command = _query_command(request)
         if command == b"capabilities" and not self._rest:
-            self._answer_capabilities(request)
+            decide(request, self._host, self._answer_capabilities)
         elif not _STEPS.isdisjoint(self._rest):
             request.answer(not_found())
         elif self._host.has_repository:
@@ -77,8 +72,8 @@ class PageResource(Resource):
     def _on_settings(
         self, request: StreamingRequest, settings: Settings, command: bytes | None
     ) -> None:
-        head = PageHead(method=request.method, command=command)
-        granted = check_page(head, settings, request.peer())
+        head = HgwebHead(method=request.method, command=command)
+        granted = check_head(head, settings, request.peer())
         if isinstance(granted, HttpResponse):
             request.answer(granted)
             return
@@ -89,28 +84,24 @@ class PageResource(Resource):
             request.answer(too_large("push_size", limits.push_size))
             return
         if not wanted.has_body or granted is Permission.RW:
-            Version1Exchange(request, repository, wanted, limits).start()
+            HgwebExchange(request, repository, wanted, limits).start()
             return
 
         def on_body(body: bytes) -> None:
-            Version1Exchange(request, repository, wanted, limits, body=body).start()
+            HgwebExchange(request, repository, wanted, limits, body=body).start()
 
-        # Arguments, which Mercurial holds whole.
-        SmallBody(request, limits.request_size, on_body).start()
+        # The body holds arguments, which Mercurial reads whole before it does anything.
+        BufferedBody(request, limits.request_size, on_body).start()
 
-    def _answer_capabilities(self, request: StreamingRequest) -> None:
-        host, apis = self._host, self._application.apis
-        decide(
-            request,
-            host,
-            lambda request, settings: request.answer(
-                answer_capabilities(host, settings, apis, request.header, request.peer())
-            ),
+    def _answer_capabilities(self, request: StreamingRequest, settings: Settings) -> None:
+        apis = self._application.apis
+        request.answer(
+            answer_capabilities(self._host, settings, apis, request.header, request.peer())
         )
 
 
 def _query_command(request: StreamingRequest) -> bytes | None:
-    """Give the version 1 command that the query names: the last one, as hgweb takes it."""
+    """Return the version 1 command that the query names: the last one counts, as for hgweb."""
     query = request.uri.partition(b"?")[2].decode("latin-1")
     values = parse_qs(query, keep_blank_values=True, encoding="latin-1").get("cmd")
     return values[-1].encode("latin-1") or None if values else None

@@ -1,8 +1,9 @@
-"""What a request for version 1 or a page may do, decided from its head alone.
+"""Decides what a request for version 1 or a page may do, from its head alone.
 
-Mercurial's web application answers what is granted here, with its own gates opened as far.
+Mercurial's web application carries out what is granted here; the worker opens its own access
+settings exactly as far.
 
-Source: http, sections 4 and 5.
+Source: http, section 5.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ _READING: Final = (b"GET", b"HEAD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageHead:
-    """What the head of such a request says."""
+class HgwebHead:
+    """The head of such a request."""
 
     method: bytes
     command: bytes | None
-    """Of the query."""
+    """The version 1 command in the query; None for a page."""
 
 
-def check_page(head: PageHead, settings: Settings, peer: Peer) -> HttpResponse | Permission:
-    """Give the permission that the request is carried out with, or what refuses it."""
+def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse | Permission:
+    """Return the permission that the request is carried out with, or the response refusing it."""
     needs = None if head.command is None else settings.version1.get(head.command)
     denial = authorize_reading(settings.access, peer)
     if needs is not None and denial is None:
@@ -47,7 +48,8 @@ def check_page(head: PageHead, settings: Settings, peer: Peer) -> HttpResponse |
         return text(denial.status, denial.message, denial.message + b"\n")
     if needs == _PUSH:
         return Permission.RW
-    # A batch may hold a push, and so may what extensions add to the pages: those look again.
+    # A batch may hold a push, and so may what extensions add to the pages: Mercurial checks those
+    # again, by the permission that is granted here.
     may_write = head.method not in _READING and (needs is None or head.command == _BATCH)
     if may_write and authorize(settings.access, Permission.RW, peer) is None:
         return Permission.RW
@@ -55,5 +57,5 @@ def check_page(head: PageHead, settings: Settings, peer: Peer) -> HttpResponse |
 
 
 def _refused(status: int, message: bytes) -> HttpResponse:
-    """Give the answer that a version 1 client shows."""
+    """Return a response whose reason phrase and body a version 1 client shows."""
     return HttpResponse(status=status, reason=message, headers=(), body=b"0\n%s\n" % message)

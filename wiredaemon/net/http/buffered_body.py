@@ -1,4 +1,7 @@
-"""A request body that is held whole before anybody works on it: who dribbles it keeps nobody."""
+"""Reads a small request body completely before the command runs.
+
+So a slow client cannot hold a worker: the worker is asked for when the last byte has arrived.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,18 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.responses import HttpResponse
 
 
-class SmallBody:
-    """Takes the body of a request, up to a limit; more is refused."""
+class BufferedBody:
+    """Receives the body of a request, up to a limit; a larger one is refused.
+
+    Args:
+        request: Nothing of its body was received.
+        limit: Bytes (`Limits.request_size`).
+        complete: Is called with the whole body.
+    """
 
     def __init__(
         self, request: StreamingRequest, limit: int, complete: Callable[[bytes], None]
     ) -> None:
-        """Hold the body of ``request``.
-
-        Args:
-            request: Nothing of its body was taken.
-            limit: Bytes, ``request_size``.
-            complete: Is given the body.
-        """
         self._request = request
         self._limit = limit
         self._complete = complete
@@ -33,7 +35,7 @@ class SmallBody:
         self._size = 0
 
     def start(self) -> None:
-        """Take the body; one that says to be too large is not even begun."""
+        """Receive the body; one that announces to be too large is refused before its first byte."""
         declared = self._request.content_length
         if declared is not None and declared > self._limit:
             self._refuse()
@@ -41,7 +43,7 @@ class SmallBody:
             self._request.body.claim(self)
 
     def receive_data(self, data: bytes) -> None:
-        """Hold more of it."""
+        """Keep the next bytes."""
         self._size += len(data)
         if self._size > self._limit:
             self._parts.clear()
@@ -50,11 +52,11 @@ class SmallBody:
             self._parts.append(data)
 
     def receive_end(self) -> None:
-        """Give it."""
+        """Hand the body on."""
         self._complete(b"".join(self._parts))
 
     def connection_lost(self) -> None:
-        """Forget it."""
+        """Forget what was kept."""
         self._parts.clear()
 
     def _refuse(self) -> None:
@@ -62,6 +64,6 @@ class SmallBody:
 
 
 def too_large(name: str, limit: int) -> HttpResponse:
-    """Give the answer to a body over a limit."""
+    """Return the response to a body over a limit, which it names."""
     shown = f"the request body exceeds the limit of {limit} bytes ({name})\n"
     return text(413, b"Content Too Large", shown.encode("ascii"))

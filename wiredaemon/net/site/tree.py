@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 
 from wiredaemon.net.api.resource import ApiResource
 from wiredaemon.net.hgweb.repository_index import IndexResource
-from wiredaemon.net.hgweb.resource import PageResource
+from wiredaemon.net.hgweb.resource import HgwebResource
 from wiredaemon.net.hosting.decision_cache import DecisionCache
 from wiredaemon.net.http.application import Application
 from wiredaemon.net.http.responses import HttpResponse, not_found
@@ -60,7 +60,7 @@ class RootResource(Resource):
                 rest[1:],
                 again=None if found.is_fixed else PathResource(self, names),
             )
-        return PageResource(self._application, found.host, prefix, rest)
+        return HgwebResource(self._application, found.host, prefix, rest)
 
 
 class FixedResource(Resource):

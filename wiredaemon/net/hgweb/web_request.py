@@ -1,0 +1,52 @@
+"""The head of an HTTP request in the form in which it travels to a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.repository.web_calls import WebRequest
+
+if TYPE_CHECKING:
+    from wiredaemon.net.hosting.collection import Names
+    from wiredaemon.net.http.request import StreamingRequest
+
+_PORTS: Final = {False: 80, True: 443}
+"""The port that a URL means without naming one, by whether it is secure."""
+
+
+def web_request(request: StreamingRequest, prefix: Names, rest: Names) -> WebRequest:
+    """Return a request's head as the worker's WSGI application needs it.
+
+    Args:
+        request: Its head is complete.
+        prefix: Path components of the repository.
+        rest: Components behind it.
+    """
+    peer = request.peer()
+    headers = tuple(
+        (name, value)
+        for name, values in request.requestHeaders.getAllRawHeaders()
+        for value in values
+    )
+    name, port = _host_and_port(request, is_secure=peer.is_secure)
+    return WebRequest(
+        method=request.method,
+        script_name=b"".join(b"/" + each for each in prefix),
+        path_info=b"".join(b"/" + each for each in rest),
+        query=request.uri.partition(b"?")[2],
+        headers=headers,
+        is_secure=peer.is_secure,
+        server_name=name,
+        server_port=port,
+        remote_address=peer.address.rpartition(":")[0].encode(),
+        has_body=request.content_length != 0,
+        content_length=request.content_length,
+    )
+
+
+def _host_and_port(request: StreamingRequest, *, is_secure: bool) -> tuple[bytes, int]:
+    """Return where our end of the connection is; the Host header travels with the other headers."""
+    address = request.channel.getHost()
+    # A Unix socket has neither.
+    host = getattr(address, "host", None) or "localhost"
+    return host.encode(), getattr(address, "port", _PORTS[is_secure])
