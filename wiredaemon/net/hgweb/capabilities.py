@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VERSION1: Final = (b"Content-Type", b"application/mercurial-0.1")
 _CBOR: Final = (b"Content-Type", b"application/mercurial-cbor")
 _NUMBERED: Final = 100
-"""Numbered headers that are read at most: far more than clients send, which split a value at 1 KiB."""
+"""Numbered headers that are read at most: more than clients send, which split at 1 KiB."""
 
 
 def numbered_header(header: Callable[[bytes], bytes | None], name: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Sends a request body to a worker, as fast as that accepts it; one that hardly arrives is refused."""
+"""Sends a request body to a worker, as fast as that accepts it; refuses one that hardly arrives."""
 
 from __future__ import annotations
 

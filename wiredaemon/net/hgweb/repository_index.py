@@ -1,27 +1,29 @@
-"""Lists of repositories: a page, or plain text, at a path where no repository is but some below.
+"""Lists repositories, as a page or as plain text, at a path with none but some below it.
 
 A list shows what the asking peer may read and its owner does not hide, no more. A path below a
 collection's prefix where the peer may read nothing is as good as no path at all: names of folders
-are not told either.
+are not revealed either.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from html import escape
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qs, quote_from_bytes
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
+from twisted.web.template import flattenString, tags
 
 from wiredaemon.net.hosting.access import authorize_reading
 from wiredaemon.net.http.application import end_with
 from wiredaemon.net.http.responses import HttpResponse, not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+    from twisted.web.template import Flattenable, Tag
 
     from wiredaemon.commands import Peer
     from wiredaemon.net.hosting.collection import Names
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.request import StreamingRequest
 
 _TURN: Final = 32
-"""Repositories that are looked at before others have their turn."""
+"""Rows that are made before others have their turn: about a millisecond's work."""
 _SIDE_BY_SIDE: Final = 4
+"""Repositories that are described at once for one list: workers are for other requests too."""
 
 _HEADERS: Final = (
     (b"X-Content-Type-Options", b"nosniff"),
@@ -76,7 +79,7 @@ class IndexResource(Resource):
         self._names = names
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """HttpResponse once all that may be listed is known; nothing is read meanwhile."""
+        """Answer once all that may be listed is known; nothing is read meanwhile."""
         request.body.pause()
         end_with(request, Deferred.fromCoroutine(self._answer(request)))
 
@@ -92,20 +95,20 @@ class IndexResource(Resource):
                 status=200, reason=b"OK", headers=_TEXT, body=render_text(rows).encode("ascii")
             )
         else:
-            page = render_page(self._names, rows, is_cut=listing.is_cut)
-            answer = HttpResponse(
-                status=200, reason=b"OK", headers=_HTML, body=page.encode("utf-8", "replace")
+            page = await render_page(
+                self._names, rows, is_cut=listing.is_cut, take_turns=self._take_turns
             )
+            answer = HttpResponse(status=200, reason=b"OK", headers=_HTML, body=page)
         request.answer(answer)
 
     async def _readable(
         self, request: StreamingRequest, entries: Sequence[ListedRepository]
     ) -> Sequence[Row]:
-        """Give what the peer may see, in order."""
+        """Return what the peer may see, in order."""
         rows: dict[Names, Row] = {}
         rest = iter(entries)
 
-        async def look() -> None:
+        async def describe() -> None:
             for count, entry in enumerate(rest, 1):
                 if request.is_abandoned:
                     return
@@ -113,11 +116,14 @@ class IndexResource(Resource):
                 if row is not None:
                     rows[entry.names] = row
                 if count % _TURN == 0:
-                    await deferLater(self._reactor, 0)
+                    await self._take_turns()
 
-        looking = [Deferred.fromCoroutine(look()) for _ in range(_SIDE_BY_SIDE)]
-        await DeferredList(looking, fireOnOneErrback=True, consumeErrors=True)
+        describing = [Deferred.fromCoroutine(describe()) for _ in range(_SIDE_BY_SIDE)]
+        await DeferredList(describing, fireOnOneErrback=True, consumeErrors=True)
         return [rows[entry.names] for entry in entries if entry.names in rows]
+
+    def _take_turns(self) -> Deferred[None]:
+        return deferLater(self._reactor, 0)
 
     async def _row(self, entry: ListedRepository, peer: Peer) -> Row | None:
         host = self._hosts.host_of(entry)
@@ -134,46 +140,52 @@ class IndexResource(Resource):
 
 
 def render_text(rows: Iterable[Row]) -> str:
-    """Give one path on each line, quoted as in URLs."""
+    """Return one path on each line, quoted as in URLs."""
     return "".join(f"{_path(row.names)}\n" for row in rows)
 
 
-def render_page(names: Names, rows: Sequence[Row], *, is_cut: bool) -> str:
-    """Give the page for the path with the components ``names``.
+async def render_page(
+    names: Names,
+    rows: Sequence[Row],
+    *,
+    is_cut: bool,
+    take_turns: Callable[[], Deferred[None]],
+) -> bytes:
+    """Return the page for the path with the components ``names``.
 
     All that comes from outside is escaped, and links are quoted byte for byte.
+
+    Args:
+        names: Of the path.
+        rows: To list.
+        is_cut: There are more repositories than could be listed.
+        take_turns: Lets others have their turn; called for each so many rows, for the template
+            engine needs some 40 us for one (36 ms for 1000).
     """
-    title = escape(f"Repositories in {_shown(names)}/" if names else "Repositories")
-    lines = [
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        f"<title>{title}</title>",
-        f"<style>{_STYLE}</style>",
-        "</head>",
-        "<body>",
-        f"<h1>{title}</h1>",
-    ]
+    title = f"Repositories in {_shown(names)}/" if names else "Repositories"
+    content: list[Flattenable] = [tags.h1(title)]
     if names:
-        lines.append(f'<p><a href="{_path(names[:-1])}">Up</a></p>')
-    lines += _table(names, rows) if rows else ["<p>There is nothing to list.</p>"]
+        content.append(tags.p(tags.a("Up", href=_path(names[:-1]))))
+    content.append(_table(names, rows, take_turns) if rows else tags.p("There is nothing to list."))
     if is_cut:
-        lines.append("<p>There are more than this list can hold.</p>")
-    return "\n".join([*lines, "</body>", "</html>", ""])
+        content.append(tags.p("There are more than this list can hold."))
+    head = tags.head(tags.meta(charset="utf-8"), tags.title(title), tags.style(_STYLE))
+    page = tags.html(head, tags.body(*content), lang="en")
+    return b"<!DOCTYPE html>\n" + await flattenString(None, page) + b"\n"
 
 
-def _table(names: Names, rows: Sequence[Row]) -> Iterator[str]:
+def _table(names: Names, rows: Sequence[Row], take_turns: Callable[[], Deferred[None]]) -> Tag:
     heads = ("Name", "Description", "Contact", "Last change")
-    yield "<table>"
-    yield f"<thead><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead>"
-    yield "<tbody>"
-    for row in rows:
-        link = f'<a href="{_path(row.names)}">{escape(_shown(row.names[len(names) :]))}</a>'
-        cells = (link, escape(row.description), escape(row.contact), _date(row.changed))
-        yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-    yield "</tbody>"
-    yield "</table>"
+
+    def lines() -> Generator[Flattenable, None, None]:
+        for count, row in enumerate(rows, 1):
+            if count % _TURN == 0:
+                yield take_turns().addCallback(lambda _: "")
+            link = tags.a(_shown(row.names[len(names) :]), href=_path(row.names))
+            cells = (link, row.description, row.contact, _date(row.changed))
+            yield tags.tr(*[tags.td(cell) for cell in cells])
+
+    return tags.table(tags.thead(tags.tr(*[tags.th(head) for head in heads])), tags.tbody(lines()))
 
 
 _STYLE: Final = (
@@ -188,20 +200,21 @@ _STYLE: Final = (
 
 
 def _path(names: Names) -> str:
-    """Give the path of a URL; each byte that could mean something else is quoted."""
+    """Return the path of a URL; each byte that could mean something else is quoted."""
     return "".join(f"/{quote_from_bytes(name, safe='')}" for name in names) + "/"
 
 
 def _shown(names: Names) -> str:
-    """Give a path for people."""
+    """Return a path for people."""
     return b"/".join(names).decode("utf-8", "replace")
 
 
-def _date(changed: float | None) -> str:
+def _date(changed: float | None) -> Flattenable:
     if changed is None:
         return ""
     moment = datetime.fromtimestamp(changed, UTC)
-    return f'<time datetime="{moment:%Y-%m-%dT%H:%MZ}">{moment:%Y-%m-%d %H:%M} UTC</time>'
+    shown = f"{moment:%Y-%m-%d %H:%M} UTC"
+    return tags.time(shown, datetime=f"{moment:%Y-%m-%dT%H:%MZ}")
 
 
 def _wants_text(request: StreamingRequest) -> bool:
