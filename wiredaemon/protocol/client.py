@@ -1,9 +1,9 @@
-"""The client's side of a connection, for every dialect.
+"""The client's side of a connection, for every dialect: the receiving half, and the whole.
 
 Content of responses is handed on as bytes (`ResponseDataReceived`), decoded from the stream's
-content encoding but not from CBOR: who only passes it on need not look inside, and who wants the
-objects uses a reader (``protocol.objects``). What a request is made of, ``client_requests`` knows;
-what is said beside results, ``client_messages``.
+content encoding but not from CBOR: a caller that only passes it on need not look inside, and one
+that wants the objects uses a reader (``protocol.objects``). Errors, text and progress are read by
+``client_messages``.
 
 Source: server-state-machine, section 2.
 """
@@ -14,29 +14,24 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.client_messages import MessageReader
-from wiredaemon.protocol.client_requests import Command, data_frames, request_frames
+from wiredaemon.protocol.client_output import ClientOutput
 from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
 from wiredaemon.protocol.events import ConnectionFailed, ResponseDataReceived
 from wiredaemon.protocol.input_streams import CLIENT_SIDE, InputStreams
-from wiredaemon.protocol.output import Output, OutputStream
 from wiredaemon.protocol.stream_contents import StreamContents, read_whole
-from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import DIALECTS, EOS, RESPONSE_CBOR, FrameType, ResponseForm
 from wiredaemon.wire.encodings import ContentError
 from wiredaemon.wire.frames import Frame, FrameError, FrameReader, whole_frame
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wiredaemon.protocol.events import ClientEvent
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.encodings import ContentDecoder
-    from wiredaemon.wire.frames import EncodedFrame, RawFrame
-    from wiredaemon.wire.values import Value
+    from wiredaemon.wire.frames import RawFrame
 
-_CLIENT_STREAM: Final = 1
-_REQUEST_IDS: Final = 1 << 16
 _NO_LIMITS_GIVEN: Final = Limits()
 
 _ALL_FLAGS: Final = frozenset(range(16))
@@ -50,7 +45,7 @@ _CBOR_FLAGS: Final[dict[ResponseForm, frozenset[int]]] = {
 """Flags of those response frames whose content is CBOR."""
 
 
-class ClientConnection:
+class ClientConnection(ClientOutput):
     """One connection as the client sees it; for HTTP, one request body and its answer."""
 
     def __init__(
@@ -63,145 +58,44 @@ class ClientConnection:
         """Begin with nothing sent.
 
         Args:
-            dialect: What the server speaks.
-            content_encodings: Profiles to offer, the most preferred first; none sends no settings,
-                which the server takes for ``identity``. Only 0006 has them.
-            limits: What the server may make us hold.
+            dialect: The dialect that the server speaks.
+            content_encodings: The profiles to offer, the most preferred first. Without any, no
+                settings are sent, which means ``identity`` to a server. Only 0006 has them.
+            limits: How much the server may make this side hold.
 
         Raises:
             LocalProtocolError: The dialect has no content encodings.
         """
-        if content_encodings and not dialect.sender_settings:
-            message = f"dialect {dialect.name} has no content encodings"
-            raise LocalProtocolError(message)
-        self._dialect = dialect
+        super().__init__(dialect, content_encodings)
         self._limits = limits
-        self._content_encodings = content_encodings
         self._reader = FrameReader(payload_limit=limits.frame_payload)
         self._given: deque[bytes] = deque()
-        """Bytes that the reader has not had."""
+        """Bytes that were received while events were pending, and not read."""
         self._reading: Iterator[ClientEvent] | None = None
-        """Gives the events of bytes that were received, if it has been stopped in between."""
+        """The events of bytes that were received, if it has been stopped between two of them."""
         self._room = 0
-        """Decoded bytes that may still be given by this call."""
+        """Decoded bytes that this call of `receive_data` may still return."""
         self._input_streams = InputStreams(CLIENT_SIDE)
         self._contents = StreamContents(dialect, limits)
         self._messages = MessageReader(dialect, limits)
         self._cbor_flags = _CBOR_FLAGS[dialect.response]
         self._plain_kind = dialect.numbers.get(FrameType.COMMAND_RESPONSE)
         """The frame type of responses that need no more than to be passed on; None before 0005."""
-        self._failed = False
-        self._active: set[int] = set()
-        self._sending: set[int] = set()
-        """Requests whose data is not complete."""
-        self._next_id = 1
-        self._output = Output()
-        self._stream = OutputStream(_CLIENT_STREAM, dialect, self._output, None)
-
-    # --- out ---------------------------------------------------------------------------------
-
-    @property
-    def active(self) -> frozenset[int]:
-        """Requests that are not answered."""
-        return frozenset(self._active)
-
-    def send_command(
-        self,
-        name: bytes,
-        arguments: Mapping[bytes, Value],
-        *,
-        has_data: bool = False,
-        redirect: Value = None,
-        extra: Mapping[bytes, Value] | None = None,
-    ) -> int:
-        """Send a command request and give its id: 1, 3, 5, ..., and over again when free.
-
-        Args:
-            name: The command.
-            arguments: By name. In 0002 byte strings of at most 65535 bytes, or `RawBytes`.
-            has_data: `send_data` will follow, at least once.
-            redirect: What redirect targets can be followed, if the server knows any; only in 0006.
-            extra: Further keys of the request map; only from 0003 on.
-
-        Raises:
-            LocalProtocolError: The connection has failed, all ids are in use, or the dialect has no
-                place for ``redirect`` or ``extra``.
-            UnencodableError: The name or an argument has no form on the wire.
-        """
-        if self._failed:
-            message = "cannot issue new commands: the connection has failed"
-            raise LocalProtocolError(message)
-        command = Command(
-            name=name,
-            arguments=arguments,
-            has_data=has_data,
-            redirect=redirect,
-            extra=extra or {},
-        )
-        frames = request_frames(command, self._dialect)
-        request_id = self._allocate()
-        if self._content_encodings:
-            self._send_settings(request_id)
-        for frame in frames:
-            self._stream.send(request_id, *frame)
-        self._active.add(request_id)
-        if has_data:
-            self._sending.add(request_id)
-        return request_id
-
-    def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:
-        """Send command data; with ``end`` its last piece, which may be empty.
-
-        Raises:
-            LocalProtocolError: The request does not send data, or not any more.
-        """
-        if request_id not in self._sending:
-            message = f"request {request_id} does not send data"
-            raise LocalProtocolError(message)
-        for frame in data_frames(data, end=end):
-            self._stream.send(request_id, *frame)
-        if end:
-            self._sending.discard(request_id)
-
-    def data_to_send(self) -> list[EncodedFrame]:
-        """Give the frames to send; they are then the caller's."""
-        return self._output.take()
-
-    def parts_to_send(self) -> list[bytes]:
-        """Return the same as headers and payloads in turn, for a stream of bytes."""
-        return self._output.take_parts()
-
-    def _send_settings(self, request_id: int) -> None:
-        settings: Value = {b"contentencodings": list(self._content_encodings)}
-        payload = cbor.encode(settings, self._dialect.cbor.key_order)
-        self._stream.send(request_id, FrameType.SENDER_PROTOCOL_SETTINGS, EOS, payload)
-        self._content_encodings = ()
-
-    def _allocate(self) -> int:
-        for _ in range(_REQUEST_IDS // 2):
-            request_id = self._next_id
-            self._next_id = (self._next_id + 2) % _REQUEST_IDS
-            if request_id not in self._active and request_id not in self._sending:
-                return request_id
-        message = "all request ids are in use"
-        raise LocalProtocolError(message)
-
-    # --- in ----------------------------------------------------------------------------------
 
     @property
     def pending(self) -> bool:
-        """More events may be inside: `receive_data` without data gives them."""
+        """More events may be inside: `receive_data` without data returns them."""
         return self._reading is not None
 
     def receive_data(self, data: bytes) -> list[ClientEvent]:
-        """Take bytes in any cuts and give what they say, or a part of it while `pending` is true.
+        """Read bytes, cut in any way, and return their events, or some of them: see `pending`.
 
         Content that comes out of a decoder ends a call when it reaches ``Limits.decoded_size``;
-        other content is never more than the bytes that were given, and is not counted. Bytes given
-        while something is pending wait behind it.
+        other content is never more than the bytes that were received, and is not counted. Bytes
+        received while something is pending wait behind it.
 
         A server's mistake never raises: the last event is then a `ConnectionFailed`, and nothing
-        that comes later is looked at.
+        behind it is read.
         """
         events: list[ClientEvent] = []
         if self._failed:
@@ -229,7 +123,7 @@ class ClientConnection:
         return events
 
     def receive_end(self) -> list[ClientEvent]:
-        """Say that no more input follows; a request without its answer fails the connection.
+        """Note that no more input follows; a request without its answer fails the connection.
 
         Raises:
             LocalProtocolError: Events are `pending`.
@@ -286,7 +180,7 @@ class ClientConnection:
         return ()
 
     def _read(self, frames: Iterable[RawFrame]) -> Iterator[ClientEvent]:
-        """Yield what frames say, and what the bytes behind them say; those given meanwhile too."""
+        """Yield the events of frames, of the bytes behind them, and of bytes received meanwhile."""
         for raw in frames:
             yield from self._receive_frame(whole_frame(raw))
         while self._reader.pending:
@@ -316,7 +210,7 @@ class ClientConnection:
     def _refuse_inactive(
         self, frame: Frame, kind: FrameType | None, decoder: ContentDecoder | None
     ) -> RemoteProtocolError:
-        """Give the error for a frame of no request that waits.
+        """Return the error for a frame of a request that does not wait for one.
 
         A server that gives up on the whole connection says why in an error frame, and there may
         be no request that it belongs to.
@@ -349,7 +243,7 @@ class ClientConnection:
                 raise RemoteProtocolError(message)
 
     def _decoded(self, frame: Frame, decoder: ContentDecoder | None) -> Frame:
-        """Give a frame with all its content as payload."""
+        """Return a frame with all its content, decoded, as payload."""
         if decoder is None:
             return frame
         kind = self._dialect.types[frame.type_number]
