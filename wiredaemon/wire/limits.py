@@ -1,8 +1,10 @@
 """The named limits of the whole server, with safe defaults.
 
-Every buffer, count, depth and time that a peer can influence has a field here. Layers take the
+Every buffer, count, depth and time that a peer can influence has a field here. Layers read the
 fields they need from one frozen ``Limits``; the configuration's ``[limits]`` table sets them by
-name.
+name. The comment above a field says where its default comes from.
+
+Source: reliability, section 3.
 """
 
 from __future__ import annotations
@@ -11,158 +13,229 @@ from dataclasses import dataclass
 from typing import Final
 
 SENT_PAYLOAD: Final = 32768
-"""Largest frame payload ever sent, in bytes after encoding.
+"""The largest frame payload ever sent, in bytes after encoding.
 
-Source: framing, section 2 (what Mercurial itself emits, and misreads from 65536 on).
+Mercurial sends no more either, and its clients misread the length of a frame from 65536 on.
+
+Source: framing, section 2.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a peer may make the server hold, and for how long.
+    """How much a peer may make the server hold, and for how long.
 
     Sizes are bytes, times are seconds, bounds are inclusive.
     """
 
-    frame_payload: int = 65536
-    """Largest frame payload accepted (the wire format allows 16 MiB - 1)."""
+    # --- frames ----------------------------------------------------------------------------------
 
+    # Twice the largest payload that Mercurial sends. HTTP/2 has the same field of 24 bits and
+    # begins with 16 KiB.
+    frame_payload: int = 65536
+    """The largest frame payload accepted (the wire format allows 16 MiB - 1)."""
+
+    # A full batch of a Mercurial client, `manifestdata` of 100,000 nodes, has 2.1 MB.
     request_size: int = 4 * 1024 * 1024
     """One command request, reassembled from its frames."""
 
+    # The frames of 32 KiB that the largest request has, times two: hyper's rule for the
+    # CONTINUATION frames of HTTP/2.
     request_frames: int = 256
     """Frames that one command request may be cut into."""
 
+    # Clients send none but the last of a request's data; a few more are tolerated. Without a limit
+    # they are CVE-2019-9518 of HTTP/2: work without progress.
     empty_frames: int = 8
     """Frames without payload in a row on one connection."""
 
+    # Mercurial's settings have 42 bytes. As much as a whole HTTP head may have.
     settings_size: int = 16 * 1024
     """Sender protocol settings or stream settings, all frames together."""
 
+    # 16 steps of a decoder, the dearest of which took 0.25 ms: one call keeps the reactor for 4 ms,
+    # where it must not be kept longer than 50.
     decoded_size: int = 1024 * 1024
     """Content that a client decodes from content encodings before its caller is asked again; one
     step of 64 KiB more may come."""
 
+    # As many as commands that four connections run; 256 MiB of windows at the worst.
     encoded_streams: int = 32
     """Streams in a content encoding that a client decodes side by side: each may hold a window of
     8 MiB."""
 
+    # Mercurial's own server accepted 30,000. Its clients send one request behind the other, so
+    # that more than one is rare already.
     half_open_requests: int = 16
     """Requests begun and not yet complete on one connection."""
 
+    # The default of Envoy at the edge; Go's HTTP/2 server has 250. Ids are taken at once and are
+    # cheap, running commands are not.
     concurrent_requests: int = 100
     """Requests accepted and not yet answered on one connection."""
 
+    # The least number of workers that there may be: one connection can use them, and no more.
     running_commands: int = 8
     """Commands running side by side on one connection."""
 
+    # --- CBOR ------------------------------------------------------------------------------------
+
+    # Real commands need less than 6; cbor2 set 400 after CVE-2026-26209.
     cbor_depth: int = 32
     """Containers inside each other in one CBOR item."""
 
+    # Twice what the largest batch of a Mercurial client needs, 100,000 nodes and what is around.
     cbor_elements: int = 250_000
     """Items inside one CBOR item, containers included."""
 
+    # --- command data and output -----------------------------------------------------------------
+
+    # The bound of a body that waitress has.
     command_data: int = 1024 * 1024 * 1024
     """Command data of one request where the command declares data."""
 
+    # Enough for a client that did not know, and too little to be worth sending on purpose.
     undeclared_data: int = 1024 * 1024
     """Command data of one request where the command declares none: counted and dropped."""
 
+    # Four frames of the largest size that is accepted.
     buffered_data: int = 256 * 1024
     """Command data waiting for its command; beyond it the peer is paused."""
 
+    # Measured: a queue of this size keeps full speed. Envoy at the edge has 32 KiB, Twisted's
+    # transports 64.
     output_high: int = 256 * 1024
-    """Output waiting on one connection at which commands are paused, until it has left."""
+    """Output waiting on one connection at which commands are paused."""
 
+    # A stream of zstd holds up to 1.5 MiB, more than all else that a connection holds.
     encoding_streams: int = 2
     """Streams of one connection whose output is content encoded; beyond, it is sent as it is."""
 
+    # --- HTTP ------------------------------------------------------------------------------------
+
+    # Twisted's own bound.
     head: int = 16 * 1024
     """Request line and headers of an HTTP request."""
 
+    # Mercurial cuts arguments into headers of 1 KiB; a discovery with 3,000 nodes needs 120 of them.
     version1_head: int = 128 * 1024
-    """The same of a request with a version 1 command, whose arguments travel in headers."""
+    """Request line and headers of a request with a version 1 command, whose arguments travel in
+    headers."""
 
+    # Four times the data of a command: version 1 pushes whole histories in one body.
     push_size: int = 4 * 1024 * 1024 * 1024
     """Body of a push over version 1, which Mercurial keeps in a temporary file."""
 
+    # The two figures of Apache's `RequestReadTimeout body=20,MinRate=500`.
     body_rate: int = 500
-    """Bytes a second that the body of a push must come with at least, for a worker waits for it."""
+    """Bytes a second that the body of a push must arrive with, because a worker waits for it."""
 
     body_rate_seconds: float = 20.0
-    """Time over which that is counted; what the server makes wait is not."""
+    """Window for `body_rate`; time in which we paused the client does not count."""
 
+    # Half a MiB at the most. A client sends few heads that differ: one for each command.
     known_heads: int = 512
     """Heads of HTTP requests, of up to 1 KiB, that a site remembers; 0 remembers none."""
 
+    # A client that sends a small body reads the refusal only then; a large one is cut off.
     drained_body: int = 64 * 1024
     """Body bytes read and dropped after an early refusal."""
 
+    # Some round trips on a slow line.
     drain_seconds: float = 2.0
-    """Time for that."""
+    """Time in which `drained_body` must arrive."""
 
+    # --- workers ---------------------------------------------------------------------------------
+
+    # HGitaly's rule has fewer, and then two slow readers would stop every repository. Each holds
+    # about 45 MiB.
     worker_processes: int = 0
     """Repository workers at most; 0 means the larger of 8 and twice the processors."""
 
+    # Starting one takes 0.5 s, so that it should outlast the pauses of one person's work.
     worker_idle_seconds: float = 60.0
     """Time after which an idle worker beyond the first ends."""
 
+    # No leak lasts longer; at 0.5 s to start a worker it adds 0.05 ms to a command.
     worker_commands: int = 10_000
     """Commands after which a worker is replaced."""
 
+    # Twenty times what a worker has at the start. Mercurial keeps a bundle of 50 MB files in
+    # 471 MB, which is to pass.
     worker_memory: int = 1024 * 1024 * 1024
     """Resident memory after which a worker is replaced."""
 
+    # A hundred times what it takes on a quiet machine.
     worker_start_seconds: float = 60.0
     """Time a worker may take to be ready."""
 
+    # Eight for each of the least number of workers. More would wait longer than they are worth.
     worker_queue: int = 64
     """Commands waiting for a worker before "busy" is answered: values and streams, as many of each.
     Half of the streams may be one peer's."""
 
+    # Killing a worker costs the next command 0.5 s; most commands end sooner than this.
     worker_read_grace: float = 2.0
     """Time a read command keeps its worker after the peer has left."""
 
+    # The largest values, branch maps and bookmarks of large repositories, have a few MB.
     worker_result: int = 64 * 1024 * 1024
     """Result of one value command."""
 
-    known_repositories: int = 1000
-    """Repositories of collections whose settings are kept, those asked for last."""
-
-    collection_depth: int = 32
-    """Folders inside each other below a collection's folder; deeper ones are not looked at."""
-
-    index_entries: int = 1000
-    """Repositories that one index page lists."""
-
-    index_scan: int = 100_000
-    """Names in folders that are looked at for one index page, or for one search at the start."""
-
+    # Measured: 1 MiB on its way between worker and reactor, in pieces of 256 KiB, keeps full speed.
     worker_stream_buffer: int = 1024 * 1024
     """Answer of one stream command that waits for its reader in memory; then its worker waits."""
 
+    # As much disk as the cache has.
     worker_spool: int = 1024 * 1024 * 1024
     """Answers of all stream commands in temporary files, so that slow readers hold no worker that
     others wait for."""
 
+    # A clone of 100 MB takes 100 minutes at this rate; others would wait for its worker.
     worker_drain_rate: int = 16 * 1024
     """Bytes a second that a reader must take, once no more can be spooled, to keep a worker that
     others wait for."""
 
+    # As long as an answer may stall without a byte taken.
     worker_drain_seconds: float = 60.0
-    """Time over which that is counted."""
+    """Window for `worker_drain_rate`."""
 
+    # --- collections -----------------------------------------------------------------------------
+
+    # A few KiB each, so a few MB in all.
+    known_repositories: int = 1000
+    """Repositories of collections whose settings are kept, those asked for last."""
+
+    # Deeper trees are links that lead in circles, or mistakes.
+    collection_depth: int = 32
+    """Folders inside each other below a collection's folder; deeper ones are not searched."""
+
+    # A page of some 100 KiB.
+    index_entries: int = 1000
+    """Repositories that one index page lists."""
+
+    # Measured: 50 ms of reading folders that the system has in memory, in a thread.
+    index_scan: int = 100_000
+    """Names in folders that are read for one index page, or for one search at the start."""
+
+    # --- cache -----------------------------------------------------------------------------------
+
+    # Answers of some large clones, on a disk that any server has.
     cache_size: int = 1024 * 1024 * 1024
     """Responses kept on the disk, all together; 0 keeps none."""
 
+    # A quarter of the cache: one answer must not push out all others.
     cache_entry: int = 256 * 1024 * 1024
     """One response that is kept, before and after content encoding."""
 
+    # Each is a file, looked at when the daemon starts: 25 ms for so many.
     cache_entries: int = 10_000
     """Responses kept."""
 
+    # Together they may take as much as the whole cache: four times `cache_entry`.
     cache_recordings: int = 4
-    """Responses that are recorded at once; what goes on beside them is not kept."""
+    """Responses that are recorded at once; what is sent beside them is not kept."""
 
+    # Each is a file that must not be dropped meanwhile, of up to `cache_entry`.
     cache_uploads: int = 16
     """Responses that wait to be uploaded to redirect targets; others are offered again later."""
