@@ -1,7 +1,7 @@
-"""The state machines of both sides: bytes in, events out, and the way back.
+"""The state machines of both sides, without I/O: no sockets, no clock, no threads.
 
-Sans I/O: no sockets, no clock, no threads. A connection has three verbs: ``receive_data`` gives
-events, ``send_*`` takes what to say, ``data_to_send`` gives the frames that say it.
+A connection has three verbs: ``receive_data`` returns the events of bytes, ``send_*`` queues
+frames, and ``data_to_send`` returns the frames that may leave.
 """
 
 from wiredaemon.protocol.client import ClientConnection

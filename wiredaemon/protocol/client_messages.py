@@ -1,4 +1,4 @@
-"""What servers say beside the content of responses: errors, text output and progress.
+"""Frames of servers beside the content of responses: errors, text output and progress.
 
 Source: framing, sections 7 to 9.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class MessageReader:
-    """Reads such frames, their payloads decoded from the content encoding.
+    """Reads the payloads of such frames, decoded from the content encoding.
 
     Each method raises `RemoteProtocolError` for a payload that is not in the dialect's form.
     """
@@ -78,7 +78,7 @@ class MessageReader:
 
 
 def _join_atoms(atoms: object) -> bytes:
-    """Format and join atoms; a byte string in place of their array is taken for a message."""
+    """Format and join atoms; a byte string in place of their array counts as a message."""
     return b"".join(map(format_atom, atoms if isinstance(atoms, list) else [{b"msg": atoms}]))
 
 

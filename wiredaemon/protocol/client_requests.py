@@ -51,7 +51,7 @@ class Command(NamedTuple):
     has_data: bool
     """Command data will follow."""
     redirect: Value
-    """Which redirect targets can be followed; None where the server knows none."""
+    """The redirect targets that can be followed; None where the server has none."""
     extra: Mapping[bytes, Value]
     """Further keys of the request map."""
 
@@ -65,10 +65,10 @@ class RequestFrame(NamedTuple):
 
 
 def request_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
-    """Give the frames of a command in the form of its dialect, without its data.
+    """Return the frames of a command in the form of its dialect, without its data.
 
     Raises:
-        LocalProtocolError: The dialect has no place for something that the command has.
+        LocalProtocolError: The dialect has no form for a part of the command.
         UnencodableError: The name or an argument has no form on the wire.
     """
     if command.redirect is not None and dialect.response is not ResponseForm.OBJECTS:
@@ -78,7 +78,7 @@ def request_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
 
 
 def data_frames(data: bytes, *, end: bool) -> Iterator[RequestFrame]:
-    """Yield the frames of a piece of command data; with ``end`` the last one says so."""
+    """Yield the frames of a piece of command data; with ``end`` the last one ends the data."""
     payloads = list(slices(data))
     last = None
     if end:
@@ -110,7 +110,7 @@ def _map_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
 
 
 def _named_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
-    """Give a name frame and the frames of each argument, by their names (0002)."""
+    """Return a name frame and the frames of each argument, by their names (0002)."""
     if command.extra:
         message = f"requests of dialect {dialect.name} have no further keys"
         raise LocalProtocolError(message)
@@ -143,10 +143,11 @@ def _plain_name(name: object) -> bytes:
 
 
 def _plain_argument(name: object, value: Value) -> tuple[bytes, bytes]:
-    """Give an argument that has a form in frames.
+    """Return an argument that has a form in frames.
 
     Raises:
-        UnencodableError: It is no byte string, or too long for its head or, the name, for a frame.
+        UnencodableError: The value is no byte string or too long for its head, or the name is too
+            long for a frame.
     """
     plain = value.data if isinstance(value, RawBytes) else value
     if not isinstance(name, bytes) or not isinstance(plain, bytes):

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 
 class LocalProtocolError(Exception):
-    """The caller asked for what the protocol does not allow; nothing was changed."""
+    """A caller asked for something that the protocol does not allow; nothing was changed."""
 
 
 class RemoteProtocolError(Exception):
-    """The peer broke the protocol. It is never raised out of a connection, but in its events."""
+    """The peer broke the protocol. A connection never raises it, but returns it in an event."""
 
     def __init__(self, message: str, *, malformed: bool = False) -> None:
-        """Say what was wrong.
+        """Keep the description of the mistake.
 
         Args:
-            message: For the peer; the exact text where the specification has one.
-            malformed: The original had no answer for it (its HTTP server said 500), or a limit
-                was crossed; over HTTP it is a 400 and not a text with status 200.
+            message: A text for the peer; the exact one where the specification has one.
+            malformed: Mercurial had no answer for it (its HTTP server failed with status 500), or
+                a limit was crossed. Over HTTP it is answered with status 400, not 200.
         """
         super().__init__(message)
         self.message = message
         self.malformed = malformed
 
     def __eq__(self, other: object) -> bool:
-        """Compare by what is said, so that events compare as values."""
+        """Compare by content, so that events compare as values."""
         if not isinstance(other, RemoteProtocolError):
             return NotImplemented
         return (self.message, self.malformed) == (other.message, other.malformed)
@@ -33,5 +33,5 @@ class RemoteProtocolError(Exception):
         return hash((self.message, self.malformed))
 
     def __repr__(self) -> str:
-        """Show what is compared."""
+        """Show the content."""
         return f"RemoteProtocolError({self.message!r}, malformed={self.malformed})"

@@ -51,7 +51,7 @@ class MapRequest(IncomingRequest):
         return self._requested
 
     def receive_frame(self, frame: Frame) -> None:
-        """Take one command-request frame."""
+        """Add one command-request frame."""
         self.count(len(frame.payload))
         self._parts.append(frame.payload)
         self._requested = not frame.flags & REQUEST_MORE
@@ -92,7 +92,7 @@ def read_request(
 
 
 def _refuse(request_id: int, content: object) -> RemoteProtocolError:
-    """Give the error for content that is no map."""
+    """Return the error for content that is no map."""
     if isinstance(content, list | set | bytes) and b"name" not in content:
         return _nameless()
     message = f"command request {request_id} is not a map"
@@ -110,7 +110,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
 
     @classmethod
     def steps(cls) -> Steps:
-        """Give the table below."""
+        """Return the table below."""
         return _MAP_STEPS
 
     def __init__(self, dialect: Dialect, limits: Limits, active: OpenRequests) -> None:

@@ -43,7 +43,7 @@ class NamedRequest(IncomingRequest):
         self._arguments: dict[bytes, bytes] = {}
         self._ended = not self.has_arguments
         self._open: tuple[bytes, int, bytearray] | None = None
-        """Name, size and value so far of an argument that goes on in the next frame."""
+        """Name, size and value so far of an argument that continues in the next frame."""
         self.count(len(frame.payload))
 
     @property
@@ -53,14 +53,14 @@ class NamedRequest(IncomingRequest):
 
     @property
     def is_inside_argument(self) -> bool:
-        """The value of the last argument goes on in a frame that has not come."""
+        """The value of the last argument continues in a frame that has not come."""
         return self._open is not None
 
     def receive_argument(self, frame: Frame) -> None:
-        """Take one command-argument frame.
+        """Add one command-argument frame.
 
         Raises:
-            RemoteProtocolError: It holds no argument.
+            RemoteProtocolError: The frame holds no argument.
         """
         self.count(len(frame.payload))
         if self._open is None:
@@ -93,7 +93,7 @@ class NamedRequest(IncomingRequest):
         return name, value_size, bytearray(payload[start:])
 
     def read(self) -> RequestReceived:
-        """Give the arguments that have come."""
+        """Return the arguments that have come."""
         return RequestReceived(
             request_id=self.request_id,
             command=self._name,
@@ -109,12 +109,12 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
 
     @classmethod
     def steps(cls) -> Steps:
-        """Give the table below."""
+        """Return the table below."""
         return _NAMED_STEPS
 
     @staticmethod
     def _unexpected(frame: Frame) -> RemoteProtocolError:
-        # The original had no answer to this one.
+        # Mercurial failed on this one without an answer.
         message = f"received unexpected frame type: {frame.type_number}"
         return RemoteProtocolError(message, malformed=True)
 

@@ -1,8 +1,8 @@
 """The objects inside a response, for every dialect.
 
-A reader lives as long as one response. It is given what `ClientConnection` says of that response
-and gives the objects as soon as they are complete, which in 0002 and 0003 is at the end: only
-there the last frame says what the content is.
+A reader lives as long as one response. It receives the response's events from `ClientConnection`,
+and returns the objects as soon as they are complete. In 0002 and 0003 that is at the end, because
+only the last frame says what the content is.
 
 Source: framing, section 6; server-state-machine, section 2.5.
 """
@@ -39,7 +39,7 @@ class ResponseError:
 class ObjectReader(ABC):
     """Reads one response from its events.
 
-    `RequestFailed` is no event of these: behind it nothing comes, and the reader can be dropped.
+    `RequestFailed` is not one of them: nothing follows it, and the reader can be dropped.
     """
 
     def __init__(
@@ -55,22 +55,22 @@ class ObjectReader(ABC):
             limits: Depth and element count of each object.
             size_limit: Bytes that the whole response may have, counted as decoded from its content
                 encoding. None sets no bound to the size of an object, which is held whole.
-            rules: What CBOR is accepted.
+            rules: The CBOR that is accepted.
         """
         self._items = ItemReader(rules, limits)
         self._size_limit = size_limit
         self._size = 0
         self.error: ResponseError | None = None
-        """How the command failed, where a status map said so."""
+        """The failure of the command that a status map reported."""
         self.location: object = None
-        """Where to look instead, if the status was ``redirect``."""
+        """The place that the response is kept at, if the status was ``redirect``."""
 
     def receive_event(self, event: ResponseDataReceived) -> list[object]:
-        """Give the objects that are complete now; a status map is not among them.
+        """Return the objects that are complete now; a status map is not among them.
 
         Raises:
-            RemoteProtocolError: It is no response of the dialect, is incomplete at its end, or too
-                large; the reader must not be used again.
+            RemoteProtocolError: The response is not in the form of the dialect, incomplete at its
+                end, or too large; the reader must not be used again.
         """
         self._count(event.data)
         objects = self._receive(event)
@@ -79,7 +79,7 @@ class ObjectReader(ABC):
         return objects
 
     def receive_end(self) -> None:
-        """Say that the response has ended; `receive_event` does where an event ends it.
+        """Note that the response has ended; `receive_event` does so where an event ends it.
 
         Raises:
             RemoteProtocolError: It ends inside an object.
@@ -89,7 +89,7 @@ class ObjectReader(ABC):
 
     @abstractmethod
     def _receive(self, event: ResponseDataReceived) -> list[object]:
-        """Give the objects that an event completes."""
+        """Return the objects that an event completes."""
 
     def _count(self, data: bytes) -> None:
         self._size += len(data)
@@ -119,7 +119,7 @@ class WholeReader(ObjectReader):
         size_limit: int | None = None,
         rules: CborRules = DIALECTS["0003"].cbor,
     ) -> None:
-        """Begin as `ObjectReader`."""
+        """Begin in front of the response; the arguments are those of `ObjectReader`."""
         super().__init__(limits, size_limit=size_limit, rules=rules)
         self._parts: list[bytes] = []
 
@@ -141,12 +141,12 @@ class ItemsReader(ObjectReader):
 
 
 class ResponseReader(ObjectReader):
-    """Reads the leading status map, then what the command gave (0005 and 0006)."""
+    """Reads the leading status map, then the objects of the command (0005 and 0006)."""
 
     _status_seen = False
 
     def receive_data(self, data: bytes) -> list[object]:
-        """Give the objects that ``data`` completes, the status map not among them.
+        """Return the objects that ``data`` completes, the status map not among them.
 
         Raises:
             RemoteProtocolError: As `receive_event`.
@@ -155,7 +155,7 @@ class ResponseReader(ObjectReader):
         return self._read(data)
 
     def receive_end(self) -> None:
-        """Say that the response has ended.
+        """Note that the response has ended.
 
         Raises:
             RemoteProtocolError: It has no status, or ends inside an object.
@@ -203,7 +203,7 @@ _READERS: Final[dict[ResponseForm, type[ObjectReader]]] = {
 def response_reader(
     dialect: Dialect, limits: Limits, *, size_limit: int | None = None
 ) -> ObjectReader:
-    """Give the reader of one response in a dialect; the arguments are those of `ObjectReader`.
+    """Return the reader of one response in a dialect; the arguments are those of `ObjectReader`.
 
     In 0002 a response is one `RawBytes`; in 0003 that, or CBOR items; in 0004 CBOR items; from 0005
     on what follows the status map.

@@ -1,8 +1,8 @@
 """Requests being received: what both forms of request have in common.
 
-A machine takes the frames of all requests of one connection, in any interleaving, and gives
-events. Its state follows from what it holds: while some request is incomplete it is receiving,
-else idle.
+A machine receives the frames of all requests of one connection, in any interleaving, and returns
+events. Its state follows from the requests that it holds: it is receiving while one of them is
+incomplete, and idle otherwise.
 
 Source: server-state-machine, sections 1.7 to 1.10.
 """
@@ -45,9 +45,9 @@ class IncomingRequest(ABC):
         self.request_id = request_id
         self.has_data = has_data
         self.announced = False
-        """Its `RequestReceived` was given."""
+        """Its `RequestReceived` was returned."""
         self.failure: RemoteProtocolError | None = None
-        """What is wrong with its content: the error is due when the request is complete."""
+        """The error in its content, which is raised when the request is complete."""
         self._limits = limits
         self._early_data = bytearray()
         self._size = 0
@@ -60,7 +60,7 @@ class IncomingRequest(ABC):
 
     @abstractmethod
     def read(self) -> RequestReceived:
-        """Give the event of the complete request part.
+        """Return the event of the complete request part.
 
         Raises:
             RemoteProtocolError: The content makes no request.
@@ -89,7 +89,7 @@ class IncomingRequest(ABC):
             raise RemoteProtocolError(message, malformed=True)
 
     def announce(self) -> list[ServerEvent]:
-        """Give the events of a complete request part, data that came early included."""
+        """Return the events of a complete request part, data that came early included."""
         if self.announced or self.failure is not None:
             return []
         try:
@@ -108,7 +108,7 @@ class IncomingRequest(ABC):
         """Pass data on, or keep it until the request part is complete.
 
         Raises:
-            RemoteProtocolError: Too much data came before that.
+            RemoteProtocolError: Too much data came before the request part was complete.
         """
         if self.failure is not None or not data:
             return []
@@ -157,7 +157,7 @@ class RequestMachine(ABC, Generic[_Request]):
         return RequestsState.RECEIVING if self.receiving else RequestsState.IDLE
 
     def receive_frame(self, frame: Frame) -> list[ServerEvent]:
-        """Take one frame of any request.
+        """Receive one frame of any request.
 
         Raises:
             RemoteProtocolError: The frame is not allowed now; the connection has failed.
@@ -174,7 +174,7 @@ class RequestMachine(ABC, Generic[_Request]):
     @classmethod
     @abstractmethod
     def steps(cls) -> Steps:
-        """Give the table of what may come in each state."""
+        """Return the table of the frames that may come in each state."""
 
     @abstractmethod
     def receive_plain(
@@ -232,7 +232,7 @@ class RequestMachine(ABC, Generic[_Request]):
         self.receiving[request.request_id] = request
 
     def _find(self, frame: Frame) -> _Request:
-        """Give the request that a frame continues."""
+        """Return the request that a frame continues."""
         if frame.request_id in self._active:
             message = f"received frame for request that is still active: {frame.request_id}"
             raise RemoteProtocolError(message)
@@ -243,7 +243,7 @@ class RequestMachine(ABC, Generic[_Request]):
             raise RemoteProtocolError(message) from None
 
     def _complete(self, request: _Request) -> list[ServerEvent]:
-        """Take a complete request off the list and give what is left to tell of it."""
+        """Remove a complete request and return the events that are still due."""
         self.receiving.pop(request.request_id, None)
         events = request.announce()
         if request.failure is not None:
@@ -278,7 +278,7 @@ class RequestMachine(ABC, Generic[_Request]):
 def _tables(
     machine: type[RequestMachine[Any]], dialect: Dialect
 ) -> tuple[list[_Step | None], list[_Step | None]]:
-    """Give a machine's steps in the states idle and receiving, by the numbers of frame types."""
+    """Return a machine's steps in the states idle and receiving, by the numbers of frame types."""
     steps = machine.steps()
     kinds = [dialect.types.get(number) for number in range(_FRAME_NUMBERS)]
     idle, receiving = (

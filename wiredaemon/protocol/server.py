@@ -228,7 +228,7 @@ class ServerConnection(ServerOutput):
         return events
 
     def fail(self, error: RemoteProtocolError) -> None:
-        """Give up on the peer for a reason that only the caller can see."""
+        """Fail the connection for a reason that only the caller can see."""
         self._fail(error, 0)
 
     def _fail(self, error: RemoteProtocolError, request_id: int) -> ConnectionFailed:

@@ -30,9 +30,9 @@ class SettingsReceiver:
         self._size = 0
 
     def receive_frame(self, frame: Frame) -> list[object] | None:
-        """Take one frame; give all items once the last frame is there, else None.
+        """Receive one frame; return all items with the last frame, and None before it.
 
-        An incomplete item at the end counts as none.
+        An incomplete item at the end is ignored.
 
         Raises:
             RemoteProtocolError: Flags, CBOR or size are wrong, or no item came.

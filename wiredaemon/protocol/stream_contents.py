@@ -1,4 +1,4 @@
-"""Content encodings of a server's streams, as its client meets them.
+"""Content encodings of a server's streams, on the side of its client.
 
 Source: framing, sections 11 and 12; server-state-machine, sections 2.3 and 2.4.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class StreamContents:
-    """The decoders of one connection's streams, and settings that have not come whole."""
+    """The decoders of one connection's streams, and settings that are incomplete."""
 
     def __init__(self, dialect: Dialect, limits: Limits) -> None:
         """Begin with no stream."""
@@ -31,9 +31,9 @@ class StreamContents:
         self._settings: dict[int, SettingsReceiver] = {}
 
     def feed(self, frame: Frame) -> ContentDecoder | None:
-        """Give the decoder that holds a frame's content; None where the payload is the content.
+        """Return the decoder that holds a frame's content; None where the payload is the content.
 
-        It must be read to its end before the next frame.
+        The decoder must be read to its end before the next frame.
 
         Raises:
             RemoteProtocolError: The payload is encoded in a dialect without content encodings.
@@ -49,14 +49,15 @@ class StreamContents:
         return decoder
 
     def receive_settings(self, frame: Frame, *, ended: bool) -> None:
-        """Take one frame of stream settings, its payload decoded.
+        """Receive one frame of stream settings, its payload decoded.
 
         Args:
-            frame: Perhaps not the last one of these settings.
-            ended: It ends the stream.
+            frame: The frame, which need not be the last one of these settings.
+            ended: The frame ends the stream.
 
         Raises:
-            RemoteProtocolError: They are none, or ask for what is not known or not allowed.
+            RemoteProtocolError: The settings have no valid form, or ask for an encoding that is not
+                known or not allowed.
         """
         stream_id = frame.stream_id
         receiver = self._settings.get(stream_id)
@@ -93,16 +94,16 @@ class StreamContents:
 
 
 def read_whole(decoder: ContentDecoder, limit: int, subject: str) -> bytes:
-    """Give all content of a frame that is not handed on in pieces.
+    """Return all content of a frame that is not handed on in pieces.
 
     Args:
-        decoder: Fed with the frame.
-        limit: Bytes of content, ``Limits.frame_payload``.
-        subject: What error texts call the frame.
+        decoder: The decoder that was fed with the frame.
+        limit: The largest content in bytes, ``Limits.frame_payload``.
+        subject: The name of the frame in error texts.
 
     Raises:
         ContentError: The content is corrupt.
-        RemoteProtocolError: There is too much of it.
+        RemoteProtocolError: The content is too large.
     """
     content = bytearray()
     while decoder.pending:
@@ -116,7 +117,7 @@ def read_whole(decoder: ContentDecoder, limit: int, subject: str) -> bytes:
 
 
 def _make_decoder(items: list[object]) -> ContentDecoder:
-    """Give the decoder that stream settings ask for."""
+    """Return the decoder that stream settings ask for."""
     name, extra = items[0], items[1:]
     shown = name.decode("ascii", "backslashreplace") if isinstance(name, bytes) else repr(name)
     make = DECODERS.get(name) if isinstance(name, bytes) else None

@@ -1,4 +1,4 @@
-"""CBOR bodies of each era, in and out, over ``cbor2``.
+"""CBOR items of each era, encoded and decoded by ``cbor2``.
 
 ``cbor2`` accepts far more than the protocol does and has no option to refuse it, so the heads of
 all items are scanned first (``cbor_heads``).
@@ -44,7 +44,8 @@ _STRING_HEADS: Final = [encode_head(BYTES, size) for size in range(_SHORT_STRING
 """Heads of short byte strings, by length."""
 
 _UNHASHED_ELEMENTS: Final = 256
-"""Items that may hold map keys other than strings: too few to make hash collisions hurt."""
+"""Items that may have keys other than strings. 8,000 integers that collide take cbor2 0.83 s; the
+time grows with the square of the number, so that 256 take 1 ms."""
 
 
 class UnencodableError(TypeError):
@@ -64,7 +65,7 @@ def encode(value: Value, order: KeyOrder) -> bytes:
         value = value.data
     if type(value) is bytes:
         if len(value) < _SHORT_STRINGS:
-            # What most commands return. cbor2 takes 0.16 us for it, this 0.06.
+            # What most commands return. cbor2 takes 0.16 us for it, this takes 0.06.
             return _STRING_HEADS[len(value)] + value
         return cbor2.dumps(value)
     if type(value) is dict:
@@ -113,7 +114,10 @@ def _pieces(plain: object) -> Iterator[bytes]:
 
 
 def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one return for each type
-    """Give what cbor2 encodes to the right bytes: bytes, int, bool, None, list, dict, CBORTag."""
+    """Return a value of the types that cbor2 encodes to the right bytes.
+
+    They are bytes, int, bool, None, list, dict and CBORTag.
+    """
     match value:
         case bytes() | bool() | None:
             return value
@@ -140,7 +144,7 @@ def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one retur
 
 
 def _plain_other(value: object, order: KeyOrder) -> object:
-    """Do the same for types that are rare and slow to ask for."""
+    """Convert types that are rare, and slow to test for."""
     match value:
         case bytearray() | memoryview():
             return bytes(value)
@@ -202,7 +206,10 @@ def _plain_set(value: AbstractSet[Any], order: KeyOrder) -> cbor2.CBORTag:
 # --- in --------------------------------------------------------------------------------------
 
 _REFUSED: Final = (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError)
-"""What cbor2 raises. Its depth is given one less than ours: it does not count empty containers."""
+"""The exceptions that cbor2 raises for what it refuses.
+
+Its depth is set one lower than ours, because it does not count empty containers.
+"""
 
 
 class ItemReader:
@@ -217,11 +224,11 @@ class ItemReader:
 
     @property
     def held(self) -> int:
-        """Bytes of the incomplete item."""
+        """The number of bytes of the incomplete item."""
         return len(self._buffer)
 
     def receive_data(self, data: bytes) -> list[object]:
-        """Give the items that ``data`` completes.
+        """Return the items that ``data`` completes.
 
         Raises:
             CborError: An item is not accepted; the reader must not be used again.
@@ -248,7 +255,7 @@ def decode_first(data: bytes, rules: CborRules, limits: Limits) -> object:
         try:
             return cbor2.loads(data, max_depth=limits.cbor_depth - 1)
         except _REFUSED:
-            pass  # worded below
+            pass  # the scan words the error
     scanner = ItemScanner(rules, limits)
     end = scanner.scan(data)
     if end is None:
@@ -259,16 +266,16 @@ def decode_first(data: bytes, rules: CborRules, limits: Limits) -> object:
 def decode_leading(data: bytes, rules: CborRules, limits: Limits) -> object:
     """Decode the first of consecutive items that fill ``data`` exactly.
 
-    Those behind it are only looked at, and count against the limit of elements with it.
+    The items behind it are only scanned, and count against the limit of elements with it.
 
     Raises:
-        CborError: One is incomplete or not accepted, or there is none.
+        CborError: An item is incomplete or not accepted, or there is none.
     """
     if data and plain_size(data) == len(data) <= limits.cbor_elements:
         try:
             return cbor2.loads(data, max_depth=limits.cbor_depth - 1)
         except _REFUSED:
-            pass  # worded below
+            pass  # the scan words the error
     scanner = ItemScanner(rules, limits)
     end = scanner.scan(data)
     if end is None:
@@ -286,14 +293,14 @@ def decode_all(data: bytes, rules: CborRules, limits: Limits) -> list[object]:
     """Decode consecutive items that fill ``data`` exactly; the limits are those of each item.
 
     Raises:
-        CborError: One is incomplete or not accepted.
+        CborError: An item is incomplete or not accepted.
     """
     # One plain item is the usual case, and costs a tenth of scanning it.
     if plain_size(data) == len(data) <= limits.cbor_elements and data:
         try:
             return [cbor2.loads(data, max_depth=limits.cbor_depth - 1)]
         except _REFUSED:
-            pass  # worded below
+            pass  # the scan words the error
     reader = ItemReader(rules, limits)
     values = reader.receive_data(data)
     if reader.held:

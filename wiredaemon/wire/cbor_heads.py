@@ -1,4 +1,4 @@
-"""Heads of CBOR items: writing them, and scanning them before anything is decoded.
+"""Heads of CBOR items: how they are written, and scanned before anything is decoded.
 
 The scan knows the subset of each era, depth, element count and exact end of an item without making
 a single object. What 0003 to 0005 accept beyond the subset it rewrites: a text string becomes the
@@ -42,20 +42,20 @@ class CborError(ValueError):
 
 
 class KeyOrder(Enum):
-    """How the keys of a map are put in order when it is encoded."""
+    """The order of the keys of a map that is encoded."""
 
     CANONICAL = "canonical"
-    """Shorter key first, then bytewise: 0003 to 0005 as released."""
+    """Shorter keys first, then bytewise: 0003 to 0005 as released."""
     BYTEWISE = "bytewise"
-    """0006."""
+    """Bytewise: 0006."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CborRules:
-    """What one dialect accepts and how it writes."""
+    """The CBOR that one dialect accepts, and how it writes its own."""
 
     strict: bool
-    """Only the subset of framing 5.4 is accepted, else any well-formed CBOR."""
+    """Only the subset of framing, section 5.4, is accepted; otherwise any well-formed CBOR."""
     key_order: KeyOrder
 
 
@@ -95,10 +95,10 @@ class ItemScanner:
         """Scan one item.
 
         Args:
-            rules: What the dialect accepts.
+            rules: The CBOR that the dialect accepts.
             limits: Depth and element count.
             start: Offset of the item's first byte in what is scanned.
-            elements: Seen in items before it that count against the same limit.
+            elements: The number of items before it that count against the same limit.
         """
         self._strict = rules.strict
         self._limits = limits
@@ -112,14 +112,14 @@ class ItemScanner:
 
     @property
     def elements(self) -> int:
-        """Items seen so far, containers included."""
+        """The number of items scanned so far, containers included."""
         return self._elements
 
     def scan(self, data: bytes | bytearray) -> int | None:  # noqa: C901, PLR0912 a call less per item
-        """Give the offset just behind the item, or None while it is incomplete.
+        """Return the offset just behind the item, or None while it is incomplete.
 
         Args:
-            data: All bytes so far; what was scanned before is not looked at again.
+            data: All bytes so far; what was scanned before is not scanned again.
 
         Raises:
             CborError: The item is not accepted; the text names why.
@@ -164,7 +164,7 @@ class ItemScanner:
         return None if pending else position
 
     def _count(self, major: int, info: int) -> None:
-        """Account for one item in its container and in the limit."""
+        """Count one item in its container and against the limit."""
         if major == SPECIAL and info == _INDEFINITE:
             return
         if self._open[-1] < _ENDLESS and (major != -self._open[-1] or info == _INDEFINITE):
@@ -254,7 +254,7 @@ class ItemScanner:
         raise CborError(message)
 
     def rewritten(self, item: bytes) -> bytes:
-        """Give the item with byte string heads for text heads, and without tags but the set's.
+        """Return the item with byte string heads for text heads, and no tags but the set's.
 
         Args:
             item: Exactly the bytes of the item whose end was found.

@@ -1,7 +1,7 @@
-"""Small CBOR items of the plain kinds: told from all others in one quick look.
+"""Small CBOR items of plain kinds, recognized by one table look-up for each octet of a head.
 
-Nearly every request is one. What this module does not know it leaves to ``cbor_heads``, which
-scans anything and words what is wrong with it.
+Nearly every item that is received is one. All others are left to ``cbor_heads``, which scans
+anything and words what is wrong with it, but takes ten times as long.
 
 Source: framing, section 5.4.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 SMALL: Final = 2048
-"""Bytes. So few hold too few map keys to make hash collisions hurt."""
+"""Bytes of an item. So few hold too few map keys to make hash collisions hurt."""
 
 _SHORT: Final = 24
 _ONE_OCTET: Final = 0x18
@@ -23,7 +23,7 @@ _UNKNOWN: Final = -1 << 40
 
 
 def _steps() -> list[int]:
-    """Give what is added to that number for each first octet of an item."""
+    """Return the number to add for each first octet of an item."""
     steps = [_UNKNOWN] * 256
     for number in range(_SHORT):
         for major in (0, 1):
@@ -43,9 +43,9 @@ _STEPS: Final = _steps()
 
 
 def plain_size(data: bytes) -> int:
-    """Give the size of the item that ``data`` begins with, or 0 if that is not told here.
+    """Return the size of the item that ``data`` begins with; 0 if the item is not a plain one.
 
-    Told are items of integers, byte strings of less than 256 bytes, definite arrays and maps of
+    Plain are items of integers, byte strings of less than 256 bytes, definite arrays and maps of
     less than 24 entries, true, false and null, of at most `SMALL` bytes.
     """
     size = len(data)

@@ -117,7 +117,7 @@ class Limits:
     head: int = 16 * 1024
     """Request line and headers of an HTTP request."""
 
-    # Mercurial cuts arguments into headers of 1 KiB; a discovery with 3,000 nodes needs 120 of them.
+    # Mercurial cuts arguments into headers of 1 KiB: 120 of them carry 3,000 nodes of a discovery.
     version1_head: int = 128 * 1024
     """Request line and headers of a request with a version 1 command, whose arguments travel in
     headers."""

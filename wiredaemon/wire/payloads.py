@@ -1,4 +1,4 @@
-"""What the protocol itself puts into payloads: CBOR maps as values, and the text atoms of 0002.
+"""Payloads that the protocol itself defines: CBOR maps as values, and the text atoms of 0002.
 
 Source: framing, sections 5.2, 6.2, 6.3, 7 and 8.
 """
@@ -25,11 +25,11 @@ class PayloadError(ValueError):
 
 
 def error_map(message: bytes, arguments: Sequence[bytes]) -> Mapping[bytes, Value]:
-    """Give the status map of a command that failed.
+    """Return the status map of a command that failed.
 
     Args:
-        message: printf-style format; ``%s`` stands for the next argument.
-        arguments: Left out of the map when empty.
+        message: A printf-style format; ``%s`` stands for the next argument.
+        arguments: The arguments of the format, left out of the map when empty.
     """
     error: dict[bytes, Value] = {b"message": message}
     if arguments:
@@ -38,7 +38,7 @@ def error_map(message: bytes, arguments: Sequence[bytes]) -> Mapping[bytes, Valu
 
 
 def redirect_map(redirect: Redirect) -> Mapping[bytes, Value]:
-    """Give the status map that leads elsewhere; what is not known is left out of it."""
+    """Return the status map that leads elsewhere; what is not known is left out of it."""
     location: dict[bytes, Value] = {b"url": redirect.url, b"mediatype": redirect.media_type}
     if redirect.size is not None:
         location[b"size"] = redirect.size
@@ -48,11 +48,11 @@ def redirect_map(redirect: Redirect) -> Mapping[bytes, Value]:
 
 
 def error_response(kind: bytes, text: bytes) -> Mapping[bytes, Value]:
-    """Give the map of an ``error-response`` frame, with one atom.
+    """Return the map of an ``error-response`` frame, with one atom.
 
     Args:
         kind: ``protocol``, ``server`` or ``command``.
-        text: Shown to people; ``%`` needs no escape, there are no arguments.
+        text: A text for people; ``%`` needs no escape, because there are no arguments.
     """
     return {b"type": kind, b"message": [{b"msg": text}]}
 
@@ -60,12 +60,12 @@ def error_response(kind: bytes, text: bytes) -> Mapping[bytes, Value]:
 def text_atom(
     message: bytes, arguments: Sequence[bytes], labels: Sequence[bytes]
 ) -> Mapping[bytes, Value]:
-    """Give one atom of a ``text-output`` frame (framing, section 8).
+    """Return one atom of a ``text-output`` frame (framing, section 8).
 
     Args:
-        message: printf-style format in ASCII.
-        arguments: UTF-8; left out when empty.
-        labels: ASCII; left out when empty.
+        message: A printf-style format in ASCII.
+        arguments: The arguments of the format in UTF-8, left out when empty.
+        labels: Names of kinds of output in ASCII, left out when empty.
     """
     atom: dict[bytes, Value] = {b"msg": message}
     if arguments:
@@ -76,7 +76,7 @@ def text_atom(
 
 
 def read_text_atoms(payload: bytes) -> Iterator[Mapping[bytes, object]]:
-    """Yield the atoms of a ``text-output`` frame of 0002, in the form that `text_atom` gives.
+    """Yield the atoms of a ``text-output`` frame of 0002, in the form that `text_atom` returns.
 
     On the wire an atom is a 16-bit little-endian size of the message, 8-bit numbers of labels and
     of arguments, an 8-bit size of each label, a 16-bit little-endian size of each argument, and
@@ -137,7 +137,7 @@ def format_message(message: bytes, arguments: Sequence[bytes]) -> bytes:
 
 
 def format_atom(atom: object) -> bytes:
-    """Give the text of one atom (framing, section 8); what is none counts as no text."""
+    """Return the text of one atom (framing, section 8); anything else counts as no text."""
     match atom:
         case {b"msg": bytes() as message, **rest}:
             given = rest.get(b"args")
@@ -150,7 +150,7 @@ def format_atom(atom: object) -> bytes:
 def request_map(
     name: bytes, arguments: Mapping[bytes, Value], extra: Mapping[bytes, Value]
 ) -> Mapping[bytes, Value]:
-    """Give the map of a command request; ``args`` is left out when empty."""
+    """Return the map of a command request; ``args`` is left out when empty."""
     request: dict[bytes, Value] = {b"name": name, **extra}
     if arguments:
         request[b"args"] = arguments

@@ -1,4 +1,4 @@
-"""The values that travel: what CBOR items mean in Python, and forms it has no type for.
+"""Values that are sent: Python's types for CBOR items, and types of our own for other forms.
 
 Source: framing, sections 5.4 and 6.
 """
@@ -26,9 +26,9 @@ Value: TypeAlias = Union[
     Mapping[str, "Value"],
     None,
 ]
-"""What can be sent. ``str`` travels as its UTF-8 bytes; there is no text on the wire.
+"""A value that can be sent. ``str`` is sent as its UTF-8 bytes; there is no text on the wire.
 
-What was received is an ``object``: whoever uses it checks what it is.
+A value that was received is an ``object``, whose type must be checked before use.
 """
 
 
@@ -36,7 +36,8 @@ What was received is an ``object``: whoever uses it checks what it is.
 class RawBytes:
     """Bytes that dialects 0002 and 0003 send as they are, and later ones as a byte string.
 
-    A value, not to be changed; frozen it would take twice as long to make.
+    A value, not to be changed. It is not frozen, because making it would take 0.14 us instead of
+    0.07.
     """
 
     data: bytes
@@ -51,7 +52,7 @@ class IndefiniteBytes:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """CBOR items as they are, or the next part of some: passed on without a look (0006 only)."""
+    """CBOR items that are encoded already, or the next part of some (0006 only)."""
 
     parts: Sequence[bytes]
     """Each is sent in a frame of its own where there is no content encoding."""
@@ -61,8 +62,8 @@ class Encoded:
 class Recorded:
     """The next part of a whole response that was content encoded before (0006 only).
 
-    All parts together are the ok map, the objects and what a flush gives behind them, as one fresh
-    encoder has encoded them. They are sent on a stream of their own.
+    All parts together are the ok map, the objects and what a flush returns behind them, encoded by
+    one fresh encoder. They are sent on a stream of their own.
     """
 
     encoding: bytes
@@ -71,12 +72,15 @@ class Recorded:
 
 
 CBOR_MEDIA_TYPE: Final = b"application/mercurial-cbor"
-"""Of objects one behind the other, without a status map: all that Mercurial's clients follow."""
+"""The media type of objects one behind the other, without a status map.
+
+Mercurial's clients follow redirects to no other.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect:
-    """Where the response is to be had instead, as the only object of a response (0006 only).
+    """The place where the response is kept, as the only object of a response (0006 only).
 
     To be sent only to a client that listed the target. The wire has further keys, for a seed of
     the hashes and for certificates of the target's server; Mercurial's clients ignore them, and
@@ -88,9 +92,9 @@ class Redirect:
     url: bytes
     media_type: bytes = CBOR_MEDIA_TYPE
     size: int | None = None
-    """Bytes of what is there."""
+    """The size in bytes of what is kept there."""
     full_hashes: Sequence[tuple[bytes, bytes]] = ()
-    """Names of hash functions and what they give, as raw bytes."""
+    """Names of hash functions and the hashes, as raw bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,141 @@
+"""The sending half of a client's connection: requests, their data and the client's settings.
+
+What a request is made of, ``client_requests`` knows.
+
+Source: server-state-machine, section 2.2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.protocol.client_requests import Command, data_frames, request_frames
+from wiredaemon.protocol.errors import LocalProtocolError
+from wiredaemon.protocol.output import Output, OutputStream
+from wiredaemon.wire import cbor
+from wiredaemon.wire.dialects import EOS, FrameType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.wire.values import Value
+
+_CLIENT_STREAM: Final = 1
+_REQUEST_IDS: Final = 1 << 16
+
+
+class ClientOutput:
+    """What a client sends on one connection."""
+
+    def __init__(self, dialect: Dialect, content_encodings: Sequence[bytes]) -> None:
+        """Begin with nothing sent.
+
+        Args:
+            dialect: The dialect that the server speaks.
+            content_encodings: The profiles to offer, the most preferred first.
+
+        Raises:
+            LocalProtocolError: The dialect has no content encodings.
+        """
+        if content_encodings and not dialect.sender_settings:
+            message = f"dialect {dialect.name} has no content encodings"
+            raise LocalProtocolError(message)
+        self._dialect = dialect
+        self._content_encodings = content_encodings
+        """The profiles that were not offered yet."""
+        self._failed = False
+        self._active: set[int] = set()
+        """Requests that are not answered."""
+        self._sending: set[int] = set()
+        """Requests whose data is not complete."""
+        self._next_id = 1
+        self._output = Output()
+        self._stream = OutputStream(_CLIENT_STREAM, dialect, self._output, None)
+
+    @property
+    def active(self) -> frozenset[int]:
+        """Requests that are not answered."""
+        return frozenset(self._active)
+
+    def send_command(
+        self,
+        name: bytes,
+        arguments: Mapping[bytes, Value],
+        *,
+        has_data: bool = False,
+        redirect: Value = None,
+        extra: Mapping[bytes, Value] | None = None,
+    ) -> int:
+        """Send a command request and give its id: 1, 3, 5, ..., and over again when free.
+
+        Args:
+            name: The command.
+            arguments: By name. In 0002 byte strings of at most 65535 bytes, or `RawBytes`.
+            has_data: `send_data` will follow, at least once.
+            redirect: What redirect targets can be followed, if the server knows any; only in 0006.
+            extra: Further keys of the request map; only from 0003 on.
+
+        Raises:
+            LocalProtocolError: The connection has failed, all ids are in use, or the dialect has no
+                place for ``redirect`` or ``extra``.
+            UnencodableError: The name or an argument has no form on the wire.
+        """
+        if self._failed:
+            message = "cannot issue new commands: the connection has failed"
+            raise LocalProtocolError(message)
+        command = Command(
+            name=name,
+            arguments=arguments,
+            has_data=has_data,
+            redirect=redirect,
+            extra=extra or {},
+        )
+        frames = request_frames(command, self._dialect)
+        request_id = self._allocate()
+        if self._content_encodings:
+            self._send_settings(request_id)
+        for frame in frames:
+            self._stream.send(request_id, *frame)
+        self._active.add(request_id)
+        if has_data:
+            self._sending.add(request_id)
+        return request_id
+
+    def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:
+        """Send command data; with ``end`` its last piece, which may be empty.
+
+        Raises:
+            LocalProtocolError: The request does not send data, or not any more.
+        """
+        if request_id not in self._sending:
+            message = f"request {request_id} does not send data"
+            raise LocalProtocolError(message)
+        for frame in data_frames(data, end=end):
+            self._stream.send(request_id, *frame)
+        if end:
+            self._sending.discard(request_id)
+
+    def data_to_send(self) -> list[EncodedFrame]:
+        """Return the frames to send, and forget them."""
+        return self._output.take()
+
+    def parts_to_send(self) -> list[bytes]:
+        """Return the same as headers and payloads in turn, for a stream of bytes."""
+        return self._output.take_parts()
+
+    def _send_settings(self, request_id: int) -> None:
+        settings: Value = {b"contentencodings": list(self._content_encodings)}
+        payload = cbor.encode(settings, self._dialect.cbor.key_order)
+        self._stream.send(request_id, FrameType.SENDER_PROTOCOL_SETTINGS, EOS, payload)
+        self._content_encodings = ()
+
+    def _allocate(self) -> int:
+        for _ in range(_REQUEST_IDS // 2):
+            request_id = self._next_id
+            self._next_id = (self._next_id + 2) % _REQUEST_IDS
+            if request_id not in self._active and request_id not in self._sending:
+                return request_id
+        message = "all request ids are in use"
+        raise LocalProtocolError(message)
