@@ -5,8 +5,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One process of tests for each processor. A file stays together: its tests share daemons.
+SIDE_BY_SIDE := -n auto --dist loadfile
 
-.PHONY: run test test-oldest lint types unit bench memory stress crash clones slow-clone format clean
+.PHONY: run test check test-long test-oldest lint types unit bench memory stress crash clones slow-clone format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -21,7 +23,15 @@ types: $(VENV)/.dev-stamp
 	$(BIN)/mypy --strict
 
 unit: $(VENV)/.dev-stamp
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
+
+# For every day: all but the tests that start a daemon or run Mercurial.
+check: lint types
+	$(BIN)/pytest $(SIDE_BY_SIDE) -q -m "not daemon and not hg and not slow"
+
+# Properties draw new examples, and fifty times as many.
+test-long: $(VENV)/.dev-stamp
+	$(BIN)/pytest $(SIDE_BY_SIDE) --hypothesis-profile=long --timeout=1800
 
 # The suite on the oldest versions that pyproject.toml names; `make test-oldest OLDEST=tests/net` runs
 # a part of it.
