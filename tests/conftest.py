@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import settings
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.session", "support.time_limit"]
 
 GROUPS: Final[Mapping[str, str]] = {
-    "daemon": "daemon",
-    "seeds": "daemon",
-    "interop": "hg",
-    "tools": "hg",
-    "worker": "hg",
+    "daemon/": "daemon",
+    "seeds/": "daemon",
+    "interop/": "hg",
+    "net/workers/test_pool_of_processes.py": "hg",
+    "tools/": "hg",
+    "worker/": "hg",
+    "test_wheel.py": "slow",
 }
-"""The marker of all tests in a folder."""
+"""The marker of all tests in a folder or a file."""
 
-GROUP_FIXTURES: Final[Mapping[str, str]] = {"real_pool": "hg"}
+GROUP_FIXTURES: Final[Mapping[str, str]] = {"real_pool": "hg", "large": "hg"}
 """The marker of all tests that use a fixture, wherever they are."""
 
 # `make test` draws few examples, and the same for the same test: a change is judged by what it
@@ -38,12 +41,22 @@ settings.register_profile("long", max_examples=2000, deadline=None)
 settings.load_profile("short")
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end: thousands of tests and their modules.
+
+    Many tests collect garbage to see what was leaked; each took half a second, for that alone.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with the groups that it belongs to."""
     tests = config.rootpath / "tests"
     for item in items:
-        folder = item.path.relative_to(tests).parts[0]
-        names = {GROUPS.get(folder)}
-        names |= {GROUP_FIXTURES.get(name) for name in getattr(item, "fixturenames", ())}
-        for name in filter(None, names):
+        path = item.path.relative_to(tests).as_posix()
+        names = {marker for start, marker in GROUPS.items() if path.startswith(start)}
+        fixtures = getattr(item, "fixturenames", ())
+        names |= {marker for name, marker in GROUP_FIXTURES.items() if name in fixtures}
+        for name in names:
             item.add_marker(name)
