@@ -16,6 +16,7 @@ from support.hg import Hg, copy_repository
 from support.repositories import run_hg, write_hgrc
 from support.served import Served
 from support.serving import write_certificate
+from support.time_limit import unlimited
 
 from tools.generated import generate
 from tools.mercurial6 import UnavailableError, mercurial6
@@ -46,7 +47,8 @@ class Generated:
 def hg6() -> Hg:
     """Mercurial 6.0.3, the last that speaks version 2."""
     try:
-        return Hg((str(mercurial6()),))
+        with unlimited():  # its first use compiles it, for minutes
+            return Hg((str(mercurial6()),))
     except UnavailableError as missing:
         # Whoever promises to have tested everything must not leave this out unseen.
         if os.environ.get("CI") and sys.version_info[:2] == (3, 11):
