@@ -154,8 +154,8 @@ class ClientConnection(ClientOutput):
         """Append the events of the frames in front that are plain, and return the other frames.
 
         Plain is a part of a response that a request waits for, on a stream that is open and does
-        not end, without content encoding: nearly all that a worker says. One of them costs a
-        seventh of the calls of others, and there is nothing to check that `_read` would check.
+        not end, without content encoding: nearly all that a worker says. They cost no
+        call each where others cost seven, and `_read` would find nothing more to check.
         """
         for number, (request_id, stream_id, stream_flags, kind, payload) in enumerate(frames):
             if (

@@ -295,7 +295,7 @@ def decode_all(data: bytes, rules: CborRules, limits: Limits) -> list[object]:
     Raises:
         CborError: An item is incomplete or not accepted.
     """
-    # One plain item is the usual case, and costs a tenth of scanning it.
+    # One plain item is the usual case, and costs a tenth of the calls of scanning it.
     if plain_size(data) == len(data) <= limits.cbor_elements and data:
         try:
             return [cbor2.loads(data, max_depth=limits.cbor_depth - 1)]

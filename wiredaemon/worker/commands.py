@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 KEPT_REPOSITORIES: Final = 16
 """Repositories that one worker keeps open, those used last.
 
-Each costs some megabytes of indexes; opening one anew costs a command some ten milliseconds.
+Each holds its indexes in memory; a command on any other one has to open it first.
 """
 
 
@@ -107,6 +107,7 @@ class WorkerCommands:
             except (CommandError, ServerError):
                 raise
             except BodyBrokenError:
+                # A push was cut off in the middle: what it had begun is in the open repository.
                 self._forget(context.repository)
                 raise
             except Refusal as refusal:
@@ -148,6 +149,7 @@ class WorkerCommands:
     def _keep(self, path: bytes) -> KeptRepository:
         kept = self._kept.pop(path, None) or KeptRepository(path)
         self._kept[path] = kept
+        # Popped and set anew above: the one used longest ago is in front.
         while len(self._kept) > self._limit:
             self._kept.popitem(last=False)[1].close()
         return kept

@@ -50,6 +50,7 @@ class TextForms:
         if flags and not is_plain(flags):
             return NO_BASE, self._special(revision, flags)
         if self._sent[revision]:
+            # An empty delta to itself: the client has this very text.
             return revision, b""
         base, data = self._choose(revision)
         self._sent[revision] = 1
@@ -58,6 +59,7 @@ class TextForms:
 
     def _special(self, revision: int, flags: int) -> bytes:
         if is_censored(flags):
+            # The tombstone does not have the hash that the node says.
             return self._revlog.rawdata(revision, validate=False)
         return self._revlog.revision(revision)
 
@@ -65,9 +67,11 @@ class TextForms:
         revlog = self._revlog
         stored = revlog.deltaparent(revision)
         if stored >= 0:
+            # The delta in the store is copied: nothing is decompressed or compared.
             if self._sent[stored] or self._is_parent(stored, revision):
                 return stored, revlog.revdiff(stored, revision)
         elif not self._diffs_large or revlog.rawsize(revision) < self.LARGE:
+            # Mercurial has found no delta worth storing.
             return NO_BASE, revlog.rawdata(revision)
         base = self._nearest(revision)
         if base < 0:
@@ -81,11 +85,13 @@ class TextForms:
         for parent in self._revlog.parentrevs(revision):
             if parent >= 0 and (self._sent[parent] or self._is_parent(parent, revision)):
                 return parent
+        # Neighbours in the store are mostly alike, whatever their parents are.
         return self._last
 
     def _is_parent(self, base: int, revision: int) -> bool:
         return (
             self._have_parents
             and base in self._revlog.parentrevs(revision)
+            # The client's text of any other parent differs from the stored one.
             and is_plain(self._revlog.flags(base))
         )

@@ -122,6 +122,7 @@ def filesdata(
     for path in sorted(found):
         nodes = found[path]
         revlog = repository.file(path).get_revlog()
+        # Most files have one revision in a clone of the tip: nothing to cut and sort.
         if len(nodes) == NODE_SIZE:
             numbered = [revlog.rev(bytes(nodes))]
         else:
@@ -164,6 +165,7 @@ def _all_files(
     """Return the nodes of all files that changesets have, by path."""
     found: dict[bytes, bytearray] = {}
     with served.log.reading(), entries.reading():
+        # Ascending, so that each manifest is read as a delta to one before it.
         for changeset in sorted(changesets):
             manifest, _ = served.manifest_and_files(changeset)
             for path, node in entries.not_in_earlier(bytes.fromhex(manifest.decode())):
@@ -176,6 +178,7 @@ def _without_duplicates(found: dict[bytes, bytearray]) -> dict[bytes, bytearray]
     # All nodes are in one byte array, without a Python object for each: there may be millions.
     for nodes in found.values():
         if len(nodes) > NODE_SIZE:
+            # Not a set: the order of nodes is nearly the store's, which makes sorting them cheap.
             different = dict.fromkeys(_nodes(nodes))
             if len(different) * NODE_SIZE < len(nodes):
                 nodes[:] = b"".join(different)

@@ -36,6 +36,7 @@ class Introductions:
         self._served = served
         self._paths = paths
         self._searched: dict[tuple[bytes, int], int | None] = {}
+        # Changesets by path, read at the first search: most requests never need one.
         self._later: dict[bytes, array[int]] | None = None
         self._earlier: dict[bytes, array[int]] | None = None
 
@@ -56,7 +57,7 @@ class Introductions:
         return self._entry(changeset, path) == node and all(
             self._entry(parent, path) != node
             for parent in self._served.log.parentrevs(changeset)
-            if parent >= 0
+            if parent >= 0  # not the null revision, which has no files
         )
 
     def _entry(self, changeset: int, path: bytes) -> bytes | None:

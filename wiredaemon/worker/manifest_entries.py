@@ -37,6 +37,7 @@ class ManifestEntries:
         self._revlog = repository.manifestlog.getstorage(b"").get_revlog()
         self._is_flat = b"treemanifest" not in repository.requirements
         self._read: set[int] = set()
+        """Revisions whose entries were all yielded."""
 
     def reading(self) -> AbstractContextManager[None]:
         """Keep the files open, for many look-ups."""
@@ -73,7 +74,7 @@ class ManifestEntries:
             else:
                 unexplained.append(path)
         if unexplained and not is_whole:
-            # It was removed, or is as in the base, which need not be the parent.
+            # The file was removed, or is as in the base, which need not be the parent.
             lines = b"\n" + self._revlog.rawdata(revision)
             for path, node in _find_all(lines, unexplained):
                 if node is not None:
@@ -93,6 +94,7 @@ class ManifestEntries:
         revision = self._revlog.rev(manifest)
         if revision in self._read:
             return
+        # A delta to a manifest that was read adds exactly the lines that are new.
         base = self._revlog.deltaparent(revision)
         lines = self._lines(base, revision, is_whole=base not in self._read)
         self._read.add(revision)

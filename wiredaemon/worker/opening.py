@@ -63,6 +63,7 @@ def open_repository(path: bytes) -> Repository:
             would be lost.
     """
     if not Path(os.fsdecode(path), ".hg").is_dir():
+        # Mercurial would take the name for a bundle, or look for another kind of repository.
         raise RepositoryUnavailable(f"{os.fsdecode(path)}: no Mercurial repository here")
     try:
         repository = cast("Repository", library.hg.repository(_load_ui(), path))
@@ -107,6 +108,7 @@ class KeptRepository:
         Raises:
             RepositoryUnavailable: As `open_repository`. The next call tries again.
         """
+        # The library notices new changesets by itself, but never a changed configuration.
         if self._kept is None or stat_files(self._paths) != self._seen:
             self.close()
             self._open()
@@ -119,7 +121,7 @@ class KeptRepository:
             self.attached.clear()
             _bound_lock_wait(repository.ui)
         self._repository = repository
-        # fetch() looks at changesets, phases, bookmarks; "." needs what is checked out.
+        # fetch() compares changesets, phases and bookmarks, but not what is checked out, for ".".
         repository.invalidatedirstate()
         return served(repository)
 
@@ -143,6 +145,7 @@ def _load_ui() -> Ui:
     ui = cast("Ui", library.ui.ui.load())
     for section, name, value in _SETTINGS:
         ui.setconfig(section, name, value, _SOURCE)
+    # What `hg.repository` leaves to the program that calls it.
     library.extensions.loadall(ui)
     library.extensions.populateui(ui)
     return ui
@@ -155,7 +158,7 @@ def _bound_lock_wait(ui: Ui) -> None:
 
 def _check_config_file(path: bytes) -> None:
     if posixpath.basename(path) == b"requires":
-        return
+        return  # a list of names, which opening the repository has checked
     try:
         with Path(os.fsdecode(path)).open("rb") as file:
             library.config.config().read(path, file)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 _READ_SIZE: Final = 65536
+"""Bytes of input that are read at once: what a pipe holds on Linux."""
+
 _AMPLE: Final = 1 << 31
 _LIMITS: Final = Limits(request_size=_AMPLE, request_frames=_AMPLE, cbor_elements=_AMPLE)
 """No limits: the daemon has held the peer to its own already."""
@@ -157,7 +159,7 @@ class Worker:
     def _next_event(self) -> ServerEvent | None:
         while not self._events:
             if self._connection.failed:
-                return None
+                return None  # what follows cannot be understood
             data = os.read(self._source, _READ_SIZE)
             if not data:
                 return None
@@ -191,6 +193,7 @@ class Worker:
                 self._flush()
                 raise _TerminatedError from failure
         self._flush()
+        # Data that the command did not read would be taken for those of the next request.
         with suppress(BodyBrokenError):
             body.drain()
 
@@ -198,9 +201,11 @@ class Worker:
         connection = self._connection
         for value in objects:
             if isinstance(value, Only):
+                # In one go, which small answers, nearly all, take a shorter way for.
                 connection.send_result(request_id, value.value)
                 return
             self._has_begun = True
+            # A step at a time, so that no object of many megabytes is encoded as a whole.
             for _ in connection.send_in_steps(request_id, value):
                 if connection.output_size >= _SENT_AT_ONCE:
                     self._flush()
@@ -232,7 +237,7 @@ def take_descriptors() -> tuple[int, int]:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    os.dup2(2, 1)
+    os.dup2(2, 1)  # so that a stray print ends up in the daemon's log
     return source, target
 
 
@@ -254,6 +259,7 @@ def main() -> None:
         SystemExit: Mercurial cannot be imported; the text says why.
     """
     source, target = take_descriptors()
+    # Before the library is imported, which takes long enough for a terminal to interrupt it.
     signal.signal(signal.SIGINT, _go_on)
     try:
         from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415
@@ -261,8 +267,10 @@ def main() -> None:
     except ImportError as missing:
         raise SystemExit(f"the package mercurial cannot be loaded: {missing}") from None
     apply_patches()
+    # Until here the default is right: nothing has begun that would have to be rolled back.
     signal.signal(signal.SIGTERM, _terminate)
     try:
         Worker(source, target, WorkerCommands()).serve()
     except (_NobodyReadsError, _TerminatedError):
+        # Neither is an error of ours, so there is no traceback in the log.
         return

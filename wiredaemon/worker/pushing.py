@@ -64,10 +64,12 @@ def _run(
     repository: Repository, namespace: bytes, key: bytes, old: bytes, new: bytes
 ) -> PushResult:
     ui = repository.ui
+    # Output of hooks is part of the answer, and must not reach standard error.
     ui.pushbuffer(error=True, subproc=True)
     try:
         moved = bool(repository.pushkey(namespace, key, old, new))
     except (ValueError, struct.error) as failure:
+        # The library parses markers without checking their lengths.
         output = ui.popbuffer()
         if namespace == b"obsolete":
             raise OperationFailed(output) from Refusal(b"malformed obsolescence markers")

@@ -89,6 +89,7 @@ def _open(
     """Return name, open file and size of each file, manifests first."""
     store = repository.svfs
     contents: list[tuple[bytes, IO[bytes], int]] = []
+    # A transaction in the middle of its writing would leave files that do not fit one another.
     lock = repository.lock()
     try:
         # The process that held the lock may have added a secret changeset.
@@ -99,6 +100,7 @@ def _open(
             if entry.is_revlog
             for file in entry.files(store)
         }
+        # The changelog last: what refers to other files comes behind them, as Mercurial writes.
         for name in sorted(names, reverse=True):
             if name.startswith(prefixes) and name.endswith(_SUFFIXES):
                 file = opened.enter_context(store(name, b"rb", auditpath=False))
@@ -115,6 +117,7 @@ def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
     while remaining:
         chunk = file.read(min(CHUNK_SIZE, remaining))
         if not chunk:
+            # A strip or a rollback cut the file off: its size was announced already.
             raise Refusal(b"the store lost data while it was sent; try again")
         remaining -= len(chunk)
         yield chunk

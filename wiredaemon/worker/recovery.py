@@ -76,6 +76,7 @@ def _recover(repository: Repository) -> bytes:
 
 
 def _roll_back(repository: Repository, name: str) -> None:
+    # Collected for one line of the log, and so that it does not get lost among those of hooks.
     repository.ui.pushbuffer(error=True, subproc=True)
     try:
         repository.recover()
@@ -91,6 +92,7 @@ def _locked(repository: Repository) -> Iterator[None]:
     Raises:
         LockHeld: Another process holds one of them.
     """
+    # In the order of Mercurial's own writers, or two of them would wait for each other.
     working = repository.wlock(wait=False)
     store: Lock | None = None
     try:

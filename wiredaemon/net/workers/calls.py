@@ -12,7 +12,7 @@ from wiredaemon.net.workers.answers import ValueAnswer
 from wiredaemon.net.workers.worker_stream import WorkerStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from twisted.internet.interfaces import IDelayedCall
 
@@ -29,12 +29,11 @@ class Pool(Protocol):
     """The pool, as its calls see it."""
 
     spool_budget: SpoolBudget
+    relieve: Callable[[], None]
+    """Checks whether slow readers keep others waiting."""
 
     def cancel(self, call: Call[Any]) -> None:
         """Note that nobody waits for a call any more."""
-
-    def relieve(self) -> None:
-        """Check whether slow readers keep others waiting."""
 
 
 class Call(ABC, Generic[ResultT]):

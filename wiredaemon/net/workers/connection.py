@@ -78,6 +78,7 @@ class WorkerConnection:
         has_data: bool = False,
     ) -> None:
         """Send a command to a worker that runs none; ``answer`` receives what it says."""
+        # Before anything is sent, for what cannot be encoded fails this answer.
         self._answer = answer
         try:
             self._request_id = self._protocol.send_command(
@@ -96,6 +97,7 @@ class WorkerConnection:
                 case ResponseDataReceived():
                     self._receive_response(event)
                 case RequestFailed(kind=b"command"):
+                    # The text is formatted already; as a message it would be formatted again.
                     self.fail(CommandError(event.message.replace(b"%", b"%%")))
                 case RequestFailed():
                     self.fail(ServerError(event.message))
@@ -114,7 +116,7 @@ class WorkerConnection:
     def _receive_response(self, event: ResponseDataReceived) -> None:
         answer = self._answer
         if answer is None:
-            return
+            return  # a command that has failed on our side may still be answered
         try:
             answer.receive(event.data)
             if event.end:
@@ -123,6 +125,7 @@ class WorkerConnection:
             self._refuse(error)
             return
         if event.end:
+            # In this order: the worker runs its next command while the caller reads the answer.
             self._end_command()
             answer.finish()
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 class IdleWorkers:
     """Idle workers, the one that was used last first: so few as possible are kept busy.
 
-    One timer serves all of them. A timer for each, set and cancelled with every command, would cost
-    as much as the rest of the pool.
+    One timer serves all of them: a timer for each would be set and cancelled with every command.
 
     Args:
         reactor: For its timer.

@@ -19,7 +19,7 @@ from wiredaemon.net.workers.described import (
     read_unavailable,
 )
 from wiredaemon.net.workers.idle_workers import IdleWorkers
-from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, resident_memory
+from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, is_worn_out
 from wiredaemon.net.workers.queue import CallQueue
 from wiredaemon.net.workers.restarts import Restarts
 from wiredaemon.net.workers.slow_readers import SlowReaders
@@ -80,6 +80,8 @@ class WorkerPool:
         """The commands of those that are busy."""
         self._idle = IdleWorkers(reactor, limits.worker_idle_seconds, self._on_idle_long)
         self._slow_readers = SlowReaders(reactor, limits, self._blocking_streams)
+        self.relieve = self._slow_readers.relieve
+        """Checks whether slow readers keep others waiting."""
         self._restarts = Restarts(reactor, self._balance)
         self._stopped: Deferred[None] | None = None
 
@@ -96,7 +98,7 @@ class WorkerPool:
         self._restarts.stop()
         self._slow_readers.stop()
         self._idle.stop()
-        self._refuse_waiting(NOT_RUNNING)
+        self._queue.refuse_all(NOT_RUNNING)
         if not self._workers:
             return succeed(None)
         if self._stopped is None:
@@ -155,6 +157,7 @@ class WorkerPool:
         """
         call = StreamCall(self, context, command, arguments, share=share, has_data=has_data)
         self._accept(call)
+        # If it has to wait, readers that were slow all the time may matter now.
         self.relieve()
         return call.result
 
@@ -176,8 +179,10 @@ class WorkerPool:
             return
         self._queue.add(call)
         self._hand_out()
+        # Looked at behind the handing out: a call that runs needs neither a place nor a worker.
         if call.worker is None:
             self._start_if_wanted()
+            # Starting a worker may have failed at once, and refused the call.
             if not self._queue.has_room_for(call) and self._queue.remove(call):
                 call.refuse(BUSY)
 
@@ -190,17 +195,10 @@ class WorkerPool:
         if call.worker is None:
             self._queue.remove(call)
         elif call.may_be_stopped:
+            # Not at once: most reads end sooner than a new worker starts.
             call.grace = self.reactor.callLater(
                 self._limits.worker_read_grace, _stop_read, call, call.worker
             )
-
-    def _refuse_waiting(self, text: str) -> None:
-        for call in self._queue.remove_all():
-            call.refuse(text)
-
-    def relieve(self) -> None:
-        """Check whether slow readers keep others waiting."""
-        self._slow_readers.relieve()
 
     def _blocking_streams(self) -> Sequence[StreamCall]:
         """Return the streams that hold workers, if another stream waits and cannot begin."""
@@ -254,20 +252,16 @@ class WorkerPool:
 
     def _offer(self, worker: WorkerProcess) -> None:
         """Let a free worker run the next command, or end it if it is worn out."""
-        if not self._running or self._is_worn_out(worker):
+        if not self._running or is_worn_out(worker):
             self._end(worker)
             return
         self._idle.add(worker)
+        # An idle pool has nothing to weigh: this spares each single command 10 calls.
         if self._queue.has_waiting:
             self._balance()
 
-    def _is_worn_out(self, worker: WorkerProcess) -> bool:
-        if worker.commands >= self._limits.worker_commands:
-            return True
-        return worker.pid is not None and resident_memory(worker.pid) > self._limits.worker_memory
-
     def _on_idle_long(self, worker: WorkerProcess) -> None:
-        # One is kept, for it takes a quarter of a second to start one.
+        # One is kept, for starting one takes some 0.3 s of importing Mercurial.
         if len(self._lasting()) > 1:
             self._end(worker)
 
@@ -294,7 +288,10 @@ class WorkerPool:
         self._idle.remove(worker)
         self._end_call(worker)
         if not self._running:
-            self._finish_stop()
+            stopped = None if self._workers else self._stopped
+            if stopped is not None:
+                self._stopped = None
+                stopped.callback(None)
         elif state is WorkerState.STARTING:
             self._start_failed(reason)
         elif state is WorkerState.ENDING:
@@ -313,11 +310,6 @@ class WorkerPool:
         if isinstance(call, StreamCall):
             self._queue.end(call)
 
-    def _finish_stop(self) -> None:
-        if not self._workers and self._stopped is not None:
-            stopped, self._stopped = self._stopped, None
-            stopped.callback(None)
-
     def _start_failed(self, reason: str) -> None:
         delay = self._restarts.start_failed()
         _log.error(
@@ -327,7 +319,7 @@ class WorkerPool:
             reason=reason,
         )
         if self._cannot_start():
-            self._refuse_waiting(CANNOT_START)
+            self._queue.refuse_all(CANNOT_START)
 
 
 def _stop_read(call: Call[Any], worker: WorkerProcess) -> None:

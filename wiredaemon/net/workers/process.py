@@ -131,9 +131,11 @@ class WorkerProcess(ProcessProtocol):
             self,
             command[0],
             list(command),
+            # Output for programs, and text in UTF-8, whatever the daemon was started with.
             env={**os.environ, "HGPLAIN": "1", "HGENCODING": "utf-8"},
             childFDs={0: "w", 1: "r", 2: "r"},
         )
+        # Importing Mercurial and the extensions of the server's files may hang, on a network disk.
         self._deadline.set(self.limits.worker_start_seconds, self._start_late)
         ready: Deferred[object] = Deferred()
         ready.addCallbacks(self._on_ready, self._on_never_ready)
@@ -210,6 +212,7 @@ class WorkerProcess(ProcessProtocol):
 
     def command_ended(self) -> None:
         """Let the worker have its next command."""
+        # Not so for the question whether it is ready, nor for what is answered while it ends.
         was_busy = self.state is WorkerState.BUSY
         self.advance(WorkerInput.ANSWERED)
         if was_busy:
@@ -288,6 +291,13 @@ class WorkerProcess(ProcessProtocol):
         last_line = self._start_failure or self._errors.last_line
         shown = f"; last line: {last_line}" if last_line else ""
         self._owner.worker_lost(self, state, f"{self._exit_reason}{shown}")
+
+
+def is_worn_out(worker: WorkerProcess) -> bool:
+    """Return whether a worker should be replaced: it has run its commands, or has grown."""
+    if worker.commands >= worker.limits.worker_commands:
+        return True
+    return worker.pid is not None and resident_memory(worker.pid) > worker.limits.worker_memory
 
 
 def resident_memory(pid: int) -> int:

@@ -58,6 +58,7 @@ class CallQueue:
             return self._values[0]
         if not self._streams or len(self._running) >= self._most_streams:
             return None
+        # The first that may begin, not the first: one peer's many requests hold up nobody else's.
         shares = Counter(call.share for call in self._running)
         for call in self._streams:
             if call.share is None or shares[call.share] < self._share:
@@ -84,12 +85,14 @@ class CallQueue:
         waiting.remove(call)
         return True
 
-    def remove_all(self) -> list[Call[Any]]:
-        """Let all calls wait no more, and return them."""
+    def refuse_all(self, text: str) -> None:
+        """Let all calls that wait fail."""
         calls: list[Call[Any]] = [*self._values, *self._streams]
+        # First, for a caller may ask for something else at once.
         self._values.clear()
         self._streams.clear()
-        return calls
+        for call in calls:
+            call.refuse(text)
 
     def has_room_for(self, call: ValueCall | StreamCall) -> bool:
         """Return whether a call that was just added may wait.

@@ -68,6 +68,7 @@ class PieceQueue:
         Raises:
             OSError: The file cannot be made or written.
         """
+        # Behind pieces that are in the file, whatever room there is: the order must stay.
         if self._written > self._read or (self.may_spool and self._size >= self._most):
             self._write(piece)
         else:
@@ -118,6 +119,7 @@ class PieceQueue:
         piece = file.read(size)
         self._read += _HEAD + size
         if self._read == self._written:
+            # Its space is given back as soon as all of it was read, not when the queue ends.
             self._forget_file()
         return piece
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _READ_SIZE: Final = 256 * 1024
 """Bytes of a stream that its reader gets at once, about.
 
-As many as a transport takes without a copy of what it holds; with less, a clone spends its time in
-the generators between here and the socket.
+With less, a clone spends its time in the generators between here and the socket; with more, a slow
+reader's transport holds more than ``worker_stream_buffer`` was meant to allow.
 """
 
 
@@ -202,9 +202,11 @@ class WorkerStream:
         if state in {StreamState.LEFT, StreamState.CLOSED}:
             return
         self._advance(StreamInput.LEAVE)
+        # At once: what is spooled counts against all other streams.
         self._queue.clear()
         self.break_data()
         if state is StreamState.PAUSED:
+            # The worker may be nearly done; then it need not be stopped.
             self._feed.resume_output()
         if state is not StreamState.ENDED:
             self._on_left()
@@ -233,6 +235,7 @@ class WorkerStream:
 
     def _receive_status(self, data: bytes) -> None:
         """Receive the ok map, which has a frame of its own, or what may be an error map."""
+        # Compared, not decoded: all but failed commands begin with these very bytes.
         if self._status is None and data == OK_MAP:
             self._advance(StreamInput.BEGIN)
             return
