@@ -6,7 +6,7 @@ from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from wiredaemon.commands import Command
     from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.context import Origin
+    from wiredaemon.net.responding.running_request import RunningRequest
     from wiredaemon.protocol import (
         RemoteProtocolError,
         RequestAborted,
         RequestReceived,
         ServerConnection,
     )
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.limits import Limits
 
 
 class ResponseTransport(Protocol):
@@ -102,6 +105,10 @@ class Requests(Protocol):
     is_over: bool
     """The exchange has ended: no input counts any more."""
 
+    @property
+    def running(self) -> Mapping[int, object]:
+        """The requests whose command was called and that are not answered, by id."""
+
     def accept(
         self, event: RequestReceived, admitted: Admitted, data: IncomingData | NoData
     ) -> None:
@@ -109,9 +116,6 @@ class Requests(Protocol):
 
     def refuse(self, event: RequestReceived, error: BaseException | None) -> None:
         """Answer a request that may not run, or end the whole exchange."""
-
-    def find(self, request_id: int) -> object | None:
-        """Return a request that is running; None where it waits or is answered."""
 
     def settle(self) -> None:
         """Start what may start, send what may be sent, and end if all is done."""
@@ -130,3 +134,31 @@ class Requests(Protocol):
 
     def receive_end(self, aborted: Sequence[RequestAborted]) -> None:
         """Note that no request follows; ``aborted`` are those that ended half way."""
+
+
+class Owner(Protocol):
+    """What a running request needs of the Responder that runs it."""
+
+    connection: ServerConnection
+    dialect: Dialect
+    is_text: bool
+    """The dialect has values in the text form of version 1 (0002)."""
+    limits: Limits
+    reactor: Any
+    running: dict[int, RunningRequest]
+    """Where a request is kept until it is answered."""
+
+    def has_room(self, request: RunningRequest) -> bool:
+        """Say whether the output takes more objects of a request."""
+
+    def flush(self) -> None:
+        """Send what may be sent."""
+
+    def progress(self) -> None:
+        """Start, read and send what may go on now that something has happened."""
+
+    def on_failed(self, request: RunningRequest, failure: Failure) -> None:
+        """Answer a request whose command failed."""
+
+    def on_bug(self, failure: Failure) -> None:
+        """Log what must not happen, and give up the connection."""

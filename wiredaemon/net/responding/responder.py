@@ -67,7 +67,6 @@ class Responder:
         "_most_running",
         "_output_paused",
         "_queue",
-        "_running",
         "_transport",
         "_waits_for_end",
         "connection",
@@ -77,6 +76,7 @@ class Responder:
         "limits",
         "on_progress",
         "reactor",
+        "running",
     )
 
     def __init__(
@@ -100,7 +100,8 @@ class Responder:
         self.limits = limits
         # A list, though it is taken from the front: it is short, and an empty deque is not small.
         self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
-        self._running: dict[int, RunningRequest] = {}
+        self.running: dict[int, RunningRequest] = {}
+        """Requests whose command was called and that are not answered, by id."""
         self._output_paused = False
         self._is_starting = False
         self._has_all_input = False
@@ -134,19 +135,15 @@ class Responder:
         elif isinstance(error, CommandError | ServerError):
             send_failure(self.connection, event.request_id, error)
 
-    def find(self, request_id: int) -> RunningRequest | None:
-        """Return a request that is running; None where it waits or is answered."""
-        return self._running.get(request_id)
-
     def load(self) -> Load:
         """Return what the requests are waiting for."""
         if self._output_paused and self._queue:
             return Load.BLOCKED
-        for request in self._running.values():
+        for request in self.running.values():
             data = request.data
             if data.ended or data.size:
                 return Load.ANSWERING
-        return Load.NEEDING_DATA if self._running else Load.ANSWERING
+        return Load.NEEDING_DATA if self.running else Load.ANSWERING
 
     def receive_end(self, aborted: Sequence[RequestAborted]) -> None:
         """Note that no request follows; ``aborted`` are those that ended half way."""
@@ -162,13 +159,13 @@ class Responder:
         if self.is_over or self._is_starting:
             return
         self.flush()
-        if self._has_all_input and not self._queue and not self._running:
+        if self._has_all_input and not self._queue and not self.running:
             self._finish()
 
     # --- running -----------------------------------------------------------------------------
 
     def _may_start(self, command: Command) -> bool:
-        if len(self._running) >= self._most_running or self._output_paused:
+        if len(self.running) >= self._most_running or self._output_paused:
             return False
         return not self._waits_for_end or command.has_data
 
@@ -233,12 +230,12 @@ class Responder:
     ) -> RunningRequest:
         """Keep a request that is not answered at once."""
         request = RunningRequest(request_id, command, context, data, self)
-        self._running[request_id] = request
+        self.running[request_id] = request
         return request
 
     def _go_on(self) -> None:
         """Let every request go on whose objects had no room."""
-        for request in list(self._running.values()):
+        for request in list(self.running.values()):
             if self.is_over or not self.has_room(request):
                 break
             request.go_on()
@@ -274,10 +271,6 @@ class Responder:
         if not self.is_over:
             self.settle()
             self.on_progress()
-
-    def on_ended(self, request: RunningRequest) -> None:
-        """Forget a request that has been answered."""
-        self._running.pop(request.request_id, None)
 
     def on_failed(self, request: RunningRequest, failure: Failure) -> None:
         """Answer a request whose command failed."""
@@ -320,8 +313,8 @@ class Responder:
     def stop(self) -> None:
         """Cancel every command."""
         self.is_over = True
-        requests, queue = list(self._running.values()), list(self._queue)
-        self._running.clear()
+        requests, queue = list(self.running.values()), list(self._queue)
+        self.running.clear()
         self._queue.clear()
         for request in requests:
             request.cancel()

@@ -9,122 +9,28 @@ Source: framing, section 6.3; docs/sansio.md.
 
 from __future__ import annotations
 
-from enum import IntEnum, auto
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wiredaemon.commands.running import PLAIN, Waiting, is_async_objects, is_objects, present, step
 from wiredaemon.net.responding.blocking import BlockingContext, run_in_thread
 from wiredaemon.net.responding.command_data import NO_DATA
-from wiredaemon.protocol import LocalProtocolError
+from wiredaemon.net.responding.generators import END, close, next_of
+from wiredaemon.net.responding.states import RequestState, RequestStep, advance_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.commands import Command
     from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.context import CommandContext
-    from wiredaemon.protocol import ServerConnection
+    from wiredaemon.net.responding.interfaces import Owner
     from wiredaemon.protocol.responses import EncodingWork
-    from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.limits import Limits
-
-END: Final = object()
-"""Stands in place of an object where there are no more."""
-
-_log: Final = Logger()
-
-
-class RequestState(IntEnum):
-    """What goes on with a request whose command was called."""
-
-    RUNNING = auto()
-    """Its code runs now, or its next object is sent."""
-    WAITING = auto()
-    """A Deferred, a coroutine or a thread has not come to its result."""
-    STALLED = auto()
-    """The output has no room for its objects."""
-    YIELDED = auto()
-    """Other connections have their turn; its objects go on in the reactor's next one."""
-    ENCODING = auto()
-    """An object is content encoded in a thread."""
-    ENDED = auto()
-
-
-class RequestStep(IntEnum):
-    """What moves a request from one state to another."""
-
-    WAIT = auto()
-    STALL = auto()
-    YIELD = auto()
-    ENCODE = auto()
-    GO_ON = auto()
-    END = auto()
-
-
-TRANSITIONS: Final[Mapping[tuple[RequestState, RequestStep], RequestState]] = {
-    (RequestState.RUNNING, RequestStep.WAIT): RequestState.WAITING,
-    (RequestState.RUNNING, RequestStep.STALL): RequestState.STALLED,
-    (RequestState.RUNNING, RequestStep.YIELD): RequestState.YIELDED,
-    (RequestState.RUNNING, RequestStep.ENCODE): RequestState.ENCODING,
-    (RequestState.WAITING, RequestStep.GO_ON): RequestState.RUNNING,
-    (RequestState.STALLED, RequestStep.GO_ON): RequestState.RUNNING,
-    (RequestState.YIELDED, RequestStep.GO_ON): RequestState.RUNNING,
-    (RequestState.ENCODING, RequestStep.GO_ON): RequestState.RUNNING,
-    # A command may be cancelled, or fail, whatever it is doing.
-    (RequestState.RUNNING, RequestStep.END): RequestState.ENDED,
-    (RequestState.WAITING, RequestStep.END): RequestState.ENDED,
-    (RequestState.STALLED, RequestStep.END): RequestState.ENDED,
-    (RequestState.YIELDED, RequestStep.END): RequestState.ENDED,
-    (RequestState.ENCODING, RequestStep.END): RequestState.ENDED,
-}
-
-
-def advance(state: RequestState, step: RequestStep) -> RequestState:
-    """Return the state that follows.
-
-    Raises:
-        LocalProtocolError: The step is not possible in that state.
-    """
-    try:
-        return TRANSITIONS[state, step]
-    except KeyError:
-        raise LocalProtocolError(f"{step.name} while {state.name}") from None
-
-
-class Owner(Protocol):
-    """What a running request needs of the Responder that runs it."""
-
-    connection: ServerConnection
-    dialect: Dialect
-    is_text: bool
-    """The dialect has values in the text form of version 1 (0002)."""
-    limits: Limits
-    reactor: Any
-
-    def has_room(self, request: RunningRequest) -> bool:
-        """Say whether the output takes more objects of a request."""
-
-    def flush(self) -> None:
-        """Send what may be sent."""
-
-    def progress(self) -> None:
-        """Start, read and send what may go on now that something has happened."""
-
-    def on_ended(self, request: RunningRequest) -> None:
-        """Forget a request that has been answered."""
-
-    def on_failed(self, request: RunningRequest, failure: Failure) -> None:
-        """Answer a request whose command failed."""
-
-    def on_bug(self, failure: Failure) -> None:
-        """Log what must not happen, and give up the connection."""
 
 
 class RunningRequest:
@@ -198,7 +104,7 @@ class RunningRequest:
             self._end_with(result)
 
     def _wait_for(self, waiting: Deferred[Any]) -> None:
-        self.state = advance(self.state, RequestStep.WAIT)
+        self.state = advance_request(self.state, RequestStep.WAIT)
         self._pending = waiting
         waiting.addCallbacks(self._on_result, self._on_failure)
         waiting.addErrback(self._owner.on_bug)
@@ -207,7 +113,7 @@ class RunningRequest:
         if self.state is RequestState.ENDED:
             self._close()
             return
-        self.state = advance(self.state, RequestStep.GO_ON)
+        self.state = advance_request(self.state, RequestStep.GO_ON)
         if self._objects is None or result is END:
             self.take(result)
         else:
@@ -252,7 +158,7 @@ class RunningRequest:
         if self.state is not RequestState.STALLED:
             return
         waiting, self._pending = self._pending, None
-        self.state = advance(self.state, RequestStep.GO_ON)
+        self.state = advance_request(self.state, RequestStep.GO_ON)
         if isinstance(waiting, Deferred):
             waiting.callback(None)
         else:
@@ -264,11 +170,11 @@ class RunningRequest:
         connection, high = owner.connection, owner.limits.output_high
         while self.state is RequestState.RUNNING:
             if not owner.has_room(self):
-                self.state = advance(self.state, RequestStep.STALL)
+                self.state = advance_request(self.state, RequestStep.STALL)
                 self._pending = None
                 return
             if connection.output_size >= high and not connection.output_held:
-                self.state = advance(self.state, RequestStep.YIELD)
+                self.state = advance_request(self.state, RequestStep.YIELD)
                 self._pending = owner.reactor.callLater(0, self._on_turn)
                 owner.flush()
                 return
@@ -286,14 +192,14 @@ class RunningRequest:
             self._take_object(value, goes_on=False)
 
     def _on_turn(self) -> None:
-        self.state = advance(self.state, RequestStep.GO_ON)
+        self.state = advance_request(self.state, RequestStep.GO_ON)
         self._send_objects()
         self._owner.progress()
 
     def _next_object(self) -> Any:  # noqa: ANN401 whatever a command returns
         """Return the next object, `END`, or a `Waiting` for one of them."""
         if is_async_objects(self._objects):
-            return step(_next_of(self._objects))
+            return step(next_of(self._objects))
         return next(self._objects, END)
 
     def _take_object(self, value: Any, *, goes_on: bool = True) -> None:  # noqa: ANN401 whatever a command returns
@@ -336,13 +242,13 @@ class RunningRequest:
         """
         reactor = self._owner.reactor
         encoding = deferToThreadPool(reactor, reactor.getThreadPool(), work.run)
-        self.state = advance(self.state, RequestStep.ENCODE)
+        self.state = advance_request(self.state, RequestStep.ENCODE)
         self._pending = encoding
 
         def encoded(_: None) -> bool:
             if self.state is RequestState.ENDED:
                 return False
-            self.state = advance(self.state, RequestStep.GO_ON)
+            self.state = advance_request(self.state, RequestStep.GO_ON)
             self._owner.connection.send_encoded(self.request_id, work)
             return True
 
@@ -361,7 +267,7 @@ class RunningRequest:
         """
         if self.state is RequestState.ENDED:
             raise CancelledError
-        self.state = advance(self.state, RequestStep.GO_ON)
+        self.state = advance_request(self.state, RequestStep.GO_ON)
         for value in objects:
             sent = self._send_object(value)
             if isinstance(sent, Deferred):
@@ -373,11 +279,11 @@ class RunningRequest:
         self._check_running()
         if not self._owner.has_room(self):
             room: Deferred[None] = Deferred()
-            self.state = advance(self.state, RequestStep.STALL)
+            self.state = advance_request(self.state, RequestStep.STALL)
             self._pending = room
             await room
             self._check_running()
-        self.state = advance(self.state, RequestStep.WAIT)
+        self.state = advance_request(self.state, RequestStep.WAIT)
         self._pending = self._thread
 
     def _check_running(self) -> None:
@@ -388,11 +294,11 @@ class RunningRequest:
 
     def end(self) -> None:
         """Note that the request is answered."""
-        self.state = advance(self.state, RequestStep.END)
+        self.state = advance_request(self.state, RequestStep.END)
         self.context.cancelled = True
         if self.data is not NO_DATA:
             self.data.close()
-        self._owner.on_ended(self)
+        self._owner.running.pop(self.request_id, None)
 
     def end_failed(self) -> None:
         """Note that the request is answered with a failure: its generator is closed."""
@@ -404,7 +310,7 @@ class RunningRequest:
         # A generator that waits is closed by the cancellation of what it waits for.
         closes = self.state is not RequestState.WAITING
         pending = self._pending
-        self.state = advance(self.state, RequestStep.END)
+        self.state = advance_request(self.state, RequestStep.END)
         self.context.cancelled = True
         if isinstance(pending, Deferred) or (pending is not None and pending.active()):
             pending.cancel()
@@ -416,29 +322,5 @@ class RunningRequest:
             self._close()
 
     def _close(self) -> None:
-        """Run what a generator has to do at its end."""
-        objects = self._objects
-        if objects is None:
-            return
-        closing = _close_async(objects) if is_async_objects(objects) else _close(objects)
-        Deferred.fromCoroutine(closing).addErrback(
-            lambda failure: _log.failure(
-                "command {command} failed to stop", failure, command=self.command.name
-            )
-        )
-
-
-async def _close(objects: Generator[Any, None, None]) -> None:
-    objects.close()
-
-
-async def _close_async(objects: AsyncGenerator[Any, None]) -> None:
-    await objects.aclose()
-
-
-async def _next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command returns
-    # Not anext with a default: until Python 3.12 it breaks where a tuple was waited for.
-    try:
-        return await anext(objects)
-    except StopAsyncIteration:
-        return END
+        if self._objects is not None:
+            close(self._objects, self.command.name)

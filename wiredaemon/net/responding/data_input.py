@@ -1,0 +1,141 @@
+"""The command data of a connection's requests: to the commands that take it, bounded.
+
+Source: reliability, section 3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wiredaemon.net.responding.command_data import IncomingData
+from wiredaemon.protocol import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wiredaemon.net.responding.interfaces import Requests
+    from wiredaemon.protocol import DataReceived, RequestAborted, RequestReceived
+    from wiredaemon.wire.limits import Limits
+
+
+class DataInput:
+    """Feeds data to the commands that declare it, and counts and drops what others are sent.
+
+    Args:
+        requests: The connection's requests, told of data that crosses a limit.
+        limits: How much data may wait, and come in all.
+        on_taken: Is called whenever a command takes a piece.
+    """
+
+    __slots__ = ("_limits", "_on_taken", "_requests", "_unwanted", "incoming", "unfed")
+
+    def __init__(self, requests: Requests, limits: Limits, on_taken: Callable[[], None]) -> None:
+        self._requests = requests
+        self._limits = limits
+        self._on_taken = on_taken
+        self._unwanted: dict[int, tuple[RequestReceived, int]] = {}
+        """Requests whose commands take no data, until it is complete, and its bytes so far."""
+        self.incoming: dict[int, tuple[IncomingData, int]] = {}
+        """The data of requests that is not complete, and how many bytes of it there may be."""
+        self.unfed: IncomingData | None = None
+        """Data that was received in this read and whose command has not been woken."""
+
+    def open(self, request_id: int, limit: int | None) -> IncomingData:
+        """Return what the command of a request reads its data from.
+
+        Args:
+            request_id: The request.
+            limit: Bytes that the command allows; None for `Limits.command_data`.
+        """
+        data = IncomingData(self._on_taken)
+        self.incoming[request_id] = (data, self._limits.command_data if limit is None else limit)
+        return data
+
+    def drop(self, event: RequestReceived) -> None:
+        """Hold a request whose command takes no data until `complete`; its data is dropped."""
+        self._unwanted[event.request_id] = (event, 0)
+
+    def complete(self, request_id: int) -> RequestReceived | None:
+        """Note that all data of a request has come; return it if it was held until now."""
+        fed = self.incoming.pop(request_id, None)
+        if fed is not None:
+            fed[0].receive_end()
+            return None
+        held = self._unwanted.pop(request_id, None)
+        return None if held is None else held[0]
+
+    def abort(self, event: RequestAborted) -> bool:
+        """Note that input ended inside a request; return whether its command is told of that."""
+        self._unwanted.pop(event.request_id, None)
+        fed = self.incoming.pop(event.request_id, None)
+        if fed is None:
+            return False
+        fed[0].abort(event.reason)
+        return True
+
+    def receive(self, event: DataReceived) -> None:
+        """Feed or drop a piece of data; of a request that was answered it is for nobody."""
+        request_id, piece = event.request_id, event.data
+        fed = self.incoming.get(request_id)
+        if self.unfed is not None and (fed is None or fed[0] is not self.unfed):
+            self.wake()
+        if fed is not None:
+            self._feed(request_id, *fed, piece)
+        elif request_id in self._unwanted:
+            self._count_dropped(request_id, len(piece))
+
+    def wake(self) -> None:
+        """Wake the command whose data has come, once for all that was read of it."""
+        unfed, self.unfed = self.unfed, None
+        if unfed is not None:
+            unfed.wake()
+
+    def is_backed_up(self, is_paused: bool) -> bool:  # noqa: FBT001 a state, no switch
+        """Return whether a running command does not take its data as fast as it comes.
+
+        A peer is paused at the limit and reads on at half of it: else each piece would pause and
+        resume it.
+        """
+        limit = self._limits.buffered_data
+        most = limit // 2 if is_paused else limit
+        running = self._requests.running
+        return any(
+            data.size > most and request_id in running
+            for request_id, (data, _) in self.incoming.items()
+        )
+
+    def _count_dropped(self, request_id: int, size: int) -> None:
+        request, dropped = self._unwanted[request_id]
+        dropped += size
+        self._unwanted[request_id] = (request, dropped)
+        if dropped > self._limits.undeclared_data:
+            message = (
+                f"data of request {request_id}, whose command takes none, exceeds the "
+                f"limit of {self._limits.undeclared_data} bytes (undeclared_data)"
+            )
+            self._requests.fail(RemoteProtocolError(message, malformed=True))
+
+    def _feed(self, request_id: int, data: IncomingData, limit: int, piece: bytes) -> None:
+        if data.ended:
+            return
+        if data.received + len(piece) > limit:
+            data.abort(f"command data exceeds the limit of {limit} bytes (command_data)")
+            return
+        data.hold(piece)
+        self.unfed = data
+        if data.size > self._limits.buffered_data:
+            self._on_too_much(request_id, data)
+
+    def _on_too_much(self, request_id: int, data: IncomingData) -> None:
+        """Let a command take its data now; the peer is paused behind this read if it does not."""
+        requests, limit = self._requests, self._limits.buffered_data
+        self.wake()
+        if data.size > limit and request_id not in requests.running:
+            requests.settle()  # the request may have come in the same read
+        if requests.is_over or data.size <= limit or request_id in requests.running:
+            return
+        message = (
+            f"data of request {request_id} has to wait for an earlier command and "
+            f"exceeds the limit of {limit} bytes (buffered_data)"
+        )
+        requests.fail(RemoteProtocolError(message, malformed=True))
