@@ -10,14 +10,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import trustme
-from support.web import API, FakeHost
+from support.web import API, FakeHost, apis_speaking
 from twisted.internet.protocol import Factory, Protocol
 
 from wiredaemon.net.framed.protocol import FramedFactory
 from wiredaemon.net.hosting.host_lookup import HostLookup
-from wiredaemon.net.http.application import Api
+from wiredaemon.net.http.application import Application
 from wiredaemon.net.site.site import make_site
-from wiredaemon.net.site.tree import Application
 from wiredaemon.net.tls import over_tls, server_options
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
@@ -61,15 +60,8 @@ def factory_of(
     host = FakeHost(commands)
     factory: IProtocolFactory
     if kind.startswith("http"):
-        names: dict[str, list[str]] = {}
-        for framing in framings:
-            names.setdefault(API[framing], []).append(framing)
-        apis = [
-            Api(name=name.encode(), framings=[DIALECTS[era] for era in eras])
-            for name, eras in names.items()
-        ]
         factory = make_site(
-            Application(apis=apis, limits=Limits(), reactor=reactor),
+            Application(apis=apis_speaking(framings), limits=Limits(), reactor=reactor),
             HostLookup({"/": host, "/a/b": host}),
         )
     else:

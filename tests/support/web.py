@@ -23,10 +23,8 @@ from wiredaemon.commands.registry import Registry, load_commands
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import Settings
 from wiredaemon.net.hosting.host_lookup import HostLookup
-from wiredaemon.net.http.application import Api
+from wiredaemon.net.http.application import Api, Application, apis_of
 from wiredaemon.net.site.site import make_site
-from wiredaemon.net.site.tree import Application
-from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -56,6 +54,14 @@ _STAMP: Final = re.compile(
 def dummy_commands() -> list[Command]:
     """The seeds' two commands."""
     return load_commands([str(DUMMY_COMMANDS)])
+
+
+def apis_speaking(eras: Iterable[str]) -> list[Api]:
+    """The APIs that speak these eras, each in the order given."""
+    by_name: dict[str, list[str]] = {}
+    for era in eras:
+        by_name.setdefault(API[era], []).append(era)
+    return apis_of(by_name)
 
 
 class FakeHost:
@@ -168,13 +174,7 @@ class Web:
             limits: The server's.
         """
         self.clock = Clock()
-        by_api: dict[str, list[str]] = {}
-        for era in framings or API:
-            by_api.setdefault(API[era], []).append(era)
-        apis = [
-            Api(name=name.encode(), framings=[DIALECTS[era] for era in eras])
-            for name, eras in by_api.items()
-        ]
+        apis = apis_speaking(framings or API)
         application = Application(apis=apis, limits=limits or Limits(), reactor=self.clock)
         served = hosts if hosts is not None else {"/": host or FakeHost()}
         self.site = make_site(

@@ -28,9 +28,8 @@ from wiredaemon.net.framed.protocol import FramedFactory
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
-from wiredaemon.net.http.application import Api
+from wiredaemon.net.http.application import Application, apis_of
 from wiredaemon.net.site.site import make_site
-from wiredaemon.net.site.tree import Application
 from wiredaemon.net.tls import TlsError, over_tls, server_options
 from wiredaemon.net.workers.pool import WorkerPool
 from wiredaemon.repository import data_declarations, declarations
@@ -167,13 +166,8 @@ class WireDaemonService(Service):
             ) from error
 
     def _make_site(self) -> IProtocolFactory:
-        apis = [
-            Api(name=name.encode(), framings=[DIALECTS[framing] for framing in framings])
-            for name, framings in self._config.api.framings.items()
-            if framings
-        ]
         application = Application(
-            apis=apis,
+            apis=apis_of(self._config.api.framings),
             limits=self._config.limits,
             reactor=self._reactor,
             keeps_log=self._config.log.requests,

@@ -26,8 +26,8 @@ from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import HostedRepository, Settings
 from wiredaemon.net.hosting.host_lookup import HostLookup
+from wiredaemon.net.http.application import Application
 from wiredaemon.net.site.site import make_site
-from wiredaemon.net.site.tree import Application
 from wiredaemon.net.workers.pool import WorkerPool
 from wiredaemon.net.workers.spooled_queue import SpoolBudget
 from wiredaemon.net.workers.worker_stream import WorkerStream

@@ -19,9 +19,8 @@ from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly
 from wiredaemon.net.hosting.host_lookup import HostLookup
-from wiredaemon.net.http.application import Api
+from wiredaemon.net.http.application import Api, Application
 from wiredaemon.net.site.site import make_site
-from wiredaemon.net.site.tree import Application
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 

@@ -1,4 +1,4 @@
-"""What all resources share: the application, and deciding with the settings of a host."""
+"""The application that all resources share, and deciding with the settings of a host."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from twisted.logger import Logger
 
 from wiredaemon.net.hosting.host import Settings
 from wiredaemon.net.http.responses import unavailable
+from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
@@ -32,16 +33,30 @@ class Api:
     framings: Sequence[Dialect]
 
     def speaking(self, media_type: bytes | None) -> Dialect | None:
-        """Give the framing of exactly that media type."""
+        """Return the framing of exactly that media type."""
         for framing in self.framings:
             if framing.media_type == media_type:
                 return framing
         return None
 
 
+def apis_of(framings: Mapping[str, Sequence[str]]) -> list[Api]:
+    """Return the APIs that a configuration names.
+
+    Args:
+        framings: The eras that each speaks, the preferred one first, by the API's name; one
+            without any is left out.
+    """
+    return [
+        Api(name=name.encode(), framings=[DIALECTS[era] for era in eras])
+        for name, eras in framings.items()
+        if eras
+    ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """What all resources share."""
+    """The site's APIs, limits and reactor, which all resources share."""
 
     apis: Sequence[Api]
     limits: Limits

@@ -13,7 +13,7 @@ from wiredaemon.net.site.tree import make_tree
 
 if TYPE_CHECKING:
     from wiredaemon.net.hosting.host_lookup import HostLookup
-    from wiredaemon.net.site.tree import Application
+    from wiredaemon.net.http.application import Application
 
 
 class ApiSite(Site):

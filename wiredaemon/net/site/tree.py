@@ -16,16 +16,14 @@ from wiredaemon.net.api.resource import ApiResource
 from wiredaemon.net.hgweb.repository_index import IndexResource
 from wiredaemon.net.hgweb.resource import HgwebResource
 from wiredaemon.net.hosting.decision_cache import DecisionCache
-from wiredaemon.net.http.application import Application
 from wiredaemon.net.http.responses import HttpResponse, not_found
 
 if TYPE_CHECKING:
     from wiredaemon.net.api.rules import Accepted
     from wiredaemon.net.hosting.collection import Names
     from wiredaemon.net.hosting.host_lookup import HostLookup
+    from wiredaemon.net.http.application import Application
     from wiredaemon.net.http.request import StreamingRequest
-
-__all__ = ["Application", "make_tree"]
 
 
 class RootResource(Resource):
