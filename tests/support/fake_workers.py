@@ -40,7 +40,7 @@ SLOW: Final[dict[str, Any]] = {
 """Limits with one worker for streams, of which nothing can be spooled."""
 
 
-def result(answer: Deferred[object]) -> object:
+def result(answer: Deferred[Any]) -> object:
     """The value that an answer has."""
     return _case.successResultOf(answer)
 

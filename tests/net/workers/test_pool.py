@@ -85,13 +85,6 @@ def test_a_worker_is_replaced_when_it_has_grown(
     assert reactor.workers[0].input_closed
 
 
-def test_a_description_that_is_none_is_an_error(ready: Ready) -> None:
-    pool, worker = ready()
-    described = pool.describe(b"/r")
-    worker.answer([])
-    assert error(described) == "the repository worker gave no description"
-
-
 def test_one_worker_is_kept_for_values_while_all_others_stream(
     reactor: FakeReactor, start: Start
 ) -> None:
