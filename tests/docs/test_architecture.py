@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 ARCHITECTURE: Final = ROOT / "docs" / "architecture.md"
 DOCUMENTS: Final = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ]
 )
+"""All but the list of changes, which names what is gone."""
 
 NAME: Final = re.compile(r"`(wiredaemon(?:\.\w+)+)[`(]")
 """For instance ```wiredaemon.net.tls.context_of```, also with the parentheses of a call."""
