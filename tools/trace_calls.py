@@ -240,7 +240,7 @@ def free_ports(count: int) -> list[int]:
 
 def configure(folder: Path, ports: dict[str, int]) -> Config:
     """A configuration for one repository that anybody may push to over HTTP."""
-    from wiredaemon.daemon.config import load_config  # noqa: PLC0415
+    from wiredaemon.daemon.config_file import load_config  # noqa: PLC0415
     from wiredaemon.daemon.embedded import make_repository  # noqa: PLC0415
 
     wrong = make_repository(folder / "repository")

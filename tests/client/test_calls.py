@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from wiredaemon.client.call import Call
-from wiredaemon.client.calls import Exchange
+from wiredaemon.client.calls import ClientExchange
 from wiredaemon.client.errors import (
     BrokenProtocolError,
     ClientError,
@@ -79,7 +79,9 @@ class Talk:
         self.dialect = dialect
         self.wire = Wire()
         self.clock = Clock()
-        self.exchange = Exchange(self.wire, DIALECTS[dialect], ClientOptions(**options), self.clock)
+        self.exchange = ClientExchange(
+            self.wire, DIALECTS[dialect], ClientOptions(**options), self.clock
+        )
 
     def start(
         self, command: bytes = b"heads", observer: Watching | None = None, data: Data | None = None
@@ -344,12 +346,12 @@ async def test_a_closed_call_is_read_to_its_end_and_holds_up_nobody() -> None:
 
 def test_data_follows_its_request_while_the_transport_takes_it() -> None:
     talk = Talk()
-    talk.exchange.gate.pauseProducing()
+    talk.exchange.flow_control.pauseProducing()
     talk.start(b"count", data=[b"first", b"second"])
     frames = peers.request_frames("0006", 1, b"count", data=b"")
     first = peers.frame(2, CONTINUATION, b"first")
     assert talk.wire.take() == b"".join(frames[:-1]) + first[:6] + b"\x00" + first[7:]
-    talk.exchange.gate.resumeProducing()
+    talk.exchange.flow_control.resumeProducing()
     rest = peers.parse_frames(talk.wire.take())
     assert [(one.flags, one.payload) for one in rest] == [(CONTINUATION, b"second"), (EOS, b"")]
 

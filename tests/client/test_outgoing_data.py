@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.responding import ensure_deferred
 
-from wiredaemon.client.flow_control import Gate
+from wiredaemon.client.flow_control import FlowControl
 from wiredaemon.client.outgoing_data import pieces
 
 if TYPE_CHECKING:
@@ -39,18 +39,18 @@ async def test_data_is_cut_into_pieces_of_a_bounded_size(data: Data, sizes: list
 
 
 @ensure_deferred
-async def test_an_open_gate_lets_everybody_pass() -> None:
-    await Gate().passed()
+async def test_an_open_flow_lets_everybody_pass() -> None:
+    await FlowControl().drain()
 
 
 @ensure_deferred
-async def test_a_closed_gate_holds_everybody_until_it_opens_or_ends() -> None:
+async def test_a_closed_flow_holds_everybody_until_it_opens_or_ends() -> None:
     from twisted.internet.defer import Deferred  # noqa: PLC0415 beside its use
 
     for release in ("resumeProducing", "stopProducing"):
-        gate = Gate()
-        gate.pauseProducing()
-        waiting = [Deferred.fromCoroutine(gate.passed()) for _ in range(2)]
+        flow = FlowControl()
+        flow.pauseProducing()
+        waiting = [Deferred.fromCoroutine(flow.drain()) for _ in range(2)]
         assert not any(one.called for one in waiting)
-        getattr(gate, release)()
+        getattr(flow, release)()
         assert all(one.called for one in waiting)

@@ -10,15 +10,8 @@ from twisted.internet.testing import MemoryReactorClock
 
 from wiredaemon.daemon.certificate import development_certificate
 from wiredaemon.daemon.check import check
-from wiredaemon.daemon.config import (
-    Commands,
-    Config,
-    ConfigurationError,
-    Data,
-    Framed,
-    Listen,
-    Tls,
-)
+from wiredaemon.daemon.config import Commands, Config, Data, Framed, Listen, Tls
+from wiredaemon.daemon.toml_table import ConfigurationError
 
 NOW: Final = datetime.now(UTC)
 

@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from wiredaemon.daemon.config import (
-    LOOPBACK,
-    AccessRules,
-    Api,
-    Commands,
-    Config,
-    ConfigurationError,
-    Data,
-    Framed,
-    Listen,
-    Log,
-    Tls,
-    load_config,
-)
+from wiredaemon.daemon.config import LOOPBACK, Api, Commands, Config, Data, Framed, Listen, Log, Tls
+from wiredaemon.daemon.config_file import load_config
+from wiredaemon.daemon.toml_table import ConfigurationError
+from wiredaemon.net.hosting.access import AccessRules
 from wiredaemon.net.hosting.collection import Collection
 from wiredaemon.wire.limits import Limits
 

@@ -12,13 +12,14 @@ from twisted.logger import LogEvent, LogLevel, capturedLogs
 
 from wiredaemon.daemon import embedded
 from wiredaemon.daemon.check import check
-from wiredaemon.daemon.config import LOOPBACK, Config, ConfigurationError, Data, Listen, Tls
+from wiredaemon.daemon.config import LOOPBACK, Config, Data, Listen, Tls
 from wiredaemon.daemon.embedded import (
     default_data_folder,
     embedded_config,
     make_repository,
     with_certificate,
 )
+from wiredaemon.daemon.toml_table import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from wiredaemon.daemon import init_folder as module
 from wiredaemon.daemon.check import check
-from wiredaemon.daemon.config import load_config
+from wiredaemon.daemon.config_file import load_config
 from wiredaemon.daemon.init_folder import InitError, init_folder
 
 if TYPE_CHECKING:

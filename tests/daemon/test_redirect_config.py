@@ -10,8 +10,9 @@ from twisted.internet.task import Clock
 
 from wiredaemon.daemon import check as check_module
 from wiredaemon.daemon.check import check
-from wiredaemon.daemon.config import ConfigurationError, load_config
+from wiredaemon.daemon.config_file import load_config
 from wiredaemon.daemon.redirect_config import Redirect
+from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.targets import Target
 
 if TYPE_CHECKING:

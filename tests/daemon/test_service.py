@@ -10,8 +10,9 @@ from support.daemon import DEADLINE, Daemon
 from support.environment import environment
 from twisted.internet.testing import MemoryReactorClock
 
-from wiredaemon.daemon.config import Commands, Config, ConfigurationError, Data, Listen, Tls
+from wiredaemon.daemon.config import Commands, Config, Data, Listen, Tls
 from wiredaemon.daemon.service import WireDaemonService
+from wiredaemon.daemon.toml_table import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,11 +13,13 @@ from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 
 from wiredaemon import __version__
-from wiredaemon.daemon.config import Config, ConfigurationError
 from wiredaemon.daemon.service_maker import Options, makeService
+from wiredaemon.daemon.toml_table import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wiredaemon.daemon.config import Config
 
 
 class RecordingService(Service):

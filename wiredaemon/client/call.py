@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from typing import Self
 
     from wiredaemon.protocol import ProgressReceived
+    from wiredaemon.protocol.objects import ObjectReader
 
 
 class Observer(Protocol):
-    """Who is told of what a command says beside its result."""
+    """Receives the text and the progress that a command sends beside its result."""
 
     def receive_text(self, text: bytes) -> None:
         """Take text for people, UTF-8."""
@@ -140,3 +142,14 @@ class Call:
 
 def _nothing() -> None:
     """Be told before anybody listens."""
+
+
+@dataclass(slots=True)
+class SentRequest:
+    """A request that is not answered: its call, and what reads its response."""
+
+    call: Call
+    reader: ObjectReader
+    incomplete: int = 0
+    """Bytes received since the last object was complete."""
+    sending: Deferred[None] | None = None

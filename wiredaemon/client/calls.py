@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.protocols.policies import TimeoutMixin
 
+from wiredaemon.client.call import SentRequest
 from wiredaemon.client.errors import (
     BrokenProtocolError,
     ClientError,
@@ -22,9 +21,10 @@ from wiredaemon.client.errors import (
     SilentError,
 )
 from wiredaemon.client.failures import cause_of
-from wiredaemon.client.flow_control import Gate
+from wiredaemon.client.flow_control import FlowControl
+from wiredaemon.client.outcomes import failure_of, outcome_of
 from wiredaemon.client.outgoing_data import pieces
-from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.client.silence import SilenceTimer
 from wiredaemon.protocol import (
     ClientConnection,
     ConnectionFailed,
@@ -40,65 +40,23 @@ from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import FrameType, RequestForm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from twisted.python.failure import Failure
 
     from wiredaemon.client.call import Call
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
+    from wiredaemon.client.wire import Wire
     from wiredaemon.protocol.events import ClientEvent
-    from wiredaemon.protocol.objects import ObjectReader
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.values import Value
 
 _OUTPUT: Final = (FrameType.TEXT_OUTPUT, FrameType.PROGRESS)
 """What a server sends beside results, to those who say that they accept it."""
 
 
-class Wire(Protocol):
-    """What an exchange needs of its transport."""
-
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames; the exchange's gate is paused and resumed as a push producer."""
-
-    def pause_input(self) -> None:
-        """Read no more, as far as possible."""
-
-    def resume_input(self) -> None:
-        """Read on."""
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-
-
-class _Silence(TimeoutMixin):
-    """Twisted's timer; it calls when it was not reset for too long."""
-
-    def __init__(self, reactor: Any, on_silence: Callable[[], None]) -> None:  # noqa: ANN401 zope interfaces do not intersect
-        self._reactor = reactor
-        self._on_silence = on_silence
-
-    def callLater(self, period: float, func: Callable[[], None]) -> Any:  # noqa: ANN401 as of Twisted's
-        return self._reactor.callLater(period, func)
-
-    def timeoutConnection(self) -> None:
-        self._on_silence()
-
-
-@dataclass(slots=True)
-class _Request:
-    """A request that is not answered."""
-
-    call: Call
-    reader: ObjectReader
-    incomplete: int = 0
-    """Bytes received since the last object was complete."""
-    sending: Deferred[None] | None = None
-
-
-class Exchange:
+class ClientExchange:
     """Requests sent through one connection, and their answers."""
 
     def __init__(
@@ -119,7 +77,7 @@ class Exchange:
         Raises:
             NotOfferedError: The dialect has no content encodings, and some are to be offered.
         """
-        self.gate = Gate()
+        self.flow_control = FlowControl()
         """To be registered as the transport's producer."""
         self._wire = wire
         self._dialect = dialect
@@ -130,10 +88,10 @@ class Exchange:
             )
         except LocalProtocolError as error:
             raise NotOfferedError(str(error)) from error
-        self._requests: dict[int, _Request] = {}
+        self._requests: dict[int, SentRequest] = {}
         self._untaken: dict[Call, int] = {}
         """Calls with objects that wait to be taken, and the bytes these came in."""
-        self._silence = _Silence(reactor, self._silent)
+        self._silence = SilenceTimer(reactor, self._silent)
         self._received: deque[bytes] = deque()
         """Bytes that the connection has not had."""
         self._is_paused = False
@@ -180,7 +138,7 @@ class Exchange:
         except (LocalProtocolError, UnencodableError, ValueError) as error:
             raise ClientError(f"the request cannot be sent: {error}") from error
         reader = response_reader(self._dialect, self._options.limits)
-        self._requests[request_id] = _Request(call=call, reader=reader)
+        self._requests[request_id] = SentRequest(call=call, reader=reader)
         call.on_change = lambda: self._changed(call)
         self._flush()
         self._watch()
@@ -206,7 +164,7 @@ class Exchange:
                         break
                     self._connection.send_data(request_id, piece)
                     self._flush()
-                    await self.gate.passed()
+                    await self.flow_control.drain()
         except CancelledError:
             if request_id in self._requests or self._failure is not None:
                 raise
@@ -250,7 +208,7 @@ class Exchange:
             request.call.fail(error)
         self._watch()
         self._wire.abort()
-        self.gate.stopProducing()
+        self.flow_control.stopProducing()
         for request in requests.values():
             if request.sending is not None:
                 request.sending.cancel()
@@ -325,7 +283,7 @@ class Exchange:
             case ResponseDataReceived(request_id=request_id):
                 self._receive_response(self._requests[request_id], event)
             case RequestFailed(request_id=request_id):
-                self._finish(request_id, _failure_of(event))
+                self._finish(request_id, failure_of(event))
             case TextOutputReceived(request_id=request_id, text=text):
                 observer = self._requests[request_id].call.observer
                 if observer is not None:
@@ -339,7 +297,7 @@ class Exchange:
             case _:
                 assert_never(event)
 
-    def _receive_response(self, request: _Request, event: ResponseDataReceived) -> None:
+    def _receive_response(self, request: SentRequest, event: ResponseDataReceived) -> None:
         if request.call.is_over:
             # Its caller has closed it.
             if event.end:
@@ -356,7 +314,7 @@ class Exchange:
         else:
             self._count_incomplete(request, len(event.data))
         if event.end and self._failure is None:
-            self._finish(event.request_id, _outcome_of(request.reader))
+            self._finish(event.request_id, outcome_of(request.reader))
 
     def _deliver(self, call: Call, objects: Sequence[object], size: int) -> None:
         call.receive_objects(objects)
@@ -370,7 +328,7 @@ class Exchange:
             )
             self.fail(ClientError(message))
 
-    def _count_incomplete(self, request: _Request, size: int) -> None:
+    def _count_incomplete(self, request: SentRequest, size: int) -> None:
         request.incomplete += size
         if request.incomplete > self._options.largest_object:
             limit = self._options.largest_object
@@ -385,24 +343,3 @@ class Exchange:
         if request.sending is not None:
             request.sending.cancel()
         self._watch()
-
-
-def _failure_of(event: RequestFailed) -> Exception:
-    match event.kind:
-        case b"server":
-            return ServerError(event.message)
-        case b"protocol":
-            text = event.message.decode("utf-8", "replace")
-            return BrokenProtocolError(f"the server refused what was sent: {text}")
-        case _:
-            # Its text is formatted already.
-            return CommandError(event.message.replace(b"%", b"%%"))
-
-
-def _outcome_of(reader: ObjectReader) -> Exception | None:
-    """Give what a response ends with, where that is no success."""
-    if reader.error is not None:
-        return CommandError(reader.error.message, reader.error.arguments)
-    if reader.location is not None:
-        return NotOfferedError("the server redirects elsewhere, which this client does not follow")
-    return None

@@ -1,4 +1,4 @@
-"""Waiting while a transport takes no more: one push producer for all that is written to it."""
+"""Flow control of what a client sends: one push producer for all that is written to a transport."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from zope.interface import implementer
 
 
 @implementer(IPushProducer)
-class Gate:
-    """Open until the transport pauses it; those who write go through it after each piece."""
+class FlowControl:
+    """Makes writers wait while the transport has enough; they `drain` after each piece."""
 
     def __init__(self) -> None:
-        """Begin open."""
+        """Begin with a transport that takes more."""
         self._is_open = True
         self._waiting: list[Deferred[None]] = []
 
-    async def passed(self) -> None:
-        """Go on when the gate is open."""
+    async def drain(self) -> None:
+        """Return when the transport takes more."""
         while not self._is_open:
             waiter: Deferred[None] = Deferred()
             self._waiting.append(waiter)
             await waiter
 
     def pauseProducing(self) -> None:
-        """Close: the transport holds enough."""
+        """Make writers wait: the transport holds enough."""
         self._is_open = False
 
     def resumeProducing(self) -> None:
-        """Open: the transport has sent what it held."""
+        """Let writers go on: the transport has sent what it held."""
         self._is_open = True
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
@@ -36,5 +36,5 @@ class Gate:
                 waiter.callback(None)
 
     def stopProducing(self) -> None:
-        """Let everybody pass: there is nothing left to protect, and they see that it is over."""
+        """Let writers go on, for the transport has gone; they see that by themselves."""
         self.resumeProducing()

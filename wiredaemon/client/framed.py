@@ -14,11 +14,11 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from wiredaemon.client.call import Call
-from wiredaemon.client.calls import Exchange
+from wiredaemon.client.calls import ClientExchange
 from wiredaemon.client.description import Description, read_description
 from wiredaemon.client.errors import ClientError, NotOfferedError
 from wiredaemon.client.failures import cause_of, describe, within
-from wiredaemon.client.farewell import closed_in_time
+from wiredaemon.client.options import CLOSE_SECONDS
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net import tls
 from wiredaemon.wire.dialects import DIALECTS, RequestForm, ResponseForm
@@ -61,7 +61,7 @@ class FramedClientProtocol(Protocol):
         self._is_connected = False
         self._sending = 0
         """Calls whose data is being sent."""
-        self.exchange = Exchange(self, dialect, options, reactor)
+        self.exchange = ClientExchange(self, dialect, options, reactor)
         self.ready: Deferred[None] = Deferred(lambda _: self.abort())
         """Fires when requests can be sent, or fails with a `ClientError`."""
         self.lost: Deferred[None] = Deferred()
@@ -145,7 +145,7 @@ class FramedClientProtocol(Protocol):
         """Send command data as fast as the transport takes it; the call is told of what fails."""
         # Registered no longer than needed: TLS does not end while a paused producer is there.
         if not self._sending:
-            self.transport.registerProducer(self.exchange.gate, True)  # noqa: FBT003 Twisted's signature
+            self.transport.registerProducer(self.exchange.flow_control, True)  # noqa: FBT003 Twisted's signature
         self._sending += 1
         self.exchange.send_data(request_id, data).addBoth(self._sent)
 
@@ -204,7 +204,9 @@ class FramedConnection:
         """Close the connection; calls without an answer fail."""
         protocol = self._protocol
         protocol.close()
-        await closed_in_time(protocol.lost, protocol.reactor, protocol.abort)
+        await protocol.lost.addTimeout(
+            CLOSE_SECONDS, protocol.reactor, onTimeoutCancel=lambda *_: protocol.abort()
+        )
 
 
 async def connect_framed(

@@ -18,9 +18,9 @@ from wiredaemon.client.bodies import read_beginning
 from wiredaemon.client.call import Call
 from wiredaemon.client.errors import ClientError
 from wiredaemon.client.failures import describe, within
-from wiredaemon.client.farewell import closed_in_time
 from wiredaemon.client.handshake import HEADERS, LARGEST_ANSWER, Offer, choose, read_answer
 from wiredaemon.client.http_pool import EarlyPool
+from wiredaemon.client.options import CLOSE_SECONDS
 from wiredaemon.client.posting import Post
 from wiredaemon.commands import Permission
 from wiredaemon.net import tls
@@ -164,7 +164,7 @@ class HttpConnection:
     async def close(self) -> None:
         """Close the connections; those of calls, when their answers are complete."""
         closed = self._pool.close()
-        await closed_in_time(closed, self.reactor, lambda: None)
+        await closed.addTimeout(CLOSE_SECONDS, self.reactor, onTimeoutCancel=lambda *_: None)
 
 
 async def connect_http(

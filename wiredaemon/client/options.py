@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from wiredaemon.wire.dialects import Dialect
 
+CLOSE_SECONDS: Final = 5.0
+"""How long a closing connection may take: over TLS the server has to take leave as well."""
+
 _LARGE_ANSWERS: Final = Limits(cbor_elements=16_000_000)
 """Who asks wants the answer: a client bounds the size of an object rather than its elements."""
 

@@ -9,7 +9,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from wiredaemon.client.bodies import Body, read_beginning
-from wiredaemon.client.calls import Exchange
+from wiredaemon.client.calls import ClientExchange
 from wiredaemon.client.errors import ConnectionLostError, HttpAnswerError
 from wiredaemon.client.failures import cause_of
 
@@ -74,10 +74,10 @@ class _DataProducer:
             self._done.callback(None if self._post.is_answered else outcome)
 
     def pauseProducing(self) -> None:
-        self._post.exchange.gate.pauseProducing()
+        self._post.exchange.flow_control.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._post.exchange.gate.resumeProducing()
+        self._post.exchange.flow_control.resumeProducing()
 
     def stop(self) -> None:
         """Be told that nobody is interested any more in how it ends."""
@@ -93,7 +93,9 @@ class Post:
     """One call: its exchange, whose frames are the bodies of a request and of its answer."""
 
     def __init__(self, connection: HttpConnection, call: Call) -> None:
-        self.exchange = Exchange(self, connection.dialect, connection.options, connection.reactor)
+        self.exchange = ClientExchange(
+            self, connection.dialect, connection.options, connection.reactor
+        )
         self._connection = connection
         self._call = call
         self._held: list[EncodedFrame] = []

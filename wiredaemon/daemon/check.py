@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.endpoints import serverFromString
 
 from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
-from wiredaemon.daemon.config import ConfigurationError
+from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.targets import S3
 
 if TYPE_CHECKING:

@@ -11,12 +11,14 @@ import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from wiredaemon import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    _Subcommands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 has no public name
 
 # Every subcommand imports what it needs when it runs: --help is quick, and `serve` may still
 # choose its reactor.
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand and give the exit status.
+    """Run a subcommand and return the exit status.
 
     Args:
         arguments: without the program's name; those of the process when None.
@@ -43,6 +45,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"wiredaemon {__version__}")
     commands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
 
+    _add_serve(commands)
+    _add_init(commands)
+    _add_check_config(commands)
+    _add_call(commands)
+    return parser
+
+
+def _add_serve(commands: _Subcommands) -> None:
     serve = commands.add_parser(
         "serve",
         help="run in the foreground",
@@ -59,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
 
+
+def _add_init(commands: _Subcommands) -> None:
     init = commands.add_parser(
         "init",
         help="make a configuration and a data folder",
@@ -68,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("folder", metavar="FOLDER", type=Path, help="made when it is missing")
     init.set_defaults(run=_init)
 
+
+def _add_check_config(commands: _Subcommands) -> None:
     check_config = commands.add_parser(
         "check-config",
         help="say whether a configuration can be used",
@@ -76,13 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     check_config.add_argument("file", metavar="FILE", type=Path, help="configuration file (TOML)")
     check_config.set_defaults(run=_check_config)
 
-    _add_call(commands)
-    return parser
 
-
-def _add_call(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from wiredaemon.wire.dialects import DIALECTS
-
+def _add_call(commands: _Subcommands) -> None:
     call = commands.add_parser(
         "call",
         help="call a command of a server",
@@ -96,6 +105,15 @@ def _add_call(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     call.add_argument("url", metavar="URL", help="of the repository")
     call.add_argument("command", metavar="COMMAND", help="for instance heads")
     call.add_argument("arguments", metavar="KEY=VALUE", nargs="*", help="arguments of the command")
+    _add_call_options(call)
+    _add_connection_options(call)
+    call.set_defaults(run=_call)
+
+
+def _add_call_options(call: argparse.ArgumentParser) -> None:
+    """Add the options that say what is sent and how the answer is printed."""
+    from wiredaemon.wire.dialects import DIALECTS
+
     call.add_argument(
         "--output",
         choices=["pretty", "json", "raw"],
@@ -121,6 +139,10 @@ def _add_call(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         choices=["ro", "rw"],
         help="what the URL of HTTP asks for (default: what the server says the command needs)",
     )
+
+
+def _add_connection_options(call: argparse.ArgumentParser) -> None:
+    """Add the options that say whom to trust and how long to wait."""
     trust = call.add_mutually_exclusive_group()
     trust.add_argument(
         "--ca",
@@ -137,7 +159,6 @@ def _add_call(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         type=_seconds,
         help="how long the server may be silent (default: 30 for connecting, then for ever)",
     )
-    call.set_defaults(run=_call)
 
 
 def _seconds(text: str) -> float:
@@ -188,7 +209,8 @@ def _check_config(options: argparse.Namespace) -> int:
     from twisted.internet import reactor
 
     from wiredaemon.daemon.check import check
-    from wiredaemon.daemon.config import ConfigurationError, load_config
+    from wiredaemon.daemon.config_file import load_config
+    from wiredaemon.daemon.toml_table import ConfigurationError
 
     try:
         check(load_config(options.file), reactor)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from wiredaemon.daemon.certificate import development_certificate
-from wiredaemon.daemon.config import Config, ConfigurationError, Data, Tls
+from wiredaemon.daemon.config import Config, Data, Tls
+from wiredaemon.daemon.toml_table import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,8 +20,8 @@ from wiredaemon.commands.registry import (
     load_installed_commands,
     marked_commands,
 )
-from wiredaemon.daemon.config import Config, ConfigurationError
 from wiredaemon.daemon.example import example_clone, example_command
+from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.protocol import FramedFactory
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
     from twisted.python.failure import Failure
 
-    from wiredaemon.daemon.config import Framed
+    from wiredaemon.daemon.config import Config, Framed
 
 _log: Final = Logger()
 _T = TypeVar("_T")

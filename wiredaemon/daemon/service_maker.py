@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wiredaemon.daemon.check import check
-from wiredaemon.daemon.config import ConfigurationError, load_config
+from wiredaemon.daemon.config_file import load_config
 from wiredaemon.daemon.embedded import default_data_folder, embedded_config, with_certificate
 from wiredaemon.daemon.options import Options
+from wiredaemon.daemon.toml_table import ConfigurationError
 
 if TYPE_CHECKING:
     from twisted.application.service import IService

@@ -1,0 +1,34 @@
+"""How a call ends: what an error frame or a status map means to its caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wiredaemon.client.errors import BrokenProtocolError, NotOfferedError
+from wiredaemon.commands import CommandError, ServerError
+
+if TYPE_CHECKING:
+    from wiredaemon.protocol import RequestFailed
+    from wiredaemon.protocol.objects import ObjectReader
+
+
+def failure_of(event: RequestFailed) -> Exception:
+    """Return the error that an error frame stands for."""
+    match event.kind:
+        case b"server":
+            return ServerError(event.message)
+        case b"protocol":
+            text = event.message.decode("utf-8", "replace")
+            return BrokenProtocolError(f"the server refused what was sent: {text}")
+        case _:
+            # Its text is formatted already.
+            return CommandError(event.message.replace(b"%", b"%%"))
+
+
+def outcome_of(reader: ObjectReader) -> Exception | None:
+    """Return the error that a complete response stands for; None for a result."""
+    if reader.error is not None:
+        return CommandError(reader.error.message, reader.error.arguments)
+    if reader.location is not None:
+        return NotOfferedError("the server redirects elsewhere, which this client does not follow")
+    return None

@@ -1,0 +1,31 @@
+"""The time that a server may be silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.protocols.policies import TimeoutMixin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class SilenceTimer(TimeoutMixin):
+    """Twisted's resettable timer, which calls back when it was not reset for too long.
+
+    Args:
+        reactor: For the time.
+        on_silence: Is called then.
+    """
+
+    def __init__(self, reactor: Any, on_silence: Callable[[], None]) -> None:  # noqa: ANN401 zope interfaces do not intersect
+        self._reactor = reactor
+        self._on_silence = on_silence
+
+    def callLater(self, period: float, func: Callable[[], None]) -> Any:  # noqa: ANN401 as of Twisted's
+        """Schedule a call, as the mixin asks for it."""
+        return self._reactor.callLater(period, func)
+
+    def timeoutConnection(self) -> None:
+        """Tell of the silence."""
+        self._on_silence()
