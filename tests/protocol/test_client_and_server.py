@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.feeding import ALL, joined, receive, server
 
@@ -335,7 +335,6 @@ def expected_objects(dialect: str, answer: Answer) -> list[Any]:
     return answer.objects
 
 
-@settings(max_examples=300, deadline=None)
 @given(CASES, PICKS)
 def test_in_half_duplex_what_arrives_is_what_was_sent(case: Case, pick: Pick) -> None:
     client = ClientConnection(DIALECTS[case.dialect], content_encodings=case.offered, limits=LIMITS)
@@ -357,7 +356,6 @@ def test_in_half_duplex_what_arrives_is_what_was_sent(case: Case, pick: Pick) ->
     assert client.active == frozenset()
 
 
-@settings(max_examples=300, deadline=None)
 @given(CASES, PICKS)
 def test_in_full_duplex_what_arrives_is_what_was_sent(case: Case, pick: Pick) -> None:
     client = ClientConnection(DIALECTS[case.dialect], content_encodings=case.offered, limits=LIMITS)

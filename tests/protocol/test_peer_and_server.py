@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.feeding import ALL, joined, receive, server
 from support.peers import (
@@ -165,7 +165,6 @@ def check_answers(dialect: str, frames: list[WireFrame], calls: dict[int, Call])
 
 
 # Not parametrized: pytest-twisted runs hypothesis tests with the parameters of the first.
-@settings(max_examples=300, deadline=None)
 @given(
     dialect=st.sampled_from(ALL),
     half_duplex=st.booleans(),
