@@ -138,10 +138,9 @@ class MapRequestMachine(RequestMachine[MapRequest]):
             self._refuse_known(request_id)
         size = len(payload)
         if size <= SMALL and self._may_be_small:
-            small = read_small(payload)
+            small = read_small(request_id, payload)
             if small is not None:
-                command, arguments = small
-                return RequestReceived(request_id, command, arguments, extra={})
+                return small
         if size > self._limits.request_size:
             self._started(request_id, has_data=False).count(size)  # raises
         return read_request(request_id, payload, self._dialect, self._limits)

@@ -73,7 +73,9 @@ class OutputStream:
         "_numbers",
         "_output",
         "encoder",
+        "is_identity",
         "is_recorded",
+        "plain_flags",
         "settings_sent",
         "stream_id",
     )
@@ -106,24 +108,14 @@ class OutputStream:
         """Encoded payloads may be sent."""
         self.is_recorded = is_recorded
         self.encoder = None if encoding is None or is_recorded else ENCODERS[encoding]()
-
-    @property
-    def is_identity(self) -> bool:
+        self.is_identity = self.encoder is None or isinstance(self.encoder, Identity)
         """Payloads are sent as they are, whether or not ``identity`` was announced."""
-        return self.encoder is None or isinstance(self.encoder, Identity)
+        self.plain_flags: int | None = None
+        """The stream flags of each further payload, if no other thought is needed for it.
 
-    @property
-    def plain_flags(self) -> int | None:
-        """The stream flags of each further payload, if they and it need no more thought.
-
-        None on a stream that has still to begin or to announce its settings, and on one whose
-        content encoding changes payloads.
+        None while the stream has still to begin or to announce its settings, and if its content
+        encoding changes payloads.
         """
-        if not self._begun or not self.is_identity:
-            return None
-        if self.settings_sent:
-            return ENCODED
-        return 0 if self._encoding is None else None
 
     def send_settings_once(self, request_id: int) -> None:
         """Announce the content encoding, if there is one and it was not announced."""
@@ -132,6 +124,8 @@ class OutputStream:
         self.settings_sent = True
         payload = cbor.encode(self._encoding, self._dialect.cbor.key_order)
         self.send(request_id, FrameType.STREAM_SETTINGS, EOS, payload)
+        if self.is_identity:
+            self.plain_flags = ENCODED
 
     def send(
         self,
@@ -145,6 +139,8 @@ class OutputStream:
         if not self._begun:
             self._begun = True
             stream_flags |= BEGIN
+            if self._encoding is None:
+                self.plain_flags = 0
         output = self._output
         output.parts += encode_frame(
             request_id, self.stream_id, stream_flags, self._numbers[kind], flags, payload
@@ -154,6 +150,7 @@ class OutputStream:
     def restart(self) -> None:
         """Let the next frame begin the stream anew."""
         self._begun = False
+        self.plain_flags = None
 
 
 class OutputStreams:
@@ -166,13 +163,12 @@ class OutputStreams:
     __slots__ = (
         "_dialect",
         "_encoding",
-        "_free",
         "_most_encoding",
         "_next_id",
         "_retired",
+        "free",
         "offered",
         "output",
-        "plain",
     )
 
     def __init__(
@@ -190,13 +186,8 @@ class OutputStreams:
         """Streams that got a content encoding."""
         self._dialect = dialect
         self.output = output
-        self._free: list[OutputStream] = []
+        self.free: list[OutputStream] = []
         """Streams that no response holds, the lowest last."""
-        self.plain: tuple[int, int] | None = None
-        """Id and `OutputStream.plain_flags` of the next stream to be acquired, if it has any.
-
-        A small answer needs no more of it: acquiring and releasing a stream would cost it 0.3 us.
-        """
         self._next_id = _FIRST_SERVER_STREAM
         self._retired: list[int] = []
         """Ids of streams that have ended, in that order."""
@@ -209,9 +200,22 @@ class OutputStreams:
         Raises:
             LocalProtocolError: No id is left for one more stream.
         """
-        self.plain = None
-        if self._free:
-            return self._free.pop()
+        return self.free.pop() if self.free else self._new_stream()
+
+    def borrow(self) -> OutputStream:
+        """Return the same stream as `acquire`, for a response that is made all at once.
+
+        It stays free: nothing else can ask for it meanwhile, and `release` would only put it back
+        in its place. That saves a small answer 0.3 us.
+
+        Raises:
+            LocalProtocolError: No id is left for one more stream.
+        """
+        if not self.free:
+            self.free.append(self._new_stream())
+        return self.free[-1]
+
+    def _new_stream(self) -> OutputStream:
         stream_id = self._new_id()
         encoding = self.encoding
         if encoding not in {None, b"identity"}:
@@ -257,9 +261,6 @@ class OutputStreams:
             return
         if self._dialect.restarts_streams:
             stream.restart()
-        self._free.append(stream)
-        if len(self._free) > 1:
-            self._free.sort(key=lambda free: -free.stream_id)
-        lowest = self._free[-1]
-        flags = lowest.plain_flags
-        self.plain = None if flags is None else (lowest.stream_id, flags)
+        self.free.append(stream)
+        if len(self.free) > 1:
+            self.free.sort(key=lambda free: -free.stream_id)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from wiredaemon.protocol.events import RequestReceived
+
 SMALL: Final = 2048
 """Bytes of payload up to which `read_small` may be asked."""
 DEPTH: Final = 2
@@ -33,13 +35,14 @@ _LONG: Final = 0x58
 """First octet of a byte string whose length is the next octet."""
 
 
-def read_small(payload: bytes) -> tuple[bytes, dict[bytes, object]] | None:
-    """Return name and arguments of a small request; None for whatever is not one.
+def read_small(request_id: int, payload: bytes) -> RequestReceived | None:
+    """Return the event of a small request; None for whatever is not one.
 
     A scan and a decoder take 1.2 us for a request with one argument where this takes 0.5 us.
 
     Args:
-        payload: At most `SMALL` bytes.
+        request_id: The request.
+        payload: Its map, at most `SMALL` bytes.
     """
     arguments: dict[bytes, object] = {}
     position = 6
@@ -71,4 +74,4 @@ def read_small(payload: bytes) -> tuple[bytes, dict[bytes, object]] | None:
             return None
     except (IndexError, KeyError):
         return None
-    return payload[start:], arguments
+    return RequestReceived(request_id, payload[start:], arguments, False, None, {})  # noqa: FBT003 a call by name takes 0.03 us more

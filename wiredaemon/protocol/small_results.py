@@ -55,9 +55,7 @@ def _send_bytes(request_id: int, value: Value, streams: OutputStreams, dialect: 
         data, flags = bytes_form(value, dialect)
     if len(data) > SENT_PAYLOAD:
         return False
-    stream = streams.acquire()
-    stream.send(request_id, FrameType.BYTES_RESPONSE, EOS | flags, data)
-    streams.release(stream)
+    _send_frame(request_id, FrameType.BYTES_RESPONSE, EOS | flags, data, streams, dialect)
     return True
 
 
@@ -68,10 +66,34 @@ def _send_status_map(
     content = OK_MAP + cbor.encode(value, dialect.cbor.key_order)
     if len(content) > SENT_PAYLOAD:
         return False
-    stream = streams.acquire()
-    stream.send(request_id, FrameType.COMMAND_RESPONSE, EOS, content)
-    streams.release(stream)
+    _send_frame(request_id, FrameType.COMMAND_RESPONSE, EOS, content, streams, dialect)
     return True
+
+
+def _send_frame(  # noqa: PLR0913, PLR0917 one call a request
+    request_id: int,
+    kind: FrameType,
+    flags: int,
+    payload: bytes,
+    streams: OutputStreams,
+    dialect: Dialect,
+) -> None:
+    """Send the only frame of a response."""
+    stream = streams.borrow()
+    stream_flags = stream.plain_flags
+    if stream_flags is None:
+        stream.send(request_id, kind, flags, payload)
+        if dialect.restarts_streams:
+            stream.restart()
+        return
+    size = len(payload)
+    kind_and_flags = dialect.numbers[kind] << 4 | flags
+    output = streams.output
+    output.parts += (
+        pack_header(size, 0, request_id, stream.stream_id, stream_flags, kind_and_flags),
+        payload,
+    )
+    output.size += HEADER_SIZE + size
 
 
 def _send_objects(request_id: int, value: Value, streams: OutputStreams, dialect: Dialect) -> bool:
@@ -82,16 +104,14 @@ def _send_objects(request_id: int, value: Value, streams: OutputStreams, dialect
     size = len(content)
     if size >= _SMALL_OBJECT:
         return False
-    plain = streams.plain
-    if plain is None:
-        stream = streams.acquire()
+    stream = streams.borrow()
+    flags = stream.plain_flags
+    if flags is None:
         _send_on(stream, request_id, content)
-        streams.release(stream)
         return True
     # All but the first answer of a connection without compression come here. Putting the three
     # frames together here, and not by `OutputStream.send` each, saves 0.7 us of 1.5.
-    stream_id, flags = plain
-    output = streams.output
+    stream_id, output = stream.stream_id, streams.output
     output.parts += (
         pack_header(len(OK_MAP), 0, request_id, stream_id, flags, _FIRST_KIND),
         OK_MAP,
