@@ -47,6 +47,8 @@ _MACHINES: Final[dict[RequestForm, type[MapRequestMachine | NamedRequestMachine]
     RequestForm.FRAMES: NamedRequestMachine,
 }
 
+_REQUESTS: Final = InputState.REQUESTS
+"""Asked for each frame: a member takes 0.05 us to find in its enumeration."""
 _CLOSED: Final = frozenset({InputState.ENDED, InputState.ERRORED})
 """States in which nothing more is read."""
 
@@ -165,7 +167,7 @@ class ServerConnection(ServerOutput):
                 if stream_flags & ~BEGIN or stream_id not in streams:
                     self._check_stream(stream_id, stream_flags)
                 event = None
-                if self._input_state is InputState.REQUESTS or self._begins_requests(kind):
+                if self._input_state is _REQUESTS or self._begins_requests(kind):
                     event = receive_plain(request_id, kind, payload)
                 if event is None:
                     self._receive_frame(whole_frame(raw), events)

@@ -40,6 +40,9 @@ _NEVER_SMALL: Final = frozenset({IndefiniteBytes, Encoded, Recorded, Redirect})
 """Types whose values are not one CBOR item. A set, because asking it takes a tenth of the time
 that a union of types takes."""
 
+_BYTES_RESPONSE, _COMMAND_RESPONSE = FrameType.BYTES_RESPONSE, FrameType.COMMAND_RESPONSE
+_CBOR: Final = ResponseForm.CBOR
+"""Asked for each answer: a member takes 0.05 us to find in its enumeration."""
 _RESPONSE_KIND: Final = DIALECTS["0006"].numbers[FrameType.COMMAND_RESPONSE] << 4
 _FIRST_KIND: Final = _RESPONSE_KIND | CONTINUATION
 _LAST_KIND: Final = _RESPONSE_KIND | EOS
@@ -49,13 +52,13 @@ _FIXED_SIZE: Final = 3 * HEADER_SIZE + len(OK_MAP)
 
 def _send_bytes(request_id: int, value: Value, streams: OutputStreams, dialect: Dialect) -> bool:
     """Send one slice (0002 to 0004)."""
-    if type(value) is RawBytes and dialect.response is not ResponseForm.CBOR:
+    if type(value) is RawBytes and dialect.response is not _CBOR:
         data, flags = value.data, 0
     else:
         data, flags = bytes_form(value, dialect)
     if len(data) > SENT_PAYLOAD:
         return False
-    _send_frame(request_id, FrameType.BYTES_RESPONSE, EOS | flags, data, streams, dialect)
+    _send_frame(request_id, _BYTES_RESPONSE, EOS | flags, data, streams, dialect)
     return True
 
 
@@ -66,7 +69,7 @@ def _send_status_map(
     content = OK_MAP + cbor.encode(value, dialect.cbor.key_order)
     if len(content) > SENT_PAYLOAD:
         return False
-    _send_frame(request_id, FrameType.COMMAND_RESPONSE, EOS, content, streams, dialect)
+    _send_frame(request_id, _COMMAND_RESPONSE, EOS, content, streams, dialect)
     return True
 
 
@@ -128,7 +131,7 @@ def _send_on(stream: OutputStream, request_id: int, content: bytes) -> None:
     """Send the settings if they are due, the ok map, the object and the end."""
     stream.send_settings_once(request_id)
     send, encoder = stream.send, stream.encoder
-    kind = FrameType.COMMAND_RESPONSE
+    kind = _COMMAND_RESPONSE
     if encoder is None or stream.is_identity:
         encoded = ENCODED if stream.settings_sent else 0
         send(request_id, kind, CONTINUATION, OK_MAP, encoded)
