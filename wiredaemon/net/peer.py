@@ -1,4 +1,4 @@
-"""Who is at the other end of a transport."""
+"""Describes the peer of a transport: its address for people, and whether it is secure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def show_address(address: IAddress) -> str:
-    """Give an address for people: host and port, or the path of a Unix socket."""
+    """Return an address for people: host and port, or the path of a Unix socket."""
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     return f"{host}:{port}" if host is not None else str(getattr(address, "name", address))
 
 
 def peer_of(transport: ITransport) -> Peer:
-    """Give the peer of a raw transport.
+    """Return the peer of a raw transport.
 
-    A Unix socket counts as secure: nobody stands between its ends, and who may open it its file's
-    permissions say.
+    A Unix socket counts as secure: nobody stands between its ends, and the permissions of its file
+    decide who may open it.
     """
     is_local = isinstance(transport.getHost(), UNIXAddress)
     is_secure = is_local or ISSLTransport.providedBy(transport)

@@ -1,7 +1,8 @@
-"""How much of a socket is read at once: more, while a peer sends in bulk.
+"""Sets how much of a socket is read at once: more, while a peer sends in bulk.
 
-Each read costs a round of the reactor. Large buffers for everybody would cost small requests
-more than they spare: memory is taken from the system and given back for each.
+Each read costs a round of the reactor, so bulk data is read in larger pieces. Large buffers for all
+connections would cost small requests more than they save: the system maps and unmaps the memory of
+each one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _FEW: Final = _USUAL // 4
 
 
 def follow_read(transport: Any, size: int) -> None:  # noqa: ANN401 zope interfaces do not intersect
-    """Set the size of the next reads from the ``size`` of one."""
+    """Set the size of the next reads from the ``size`` of one, in bytes."""
     if _FEW <= size < _USUAL or type(transport) is not Server:
         return
     wanted = _LARGE if size >= _USUAL else _USUAL

@@ -35,13 +35,13 @@ class TlsError(Exception):
 def server_options(
     certificate: Path, private_key: Path, protocols: Sequence[bytes] = ()
 ) -> CertificateOptions:
-    """Give the options of a TLS server: 1.2 and 1.3.
+    """Return the options of a TLS server, which speaks 1.2 and 1.3.
 
     Args:
-        certificate: PEM, the server's own first, then those that vouch for it.
+        certificate: PEM: the server's own certificate first, then the chain that vouches for it.
         private_key: PEM.
         protocols: What ALPN may choose, the preferred one first. Where a client offers none of
-            them nothing is chosen, and the connection goes on; Twisted alone would break it off.
+            them nothing is chosen and the connection goes on; Twisted alone would close it.
 
     Raises:
         TlsError: A file cannot be read or used, or they do not belong together.
@@ -56,7 +56,7 @@ def server_options(
             extraCertChain=certificates[1:],
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
-        # Made now, for it is here that a key of another certificate is found out.
+        # Made now: only this finds out whether the key belongs to the certificate.
         context = options.getContext()
         if protocols:
             context.set_alpn_select_callback(
@@ -71,7 +71,7 @@ def server_options(
 
 
 def over_tls(factory: IProtocolFactory, options: CertificateOptions) -> TLSMemoryBIOFactory:
-    """Give the factory that speaks TLS in front of another one."""
+    """Return a factory that speaks TLS in front of another one."""
     made = TLSMemoryBIOFactory(options, False, factory)  # noqa: FBT003 Twisted's signature: a server
     made.protocol = ServerTls
     return made
@@ -87,12 +87,12 @@ def client_options(
     trusts_anybody: bool = False,
     protocols: Sequence[bytes] = (),
 ) -> IOpenSSLClientConnectionCreator:
-    """Give what makes TLS connections to one host: 1.2 and 1.3.
+    """Return what makes TLS connections to one host, by 1.2 or 1.3.
 
     Args:
-        hostname: Whose certificate it must be; a name or an address.
+        hostname: The name or address that the certificate must be for.
         authorities: PEM of the certificates to trust; None for those of the system.
-        trusts_anybody: Neither the certificate nor its host name is looked at.
+        trusts_anybody: Neither the certificate nor its host name is checked.
         protocols: To offer by ALPN, the most preferred first; a server without ALPN chooses none.
 
     Raises:
@@ -124,7 +124,7 @@ def _trust(authorities: Path) -> Any:  # noqa: ANN401 Twisted's interface is not
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _TrustingCreator:
-    """Connects to whoever is there; Twisted has only one that verifies."""
+    """Connects without verifying the server; all that Twisted has do verify."""
 
     def __init__(
         self, hostname: str, options: CertificateOptions, protocols: Sequence[bytes]
@@ -143,7 +143,7 @@ class _TrustingCreator:
 
 
 def distrust(error: BaseException) -> str | None:
-    """Say why a server's certificate was refused, if that is what an error is about."""
+    """Return why a server's certificate was refused; None for an error about anything else."""
     if isinstance(error, VerificationError):
         return "it is for another host"
     if isinstance(error, SSL.Error) and "certificate verify failed" in describe_error(error):
@@ -152,12 +152,12 @@ def distrust(error: BaseException) -> str | None:
 
 
 def is_tls_error(error: BaseException) -> bool:
-    """Say whether an error is one of TLS on the wire."""
+    """Return whether an error is one of TLS on the wire."""
     return isinstance(error, SSL.Error)
 
 
 def describe_error(error: BaseException) -> str:
-    """Give the text of an error of TLS: the reasons that OpenSSL queued."""
+    """Return the text of a TLS error: the reasons that OpenSSL queued."""
     queue = error.args[0] if isinstance(error, SSL.Error) and error.args else None
     reasons = [entry[-1] for entry in queue] if isinstance(queue, list) else []
     return ", ".join(reasons) or str(error) or type(error).__name__

@@ -1,8 +1,8 @@
-"""Writing to a socket at once, where Twisted would wait for the next turn of its reactor.
+"""Writes to a socket at once, where Twisted would wait for the next turn of its reactor.
 
-Saves a round of the reactor for each answer, and a copy of each large payload: the parts go to the
-kernel as they are. What it does not take goes to the transport, whose buffer, back-pressure and
-errors are as ever.
+This saves a round of the reactor for each response, and a copy of each large payload: the parts go
+to the kernel as they are. What the kernel does not accept goes to the transport, with its buffer,
+back-pressure and errors.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _JOINED: Final = 16384
-"""Bytes up to which joining parts is cheaper than handing them over one by one."""
+"""Bytes up to which joining parts is cheaper than handing them to the kernel one by one."""
 _MOST_PARTS: Final = 512
-"""Fewer than any system's limit for one call."""
+"""Parts of one call: half of what Linux, macOS and the BSDs accept (IOV_MAX, 1024)."""
 
 
 def send_at_once(transport: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
@@ -48,7 +48,7 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> None:  # noqa: ANN401 z
         else:
             sent = transport.socket.sendmsg(parts)
     except OSError:
-        # No room, or no peer: either is the transport's to find out.
+        # The kernel has no room, or the peer has gone: the transport finds out which.
         transport.writeSequence(parts)
         return
     if sent < size:
@@ -56,7 +56,7 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> None:  # noqa: ANN401 z
 
 
 def _behind(parts: Sequence[bytes], sent: int) -> list[bytes]:
-    """Give what of the parts comes behind ``sent`` bytes."""
+    """Return what of the parts comes behind ``sent`` bytes."""
     for position, part in enumerate(parts):
         if sent < len(part):
             return [part[sent:], *parts[position + 1 :]]

@@ -26,7 +26,7 @@ def test_a_writer_waits_while_the_connection_is_paused() -> None:
     assert stopped == ["stopped"]
 
 
-def test_a_writer_goes_on_waiting_where_it_is_paused_again_at_once() -> None:
+def test_a_writer_that_was_resumed_is_not_held_by_the_next_pause() -> None:
     flow = ResponseFlow(lambda: None)
     flow.pauseProducing()
     drained: list[None] = []

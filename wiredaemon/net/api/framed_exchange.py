@@ -36,7 +36,7 @@ class UrlAdmission:
         """Do nothing: the settings are those of the request's head, for the whole body."""
 
     def expects_data(self, event: RequestReceived) -> bool:
-        """Say whether the request would be admitted, for a command that declares data.
+        """Return whether the request would be admitted, for a command that declares data.
 
         What would be refused waits until it is complete: the refusal is due then.
         """
@@ -48,7 +48,7 @@ class UrlAdmission:
         return not self._ran and event.command == self._accepted.command
 
     def admit(self, event: RequestReceived) -> Admitted:
-        """Give the command of a request, or refuse the exchange."""
+        """Return the command of a request, or refuse the exchange."""
         name = event.command
         if type(name) is bytes and name in self._admitted:
             return self._admitted[name]
@@ -87,7 +87,7 @@ def _ok(body: bytes) -> HttpResponse:
 
 
 def _unavailable(name: object, accepted: Accepted) -> HttpResponse:
-    """Give the answer to a name that is no command of a multirequest."""
+    """Return the response to a name that is no command of a multirequest."""
     if isinstance(name, bytes):
         shown = name
     elif accepted.dialect.strict_arguments or isinstance(name, list | dict | set | frozenset):
@@ -126,12 +126,12 @@ class FramedExchange:
     # --- the body ----------------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes of the body."""
+        """Receive bytes of the body."""
         if not self._ended:
             self._input.receive_data(data)
 
     def receive_end(self) -> None:
-        """Say that the body is complete."""
+        """Note that the body is complete."""
         if not self._ended:
             self._input.receive_end()
         elif self._begun:
@@ -149,10 +149,12 @@ class FramedExchange:
         frames = connection.data_to_send()
         if not frames:
             return
-        if not self._begun:
+        response = self._request.response
+        if self._begun:
+            response.write_frames(frames)
+        else:
             self._begun = True
-            self._request.response.begin_frames(self._dialect.media_type, self._responder)
-        self._request.response.write_frames(frames)
+            response.begin_frames(self._dialect.media_type, self._responder, frames)
 
     def pause_input(self) -> None:
         """Read no more of the body."""

@@ -1,4 +1,4 @@
-"""``debugreflect``: shows what each frame of a body means to the server; no command runs.
+"""Answers ``debugreflect``: shows what each frame of a body means to the server; nothing runs.
 
 Source: http, section 7.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Reflection:
-    """Takes a body of frames and answers with a line for each and a line for what it led to."""
+    """Receives a body of frames; answers with a line for each, and one for what it led to."""
 
     def __init__(self, request: StreamingRequest, dialect: Dialect, limits: Limits) -> None:
         """Reflect the body of ``request``."""
@@ -42,7 +42,7 @@ class Reflection:
         self._size = 0
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes of the body."""
+        """Receive bytes of the body."""
         self._size += len(data)
         if self._size > self._limits.request_size:
             self._refuse(
@@ -111,7 +111,7 @@ class Reflection:
         return "runcommand", shown
 
     def _json(self, action: tuple[str, dict[str, object]]) -> bytes:
-        """Encode as the era does; both escape all that is not ASCII."""
+        """Encode as Mercurial of that era did; all escape what is not ASCII."""
         escapes_more = self._dialect.sender_settings
         errors = "surrogateescape" if escapes_more else "strict"
         shown = json.dumps(_texts(action, errors), sort_keys=True)
@@ -122,7 +122,7 @@ class Reflection:
 
 
 def _texts(value: object, errors: str) -> object:
-    """Give the value with texts for byte strings and arrays for sets.
+    """Return the value with texts for byte strings and arrays for sets.
 
     Raises:
         RemoteProtocolError: It has no place in JSON.
@@ -149,6 +149,6 @@ def _texts(value: object, errors: str) -> object:
 
 
 def _key(key: object, errors: str) -> str:
-    """Give a key as JSON, which knows only texts, writes it."""
+    """Return a map's key as text: JSON knows no other keys."""
     shown = _texts(key, errors)
     return shown if isinstance(shown, str) else json.dumps(shown)

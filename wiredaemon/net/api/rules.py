@@ -1,4 +1,4 @@
-"""HTTP's choices as pure functions: which answer a request head gets before its body counts.
+"""HTTP's choices as pure functions: the response to a request head, before its body counts.
 
 Source: http, sections 3.1 to 3.3.
 """
@@ -61,7 +61,7 @@ class Reflected:
 
 
 def insufficient_permissions(command: bytes) -> HttpResponse:
-    """Give the answer to a command that the URL's permission does not cover."""
+    """Return the response to a command that the URL's permission does not cover."""
     body = b"insufficient permissions to execute command: " + command
     return text(_FORBIDDEN, b"Forbidden", body)
 

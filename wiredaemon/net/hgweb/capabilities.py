@@ -1,4 +1,4 @@
-"""The version 1 ``capabilities`` request and its upgrade to a map of APIs.
+"""Answers the version 1 ``capabilities`` request, which may ask for a map of APIs instead.
 
 Source: http, section 4.
 """

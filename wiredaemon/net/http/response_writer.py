@@ -69,19 +69,24 @@ class ResponseWriter:
 
     # --- beginning ---------------------------------------------------------------------------
 
-    def begin_frames(self, media_type: bytes, producer: IPushProducer) -> None:
+    def begin_frames(
+        self, media_type: bytes, producer: IPushProducer, frames: Sequence[EncodedFrame]
+    ) -> None:
         """Begin a response of frames: each in a chunk of its own, or to the end of the connection.
 
         Args:
             media_type: The framing.
             producer: Is paused and resumed as the client accepts frames.
+            frames: The first ones; they leave in one write with the head.
         """
         if self._knows_chunks and self._channel.persistent and not self._is_head:
             # Nearly all are like this: their heads differ once a second, and are kept.
             self._is_chunked = True
-            self._begin(_OK, _frames_head(int(time.time()), media_type), producer)
+            head = _frames_head(int(time.time()), media_type)
         else:
-            self.begin_stream(_OK, b"OK", [(b"Content-Type", media_type)], producer)
+            head = self._stream_head(_OK, b"OK", [(b"Content-Type", media_type)])
+        self._begin(_OK, producer)
+        self._write_frames([head], frames)
 
     def begin_stream(
         self,
@@ -98,6 +103,14 @@ class ResponseWriter:
             headers: All but those about the connection.
             producer: Is paused and resumed as the client accepts the body.
         """
+        head = self._stream_head(status, reason, headers)
+        self._begin(status, producer)
+        self._write([head], len(head))
+
+    def _stream_head(
+        self, status: int, reason: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> bytes:
+        """Decide how the end of the body is marked, and return a head that says so."""
         channel = self._channel
         more: list[tuple[bytes, bytes]] = []
         has_length = any(name.lower() == b"content-length" for name, _ in headers)
@@ -110,23 +123,22 @@ class ResponseWriter:
         else:
             channel.persistent = False
             more.append(_CLOSE)
-        self._begin(status, _head(status, reason, [*headers, *more]), producer)
+        return _head(status, reason, [*headers, *more])
 
-    def _begin(self, status: int, head: bytes, producer: IPushProducer) -> None:
+    def _begin(self, status: int, producer: IPushProducer) -> None:
         self.is_begun = True
         self.status = status
         self._producer = producer
         if self.held is None:
             self._register()
-            write_now(self._channel.transport, [head])
-        else:
-            self.held.append(head)
 
     # --- writing -----------------------------------------------------------------------------
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Write frames, each in a chunk of its own, all in one write."""
-        parts: list[bytes] = []
+        self._write_frames([], frames)
+
+    def _write_frames(self, parts: list[bytes], frames: Sequence[EncodedFrame]) -> None:
         size = 0
         if self._is_chunked:
             for header, payload in frames:

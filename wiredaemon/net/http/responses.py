@@ -1,4 +1,4 @@
-"""Fixed HTTP responses as values, and those that several resources give.
+"""Fixed HTTP responses as values, and those that several resources return.
 
 Source: http, section 3.
 """
@@ -19,7 +19,7 @@ _OK, _BAD, _MISSING, _UNAVAILABLE = 200, 400, 404, 503
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """A fixed response."""
+    """A response that is known whole; its length and connection headers are added later."""
 
     status: int
     reason: bytes
@@ -28,38 +28,38 @@ class HttpResponse:
 
 
 def text(status: int, reason: bytes, body: bytes) -> HttpResponse:
-    """Give an answer of plain text."""
+    """Return a response of plain text."""
     return HttpResponse(status=status, reason=reason, body=body)
 
 
 def bad_request(fault: str) -> HttpResponse:
-    """Give the answer to what Mercurial had none for."""
+    """Return the response to malformed input; Mercurial had an HTTP 500 for it, or none."""
     return text(_BAD, b"Bad Request", fault.encode("utf-8", "replace") + b"\n")
 
 
 def protocol_error(message: str) -> HttpResponse:
-    """Give the answer to an error that the specification words (http, section 6.1)."""
+    """Return the response to an error whose text the specification gives (http, section 6.1)."""
     return text(_OK, b"OK", message.encode("utf-8", "replace") + b"\n")
 
 
 def no_such_method(name: bytes) -> HttpResponse:
-    """Give hgweb's answer to a path that is none of its pages."""
+    """Return hgweb's response to a path that is none of its pages."""
     printable = bytes(byte if 0x20 <= byte < 0x7F else 0x3F for byte in name)  # noqa: PLR2004 ASCII
     return text(_BAD, b"no such method: " + printable, b"no such method: " + printable + b"\n")
 
 
 def not_found() -> HttpResponse:
-    """Give the answer to a path where no repository is."""
+    """Return the response for a path without a repository."""
     return text(_MISSING, b"Not Found", b"no repository is served at this path\n")
 
 
 def unavailable() -> HttpResponse:
-    """Give the answer for a repository that cannot be read; the log says why."""
+    """Return the response for a repository that cannot be read; the log says why."""
     return text(_UNAVAILABLE, b"Service Unavailable", UNAVAILABLE + b"\n")
 
 
 def denied(denial: Denial) -> HttpResponse:
-    """Give the answer of failed authorization: the reason phrase says it all."""
+    """Return the response of failed authorization, whose reason phrase clients show."""
     return HttpResponse(
         status=denial.status, reason=denial.message, headers=(), body=b"permission denied"
     )

@@ -38,10 +38,10 @@ class ApiSite(Site):
         self.known_heads = KnownHeads(application.limits.known_heads)
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Give what TLS may negotiate: no HTTP/2, which our channel does not speak."""
+        """Return what TLS may negotiate: no HTTP/2, which our channel does not speak."""
         return [b"http/1.1"]
 
 
 def make_site(application: Application, hosts: HostLookup) -> Site:
-    """Give the factory for HTTP and HTTPS listeners."""
+    """Return the factory for HTTP and HTTPS listeners."""
     return ApiSite(application, hosts)

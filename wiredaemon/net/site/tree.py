@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class RootResource(Resource):
-    """The root of all paths; what is at a path, it finds out for each request."""
+    """The root of all paths, which finds what is at a path anew for each request."""
 
     def __init__(self, application: Application, hosts: HostLookup) -> None:
         """Serve hosts."""
@@ -38,12 +38,12 @@ class RootResource(Resource):
         self._decisions: DecisionCache[Accepted] = DecisionCache(application.limits.known_heads)
 
     def getChild(self, name: bytes, request: StreamingRequest) -> Resource:
-        """Give what is at a path, which Twisted has split at its first slash."""
+        """Return what is at a path, which Twisted has split at its first slash."""
         names = (name, *(request.postpath or ()))
         return self.resource_at(() if names == (b"",) else names)
 
     def resource_at(self, names: Names) -> Resource:
-        """Give what is at a path now."""
+        """Return what is at a path now."""
         found = self.hosts.find(names)
         if found is None:
             if self.hosts.may_list(names):
@@ -67,12 +67,12 @@ class FixedResource(Resource):
     isLeaf = True
 
     def __init__(self, answer: HttpResponse) -> None:
-        """Give that answer."""
+        """Answer everything with ``answer``."""
         super().__init__()
         self._answer = answer
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """HttpResponse."""
+        """Answer."""
         request.answer(self._answer)
 
 
@@ -95,5 +95,5 @@ class PathResource(Resource):
 
 
 def make_tree(application: Application, hosts: HostLookup) -> RootResource:
-    """Give the root of the tree."""
+    """Return the root of the tree."""
     return RootResource(application, hosts)
