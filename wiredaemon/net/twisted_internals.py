@@ -20,8 +20,8 @@ from twisted.web.client import _HTTP11ClientFactory as HTTP11ClientFactory
 from twisted.web.http import _IdentityTransferDecoder
 
 if TYPE_CHECKING:
+    from twisted.internet.abstract import FileDescriptor
     from twisted.internet.defer import Deferred
-    from twisted.internet.tcp import Server
     from twisted.python.failure import Failure
     from twisted.web.http import HTTPChannel
     from twisted.web.iweb import IResponse
@@ -168,10 +168,10 @@ def save_idle_timeout(channel: HTTPChannel, seconds: float) -> None:
     channel._savedTimeOut = seconds
 
 
-# --- twisted.internet.tcp.Server: writing at once ------------------------------------------------
+# --- twisted.internet.abstract.FileDescriptor: writing at once -----------------------------------
 
 
-def is_waiting(transport: Server) -> bool:
+def is_waiting(transport: FileDescriptor) -> bool:
     """Return whether the transport has something to send first, or accepts nothing any more.
 
     Twisted has no question for that: its own writes always wait for the next turn of the reactor.

@@ -2,15 +2,110 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from support.fake_workers import PIECE, SLOW, Reader, ask, error, result
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import Deferred
 
 from wiredaemon.commands import Permission
-from wiredaemon.repository.worker_calls import CallContext
+from wiredaemon.net.workers.answers import ValueAnswer
+from wiredaemon.net.workers.connection import WorkerConnection
+from wiredaemon.protocol import ClientConnection
+from wiredaemon.repository.worker_calls import WORKER_DIALECT, CallContext
+from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.fake_workers import FakeReactor, Ready
+
+
+class Input(FileDescriptor):
+    """The end of a worker's input that is a pipe of the system."""
+
+    def __init__(self) -> None:
+        unused: Any = object()
+        super().__init__(reactor=unused)
+        self.connected = 1
+        self.reading, self.descriptor = os.pipe()
+        os.set_blocking(self.descriptor, False)
+        os.set_blocking(self.reading, False)
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+    def read(self) -> bytes:
+        """What the system has taken."""
+        with suppress(BlockingIOError):
+            return os.read(self.reading, 1 << 20)
+        return b""
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+        os.close(self.reading)
+
+
+class Transport:
+    """A process whose input is a pipe, and what was left to it to write."""
+
+    def __init__(self) -> None:
+        self.input = Input()
+        self.pipes = {0: self.input}
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def unregisterProducer(self) -> None:
+        pass
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    made = Transport()
+    yield made
+    made.input.close()
+
+
+def send(transport: Transport, data: bytes = b"") -> bytes:
+    """Send a command with data, and return what it should be on the wire."""
+    owner: Any = None
+    connection = WorkerConnection(Limits(), transport, owner)
+    connection.send_command(ValueAnswer(Limits(), Deferred()), b"c", {}, {}, has_data=True)
+    connection.send_data(data, end=True)
+    expected = ClientConnection(WORKER_DIALECT)
+    expected.send_data(expected.send_command(b"c", {}, has_data=True), data, end=True)
+    return b"".join(expected.parts_to_send())
+
+
+def test_a_command_is_written_at_once(transport: Transport) -> None:
+    expected = send(transport)
+    assert (transport.input.read(), transport.written) == (expected, b"")
+
+
+def test_a_command_is_written_behind_what_waits_already(transport: Transport) -> None:
+    transport.input.dataBuffer = b"before"
+    expected = send(transport)
+    assert (transport.input.read(), transport.written) == (b"", expected)
+
+
+def test_what_the_system_does_not_take_is_left_to_the_transport(transport: Transport) -> None:
+    expected = send(transport, bytes(1 << 20))
+    taken = transport.input.read()
+    assert taken
+    assert transport.written
+    assert taken + transport.written == expected
+
+
+def test_a_worker_that_is_gone_is_left_to_the_transport_to_find(transport: Transport) -> None:
+    os.close(transport.input.reading)
+    expected = send(transport)
+    assert transport.written == expected
+    transport.input.reading = os.open(os.devnull, os.O_RDONLY)
 
 
 def test_an_answer_and_both_kinds_of_errors_reach_who_asked(ready: Ready) -> None:
