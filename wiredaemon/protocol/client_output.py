@@ -68,7 +68,7 @@ class ClientOutput:
         redirect: Value = None,
         extra: Mapping[bytes, Value] | None = None,
     ) -> int:
-        """Send a command request and give its id: 1, 3, 5, ..., and over again when free.
+        """Send a command request and return its id: 1, 3, 5, ..., and over again when free.
 
         Args:
             name: The command.
@@ -85,13 +85,7 @@ class ClientOutput:
         if self._failed:
             message = "cannot issue new commands: the connection has failed"
             raise LocalProtocolError(message)
-        command = Command(
-            name=name,
-            arguments=arguments,
-            has_data=has_data,
-            redirect=redirect,
-            extra=extra or {},
-        )
+        command = Command(name, arguments, has_data, redirect, extra or {})
         frames = request_frames(command, self._dialect)
         request_id = self._allocate()
         if self._content_encodings:

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.protocol.errors import LocalProtocolError
 from wiredaemon.protocol.objects_responses import ObjectsResponse
 from wiredaemon.protocol.open_requests import OpenRequests
+from wiredaemon.protocol.open_responses import OpenResponses
 from wiredaemon.protocol.output import Output, OutputStreams
-from wiredaemon.protocol.recorded_responses import RecordedResponse
-from wiredaemon.protocol.response_forms import RESPONSES
 from wiredaemon.protocol.responses import LONGEST_MESSAGE
+from wiredaemon.protocol.side_output import progress_payload, text_payload
 from wiredaemon.protocol.small_results import SMALL_RESULTS
 from wiredaemon.protocol.states import OutputEvent, OutputState, advance_output
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType
-from wiredaemon.wire.limits import SENT_PAYLOAD
-from wiredaemon.wire.payloads import error_response, progress_map, text_atom
-from wiredaemon.wire.values import Recorded
+from wiredaemon.wire.payloads import error_response
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -53,7 +51,6 @@ class ServerOutput:
         "_open_requests",
         "_output",
         "_output_state",
-        "_response_class",
         "_responses",
         "_send_small",
         "_streams",
@@ -72,10 +69,8 @@ class ServerOutput:
         self._streams = OutputStreams(dialect, self._output, limits.encoding_streams)
         self.encodes = False
         """Output may be content encoded: `encoding_work` may return something."""
-        self._response_class = RESPONSES[dialect.response]
         self._send_small = SMALL_RESULTS[dialect.response]
-        self._responses: dict[int, Response] = {}
-        """Responses of which something was sent, and the end was not."""
+        self._responses = OpenResponses(dialect, self._open_requests, self._streams)
 
     def _advance_output(self, event: OutputEvent) -> None:
         """Change the state of the output, as nothing else does."""
@@ -170,15 +165,15 @@ class ServerOutput:
         requests = self._open_requests
         if (
             (request_id in requests.waiting or requests.is_answerable(request_id))
-            and request_id not in self._responses
+            and request_id not in self._responses.by_id
             and self._output_state is not _ENDED
             and self._send_small(request_id, value, self._streams, self.dialect)
         ):
             requests.answer(request_id)
             return
-        response = self._response_for(request_id, value)
+        response = self._response(request_id, value)
         response.send_result(value)
-        self._finish(response)
+        self._responses.finish(response)
 
     def send_object(self, request_id: int, value: Value) -> None:
         """Send the next of a request's several objects.
@@ -187,7 +182,7 @@ class ServerOutput:
             LocalProtocolError: The request is not waiting for an answer.
             UnencodableError: The value has no form on the wire; nothing of it was sent.
         """
-        self._response_for(request_id, value).send_object(value)
+        self._response(request_id, value).send_object(value)
 
     def send_in_steps(self, request_id: int, value: Value) -> Iterator[None]:
         """Send an object, and stop whenever a frame of it is ready.
@@ -197,7 +192,7 @@ class ServerOutput:
         Raises:
             LocalProtocolError, UnencodableError: As `send_object`.
         """
-        return self._response_for(request_id, value).send_in_steps(value)
+        return self._response(request_id, value).send_in_steps(value)
 
     def encoding_work(self, request_id: int, value: Value) -> EncodingWork | None:
         """Return the content encoding of a large object as work for another thread.
@@ -208,7 +203,7 @@ class ServerOutput:
         Raises:
             LocalProtocolError, UnencodableError: As `send_object`.
         """
-        return self._response_for(request_id, value).encoding_work(value)
+        return self._response(request_id, value).encoding_work(value)
 
     def send_encoded(self, request_id: int, work: EncodingWork) -> None:
         """Send the object whose content encoding was done.
@@ -230,7 +225,7 @@ class ServerOutput:
         """
         response = self._response(request_id)
         response.end()
-        self._finish(response)
+        self._responses.finish(response)
 
     def send_error(self, request_id: int, message: bytes, arguments: Sequence[bytes] = ()) -> None:
         """End a request with a documented failure of its command.
@@ -242,7 +237,7 @@ class ServerOutput:
         """
         response = self._response(request_id)
         response.send_error(message, arguments)
-        self._finish(response)
+        self._responses.finish(response)
 
     def send_server_error(self, request_id: int, text: bytes) -> None:
         """End a request with any other failure.
@@ -252,7 +247,7 @@ class ServerOutput:
         """
         response = self._response(request_id)
         response.send_server_error(text)
-        self._finish(response)
+        self._responses.finish(response)
 
     # --- side output --------------------------------------------------------------------------
 
@@ -271,8 +266,9 @@ class ServerOutput:
             LocalProtocolError: The request is not waiting for an answer, the text does not fit a
                 frame, or the dialect has no such frame in CBOR.
         """
-        atoms: Value = [text_atom(message, arguments, labels)]
-        self._send_side_output(request_id, FrameType.TEXT_OUTPUT, atoms)
+        payload = text_payload(self.dialect, message, arguments, labels)
+        stream = self._response(request_id).stream
+        stream.send(request_id, FrameType.TEXT_OUTPUT, 0, payload)
 
     def send_progress(self, request_id: int, progress: Progress) -> None:
         """Send how far a command has come, under the conditions of `send_text`.
@@ -280,53 +276,12 @@ class ServerOutput:
         Raises:
             LocalProtocolError: As `send_text`.
         """
-        self._send_side_output(request_id, FrameType.PROGRESS, progress_map(progress))
+        payload = progress_payload(self.dialect, progress)
+        self._response(request_id).stream.send(request_id, FrameType.PROGRESS, 0, payload)
 
-    def _send_side_output(self, request_id: int, kind: FrameType, content: Value) -> None:
-        if FrameType.PROGRESS not in self.dialect.frames:
-            message = f"dialect {self.dialect.name} has no {kind.value} frame in CBOR"
-            raise LocalProtocolError(message)
-        payload = cbor.encode(content, self.dialect.cbor.key_order)
-        if len(payload) > SENT_PAYLOAD:
-            message = "cannot encode data in a single frame"
-            raise LocalProtocolError(message)
-        self._response(request_id).stream.send(request_id, kind, 0, payload)
-
-    # --- the responses that are open ----------------------------------------------------------
-
-    def _response(self, request_id: int) -> Response:
-        """Return the response of a request; begin it if nothing of it was sent."""
-        response = self._responses.get(request_id)
-        if response is None or self._output_state is _ENDED:
-            self._check_answerable(request_id)
-            stream = self._streams.acquire()
-            response = self._response_class(request_id, self.dialect, stream)
-            self._responses[request_id] = response
-        return response
-
-    def _response_for(self, request_id: int, value: Value) -> Response:
-        """Return the response that a value belongs to: a recorded one is of a class of its own."""
-        if type(value) is not Recorded or self._response_class is not ObjectsResponse:
-            return self._response(request_id)
-        response = self._responses.get(request_id)
-        if response is not None and self._output_state is not _ENDED:
-            if not isinstance(response, ObjectsResponse) or response.has_begun:
-                return response
-            # Only side output was sent: the response moves to a stream of its own.
-            self._streams.release(response.stream)
-        self._check_answerable(request_id)
-        stream = self._streams.acquire_recorded(value.encoding)
-        recorded = RecordedResponse(request_id, self.dialect, stream)
-        self._responses[request_id] = recorded
-        return recorded
-
-    def _check_answerable(self, request_id: int) -> None:
+    def _response(self, request_id: int, value: Value = None) -> Response:
+        """Return the response of a request, for the object that will be sent next."""
         if self._output_state is _ENDED:
             message = "nothing can be sent after the connection has failed"
             raise LocalProtocolError(message)
-        self._open_requests.check_answerable(request_id)
-
-    def _finish(self, response: Response) -> None:
-        del self._responses[response.request_id]
-        self._open_requests.answer(response.request_id)
-        self._streams.release(response.stream)
+        return self._responses.get(request_id, value)

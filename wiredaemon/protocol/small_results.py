@@ -113,7 +113,7 @@ def _send_objects(request_id: int, value: Value, streams: OutputStreams, dialect
         _send_on(stream, request_id, content)
         return True
     # All but the first answer of a connection without compression come here. Putting the three
-    # frames together here, and not by `OutputStream.send` each, saves 0.7 us of 1.5.
+    # frames together here, and not by `OutputStream.send` each, takes 0.6 us instead of 1.5.
     stream_id, output = stream.stream_id, streams.output
     output.parts += (
         pack_header(len(OK_MAP), 0, request_id, stream_id, flags, _FIRST_KIND),

@@ -27,7 +27,7 @@ class StreamContents:
         self._dialect = dialect
         self._limits = limits
         self._decoders: dict[int, ContentDecoder] = {}
-        """Without those of `identity`, where payloads are content already."""
+        """Decoders by stream; none for ``identity``, whose payloads are the content."""
         self._settings: dict[int, SettingsReceiver] = {}
 
     def feed(self, frame: Frame) -> ContentDecoder | None:

@@ -17,9 +17,13 @@ _SHORT: Final = 24
 _ONE_OCTET: Final = 0x18
 _LONG_BYTES: Final = 0x58
 _ITEM: Final = 1 << 16
-"""One item still to come, in a number whose lower 16 bits are the offset of the next one."""
+"""One item that is still to come.
+
+The scan keeps one number: its lower 16 bits are the offset of the next item, and the bits above
+are the number of items to come, so that one addition updates both.
+"""
 _UNKNOWN: Final = -1 << 40
-"""Makes that number negative, whatever it was."""
+"""A step that makes that number negative, whatever it was."""
 
 
 def _steps() -> list[int]:

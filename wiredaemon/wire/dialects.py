@@ -47,7 +47,7 @@ NAME_EOS, NAME_HAVE_ARGUMENTS, NAME_HAVE_DATA = 0x01, 0x02, 0x04
 ARGUMENT_CONTINUATION, ARGUMENT_EOA = 0x01, 0x02
 REQUEST_NEW, REQUEST_CONTINUATION, REQUEST_MORE, REQUEST_HAVE_DATA = 0x01, 0x02, 0x04, 0x08
 CONTINUATION, EOS = 0x01, 0x02
-"""Of data, response and settings frames."""
+"""Flags of data, response and settings frames."""
 RESPONSE_CBOR = 0x04
 ERROR_PROTOCOL, ERROR_APPLICATION = 0x01, 0x02
 
@@ -115,9 +115,9 @@ class Dialect:
     whole_request: bool = False
     """Bytes behind the request map must be complete CBOR items; otherwise they are ignored."""
     strict_arguments: bool = False
-    """Arguments that a command does not declare are refused, and `args` that is no map."""
+    """Arguments that a command does not declare are refused, and so is an `args` that is no map."""
     loose_content_type: bool = False
-    """Over HTTP the case and the parameters of Content-Type do not count."""
+    """Over HTTP the case and the parameters of Content-Type are ignored."""
     media_type: bytes = field(init=False)
     types: Mapping[int, FrameType] = field(init=False)
     """Frame types by number."""

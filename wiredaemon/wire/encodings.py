@@ -118,7 +118,7 @@ class ZlibEncoder:
         self._compressor = zlib.compressobj()
 
     def encode(self, data: bytes) -> bytes:
-        """Compress without flushing, as the original does: small pieces bring out nothing."""
+        """Compress without flushing, as Mercurial does: small pieces yield no output."""
         return self._compressor.compress(data)
 
     def flush(self) -> bytes:
@@ -181,16 +181,16 @@ class ZstdEncoder:
         self._compressor = zstd.ZstdCompressor(options=_ZSTD_OPTIONS)
 
     def encode(self, data: bytes) -> bytes:
-        """Compress without flushing: less than a block, 128 KiB, brings out nothing."""
+        """Compress without flushing: less than a block, 128 KiB, yields no output."""
         return self._compressor.compress(data)
 
     def flush(self) -> bytes:
-        """End the block, not the frame; with nothing held back, even at first, give nothing."""
+        """End the block, not the frame; with nothing held back, even at first, return nothing."""
         return self._compressor.flush(zstd.ZstdCompressor.FLUSH_BLOCK)
 
 
 class ZstdDecoder:
-    """Decodes a ``zstd-8mb`` frame. What the frame says of its content's size counts for nothing.
+    """Decodes a ``zstd-8mb`` frame, without trusting the content size that the frame declares.
 
     It holds the window that the frame asks for, which is refused above `LARGEST_WINDOW`.
     """
