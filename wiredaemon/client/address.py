@@ -1,4 +1,4 @@
-"""Where a server is: what the four kinds of URL say."""
+"""Addresses of servers: parsing the four kinds of URL."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Scheme:
     """One kind of URL."""
 
     is_http: bool
-    """HTTP; else frames on a connection of their own."""
+    """The scheme is HTTP or HTTPS; otherwise frames travel on a connection of their own."""
     is_secure: bool
-    """Over TLS."""
+    """The connection is encrypted with TLS."""
     port: int
-    """If the URL names none."""
+    """The port where the URL names none."""
 
 
 SCHEMES: Final[Mapping[str, Scheme]] = {
@@ -38,24 +38,24 @@ class Address:
 
     scheme: Scheme
     host: str
-    """Name, or address without brackets."""
+    """A host name, or an IP address without brackets."""
     port: int
     path: bytes
-    """Of the repository, percent-decoded, with a slash in front and none behind; ``/`` alone."""
+    """The repository's path, percent-decoded: a leading slash and no trailing one, or ``/``."""
     url: bytes
-    """As given, without slashes behind: what HTTP's paths are appended to."""
+    """The URL as given, without trailing slashes: the paths of HTTP are appended to it."""
 
     def __str__(self) -> str:
-        """Give host and port as people write them."""
+        """Return host and port as people write them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
 
 def parse_url(url: str) -> Address:
-    """Read a URL.
+    """Parse a URL.
 
     Raises:
-        UrlError: It is none of ours; the text names what is accepted.
+        UrlError: The URL is not accepted; the text names what is.
     """
     try:
         parts = urlsplit(url)

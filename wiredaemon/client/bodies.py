@@ -1,4 +1,4 @@
-"""Bodies of HTTP answers: read whole where they are short, delivered with pauses where not."""
+"""Bodies of HTTP responses: short ones are read whole, others delivered with back-pressure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Body(Protocol):
-    """Hands a body on as it comes."""
+    """Passes a body on as it arrives."""
 
     transport: Any
 
@@ -29,20 +29,20 @@ class Body(Protocol):
         """Begin unconnected.
 
         Args:
-            on_data: Takes each piece.
-            on_end: Told of the end, and why it is none.
+            on_data: Is called with each piece.
+            on_end: Is called at the end, with None or the reason why the body is incomplete.
         """
         self._on_data = on_data
         self._on_end = on_end
         self._is_over = False
 
     def dataReceived(self, data: bytes) -> None:
-        """Hand it on."""
+        """Pass on a piece."""
         if not self._is_over:
             self._on_data(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Hand on that it has ended."""
+        """Pass on the end."""
         if self._is_over:
             return
         self._is_over = True
@@ -51,7 +51,7 @@ class Body(Protocol):
         self._on_end(None if is_whole else reason.value)
 
     def abort(self) -> None:
-        """Read no more of it and close the connection, unless it has ended."""
+        """Stop reading and close the connection, unless the body has ended."""
         if self._is_over:
             return
         self._is_over = True
@@ -60,12 +60,12 @@ class Body(Protocol):
 
 
 def read_beginning(response: IResponse, limit: int, *, is_cut: bool) -> Deferred[bytes]:
-    """Give a body of at most so many bytes.
+    """Read a response's body of at most ``limit`` bytes.
 
     Args:
-        response: Whose.
+        response: The response, whose body was not read.
         limit: Bytes.
-        is_cut: Of a longer one give the beginning, instead of failing with `BrokenProtocolError`.
+        is_cut: Cut a longer body off, instead of failing with `BrokenProtocolError`.
     """
     received = bytearray()
     done: Deferred[bytes] = Deferred(lambda _: body.abort())

@@ -22,17 +22,17 @@ class Observer(Protocol):
     """Receives the text and the progress that a command sends beside its result."""
 
     def receive_text(self, text: bytes) -> None:
-        """Take text for people, UTF-8."""
+        """Receive text for people, in UTF-8."""
 
     def receive_progress(self, progress: ProgressReceived) -> None:
-        """Take how far the command has come."""
+        """Receive the progress of the command."""
 
 
 class Call:
     """The objects of one response, as they arrive.
 
-    While objects wait to be taken nothing more is read from the connection. Who stops before the
-    end says `close`, or `contextlib.aclosing` does it for them.
+    While objects wait to be taken, nothing more is read from the connection. A caller that stops
+    before the end must call `close`, or use `contextlib.aclosing`.
 
     Raises, from the iteration, behind the objects that came before:
         CommandError, ServerError: The command failed.
@@ -40,16 +40,16 @@ class Call:
     """
 
     def __init__(self, observer: Observer | None = None) -> None:
-        """Begin before the answer; connections make calls.
+        """Begin without an answer; connections make calls.
 
         Args:
-            observer: Of text and progress; None asks the server for neither.
+            observer: Receives text and progress; without one the server is asked for neither.
         """
         self.observer = observer
         self.on_change: Callable[[], None] = _nothing
-        """Called when all that waited was taken, and when the caller waits for more."""
+        """Is called when all waiting objects were taken, and when the caller waits for more."""
         self.on_closed: Callable[[], None] = _nothing
-        """Called when the caller wants no more, before the end."""
+        """Is called when the caller closes the call before its end."""
         self._objects: deque[object] = deque()
         self._failure: BaseException | None = None
         self._is_over = False
@@ -58,11 +58,11 @@ class Call:
     # --- the caller's side -------------------------------------------------------------------
 
     def __aiter__(self) -> Self:
-        """Give itself: a response can be gone through once."""
+        """Return itself: a response can be iterated over once."""
         return self
 
     async def __anext__(self) -> object:
-        """Give the next object, when there is one."""
+        """Return the next object, once it has arrived."""
         while not self._objects:
             if self._failure is not None:
                 raise self._failure
@@ -75,14 +75,14 @@ class Call:
         return value
 
     async def result(self) -> object:
-        """Give the object of a response that consists of exactly one."""
+        """Return the object of a response that consists of exactly one."""
         values = [value async for value in self]
         if len(values) != 1:
             raise ClientError(f"the response has {len(values)} objects, where one was expected")
         return values[0]
 
     def close(self) -> None:
-        """Give up what has not been taken; the command itself may go on."""
+        """Drop the objects that were not taken; the command itself may go on."""
         if not self._is_over:
             self._is_over = True
             self.on_closed()
@@ -103,7 +103,7 @@ class Call:
 
     @property
     def has_waiting(self) -> bool:
-        """Objects wait to be taken."""
+        """Objects have arrived that were not taken."""
         return bool(self._objects)
 
     @property
@@ -113,22 +113,22 @@ class Call:
 
     @property
     def is_over(self) -> bool:
-        """Nothing more can come."""
+        """The response has ended, or the call was closed."""
         return self._is_over
 
     def receive_objects(self, objects: Iterable[object]) -> None:
-        """Take further objects of the response."""
+        """Add further objects of the response."""
         if not self._is_over:
             self._objects.extend(objects)
             self._wake()
 
     def receive_end(self) -> None:
-        """Say that the response is complete."""
+        """Note that the response is complete."""
         self._is_over = True
         self._wake()
 
     def fail(self, error: BaseException) -> None:
-        """Say how it failed; only the first outcome counts."""
+        """Note a failure; only the first outcome counts."""
         if not self._is_over:
             self._is_over = True
             self._failure = error
@@ -141,7 +141,7 @@ class Call:
 
 
 def _nothing() -> None:
-    """Be told before anybody listens."""
+    """Stand for a callback that nobody has set."""
 
 
 @dataclass(slots=True)

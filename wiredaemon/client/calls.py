@@ -1,7 +1,8 @@
 """The calls of one `ClientConnection`: its events reach them, its frames reach the transport.
 
 HTTP makes one exchange for each call, raw TCP one for each connection; nothing else differs here.
-Reading is paused while objects wait to be taken, and data is sent while the transport takes it.
+Reading is paused while objects wait to be taken; command data is sent as fast as the transport
+takes it.
 """
 
 from __future__ import annotations
@@ -53,11 +54,11 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 _OUTPUT: Final = (FrameType.TEXT_OUTPUT, FrameType.PROGRESS)
-"""What a server sends beside results, to those who say that they accept it."""
+"""The frame types besides results that a server sends to clients that accept them."""
 
 
 class ClientExchange:
-    """Requests sent through one connection, and their answers."""
+    """The requests sent through one connection, and their responses."""
 
     def __init__(
         self,
@@ -69,16 +70,16 @@ class ClientExchange:
         """Begin with nothing sent.
 
         Args:
-            wire: Takes frames from now on.
-            dialect: Of the frames.
+            wire: Sends the frames.
+            dialect: The dialect of the frames.
             options: Encodings, limits and the time that a server may be silent.
-            reactor: For that time.
+            reactor: Measures that time.
 
         Raises:
             NotOfferedError: The dialect has no content encodings, and some are to be offered.
         """
         self.flow_control = FlowControl()
-        """To be registered as the transport's producer."""
+        """The push producer to register with the transport."""
         self._wire = wire
         self._dialect = dialect
         self._options = options
@@ -90,14 +91,14 @@ class ClientExchange:
             raise NotOfferedError(str(error)) from error
         self._requests: dict[int, SentRequest] = {}
         self._untaken: dict[Call, int] = {}
-        """Calls with objects that wait to be taken, and the bytes these came in."""
+        """Calls whose objects were not taken, with the bytes in which those arrived."""
         self._silence = SilenceTimer(reactor, self._silent)
         self._received: deque[bytes] = deque()
-        """Bytes that the connection has not had."""
+        """Received bytes that were not fed to the connection."""
         self._is_paused = False
         self._is_pumping = False
         self._input_ended: ClientError | None = None
-        """What a call without its answer fails with, when the input has ended."""
+        """The error of calls without a complete response, once the input has ended."""
         self._failure: BaseException | None = None
 
     @property
@@ -116,10 +117,10 @@ class ClientExchange:
         has_data: bool,
         extra: Mapping[bytes, Value],
     ) -> int:
-        """Send a request and give its id; its answer reaches ``call``.
+        """Send a request and return its id; its response goes to ``call``.
 
         Raises:
-            ClientError: It cannot be sent; the exchange goes on.
+            ClientError: The request cannot be sent; the exchange goes on.
         """
         if self._failure is not None:
             raise ConnectionLostError(f"the connection is gone: {self._failure}")
@@ -145,10 +146,10 @@ class ClientExchange:
         return request_id
 
     def send_data(self, request_id: int, data: Data) -> Deferred[None]:
-        """Send command data; fires when all is sent, or the answer came first.
+        """Send command data; the Deferred fires when all is sent, or the response came first.
 
-        If the data itself fails so does everything: the protocol cannot take a request back. The
-        Deferred fails then too, and when the exchange was given up.
+        If the data's iterator fails, every call of the exchange fails: the protocol cannot take
+        a request back. The Deferred fails then, and also when the exchange has failed.
         """
         sending = Deferred.fromCoroutine(self._send_pieces(request_id, data))
         request = self._requests.get(request_id)
@@ -179,7 +180,7 @@ class ClientExchange:
         return failure
 
     def _flush(self) -> None:
-        """Give the transport what is to be sent."""
+        """Hand the frames that may leave to the transport."""
         frames = self._connection.data_to_send()
         if frames:
             self._silence.resetTimeout()
@@ -188,18 +189,18 @@ class ClientExchange:
     # --- in ----------------------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes in any cuts."""
+        """Receive bytes, cut in any way."""
         self._silence.resetTimeout()
         self._received.append(data)
         self._pump()
 
     def receive_end(self, error: ClientError) -> None:
-        """Say that no more input follows; who is not answered then fails with ``error``."""
+        """Note that no more input follows; unanswered calls fail with ``error``."""
         self._input_ended = error
         self._pump()
 
     def fail(self, error: BaseException) -> None:
-        """Give up: every call that is not answered fails, and the connection is closed."""
+        """Fail every call without a complete response, and close the connection."""
         if self._failure is not None:
             return
         self._failure = error
@@ -214,18 +215,18 @@ class ClientExchange:
                 request.sending.cancel()
 
     def _silent(self) -> None:
-        """Give up after too long a silence."""
+        """Fail the exchange after too long a silence."""
         seconds = self._options.silent_seconds
         self.fail(SilentError(f"the server was silent for {seconds:g} s"))
 
     def _changed(self, call: Call) -> None:
-        """Go on where a caller has taken all there was, or waits for more."""
+        """Go on reading after a caller has taken all objects, or waits for more."""
         if not call.has_waiting:
             self._untaken.pop(call, None)
         self._pump()
 
     def _pump(self) -> None:
-        """Handle what was received already, until somebody does not take it."""
+        """Handle received bytes, until objects wait that nobody takes."""
         if self._is_pumping:
             return
         self._is_pumping = True
@@ -242,7 +243,7 @@ class ClientExchange:
         return bool(self._received) or self._connection.pending
 
     def _is_full(self) -> bool:
-        """Say whether objects wait, and nobody for more.
+        """Return whether objects wait to be taken, and no caller waits for more.
 
         A caller may wait for one call before going on with another: both must be read then.
         """
@@ -261,7 +262,7 @@ class ClientExchange:
             self._wire.resume_input()
 
     def _watch(self) -> None:
-        """Time the silence where it is the server's."""
+        """Run the silence timer while it is the server's turn."""
         is_server_due = bool(self._requests) and not self._is_paused
         self._silence.setTimeout(self._options.silent_seconds if is_server_due else None)
 

@@ -1,4 +1,4 @@
-"""Connecting by URL: one way in, whichever the transport."""
+"""Connecting by URL, over any of the transports."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class Connection(Protocol):
-    """A server's commands, whatever the transport."""
+    """A connection to a server, over any transport."""
 
     @property
     def dialect(self) -> Dialect:
-        """The framing spoken."""
+        """The framing that is spoken."""
 
     def call(
         self,
@@ -39,22 +39,22 @@ class Connection(Protocol):
         permission: Permission | None = None,
         observer: Observer | None = None,
     ) -> Call:
-        """Call a command; it is sent at once, and whatever fails fails the call.
+        """Call a command; the request is sent at once, and every failure is the call's.
 
         Args:
-            command: Its name.
-            arguments: By name; dialect 0002 takes only bytes.
+            command: The name of the command.
+            arguments: Its arguments by name; dialect 0002 takes only bytes.
             data: Command data, for a command that takes it.
-            permission: That HTTP asks for in its URL; by default what the server says the
-                command needs. Other transports do not ask.
-            observer: Is told of text and progress; without one the server is asked for neither.
+            permission: The permission in HTTP's URL; by default the one that the server says the
+                command needs. Other transports have none.
+            observer: Receives text and progress; without one the server is asked for neither.
         """
 
     async def describe(self) -> Description | None:
-        """Give what the server says about its commands; None where it does not say."""
+        """Return the server's description of its commands; None if it gives none."""
 
     async def close(self) -> None:
-        """Close; over HTTP only what no call uses."""
+        """Close the connection; over HTTP, those connections that no call uses."""
 
 
 async def connect(
@@ -65,13 +65,13 @@ async def connect(
     """Connect to a server, and over HTTP learn what it offers.
 
     Args:
-        reactor: For connections and timers.
+        reactor: Makes connections and timers.
         url: ``http://``, ``https://``, ``hgrpc://`` (frames over TCP) or ``hgrpcs://`` (over
             TLS); its path names a repository.
-        options: How.
+        options: Dialect, encodings, trust and limits.
 
     Raises:
-        ClientError: It cannot be reached, or does not offer what the options ask for.
+        ClientError: The server cannot be reached, or does not offer what the options ask for.
     """
     address = parse_url(url)
     unknown = [name for name in options.content_encodings if name not in DECODERS]

@@ -1,4 +1,4 @@
-"""What a server says about its commands: permissions and the types of arguments.
+"""Descriptions of a server's commands: permissions and the types of arguments.
 
 Source: commands, sections 2.1 and 4.3.
 """
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedCommand:
-    """One command."""
+    """The description of one command."""
 
     permission: Permission
     arguments: Mapping[bytes, ArgumentType] = field(default_factory=dict)
-    """Those whose type is known."""
+    """The arguments whose type is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Description:
 
 
 def read_description(descriptor: object) -> Description:
-    """Read an API descriptor, or what ``capabilities`` gave; what it does not say is left out."""
+    """Parse an API descriptor, or the result of ``capabilities``; unknown parts are left out."""
     commands = descriptor.get(b"commands") if isinstance(descriptor, dict) else None
     described = commands if isinstance(commands, dict) else {}
     return Description(
@@ -59,7 +59,7 @@ def _read_command(command: Mapping[object, object]) -> DescribedCommand:
 
 
 def _read_type(argument: object) -> ArgumentType | None:
-    """Read what 0006 declares, or else take the type of the example that 0003 to 0005 give."""
+    """Parse the type that 0006 declares, or take that of the example in 0003 to 0005."""
     match argument:
         case {b"type": bytes() as name, b"required": bool()}:
             return _BY_NAME.get(name)

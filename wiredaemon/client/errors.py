@@ -1,14 +1,14 @@
-"""What can go wrong between a call and its command's answer.
+"""Errors of a call on its way to the command and back.
 
-A command's own failure is a `CommandError` or a `ServerError` (``wiredaemon.commands``), as it is
-for the command itself; everything here is about the way to it and back.
+A command's own failure is a `CommandError` or a `ServerError` (``wiredaemon.commands``), the same
+classes that the command raises.
 """
 
 from __future__ import annotations
 
 
 class ClientError(Exception):
-    """The call got no answer of a command; the text says why."""
+    """The call got no response of a command; the text says why."""
 
 
 class UrlError(ClientError):
@@ -16,38 +16,38 @@ class UrlError(ClientError):
 
 
 class ConnectError(ClientError):
-    """No connection to the server came about."""
+    """The connection to the server could not be made."""
 
 
 class UntrustedError(ConnectError):
-    """The server's certificate is not vouched for, or belongs to another host."""
+    """The server's certificate is not trusted, or belongs to another host."""
 
 
 class ConnectionLostError(ClientError):
-    """The connection ended before the answer was complete."""
+    """The connection ended before the response was complete."""
 
 
 class SilentError(ClientError):
-    """The server said nothing for too long."""
+    """The server sent nothing for too long."""
 
 
 class BrokenProtocolError(ClientError):
-    """The server says what the protocol has no place for, or says so of us."""
+    """The server broke the protocol, or says that this client did."""
 
 
 class NotOfferedError(ClientError):
-    """The server does not serve what was asked for: no API, or not the dialect."""
+    """The server does not offer what was asked for: no API, or not the dialect."""
 
 
 class HttpAnswerError(ClientError):
-    """The server answered with HTTP alone, not with frames."""
+    """The server answered with plain HTTP instead of frames."""
 
     def __init__(self, status: int, reason: bytes, content: bytes) -> None:
-        """Keep the answer.
+        """Describe the response.
 
         Args:
-            status: Of HTTP; 200 for the texts that Mercurial sends with it.
-            reason: The phrase behind it.
+            status: The HTTP status; Mercurial sends some error texts with 200.
+            reason: The reason phrase.
             content: The beginning of the body.
         """
         self.status = status

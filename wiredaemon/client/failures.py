@@ -1,4 +1,4 @@
-"""Twisted's failures to connect, to shake hands and to receive, as errors that say what to do."""
+"""Conversion of Twisted's connection failures to this client's errors."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _T = TypeVar("_T")
 
 
 def describe(error: BaseException, address: Address) -> ClientError:
-    """Give the error that says what went wrong with a connection.
+    """Return the client's error for a failure of a connection.
 
     Args:
-        error: Of Twisted.
-        address: Where to.
+        error: The exception, as Twisted raised it.
+        address: The server's address, for the text.
     """
     for cause in _causes(error):
         known = _describe_cause(cause, address)
@@ -45,7 +45,7 @@ def describe(error: BaseException, address: Address) -> ClientError:
 
 
 def cause_of(failure: Failure) -> BaseException:
-    """Give the exception in a failure, as its type should have it."""
+    """Return the exception in a failure, with its type."""
     return cast("BaseException", failure.value)
 
 
@@ -55,9 +55,9 @@ def within(
     seconds: float,
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
 ) -> Deferred[_T]:
-    """Let a Deferred fail with a `SilentError` when it takes too long.
+    """Fail a Deferred with a `SilentError` when it takes too long.
 
-    Twisted's own error would be lost in HTTP's failure of a cancelled request.
+    Twisted's own error would be lost in the failure of a cancelled HTTP request.
     """
 
     def late(_outcome: object, _seconds: float) -> Failure:
@@ -90,11 +90,11 @@ _TEXTS: Final[Sequence[tuple[tuple[type[BaseException], ...], type[ClientError],
     ((CancelledError,), ConnectionLostError, "the call was cancelled"),
     ((ParseError, BadResponseVersion), BrokenProtocolError, "{address} does not speak HTTP"),
 )
-"""What Twisted raises, and what we say; the first that fits."""
+"""Twisted's exceptions and the errors that they become; the first match counts."""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an error's own causes, as Twisted's HTTP client keeps them, before itself."""
+    """Yield the causes of an error, as Twisted's HTTP client keeps them, and then itself."""
     for reason in getattr(error, "reasons", ()):
         if isinstance(reason, Failure):
             yield from _causes(cause_of(reason))

@@ -43,7 +43,7 @@ _DEFAULT_DIALECT: Final = DIALECTS["0006"]
 
 @implementer(IHandshakeListener)
 class FramedClientProtocol(Protocol):
-    """The shell between one connection and its exchange."""
+    """The protocol of one raw connection: feeds its exchange, and sends what that writes."""
 
     transport: Any
 
@@ -60,7 +60,7 @@ class FramedClientProtocol(Protocol):
         self._dialect = dialect
         self._is_connected = False
         self._sending = 0
-        """Calls whose data is being sent."""
+        """The number of calls whose data is being sent."""
         self.exchange = ClientExchange(self, dialect, options, reactor)
         self.ready: Deferred[None] = Deferred(lambda _: self.abort())
         """Fires when requests can be sent, or fails with a `ClientError`."""
@@ -70,7 +70,7 @@ class FramedClientProtocol(Protocol):
     # --- Twisted's side ----------------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Be ready, or wait for TLS."""
+        """Become ready, or wait for the TLS handshake."""
         self._is_connected = True
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
@@ -78,7 +78,7 @@ class FramedClientProtocol(Protocol):
             self._be_ready()
 
     def handshakeCompleted(self) -> None:
-        """Be ready, unless TLS has chosen another dialect than ours."""
+        """Become ready, unless TLS negotiated another dialect."""
         if self.transport.disconnecting:
             # Older versions of Twisted call this behind a refused certificate as well.
             return
@@ -90,11 +90,11 @@ class FramedClientProtocol(Protocol):
         self._fail(NotOfferedError(f"{self._address} wants to speak {shown}"))
 
     def dataReceived(self, data: bytes) -> None:
-        """Feed the exchange."""
+        """Feed received bytes to the exchange."""
         self.exchange.receive_data(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """Fail what is not answered."""
+        """Fail the calls without a complete response."""
         self._is_connected = False
         error = describe(cause_of(reason), self._address)
         if not self.ready.called:
@@ -118,22 +118,22 @@ class FramedClientProtocol(Protocol):
         self.transport.writeSequence([part for frame in frames for part in frame])
 
     def pause_input(self) -> None:
-        """Read no more."""
+        """Pause reading."""
         if self._is_connected:
             self.transport.pauseProducing()
 
     def resume_input(self) -> None:
-        """Read on."""
+        """Resume reading."""
         if self._is_connected:
             self.transport.resumeProducing()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close the connection at once."""
         if self._is_connected:
             self.transport.abortConnection()
 
     def close(self) -> None:
-        """Send what was written, then close; an answer that is not complete is not waited for."""
+        """Send what was written, then close, without waiting for incomplete responses."""
         if self._is_connected and self.exchange.is_idle:
             self.transport.loseConnection()
         else:
@@ -142,7 +142,7 @@ class FramedClientProtocol(Protocol):
     # --- the connection's side ---------------------------------------------------------------
 
     def send_data(self, request_id: int, data: Data) -> None:
-        """Send command data as fast as the transport takes it; the call is told of what fails."""
+        """Send command data as fast as the transport takes it; a failure is the call's."""
         # Registered no longer than needed: TLS does not end while a paused producer is there.
         if not self._sending:
             self.transport.registerProducer(self.exchange.flow_control, True)  # noqa: FBT003 Twisted's signature
@@ -156,10 +156,10 @@ class FramedClientProtocol(Protocol):
 
 
 class FramedConnection:
-    """A connection without HTTP, connected."""
+    """A raw connection that is ready for calls."""
 
     def __init__(self, protocol: FramedClientProtocol, address: Address, dialect: Dialect) -> None:
-        """Call over a protocol that is ready."""
+        """Wrap a protocol that is ready."""
         self.dialect = dialect
         self._protocol = protocol
         self._path = address.path
@@ -174,7 +174,7 @@ class FramedConnection:
         permission: Permission | None = None,  # noqa: ARG002 HTTP has it in its URLs
         observer: Observer | None = None,
     ) -> Call:
-        """Call a command; what cannot be sent fails the call."""
+        """Call a command; if it cannot be sent, the call fails."""
         call = Call(observer)
         exchange = self._protocol.exchange
         extra: dict[bytes, Value] = {} if self._path == b"/" else {b"path": self._path}
@@ -190,7 +190,7 @@ class FramedConnection:
         return call
 
     async def describe(self) -> Description | None:
-        """Ask once for what the server says about its commands; None where it does not say."""
+        """Ask once for the server's description of its commands; None if it gives none."""
         if self.dialect.response is ResponseForm.TEXT:
             return None
         if self._description is None:
@@ -201,7 +201,7 @@ class FramedConnection:
         return self._description
 
     async def close(self) -> None:
-        """Close the connection; calls without an answer fail."""
+        """Close the connection; calls without a complete response fail."""
         protocol = self._protocol
         protocol.close()
         await protocol.lost.addTimeout(
@@ -214,10 +214,10 @@ async def connect_framed(
     address: Address,
     options: ClientOptions,
 ) -> FramedConnection:
-    """Connect, and over TLS shake hands.
+    """Connect, and complete the TLS handshake if there is one.
 
     Raises:
-        ClientError: It does not come about, or cannot serve what is asked for.
+        ClientError: The connection fails, or cannot serve what the options ask for.
     """
     dialect = options.dialect or _DEFAULT_DIALECT
     if dialect.request is not RequestForm.MAP and address.path != b"/":

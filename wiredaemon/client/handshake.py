@@ -1,4 +1,4 @@
-"""Which APIs a server has: the upgrade of version 1's ``capabilities`` request.
+"""The HTTP handshake: the upgrade of version 1's ``capabilities`` request to a map of APIs.
 
 Source: http, section 4.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 API_NAMES: Final = (b"exp-http-v2-0003", b"exp-http-v2-0001")
-"""What we ask for, the preferred one first."""
+"""The APIs that are asked for, the preferred one first."""
 
 HEADERS: Final[Mapping[bytes, Sequence[bytes]]] = {
     b"Vary": [b"X-HgProto-1,X-HgUpgrade-1"],
@@ -30,7 +30,7 @@ HEADERS: Final[Mapping[bytes, Sequence[bytes]]] = {
     b"Accept": [b"application/mercurial-0.1"],
 }
 LARGEST_ANSWER: Final = 4 * 1024 * 1024
-"""Bytes of the answer that are read."""
+"""The most bytes of the handshake's response that are read."""
 
 _CBOR: Final = b"application/mercurial-cbor"
 _VERSION1: Final = b"application/mercurial-"
@@ -41,23 +41,23 @@ _BY_MEDIA_TYPE: Final = {dialect.media_type: dialect for dialect in DIALECTS.val
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a call over HTTP needs to know of the server."""
+    """A server's API and framing, as calls over HTTP need them."""
 
     base: bytes
-    """Path of the API behind the repository's URL, without slashes around it."""
+    """The API's path below the repository's URL, without leading or trailing slashes."""
     dialect: Dialect
     description: Description | None
-    """None where the server describes nothing."""
+    """The server's description of its commands; None if it gives none."""
 
 
 def read_answer(
     status: int, reason: bytes, content_type: bytes, content: bytes, limits: Limits
 ) -> Mapping[object, object]:
-    """Give the map of a handshake; version 1's answer is an empty one.
+    """Parse the response to a handshake; a version 1 response is an empty map.
 
     Raises:
-        HttpAnswerError: It is neither.
-        BrokenProtocolError: It is not the map that it says to be.
+        HttpAnswerError: The response is of neither kind.
+        BrokenProtocolError: The response is declared to be a map and is none.
     """
     if status != _OK or not content_type.startswith(_VERSION1):
         raise HttpAnswerError(status, reason, content)
@@ -76,11 +76,11 @@ def choose(answer: Mapping[object, object], wanted: Dialect | None) -> Offer:
     """Choose the API and the framing.
 
     Args:
-        answer: Of `read_answer`.
-        wanted: The dialect asked for; None takes the first framing of the best API.
+        answer: The result of `read_answer`.
+        wanted: The dialect to speak; None takes the first framing of the best API.
 
     Raises:
-        NotOfferedError: There is no such thing.
+        NotOfferedError: The server offers no such API or framing.
     """
     offered = _offered(answer)
     for name, framings, descriptor in offered:
@@ -109,7 +109,7 @@ def _offer(
 
 
 def _offered(answer: Mapping[object, object]) -> list[tuple[bytes, list[Dialect], object]]:
-    """Give the APIs that we know, their framings that we know, and their descriptors."""
+    """Return the offered APIs that this client knows, with their known framings and descriptors."""
     apis = answer.get(b"apis")
     known: list[tuple[bytes, list[Dialect], object]] = []
     for name in API_NAMES:

@@ -45,7 +45,7 @@ _USER_AGENT: Final = f"wiredaemon/{__version__}".encode()
 
 @implementer(IPolicyForHTTPS)
 class _Policy:
-    """Trusts as the options say."""
+    """The TLS policy of Twisted's agent, with the trust of the options."""
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
@@ -59,10 +59,10 @@ class _Policy:
 
 
 class HttpConnection:
-    """A repository over HTTP: its offer is known, its connections are Twisted's to keep."""
+    """A repository over HTTP: the server's offer, and Twisted's pool of connections."""
 
     def __init__(self, reactor: Any, address: Address, options: ClientOptions) -> None:  # noqa: ANN401 zope interfaces do not intersect
-        """Begin without a connection and without the offer; `connect_http` gets it."""
+        """Begin without a connection; `connect_http` performs the handshake."""
         self.reactor = reactor
         self.address = address
         self.options = options
@@ -77,7 +77,7 @@ class HttpConnection:
 
     @property
     def dialect(self) -> Dialect:
-        """The framing chosen."""
+        """The framing that was chosen."""
         return self._known_offer.dialect
 
     @property
@@ -87,10 +87,10 @@ class HttpConnection:
         return self._offer
 
     async def handshake(self) -> None:
-        """Learn what the server offers.
+        """Ask for the server's APIs and choose one.
 
         Raises:
-            ClientError: It cannot be reached, or offers nothing of use.
+            ClientError: The server cannot be reached, or offers no known API.
         """
         url = self.address.url + b"/?cmd=capabilities"
         limits = (self.address, self.options.connect_seconds, self.reactor)
@@ -117,13 +117,13 @@ class HttpConnection:
         headers: Mapping[bytes, Sequence[bytes]],
         body: IBodyProducer | None,
     ) -> Deferred[Any]:
-        """Send a request; fires with the response when its head is there."""
+        """Send a request; the Deferred fires with the response when its head has arrived."""
         given = Headers({**headers, b"User-Agent": [_USER_AGENT]})
         asking: Deferred[Any] = self._agent.request(method, url, given, body)
         return asking
 
     def describe_failure(self, error: BaseException) -> ClientError:
-        """Give the error that says what went wrong."""
+        """Return the client's error for a failure."""
         return describe(error, self.address)
 
     def call(
@@ -135,14 +135,15 @@ class HttpConnection:
         permission: Permission | None = None,
         observer: Observer | None = None,
     ) -> Call:
-        """Call a command; what cannot be sent fails the call.
+        """Call a command; if it cannot be sent, the call fails.
 
         Args:
-            command: Its name.
-            arguments: By name.
+            command: The name of the command.
+            arguments: Its arguments by name.
             data: Command data, if the command takes any.
-            permission: That the URL asks for; by default what the server says the command needs.
-            observer: Of text and progress.
+            permission: The permission in the URL; by default the one that the server says the
+                command needs.
+            observer: Receives text and progress.
         """
         call = Call(observer)
         offer = self._known_offer
@@ -158,11 +159,11 @@ class HttpConnection:
         return call
 
     async def describe(self) -> Description | None:
-        """Give what the server says about its commands; None where it does not say."""
+        """Return the server's description of its commands; None if it gives none."""
         return self._known_offer.description
 
     async def close(self) -> None:
-        """Close the connections; those of calls, when their answers are complete."""
+        """Close the connections; those in use close when their responses are complete."""
         closed = self._pool.close()
         await closed.addTimeout(CLOSE_SECONDS, self.reactor, onTimeoutCancel=lambda *_: None)
 
@@ -172,10 +173,10 @@ async def connect_http(
     address: Address,
     options: ClientOptions,
 ) -> HttpConnection:
-    """Learn what a server offers.
+    """Connect to a repository by the handshake.
 
     Raises:
-        ClientError: It cannot be reached, or offers nothing of use.
+        ClientError: The server cannot be reached, or offers no known API.
     """
     connection = HttpConnection(reactor, address, options)
     try:

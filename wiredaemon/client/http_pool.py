@@ -1,14 +1,14 @@
-"""Twisted's HTTP connection pool with three fixes: early answers, abort, no reuse after close().
+"""Twisted's HTTP connection pool with three fixes: early responses, abort, no reuse after close().
 
-An answer that begins while the request is still sent is returned at once. Twisted's own keeps it,
-and its connection paused, until the request was sent: with a command that answers its data while it
-arrives, neither side could go on.
+A response that begins while the request is still being sent is returned at once. Twisted's own
+pool holds it, with the connection paused, until the request was sent: with a command that answers
+its data while it arrives, neither side could go on.
 
-A reader that wants no more of an answer aborts the connection. Twisted's own says farewell first,
-and over TLS waits for the server to do so too, however much it has still to send.
+A reader that wants no more of a response aborts the connection. Twisted's own pool closes it in an
+orderly way, and over TLS waits for the server to do the same, however much that has still to send.
 
-A pool that was closed keeps nothing. Twisted's own keeps a connection whose answer is read to its
-end only after that.
+A pool that was closed keeps no connection. Twisted's own keeps those whose responses are read to
+their end after that.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 class _EarlyProtocol(HTTP11ClientProtocol):
-    """One connection, whose responses are given when their heads are complete."""
+    """One connection, which returns a response when its head is complete."""
 
     transport: Any
 
     def request(self, request: Any) -> Deferred[IResponse]:  # noqa: ANN401 Twisted's has no public name
-        """Send a request; an answer that came and then broke off says so to its body's protocol."""
+        """Send a request; a response that breaks off later is its body's failure."""
         finished = super().request(request)
         early: Deferred[IResponse] = Deferred(lambda _: finished.cancel())
 
@@ -57,6 +57,6 @@ class _EarlyProtocol(HTTP11ClientProtocol):
 
 
 class EarlyPool(ClosablePool):
-    """The pool, with these connections in it."""
+    """The pool of such connections."""
 
     connection_class = _EarlyProtocol

@@ -1,4 +1,4 @@
-"""What a client may be told before it connects."""
+"""The options of a connection."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
 
 CLOSE_SECONDS: Final = 5.0
-"""How long a closing connection may take: over TLS the server has to take leave as well."""
+"""Seconds that closing may take: over TLS the server has to close its side as well."""
 
 _LARGE_ANSWERS: Final = Limits(cbor_elements=16_000_000)
-"""Who asks wants the answer: a client bounds the size of an object rather than its elements."""
+"""A client wants what it asked for, so it bounds the size of objects more than their elements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """How to connect, and what the server may make us hold."""
+    """How to connect, and how much of a response the client holds."""
 
     dialect: Dialect | None = None
-    """The framing to speak; None for the server's best over HTTP, and for 0006 over raw TCP."""
+    """The framing to speak; None for the server's preferred one over HTTP, 0006 over raw TCP."""
     content_encodings: Sequence[bytes] = ()
-    """Profiles to offer for responses, the most preferred first; for 0006."""
+    """Content encodings to offer for responses, the most preferred first; 0006 only."""
     authorities: Path | None = None
-    """PEM file of the certificates to trust; None for those of the system."""
+    """A PEM file of the certificates to trust; None for the system's."""
     trusts_anybody: bool = False
-    """The server's certificate and name are not verified."""
+    """Do not verify the server's certificate and name."""
     connect_seconds: float = 30.0
-    """For each of: name and TCP connection, TLS handshake, capabilities."""
+    """Seconds for each step: name and TCP connection, TLS handshake, capabilities."""
     silent_seconds: float | None = None
-    """How long an unanswered call may go without a byte in or out; None for ever."""
+    """Seconds that a call may wait without a byte in or out; None for no limit."""
     limits: Limits = _LARGE_ANSWERS
-    """Frames, depth and elements of objects."""
+    """The limits of frames, and of the depth and elements of objects."""
     largest_object: int = 256 * 1024 * 1024
-    """Bytes of one object of a response."""
+    """The most bytes of one object of a response."""
     untaken_bytes: int = 64 * 1024 * 1024
-    """What is held of responses that are not taken, while others on the same connection are."""
+    """The most bytes of untaken responses that are held while other calls go on."""
 
 
 DEFAULT_OPTIONS: Final = ClientOptions()

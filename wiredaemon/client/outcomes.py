@@ -1,4 +1,4 @@
-"""How a call ends: what an error frame or a status map means to its caller."""
+"""Outcomes of a call: the errors that error frames and status maps stand for."""
 
 from __future__ import annotations
 

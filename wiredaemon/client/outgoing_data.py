@@ -1,4 +1,4 @@
-"""Command data to be sent: whatever gives bytes, as pieces."""
+"""Command data to be sent: bytes, or an iterable of them, as pieces."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 Data: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
-"""All of it, or pieces of it; each piece is asked for when the one before was sent."""
+"""The data whole or in pieces; each piece is asked for when the one before was sent."""
 
 _PIECE: Final = 128 * 1024
 
 
 async def pieces(data: Data) -> AsyncGenerator[bytes, None]:
-    """Give data in pieces that are not empty."""
+    """Yield the data in pieces that are not empty."""
     if isinstance(data, AsyncIterable):
         async for piece in data:
             for part in _cut(piece):

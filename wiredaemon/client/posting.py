@@ -1,4 +1,4 @@
-"""One call over HTTP: its frames are the bodies of a request and of its answer."""
+"""One call over HTTP: its frames are the bodies of a request and of the response."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 _SHOWN: Final = 4096
-"""Bytes of an answer without frames that an error keeps."""
+"""The most bytes of a response without frames that an error keeps."""
 _OK: Final = 200
 
 
@@ -80,7 +80,7 @@ class _DataProducer:
         self._post.exchange.flow_control.resumeProducing()
 
     def stop(self) -> None:
-        """Be told that nobody is interested any more in how it ends."""
+        """Note that the end does not matter to Twisted any more."""
         self._is_stopped = True
 
     def stopProducing(self) -> None:
@@ -90,7 +90,7 @@ class _DataProducer:
 
 
 class Post:
-    """One call: its exchange, whose frames are the bodies of a request and of its answer."""
+    """One call: an exchange whose frames are the bodies of a request and of the response."""
 
     def __init__(self, connection: HttpConnection, call: Call) -> None:
         self.exchange = ClientExchange(
@@ -104,7 +104,7 @@ class Post:
         self._producer: _DataProducer | None = None
         self._body: Body | None = None
         self.is_answered = False
-        """The answer was read to its end."""
+        """The response was read to its end."""
         call.on_closed = self._closed
 
     def start(
@@ -117,7 +117,7 @@ class Post:
         """Send the request.
 
         Raises:
-            ClientError: It cannot be sent.
+            ClientError: The request cannot be sent.
         """
         has_data = data is not None
         request_id = self.exchange.start(
@@ -166,37 +166,37 @@ class Post:
     # --- the body of the request -------------------------------------------------------------
 
     def send_to(self, consumer: IConsumer) -> None:
-        """Send what was held, and all that follows, to Twisted's body."""
+        """Send the frames that were held, and all that follow, as the request's body."""
         self._consumer = consumer
         frames, self._held = self._held, []
         self.write_frames(frames)
 
     def lost(self) -> None:
-        """Say that the connection is gone."""
+        """Note that the connection is lost."""
         text = f"the connection to {self._connection.address} was lost"
         self.exchange.receive_end(ConnectionLostError(text))
 
     # --- the exchange's side -----------------------------------------------------------------
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames, when there is where to."""
+        """Send frames, or hold them until the request's body is wanted."""
         if self._consumer is None:
             self._held += frames
         else:
             self._consumer.write(b"".join(part for frame in frames for part in frame))
 
     def pause_input(self) -> None:
-        """Read no more of the answer."""
+        """Pause reading the response."""
         if self._body is not None:
             self._body.transport.pauseProducing()
 
     def resume_input(self) -> None:
-        """Read on."""
+        """Resume reading."""
         if self._body is not None:
             self._body.transport.resumeProducing()
 
     def abort(self) -> None:
-        """Close the connection, unless the answer is complete."""
+        """Close the connection, unless the response is complete."""
         if self._body is not None:
             self._body.abort()
         elif self._asking is not None:

@@ -1,4 +1,4 @@
-"""The time that a server may be silent."""
+"""The timer for the silence of a server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class SilenceTimer(TimeoutMixin):
     """Twisted's resettable timer, which calls back when it was not reset for too long.
 
     Args:
-        reactor: For the time.
-        on_silence: Is called then.
+        reactor: Measures the time.
+        on_silence: Is called when the time is over.
     """
 
     def __init__(self, reactor: Any, on_silence: Callable[[], None]) -> None:  # noqa: ANN401 zope interfaces do not intersect
@@ -27,5 +27,5 @@ class SilenceTimer(TimeoutMixin):
         return self._reactor.callLater(period, func)
 
     def timeoutConnection(self) -> None:
-        """Tell of the silence."""
+        """Call back."""
         self._on_silence()

@@ -1,4 +1,4 @@
-"""What the calls of a connection need of their transport."""
+"""The interface between an exchange and its transport."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class Wire(Protocol):
-    """What an exchange needs of its transport."""
+    """The transport of an exchange."""
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Send frames; the exchange's flow control is paused and resumed as a push producer."""
 
     def pause_input(self) -> None:
-        """Read no more, as far as possible."""
+        """Pause reading, as far as possible."""
 
     def resume_input(self) -> None:
-        """Read on."""
+        """Resume reading."""
 
     def abort(self) -> None:
         """Close the connection at once."""

@@ -1,4 +1,4 @@
-"""What can be asked: commands with declared arguments and permissions, and running them.
+"""Commands: their declared arguments and permissions, the registry, and running one.
 
 from wiredaemon.commands import Permission, RawBytes, command
 

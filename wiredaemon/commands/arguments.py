@@ -1,4 +1,4 @@
-"""Declared arguments: their types, and checking what a peer gives for them.
+"""Arguments: declaring their types, and checking the values that a peer sends.
 
 Source: commands, sections 4.1 and 4.2.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ArgumentType(Enum):
-    """Types of arguments, by the names that capability descriptors use."""
+    """The types of arguments, named as capability descriptors name them."""
 
     BYTES = "bytes"
     INT = "int"
@@ -34,7 +34,7 @@ class _Required(Enum):
 
 
 REQUIRED: Final = _Required.REQUIRED
-"""In place of a default: the caller must give the argument."""
+"""Stands in place of a default: the argument must be sent."""
 
 _PYTHON_TYPES: Final[Mapping[ArgumentType, tuple[type, ...]]] = {
     ArgumentType.BYTES: (bytes,),
@@ -63,19 +63,19 @@ class Argument:
 
     type: ArgumentType
     default: Value | _Required = REQUIRED
-    """What an absent argument counts as; `REQUIRED` if it may not be absent."""
+    """The value of an absent argument; `REQUIRED` if it may not be absent."""
     valid_values: frozenset[bytes] = frozenset()
-    """What the value, or each element of a set or list, must be one of; empty allows all."""
+    """The allowed values, or allowed elements of a set or list; empty allows all."""
     example: Any = REQUIRED
     """Shown by the capabilities of 0003 to 0005 in place of the type; by default, an empty value
     of it."""
     wrong_type: bytes | None = None
-    """What is said of a value of another type, where the protocol has its own words."""
+    """The error text for a value of another type, where the protocol prescribes one."""
     exact_type: Any = field(init=False, repr=False)
-    """Values of exactly this type are accepted as they are; None where each must be looked at."""
+    """Values of exactly this type need no further check; None where each must be checked."""
 
     def __post_init__(self) -> None:
-        """Derive what checking can tell at one look."""
+        """Derive `exact_type`."""
         looked_at = self.type is ArgumentType.SET or bool(self.valid_values)
         exact = None if looked_at else _PYTHON_TYPES[self.type][0]
         object.__setattr__(self, "exact_type", exact)
@@ -84,14 +84,14 @@ class Argument:
 
     @property
     def is_required(self) -> bool:
-        """There is no default."""
+        """The argument has no default."""
         return self.default is REQUIRED
 
     def check(self, name: str, value: object) -> object:
-        """Give the value to call the command with.
+        """Return the value to call the command with.
 
         Raises:
-            CommandError: It is of another type, or not one of the valid values.
+            CommandError: The value is of another type, or not one of the valid values.
         """
         if value is None and self.default is None:
             return None
@@ -122,7 +122,7 @@ class Argument:
         """Read the value from the bytes of dialect 0002, which has no types.
 
         Raises:
-            CommandError: The bytes do not say such a value, or the type has no text form.
+            CommandError: The bytes are no value of the type, or the type has no text form.
         """
         reader = _TEXT_READERS.get(self.type)
         if reader is None:
@@ -169,12 +169,12 @@ _TEXT_READERS: Final[Mapping[ArgumentType, Callable[[bytes], object]]] = {
 def check_arguments(
     declared: Mapping[str, Argument], given: object, *, strict: bool
 ) -> dict[str, object]:
-    """Check what a peer gave against what a command declares; give the call's keywords.
+    """Check the arguments that a peer sent, and return the keywords to call the command with.
 
     Args:
-        declared: By name.
+        declared: The command's arguments, by name.
         given: The ``args`` of the request as decoded.
-        strict: Arguments that are not declared are refused, else ignored (the dialect says so).
+        strict: Refuse arguments that are not declared, as 0006 does; earlier dialects ignore them.
 
     Raises:
         CommandError: An argument is unknown, missing or wrong; the text names it.
@@ -211,7 +211,7 @@ def check_arguments(
 def _all_as_declared(
     declared: Mapping[str, Argument], given: Mapping[object, object]
 ) -> dict[str, object] | None:
-    """Give the keywords where nothing must be looked at twice, as with nearly all requests."""
+    """Return the keywords if each value has its exact type, as nearly always; else None."""
     keywords: dict[str, object] = {}
     for name, argument in declared.items():
         value = given.get(name.encode(), REQUIRED)
@@ -226,10 +226,10 @@ _UNCHANGING: Final = frozenset({bool, bytes, int, str, type(None)})
 
 
 def _defaults(declared: Mapping[str, Argument], absent: Iterable[str]) -> dict[str, object]:
-    """Give what absent arguments count as; each call gets its own.
+    """Return the defaults of absent arguments; each call gets copies of its own.
 
     Raises:
-        CommandError: Some may not be absent.
+        CommandError: Some of them are required.
     """
     missing: list[str] = []
     defaults: dict[str, object] = {}

@@ -26,51 +26,51 @@ _PATH_FILTER_PREFIXES: Final = frozenset({b"path:", b"rootfilesin:"})
 
 
 REDIRECT_HASHES: Final = (b"sha256", b"sha1")
-"""What is known of the content behind a redirect, the most preferred first."""
+"""The hashes of redirected content that are computed, the most preferred first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectTarget:
-    """A server that clients may be sent to."""
+    """A server that clients may be redirected to."""
 
     name: bytes
     protocol: bytes
-    """``http`` or ``https``: what Mercurial's clients know."""
+    """``http`` or ``https``; Mercurial's clients know no other."""
     uris: Sequence[bytes]
-    """Where its objects are."""
+    """The URLs below which its objects are."""
     sni_required: bool | None = None
-    """Left out of descriptors if None."""
+    """Whether clients need SNI; None leaves it out of descriptors."""
     tls_versions: Sequence[bytes] = ()
-    """Each ``1.0`` to ``1.3``; left out if empty."""
+    """Versions from ``1.0`` to ``1.3``; empty leaves them out of descriptors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryFacts:
-    """What descriptors say about a repository; the defaults are those of none at all."""
+    """The facts about a repository that descriptors show; the defaults stand for no repository."""
 
     version1: bytes = b""
     """The version 1 capability string."""
     reduced: bytes = b""
-    """The same as dialect 0002 shows it: without what only version 1 has."""
+    """The capability string of dialect 0002: without what only version 1 has."""
     compression: Sequence[bytes] = ()
     """Version 1 compression engines in order of preference."""
     requirements: Sequence[bytes] = ()
     stream_allowed: bool = False
     """Raw store access is on and no changeset is secret."""
     redirect_targets: Sequence[RedirectTarget] = ()
-    """Where clients of 0006 may be sent for what the repository gives."""
+    """The servers that clients of 0006 may be redirected to."""
 
 
 def describe_api(
     registry: Registry, dialect: Dialect, framings: Sequence[Dialect], facts: RepositoryFacts
 ) -> Value:
-    """Give the result of ``capabilities``.
+    """Return the result of ``capabilities``.
 
     Args:
-        registry: The commands.
-        dialect: Whose shape it has.
-        framings: All that the API serves, in order.
-        facts: About the repository.
+        registry: The commands to describe.
+        dialect: The dialect whose shape the result has.
+        framings: All framings that the API serves, in order.
+        facts: The repository's facts.
     """
     if dialect.response is ResponseForm.TEXT:
         return facts.reduced
@@ -157,5 +157,5 @@ def _describe_argument(argument: Argument) -> Value:
 
 @command("capabilities", permission=Permission.RO, text=TextForm(result=bytes))
 async def capabilities(context: Context) -> Value:
-    """Give what the API offers."""
+    """Return the descriptor of the API."""
     return await context.describe()

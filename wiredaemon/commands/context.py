@@ -1,4 +1,4 @@
-"""What a running command sees of its caller and of the server."""
+"""The interfaces through which a running command sees its caller and the server."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Who asks."""
+    """The client at the other end."""
 
     address: str
     """Host and port, or the path of a Unix socket."""
     user: str | None = None
-    """Authenticated name; None for nobody in particular."""
+    """The authenticated user; None where nobody logged in."""
     is_secure: bool = False
-    """Over TLS."""
+    """The connection is encrypted, or local to this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Followed:
     """
 
     targets: frozenset[bytes]
-    """Names, of those that the server has told it."""
+    """Names of redirect targets, from the server's descriptor."""
     hashes: frozenset[bytes]
-    """Hash functions that it knows."""
+    """Hash functions that the client can check content with."""
 
     @classmethod
     def parse(cls, redirect: object) -> Self | None:
-        """Read the ``redirect`` of a request; None where it is malformed or empty."""
+        """Parse the ``redirect`` of a request; return None if it is malformed or absent."""
         match redirect:
             case {
                 b"targets": list() | tuple() | set() | frozenset() as targets,
@@ -49,48 +49,49 @@ class Followed:
 
 
 class CommandData(Protocol):
-    """The data that follows a request, as it arrives."""
+    """Command data, as it arrives."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the pieces, in order; raises `CommandError` if input ends too early."""
+        """Iterate over the pieces, in order; raises `CommandError` if input ends too early."""
 
     async def read(self) -> bytes:
-        """Give all that is still to come, as one piece."""
+        """Return all data that has not been read, as one piece."""
 
 
 class Repository(Protocol):
     """The repository that a request was made to, as commands see it."""
 
     def call(self, command: bytes, arguments: Mapping[bytes, Value]) -> Awaitable[object]:
-        """Run a value command on it and give its result.
+        """Run a value command and return its result.
 
         Raises:
-            CommandError, ServerError: It failed.
+            CommandError, ServerError: The command failed.
         """
 
     def stream(
         self, command: bytes, arguments: Mapping[bytes, Value]
     ) -> AsyncGenerator[Encoded | Recorded | Redirect, None]:
-        """Run a stream command on it and give its objects as they come, still encoded.
+        """Run a stream command and yield its objects as they come, still encoded.
 
-        Of a cacheable command it may give what was answered before, or where that is: whatever
-        comes is to be passed on as it is.
+        A cacheable command may be answered from the cache, or with a redirect: pass on whatever
+        is yielded as it is.
 
         Raises:
-            CommandError, ServerError: It failed; the former only in front of the first object.
+            CommandError: The command failed, before its first object.
+            ServerError: The command failed.
         """
 
 
 class Context(Protocol):
-    """Given to each command as its first argument."""
+    """The first argument of each command: one request, its caller and the server."""
 
     @property
     def peer(self) -> Peer:
-        """Who asks."""
+        """The client at the other end."""
 
     @property
     def permission(self) -> Permission:
-        """What the peer was granted for this request."""
+        """The permission that was granted for this request."""
 
     @property
     def data(self) -> CommandData:
@@ -102,19 +103,19 @@ class Context(Protocol):
 
     @property
     def cancelled(self) -> bool:
-        """Nobody waits for the result any more."""
+        """The request was cancelled: its result will not be sent."""
 
     @property
     def followed(self) -> Followed | None:
         """The redirects that the peer follows; None if it did not say that it follows any."""
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
-        """Send a line for people while the command runs, to peers that say they take it.
+        """Send a line of text for people while the command runs, to peers that accept text.
 
         Args:
             message: printf-style format in ASCII; ``%s`` stands for the next argument.
             arguments: What fills the ``%s``.
-            labels: What kinds of text it is, in ASCII.
+            labels: The kinds of text it is, in ASCII.
         """
 
     def progress(
@@ -126,15 +127,15 @@ class Context(Protocol):
         label: str | None = None,
         item: str | None = None,
     ) -> None:
-        """Send how far the command has come, to peers that say they take it.
+        """Send the progress of the command, to peers that accept progress.
 
         Args:
-            topic: What is being counted.
-            position: How far it is; -1 ends the topic.
-            total: How far it goes.
-            label: What one step is called.
-            item: What is being worked on.
+            topic: The activity, for instance "files".
+            position: Steps done; -1 ends the topic.
+            total: Steps in all, if known.
+            label: The unit of a step.
+            item: The item of the current step.
         """
 
     def describe(self) -> Awaitable[Value]:
-        """Give what the API that this request came by offers."""
+        """Return the descriptor of the API that this request came by."""

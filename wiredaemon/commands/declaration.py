@@ -1,4 +1,4 @@
-"""Declaring commands: the decorator marks a function, nothing is registered by importing it."""
+"""Declaring commands: the decorator marks a function; importing it registers nothing."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 ALL_DIALECTS: Final = frozenset(DIALECTS)
 MARK: Final = "__wiredaemon_command__"
-"""Attribute of a marked function; it holds its `Command`."""
+"""The attribute of a marked function that holds its `Command`."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextForm:
-    """How a command is carried by dialect 0002: the version 1 wire format."""
+    """The text form of a command in dialect 0002: the version 1 wire format."""
 
     result: Callable[[Any], bytes]
-    """Gives the bytes of a result; a `WithOutput` comes as it is."""
+    """Converts a result to bytes; a `WithOutput` is passed as it is."""
     arguments: Mapping[str, Callable[[bytes], Any]] = field(default_factory=dict)
-    """Read arguments that are no plain bytes; raise ValueError with a text for the peer."""
+    """Parsers of arguments that are no plain bytes; they raise ValueError, with a text."""
     failure: Callable[[bytes], bytes] | None = None
-    """Gives the bytes of a failure's text, where the format has a place for it."""
+    """Converts a failure's text to bytes, where the format has a place for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,27 +42,27 @@ class Command:
     function: Callable[..., Any]
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     dialects: frozenset[str] = ALL_DIALECTS
-    """Dialects that have it."""
+    """The dialects that have the command."""
     exposed: bool = True
-    """Else the dialects know its name but it cannot be called over this protocol."""
+    """Whether it can be called over this protocol; if not, only its name is known."""
     text: TextForm | None = None
     has_data: bool = False
-    """Command data is for it; else data is counted and dropped."""
+    """The command reads command data; otherwise such data is counted and dropped."""
     data_limit: int | None = None
-    """Bytes of data it accepts, if not as many as `Limits.command_data`."""
+    """Bytes of command data that it accepts; None for `Limits.command_data`."""
     is_blocking: bool = False
     """The function may block: it runs in a thread."""
     cacheable: bool = False
-    """What a worker answers may be kept and given again until the repository changes (0006)."""
+    """The worker's answer may be cached until the repository changes (0006)."""
     needs_stream: bool = False
-    """Left out of capabilities where raw store access is not allowed."""
+    """The command is left out of capabilities where raw store access is not allowed."""
     details: Mapping[bytes, Any] = field(default_factory=dict)
     """Further entries of its capability descriptor (0006)."""
     module: str = ""
-    """The module that marked it."""
+    """The module that marked the function."""
 
     def __post_init__(self) -> None:
-        """Refuse what could never work.
+        """Refuse a declaration that could never work.
 
         Raises:
             TypeError: The declaration does not fit the function or the protocol.
@@ -101,7 +101,7 @@ _KEYWORD_KINDS: Final = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_K
 
 
 def _is_sendable(name: object) -> bool:
-    """Say whether a name is a text that has a form in UTF-8."""
+    """Return whether a name is a string that UTF-8 can encode."""
     try:
         return isinstance(name, str) and bool(name.encode())
     except UnicodeEncodeError:
@@ -109,7 +109,7 @@ def _is_sendable(name: object) -> bool:
 
 
 def is_marked(mark: object, value: object) -> TypeGuard[Command]:
-    """Say whether a mark was set on a value itself: this is no copy, subclass or instance of it."""
+    """Return whether a value was marked itself, rather than copied or derived from a marked one."""
     return isinstance(mark, Command) and mark.function is value
 
 
@@ -126,8 +126,8 @@ def command(
     """Mark a function as a command.
 
     Args:
-        name: What peers call it.
-        permission: What they must be allowed to do; there is no default.
+        name: The name on the wire.
+        permission: The permission that callers need; there is no default.
         declared: Further fields of `Command`.
 
     Raises:

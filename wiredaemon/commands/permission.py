@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Permission(Enum):
-    """What a command does to the repository, and so what its caller must be allowed to do."""
+    """The permission that a command needs: reading, or reading and writing."""
 
     RO = "ro"
     RW = "rw"
@@ -20,5 +20,5 @@ class Permission(Enum):
         return b"pull" if self is Permission.RO else b"push"
 
     def covers(self, needed: Permission) -> bool:
-        """Say whether somebody granted this permission may run a command that needs another."""
+        """Return whether this permission suffices for a command that needs another."""
         return self is Permission.RW or needed is Permission.RO

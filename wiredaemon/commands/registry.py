@@ -22,7 +22,7 @@ ENTRY_POINT_GROUP: Final = "wiredaemon.commands"
 
 
 class CommandLoadError(Exception):
-    """A module or file with commands cannot be loaded, or declares what cannot be."""
+    """A module or file with commands cannot be loaded, or a declaration in it is wrong."""
 
 
 class Registry:
@@ -39,7 +39,7 @@ class Registry:
             self.register(command)
 
     def register(self, command: Command) -> None:
-        """Add one command; one that is already there is no mistake.
+        """Add one command; adding the same command again changes nothing.
 
         Raises:
             CommandLoadError: The name is taken in one of its dialects.
@@ -57,18 +57,18 @@ class Registry:
             self._by_dialect.setdefault(dialect, {})[name] = command
 
     def find(self, name: bytes, dialect: Dialect) -> Command | None:
-        """Give the command of that name, exposed or not, or None."""
+        """Return the command of a name, exposed or not, or None."""
         return self._by_dialect.get(dialect.name, {}).get(name)
 
     def find_exposed(self, name: object, dialect: Dialect) -> Command | None:
-        """Give the command of that name if it can be called; a name may be anything."""
+        """Return the exposed command of a name, or None; the name may be of any type."""
         if not isinstance(name, bytes):
             return None
         command = self.find(name, dialect)
         return command if command is not None and command.exposed else None
 
     def exposed(self, dialect: Dialect) -> list[Command]:
-        """Give the commands that can be called, in the order they were registered."""
+        """Return the exposed commands, in the order in which they were registered."""
         return [
             command
             for command in self._by_dialect.get(dialect.name, {}).values()
@@ -77,7 +77,7 @@ class Registry:
 
 
 def marked_commands(module: ModuleType) -> Iterator[Command]:
-    """Give the commands that a module itself marks, in definition order.
+    """Return the commands that a module marks itself, in definition order.
 
     Raises:
         CommandLoadError: A decorator above ``@command`` would have no effect.
@@ -101,7 +101,7 @@ def marked_commands(module: ModuleType) -> Iterator[Command]:
 
 
 def _is_of(command: Command, module: ModuleType) -> bool:
-    """Say whether a module marks a command itself, if perhaps by a decorator from elsewhere."""
+    """Return whether a command was marked in a module, possibly by a decorator from another one."""
     defined_in = getattr(command.function, "__module__", None)
     return module.__name__ in (command.module, defined_in)
 
@@ -123,7 +123,7 @@ def load_commands(sources: Iterable[str]) -> list[Command]:
 
 
 def load_installed_commands() -> list[Command]:
-    """Load what installed distributions offer under the group ``wiredaemon.commands``.
+    """Load the commands of installed distributions' entry points in ``wiredaemon.commands``.
 
     Raises:
         CommandLoadError: An entry point cannot be imported, or names no module.

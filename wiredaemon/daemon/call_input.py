@@ -1,6 +1,6 @@
 """Command data from a file descriptor, read when it is ready and as it is asked for.
 
-A read of standard input may wait for ever, and meanwhile the answer may come.
+A blocking read of standard input may wait for ever, while the response arrives.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PIECE: Final = 128 * 1024
 
 
 class Input(FileDescriptor):
-    """The bytes of a descriptor, piece by piece; an asynchronous iterator."""
+    """An asynchronous iterator of the bytes of a descriptor, piece by piece."""
 
     def __init__(self, reactor: Any, descriptor: int, name: str) -> None:  # noqa: ANN401 zope interfaces do not intersect
         """Read a descriptor, which the caller closes; errors name it by ``name``."""
@@ -30,11 +30,11 @@ class Input(FileDescriptor):
         self._waiter: Deferred[bytes] | None = None
 
     def __aiter__(self) -> Self:
-        """Give itself: bytes are read once."""
+        """Return itself: bytes are read once."""
         return self
 
     async def __anext__(self) -> bytes:
-        """Give the next piece."""
+        """Return the next piece."""
         self._waiter = Deferred(lambda _: self.stopReading())
         self.startReading()
         piece = await self._waiter
@@ -45,11 +45,11 @@ class Input(FileDescriptor):
     # --- the reactor's side ------------------------------------------------------------------
 
     def fileno(self) -> int:
-        """Give the descriptor, for the reactor."""
+        """Return the descriptor, for the reactor."""
         return self._descriptor
 
     def doRead(self) -> None:
-        """Read what is there."""
+        """Read the bytes that are ready."""
         self.stopReading()
         waiter, self._waiter = self._waiter, None
         if waiter is None or waiter.called:
@@ -62,12 +62,12 @@ class Input(FileDescriptor):
             waiter.callback(piece)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Be told by the reactor that the writing end is closed, or that reading has failed."""
+        """Note that the writing end is closed, or that reading has failed."""
         super().connectionLost(reason)
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.called:
             waiter.callback(b"")
 
     def writeSomeData(self, data: bytes) -> int:
-        """Never asked for."""
+        """Do nothing: the descriptor is only read."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What ``wiredaemon call`` prints: objects in three forms, text and progress for people.
+"""Output of ``wiredaemon call``: objects in three forms, text and progress for people.
 
 Source: client-tool, sections 3.2 and 3.6 (the pretty form).
 """
@@ -24,7 +24,7 @@ class OutputError(Exception):
 
 
 def pretty(value: object) -> bytes:
-    """Give a value as Mercurial's debug tool prints it, over lines."""
+    """Return a value as Mercurial's debug tool prints it, over lines."""
     return ("".join(_pretty(value, "")) + "\n").encode("ascii", "backslashreplace")
 
 
@@ -68,7 +68,7 @@ def _inline(value: object) -> str:
 
 
 def _order(value: object) -> tuple[str, str | bytes]:
-    """Sort bytes by their bytes, and whatever else there may be by its looks."""
+    """Return a sort key: bytes by themselves, other keys by their repr."""
     first = value[0] if isinstance(value, tuple) else value
     return ("", first.hex()) if isinstance(first, bytes) else (type(first).__name__, repr(first))
 
@@ -85,7 +85,7 @@ def _quoted(data: bytes) -> str:
 
 
 def json_line(value: object) -> bytes:
-    """Give a value as one line of JSON.
+    """Return a value as one line of JSON.
 
     Byte strings are text where they are UTF-8, else ``{"hex": "00ff"}``, and ``"hex:00ff"`` as keys
     of maps; sets are arrays.
@@ -124,7 +124,7 @@ def _text(data: bytes) -> str | None:
 
 
 def raw(value: object) -> bytes:
-    """Give a byte string as it is.
+    """Return a byte string as it is.
 
     Raises:
         OutputError: It is none.
@@ -143,14 +143,14 @@ FORMS: Final[Mapping[str, Callable[[object], bytes]]] = {
     "json": json_line,
     "raw": raw,
 }
-"""What gives the bytes to print, by the option's value."""
+"""The function that formats an object, for each value of the option."""
 
 
 # --- text for people -------------------------------------------------------------------------
 
 
 def printable(text: str) -> str:
-    """Give text of a server without what could steer a terminal."""
+    """Return a server's text without control characters, which could steer a terminal."""
     return "".join(
         character if character.isprintable() or character in "\n\t" else f"\\x{ord(character):02x}"
         for character in text
@@ -158,19 +158,19 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Give a text of a server as one line."""
+    """Return a text of a server as one line."""
     return printable(" ".join(text.split()))
 
 
 class Terminal:
-    """Writes a command's text and progress; is the observer of the call."""
+    """Observes a call: writes its text and progress to the terminal."""
 
     def __init__(self, errors: TextIO, output: BinaryIO) -> None:
         """Write to standard error.
 
         Args:
-            errors: Where to; progress overwrites itself if it is a terminal.
-            output: Flushed before, so that both come in order.
+            errors: Standard error; progress overwrites itself on a terminal.
+            output: Standard output, flushed before each write so that both come in order.
         """
         self._errors = errors
         self._output = output
@@ -185,7 +185,7 @@ class Terminal:
         self._errors.flush()
 
     def receive_progress(self, progress: ProgressReceived) -> None:
-        """Write how far the command has come, or that a topic has ended."""
+        """Write progress, or that a topic has ended."""
         self.clear()
         if progress.position < 0:
             return
@@ -198,7 +198,7 @@ class Terminal:
         self._has_progress = self._is_terminal
 
     def clear(self) -> None:
-        """Take the progress line off the terminal."""
+        """Erase the progress line."""
         if self._has_progress:
             self._errors.write("\r\x1b[K")
             self._errors.flush()

@@ -1,4 +1,4 @@
-"""Certificates: the development one the daemon makes itself, and whether a pair fits together.
+"""Certificates: making the development certificate, and checking a pair of files.
 
 Owns files in PEM form. TLS itself is set up in ``net``.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 LIFETIME: Final = timedelta(days=397)
-"""Longer ones are refused by some clients."""
+"""The development certificate's lifetime; some clients refuse longer ones."""
 RENEWAL: Final = timedelta(days=7)
 """A certificate with less than this left is made again, for a daemon runs on for days."""
 
@@ -41,7 +41,7 @@ class CertificateFiles:
 
 
 def development_certificate(folder: Path, *, now: datetime) -> CertificateFiles:
-    """The self-signed certificate for localhost in ``folder``, made when there is no usable one.
+    """Return the self-signed certificate for localhost in ``folder``; make it if none is usable.
 
     Args:
         folder: made when it is missing.
@@ -64,7 +64,7 @@ def development_certificate(folder: Path, *, now: datetime) -> CertificateFiles:
 
 
 def check_pair(files: CertificateFiles) -> x509.Certificate:
-    """The certificate (the first of its file), once it is known to belong to the private key.
+    """Return the first certificate of its file, if it belongs to the private key.
 
     Raises:
         CertificateError: a file cannot be read or used, or they do not belong together.

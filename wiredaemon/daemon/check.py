@@ -1,8 +1,8 @@
-"""What can be known to be wrong with a configuration before a port opens.
+"""Checks of a configuration that can be made before a port opens.
 
-Owns the look at everything a ``Config`` names outside its own file. ``check-config`` and the start
-of the daemon both ask here, so they agree. Repositories are not looked at: a missing one is said
-by the daemon, which serves the rest and goes on when it is mended.
+Owns the checks of everything that a ``Config`` names outside its own file. ``check-config`` and the
+start of the daemon share them, so they agree. Repositories are not checked: the daemon reports a
+missing one, serves the rest, and serves it when it appears.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _check_commands(config: Config) -> None:
 
 
 def _module_exists(name: str) -> bool:
-    """Whether the module's outermost package is there; what is inside would have to be run."""
+    """Return whether the outermost package of a module exists; to look inside would run it."""
     return find_spec(name.partition(".")[0]) is not None
 
 

@@ -26,7 +26,7 @@ FRAMINGS: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """Where the daemon keeps what it makes itself."""
+    """The folder of the files that the daemon makes itself."""
 
     folder: Path
 
@@ -41,7 +41,7 @@ class Framed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
-    """Twisted endpoint strings, by what is spoken on them; an empty one is off."""
+    """Twisted endpoint strings for each kind of listener; an empty list is off."""
 
     http: tuple[str, ...] = ()
     https: tuple[str, ...] = ()
@@ -50,11 +50,11 @@ class Listen:
 
     @property
     def needs_tls(self) -> bool:
-        """A certificate is needed."""
+        """Some listener needs a certificate."""
         return bool(self.https or self.framed_tls)
 
     def endpoints(self) -> Mapping[str, tuple[str, ...]]:
-        """Give the endpoint strings of each kind."""
+        """Return the endpoint strings of each kind."""
         return {
             "http": self.http,
             "https": self.https,
@@ -69,7 +69,7 @@ LOOPBACK: Final = Listen(
     framed=(Framed("tcp:8010:interface=127.0.0.1"),),
     framed_tls=(Framed("tcp:8011:interface=127.0.0.1"),),
 )
-"""What is listened on where a configuration has no ``[listen]`` at all."""
+"""The listeners of a configuration without a ``[listen]`` table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """Which HTTP APIs exist, where no repository's hgrc says otherwise."""
+    """The HTTP APIs that exist, unless a repository's hgrc says otherwise."""
 
     enabled: bool = True
     http_v2: bool = True
@@ -92,7 +92,7 @@ class Api:
 
     @property
     def switches(self) -> ApiSwitches:
-        """What a repository's hgrc overrides."""
+        """The switches that a repository's hgrc may override."""
         return ApiSwitches(
             enabled=self.enabled, http_v2=self.http_v2, debugreflect=self.debugreflect
         )
@@ -100,7 +100,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """What is logged besides what an operator must know."""
+    """The log entries that are optional."""
 
     requests: bool = False
     """A line for each HTTP request, as web servers write them."""
@@ -108,7 +108,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
-    """Where commands come from besides the package and its entry points."""
+    """The sources of commands besides the package and its entry points."""
 
     load: tuple[Path | str, ...] = ()
     """Files as absolute paths, modules as dotted names, in the order given."""
@@ -120,7 +120,7 @@ class Config:
 
     data: Data
     file: Path | None = None
-    """Where it was read from; None for the embedded default."""
+    """The file that it was read from; None for the embedded default."""
     listen: Listen = LOOPBACK
     tls: Tls = Tls()
     api: Api = field(default_factory=Api)

@@ -185,7 +185,7 @@ def _web(top: Table) -> AccessRules:
 
 
 def _spellings(name: str) -> set[str]:
-    """The ways to write one of hgweb's keys: ``allow_pull``, ``allow-pull``, ``allowpull``."""
+    """Return the spellings of a key of hgweb: ``allow_pull``, ``allow-pull``, ``allowpull``."""
     return {name, name.replace("_", "-"), name.replace("_", "")}
 
 
@@ -208,7 +208,7 @@ _PREFIX: Final = re.compile(r"/\*{0,2}|(/(?!\.{1,2}(/|$))[^/*?#\s]+)+(/\*{1,2})?
 
 
 def _folder_of_repositories(table: Table, prefix: str, stars: str) -> Path:
-    """Give the folder of an entry: of a repository, or of all those that a star stands for."""
+    """Return the folder of an entry: a repository's, or that of a collection."""
     accepted = f'a path that ends in "/{stars}"' if stars else "the path of a repository folder"
     value = table.values[prefix]
     if not isinstance(value, str):

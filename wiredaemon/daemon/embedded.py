@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _log = Logger()
 
 REPOSITORY: Final = "repository"
-"""Name of the default repository in the data folder."""
+"""The name of the default repository in the data folder."""
 
 
 def default_data_folder(environment: Mapping[str, str], home: Path) -> Path:
-    """Where data is kept when nobody says: ``$XDG_DATA_HOME/wiredaemon`` or its usual stand-in.
+    """Return the default data folder: ``$XDG_DATA_HOME/wiredaemon``, or below ``~/.local/share``.
 
     Source: XDG Base Directory Specification. A relative ``XDG_DATA_HOME`` is ignored, as it asks.
     """
@@ -41,7 +41,7 @@ def default_data_folder(environment: Mapping[str, str], home: Path) -> Path:
 
 
 def embedded_config(folder: Path, *, now: datetime) -> Config:
-    """The embedded default on a data folder, with its repository and certificate made.
+    """Return the embedded default for a data folder, after making its repository and certificate.
 
     Args:
         folder: the data folder, absolute; made when it is missing.
@@ -62,7 +62,7 @@ def embedded_config(folder: Path, *, now: datetime) -> Config:
 
 
 def with_certificate(config: Config, *, now: datetime) -> Config:
-    """The configuration with a certificate: the development one where TLS needs it and none is set.
+    """Return the configuration, with the development certificate if TLS needs one.
 
     Raises:
         ConfigurationError: the data folder cannot be written.
@@ -84,12 +84,12 @@ def with_certificate(config: Config, *, now: datetime) -> Config:
 
 
 def mercurial_is_installed() -> bool:
-    """Whether the extra ``hg`` is there, without loading it."""
+    """Return whether the extra ``hg`` is installed, without loading it."""
     return find_spec("mercurial") is not None
 
 
 def make_repository(folder: Path) -> str | None:
-    """Make an empty Mercurial repository unless there is one; gives what went wrong, or None.
+    """Make an empty Mercurial repository unless there is one; return an error text or None.
 
     Takes about half a second, in a process of its own.
     """

@@ -1,4 +1,4 @@
-"""A command line that shows a listener at work, for people who have just started the daemon."""
+"""Example command lines for the listeners, for people who have just started the daemon."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def example_command(config: Config, url: str, dialect: str = "0006") -> str:
-    """Give a shell command that sends one framed request, or asks for the APIs.
+    """Return a shell command that sends one framed request, or asks for the APIs.
 
     Args:
-        config: What is served.
-        url: Of a listener, with a slash at its end.
-        dialect: That is spoken there, if it is a raw one.
+        config: The running configuration.
+        url: The listener's URL, with a trailing slash.
+        dialect: The dialect of a raw listener.
     """
     if url.startswith("hgrpc"):
         return _example_call(config, url, dialect)
@@ -44,7 +44,7 @@ def example_command(config: Config, url: str, dialect: str = "0006") -> str:
 
 
 def example_clone(config: Config, url: str) -> str | None:
-    """Give a shell command that clones the first repository, where there is one and it is HTTP."""
+    """Return a shell command that clones the first repository over HTTP, or None."""
     if not config.repositories or not url.startswith("http"):
         return None
     # Mercurial does not find the addresses of loopback in certificates.
@@ -54,7 +54,7 @@ def example_clone(config: Config, url: str) -> str | None:
 
 
 def _example_call(config: Config, url: str, dialect: str) -> str:
-    """Give a call by our own client, for no other program speaks raw frames."""
+    """Return a call by this package's client: no other program speaks raw frames."""
     words = [_program(), "call"]
     if url.startswith("hgrpcs:") and config.tls.certificate is not None:
         words += ["--ca", str(config.tls.certificate)]
@@ -67,14 +67,14 @@ def _example_call(config: Config, url: str, dialect: str) -> str:
 
 
 def _base(config: Config, url: str) -> str:
-    """Give the URL of the first repository, or of the first list of them, with a slash behind."""
+    """Return the URL of the first repository or collection, with a trailing slash."""
     prefixes = [*config.repositories, *(each.prefix for each in config.collections)]
     names = [quote(name) for name in next(iter(prefixes), "/").split("/") if name]
     return "".join([url, *(f"{name}/" for name in names)])
 
 
 def _program() -> str:
-    """Give the console script as a shell of whoever reads this finds it."""
+    """Return the console script's name or path, as the reader's shell finds it."""
     beside = Path(sys.executable).with_name("wiredaemon")
     found = shutil.which("wiredaemon")
     if found is not None and Path(found) == beside:
@@ -83,12 +83,12 @@ def _program() -> str:
 
 
 def _request(command: str) -> bytes:
-    """Give the frame of a request without arguments, alike in all dialects with request maps."""
+    """Return the frame of a request without arguments, the same from 0003 on."""
     connection = ClientConnection()
     connection.send_command(command.encode("ascii"), {})
     return b"".join(part for frame in connection.data_to_send() for part in frame)
 
 
 def _octal(data: bytes) -> str:
-    """Write bytes as every shell's printf reads them."""
+    """Return bytes as the octal escapes that every shell's printf reads."""
     return "".join(chr(byte) if chr(byte).isalnum() else f"\\{byte:03o}" for byte in data)

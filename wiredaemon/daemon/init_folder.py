@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATA: Final = "data"
-"""Name of the data folder."""
+"""The name of the data folder."""
 
 
 class InitError(Exception):
@@ -21,7 +21,7 @@ class InitError(Exception):
 
 
 def init_folder(folder: Path, *, now: datetime) -> Path:
-    """Fill a folder, and give the path of its configuration.
+    """Fill a folder and return the path of its configuration.
 
     Makes the documented configuration, the example commands, and a data folder with a development
     certificate and, where Mercurial is installed, an empty repository.
@@ -55,7 +55,7 @@ def init_folder(folder: Path, *, now: datetime) -> Path:
 
 
 def _configuration(*, with_repository: bool) -> str:
-    """The documented configuration, for a data folder beside it instead of above."""
+    """Return the documented configuration, changed for a data folder beside it."""
     text = shipped(CONFIGURATION).replace('"../data', f'"{DATA}')
     # Without Mercurial, commands only.
     return text if with_repository else text.replace('\n"/" = ', '\n# "/" = ')

@@ -12,7 +12,7 @@ from wiredaemon import __version__
 
 
 class Options(TwistedOptions):
-    """What may follow ``wiredaemon`` on the command line of ``twistd``."""
+    """The options behind ``wiredaemon`` on the command line of ``twistd``."""
 
     synopsis: Final = "[--config FILE | --data FOLDER]"
     longdesc: Final = (

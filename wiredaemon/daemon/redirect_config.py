@@ -22,10 +22,10 @@ _NAME: Final = "a name of printable ASCII, another one for each target"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect:
-    """Where clients are sent for large answers."""
+    """The redirect targets for large answers, and how they are used."""
 
     targets: tuple[Target, ...] = ()
-    """In the order of preference."""
+    """The targets, the preferred one first."""
 
 
 def read_redirect(top: Table) -> Redirect:

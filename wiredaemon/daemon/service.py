@@ -1,4 +1,4 @@
-"""Wiring: from a configuration to running listeners. The only place where objects are joined."""
+"""Wiring a configuration to running listeners: the only place where objects are joined."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ _SCHEMES: Final = {
     "framed": "hgrpc",
     "framed_tls": "hgrpcs",
 }
-"""What URLs begin with, by the kind of listener."""
+"""The URL scheme of each kind of listener."""
 
 
 class Listener(NamedTuple):
-    """What is to be listened on: the kind, the endpoint string and what speaks there."""
+    """A listener to open: its kind, its endpoint string and its factory."""
 
     kind: str
     endpoint: str
     factory: IProtocolFactory
     dialect: str = "0006"
-    """Of a raw listener."""
+    """The dialect of a raw listener."""
 
 
 class StartError(Exception):
     """The daemon cannot start.
 
-    Not a SystemExit: twistd tells its parent process, which waits for it, only of an Exception.
+    Not a SystemExit: twistd reports only an Exception to its parent process, which waits for it.
     """
 
 
@@ -79,7 +79,7 @@ class WireDaemonService(Service):
     """
 
     def __init__(self, config: Config, reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
-        """Join what the configuration names.
+        """Make the objects that the configuration names.
 
         Raises:
             ConfigurationError: Commands cannot be loaded or the certificate cannot be used.
@@ -149,9 +149,9 @@ class WireDaemonService(Service):
     def _over_tls(
         self, factory: IProtocolFactory, protocols: Sequence[bytes] = ()
     ) -> IProtocolFactory:
-        """Give the factory that speaks TLS in front of another one.
+        """Return a factory that speaks TLS in front of another one.
 
-        Each has options of its own, for what ALPN may choose is kept in them.
+        Each has TLS options of its own, because ALPN's choices are kept in them.
         """
         tls = self._config.tls
         if tls.certificate is None or tls.private_key is None:
@@ -180,7 +180,7 @@ class WireDaemonService(Service):
         """Open the listeners, while ports below 1024 may still be opened.
 
         Raises:
-            StartError: One cannot be opened.
+            StartError: A listener cannot be opened.
         """
         super().privilegedStartService()
         failures: list[Failure] = []
@@ -204,7 +204,7 @@ class WireDaemonService(Service):
             )
 
     def _recover(self) -> None:
-        """Roll back what processes that were killed have left in repositories."""
+        """Roll back the transactions that killed processes left in repositories."""
         found = self._call_in_thread(lambda: transactions_of(self._hosts.iter_repositories()))
         found.addCallback(lambda paths: Deferred.fromCoroutine(recover_all(paths, self._pool)))
         found.addErrback(lambda failure: _log.failure("repositories were not looked at", failure))

@@ -1,4 +1,4 @@
-"""What ``twistd wiredaemon`` calls: from options to a service, or to one line saying why not."""
+"""The entry point of ``twistd wiredaemon``: makes a service of options, or fails in one line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Options", "makeService"]
 
 
 def makeService(options: Options) -> IService:
-    """The daemon's service; it opens no port and starts no process before it is started.
+    """Return the daemon's service; before it is started it opens no port and starts no process.
 
     Raises:
         SystemExit: the configuration is wrong, with the text for people and exit status 1.

@@ -15,7 +15,7 @@ EXAMPLE_COMMANDS: Final = "examples/dummycommands.py"
 
 
 def shipped(name: str) -> str:
-    """The text of one of these files.
+    """Return the text of one of these files.
 
     Raises:
         FileNotFoundError: the installation is not complete.

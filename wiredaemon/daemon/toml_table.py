@@ -1,4 +1,4 @@
-"""One TOML table being read, key by key, with errors a person can act on.
+"""Reading one TOML table key by key, with errors that a person can act on.
 
 Owns the types of values and the form of the error. Which tables and keys there are is known to
 ``config``.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SHOWN: Final = 80
-"""Characters of a wrong value that an error repeats."""
+"""The most characters of a wrong value that an error repeats."""
 
 
 class ConfigurationError(Exception):
@@ -67,28 +67,28 @@ class Table:
                 raise self.error(key, "unknown key", ", ".join(known) or "no keys in this version")
 
     def error(self, key: str, problem: str, accepted: str) -> ConfigurationError:
-        """The error for one key of this table."""
+        """Return the error for one key of this table."""
         dotted = f"{self._name}.{key}" if self._name else key
         return ConfigurationError(self.file, dotted, problem, accepted)
 
     def wrong(self, key: str, accepted: str) -> ConfigurationError:
-        """The error for a key whose value is not of the accepted kind."""
+        """Return the error for a key whose value is not of the accepted kind."""
         return self.error(key, f"{_shown(self.values[key])} is not accepted", accepted)
 
     def table(self, key: str, keys: Iterable[str] | None = None) -> Table:
-        """The table under ``key``; an empty one when it is absent."""
+        """Return the table under ``key``; an empty one if it is absent."""
         name = f"{self._name}.{key}" if self._name else key
         return Table(self.file, name, self.values.get(key, {}), keys)
 
     def boolean(self, key: str, *, default: bool) -> bool:
-        """The switch under ``key``."""
+        """Return the boolean under ``key``."""
         value = self.values.get(key, default)
         if isinstance(value, bool):
             return value
         raise self.wrong(key, "true or false")
 
     def number(self, key: str, default: float) -> float:
-        """The number under ``key``, of the type of ``default``, finite and at least 0."""
+        """Return the number under ``key``: of the type of ``default``, finite and at least 0."""
         value = self.values.get(key, default)
         whole = isinstance(default, int)
         accepted = "a whole number, 0 or more" if whole else "a number, 0 or more"
@@ -100,18 +100,18 @@ class Table:
         return type(default)(value)
 
     def path(self, key: str, default: str) -> Path | None:
-        """The path under ``key``, taken from the file's folder; None for an empty string."""
+        """Return the path under ``key``, made absolute; None for an empty string."""
         value = self.values.get(key, default)
         if not isinstance(value, str):
             raise self.wrong(key, "a path, as a string")
         return self.resolve(value) if value else None
 
     def resolve(self, path: str) -> Path:
-        """A path as written in the file: relative ones start at the file's folder."""
+        """Return a path of the file as absolute: relative ones start at the file's folder."""
         return (self.file.parent / path).resolve()
 
     def strings(self, key: str, accepted: str) -> tuple[str, ...]:
-        """The list of non-empty strings under ``key``; an empty one when it is absent."""
+        """Return the list of non-empty strings under ``key``; an empty one if it is absent."""
         value = self.values.get(key, [])
         if not isinstance(value, list):
             raise self.wrong(key, accepted)
@@ -121,7 +121,7 @@ class Table:
         return tuple(value)
 
     def words(self, key: str, accepted: str) -> tuple[str, ...]:
-        """As ``strings``, or one string as hgrc has it, separated by commas or white space."""
+        """Return a list of strings; one string is split at commas or white space, as in hgrc."""
         value = self.values.get(key, [])
         if isinstance(value, str):
             return tuple(word for word in re.split(r"[,\s]+", value) if word)
@@ -129,7 +129,7 @@ class Table:
 
 
 def _shown(value: object) -> str:
-    """A value for people, short."""
+    """Return a value as short text for people."""
     if isinstance(value, bool):
         return str(value).lower()
     text = repr(value)
