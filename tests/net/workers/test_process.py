@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.workers.pool import NOT_RUNNING
-from wiredaemon.net.workers.process import END_SECONDS, ENDED_TOO_EARLY, resident_memory
+from wiredaemon.net.workers.process import END_SECONDS, ENDED_TOO_EARLY, ResidentMemory
 from wiredaemon.repository.worker_calls import CallContext
 
 if TYPE_CHECKING:
@@ -135,5 +136,17 @@ def test_a_worker_that_dies_inside_a_stream_leaves_its_pieces_and_an_error(
 def test_the_memory_of_a_process_is_known_on_linux() -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux tells it in /proc")
-    assert resident_memory(os.getpid()) > 1024 * 1024
-    assert resident_memory(2**30) == 0
+    ours = ResidentMemory(os.getpid())
+    assert ours.read() > 1024 * 1024
+    ours.close()
+    ours.close()
+    assert ours.read() == 0
+    assert ResidentMemory(2**30).read() == 0
+
+
+def test_a_process_that_is_gone_holds_no_memory() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        memory = ResidentMemory(other.pid)
+        other.communicate(b"\n")
+    assert memory.read() == 0
+    memory.close()
