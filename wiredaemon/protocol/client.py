@@ -100,6 +100,7 @@ class ClientConnection(ClientOutput):
         events: list[ClientEvent] = []
         if self._failed:
             return events
+        # Counted anew for each call: a caller that can hold no more stops calling.
         self._room = self._limits.decoded_size
         try:
             reading = self._reading
@@ -139,6 +140,7 @@ class ClientConnection(ClientOutput):
             return [self._fail(RemoteProtocolError(str(error), malformed=True))]
         if not self._active:
             return []
+        # One is named, the oldest as a rule; the others have the same fate.
         message = f"input ended before the response to request {min(self._active)}"
         return [self._fail(RemoteProtocolError(message, malformed=True))]
 

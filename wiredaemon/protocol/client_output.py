@@ -129,6 +129,7 @@ class ClientOutput:
         for _ in range(_REQUEST_IDS // 2):
             request_id = self._next_id
             self._next_id = (self._next_id + 2) % _REQUEST_IDS
+            # An id whose data goes on is in use even if the server has answered.
             if request_id not in self._active and request_id not in self._sending:
                 return request_id
         message = "all request ids are in use"

@@ -114,6 +114,7 @@ def _named_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
     if command.extra:
         message = f"requests of dialect {dialect.name} have no further keys"
         raise LocalProtocolError(message)
+    # In a fixed order, so that equal requests have equal bytes.
     arguments = sorted(_plain_argument(*argument) for argument in command.arguments.items())
     flags = NAME_HAVE_ARGUMENTS if arguments else 0
     flags |= NAME_HAVE_DATA if command.has_data else 0

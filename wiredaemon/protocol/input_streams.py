@@ -65,5 +65,6 @@ class InputStreams:
 
     def end_where_flagged(self, stream_id: int, stream_flags: int) -> None:
         """Close the stream of a frame that is its last; the frame itself still counts."""
+        # Bits beyond the three of `StreamFlags` are ignored, as Mercurial does.
         if stream_flags & END and stream_id in self.open:
             self.open.remove(stream_id)

@@ -85,6 +85,7 @@ def read_request(
         raise _refuse(request_id, content)
     if b"name" not in content:
         raise _nameless()
+    # Taken out of the map, which is nobody else's, so that the rest are the extra keys.
     command = content.pop(b"name")
     arguments = content.pop(b"args", {})
     redirect = content.pop(b"redirect", None) if content else None
@@ -93,6 +94,7 @@ def read_request(
 
 def _refuse(request_id: int, content: object) -> RemoteProtocolError:
     """Return the error for content that is no map."""
+    # Mercurial looks for the key in whatever the item is, and fails on types that have no `in`.
     if isinstance(content, list | set | bytes) and b"name" not in content:
         return _nameless()
     message = f"command request {request_id} is not a map"
@@ -162,6 +164,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         return MapRequest(request_id, has_data=has_data, dialect=self._dialect, limits=self._limits)
 
     def _continue(self, frame: Frame) -> list[ServerEvent]:
+        # Requests may interleave: a new one can begin while others are incomplete.
         if frame.flags & REQUEST_NEW:
             return self._begin(frame)
         self._check_flags(frame)

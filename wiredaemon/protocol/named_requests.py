@@ -37,6 +37,7 @@ class NamedRequest(IncomingRequest):
             frame.request_id, has_data=bool(frame.flags & NAME_HAVE_DATA), limits=limits
         )
         self.has_arguments = bool(frame.flags & NAME_HAVE_ARGUMENTS)
+        # The end counts more than what the other flags announce.
         if frame.flags & NAME_EOS:
             self.has_data = self.has_arguments = False
         self._name = frame.payload

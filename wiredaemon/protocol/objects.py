@@ -169,6 +169,7 @@ class ResponseReader(ObjectReader):
 
     def _read(self, data: bytes) -> list[object]:
         values = self._decode(data)
+        # The first item is the status, in whichever event it ends.
         if values and not self._status_seen:
             self._status_seen = True
             self._read_status(values.pop(0))

@@ -75,6 +75,8 @@ class ObjectsResponse(Response):
             self._begin()
             self._pass_on(value.parts)
             return
+        # Large values are not encoded as a whole: the pieces of a byte string are the string itself
+        # and its head, so that nothing is copied.
         if isinstance(value, IndefiniteBytes) or _is_large(value):
             self._begin()
             yield from self._coalesce_pieces(value)
@@ -134,6 +136,7 @@ class ObjectsResponse(Response):
         self._begun = True
         self.stream.send_settings_once(self.request_id)
         encoded = self._through_encoder(status)
+        # An encoder that holds the map back makes no frame for it (section 6.3, step 3).
         if encoded:
             self._send_encoded(encoded)
 
@@ -192,6 +195,8 @@ class ObjectsResponse(Response):
             if not encoded:
                 continue
             size += len(encoded)
+            # The cuts are those of Mercurial: what is held leaves in front of a piece that does
+            # not fit beside it, however small the frame is.
             if len(encoded) > SENT_PAYLOAD:
                 self._flush()
                 for payload in slices(encoded):
@@ -203,6 +208,7 @@ class ObjectsResponse(Response):
                 yield
             self._hold(encoded)
         self._is_inside = False
+        # Something of this object was sent: what is held is its end, unless it ended with a frame.
         if self._held_size < held_before + size:
             self._is_cut = 0 < self._held_size < size
 

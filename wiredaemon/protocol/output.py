@@ -218,6 +218,8 @@ class OutputStreams:
     def _new_stream(self) -> OutputStream:
         stream_id = self._new_id()
         encoding = self.encoding
+        # Encoders are kept with their streams and never taken back: the first streams, which are
+        # used most, have them.
         if encoding not in {None, b"identity"}:
             self._encoding += 1
             if self._encoding > self._most_encoding:
@@ -262,5 +264,7 @@ class OutputStreams:
         if self._dialect.restarts_streams:
             stream.restart()
         self.free.append(stream)
+        # The lowest first, so that a client need not keep decoders for more streams than are used
+        # side by side. Nearly always there is only one.
         if len(self.free) > 1:
             self.free.sort(key=lambda free: -free.stream_id)

@@ -95,6 +95,7 @@ class IncomingRequest(ABC):
         try:
             received = self.read()
         except RemoteProtocolError as error:
+            # Mercurial decodes a request once its data is complete; until then it accepts frames.
             self.failure = error
             return []
         self.announced = True
@@ -114,6 +115,7 @@ class IncomingRequest(ABC):
             return []
         if self.announced:
             return [DataReceived(self.request_id, data)]
+        # Data in front of its request is legal, and useless: nothing can run yet.
         self._early_data += data
         if len(self._early_data) > self._limits.undeclared_data:
             message = (
@@ -162,12 +164,14 @@ class RequestMachine(ABC, Generic[_Request]):
         Raises:
             RemoteProtocolError: The frame is not allowed now; the connection has failed.
         """
+        # A list for each state, made from the table: one look-up for each frame.
         steps = self._steps_receiving if self.receiving else self._steps_idle
         step = steps[frame.type_number]
         if step is not None:
             return step(self, frame)
         if not self.receiving:
             raise RemoteProtocolError(self.expected_text % frame.type_number)
+        # Frames of unknown requests have a text of their own, which comes before that of the type.
         self._find(frame)
         raise self._unexpected(frame)
 
@@ -262,6 +266,7 @@ class RequestMachine(ABC, Generic[_Request]):
             raise RemoteProtocolError(message)
         events = request.announce() if request.is_requested else []
         events += request.receive_data(frame.payload)
+        # Both flags together continue, as in Mercurial.
         if frame.flags & CONTINUATION:
             return events
         if not frame.flags & EOS:

@@ -97,6 +97,7 @@ class ServerConnection(ServerOutput):
     @property
     def state(self) -> InputState | RequestsState:
         """The state of the input, with that of the requests in place of ``REQUESTS``."""
+        # Mercurial has no state for input that has ended; requests are then idle.
         if self._input_state in {InputState.REQUESTS, InputState.ENDED}:
             return self._requests.state
         return self._input_state
@@ -219,6 +220,7 @@ class ServerConnection(ServerOutput):
         self._advance_input(InputEvent.END)
         self._advance_output(OutputEvent.INPUT_ENDED)
         events: list[ServerEvent] = []
+        # A caller may wait for more of each of these requests, and must answer it.
         for request in self._requests.abort():
             request_id = request.request_id
             if request.announced and not self._open_requests.is_answerable(request_id):
@@ -234,6 +236,7 @@ class ServerConnection(ServerOutput):
         self._fail(error, 0)
 
     def _fail(self, error: RemoteProtocolError, request_id: int) -> ConnectionFailed:
+        # Nothing is cleared: requests in front of the failure are answered, behind it none come.
         self._fail_output(error, request_id)
         self._advance_input(InputEvent.FAILURE)
         return ConnectionFailed(error=error)
@@ -261,6 +264,7 @@ class ServerConnection(ServerOutput):
             events.append(event)
 
     def _count_empty(self, frame: Frame) -> None:
+        # In a row, because the last frame of a request's data is often empty.
         if frame.payload:
             self._empty_frames = 0
             return

@@ -146,6 +146,7 @@ class ServerOutput:
             return
         error, request_id = self._failure
         text = error.message.encode("utf-8", "replace")[:LONGEST_MESSAGE]
+        # Not on the stream of a response that is open: its encoder may hold something back.
         stream = self._streams.acquire()
         if self.dialect.error is ErrorForm.TEXT:
             stream.send(request_id, FrameType.ERROR_RESPONSE, ERROR_PROTOCOL, text)

@@ -77,6 +77,7 @@ class StreamContents:
 
     def _set_decoder(self, stream_id: int, decoder: ContentDecoder) -> None:
         self._decoders.pop(stream_id, None)
+        # It would only copy.
         if isinstance(decoder, IdentityDecoder):
             return
         if len(self._decoders) >= self._limits.encoded_streams:

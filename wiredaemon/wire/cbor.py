@@ -166,10 +166,12 @@ def _plain_map(value: Mapping[Any, object], order: KeyOrder) -> dict[bytes, obje
         if not isinstance(plain, bytes):
             message = f"a map key of type {type(key).__name__} cannot be sent"
             raise UnencodableError(message)
+        # ``a`` and ``b"a"`` are two keys to Python, and one on the wire.
         if plain in keys:
             message = "a map holds the same key as bytes and as text"
             raise UnencodableError(message)
         keys[plain] = key
+    # Sorted bytewise first: Python's sort is stable, so that keys of one length stay so.
     ordered = sorted(keys)
     if order is KeyOrder.CANONICAL:
         ordered.sort(key=len)
@@ -318,6 +320,8 @@ def _decode(scanner: ItemScanner, item: bytes) -> object:
     Raises:
         CborError: It is well formed in its heads but not in its content.
     """
+    # Strict refuses keys that are no strings, which small items may have: Python hashes strings with
+    # a secret, but integers as they are, so that a peer can choose some that collide.
     strict = scanner.elements > _UNHASHED_ELEMENTS
     try:
         return cbor2.loads(scanner.rewritten(item), strict_hashable_types=strict)

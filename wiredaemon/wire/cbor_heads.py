@@ -126,6 +126,8 @@ class ItemScanner:
         """
         position, size, pending = self._position, len(data), self._open
         while pending:
+            # A container is left when its last item was scanned; it may have been the last item
+            # of another one.
             if pending[-1] == 0:
                 pending.pop()
                 continue
@@ -146,9 +148,11 @@ class ItemScanner:
             else:
                 message = f"additional information {info} is reserved"
                 raise CborError(message)
+            # Whether a tag is accepted depends on the octet behind it.
             if major == TAG and after >= size:
                 break
             if major in (BYTES, TEXT) and number != _ENDLESS:
+                # A length of 2**62 is no more than an incomplete item: nothing is reserved for it.
                 if after + number > size:
                     if major == TEXT and self._strict:
                         self._refuse_text()
@@ -206,6 +210,7 @@ class ItemScanner:
                 raise CborError(message)
             self._enter(_ENDLESS)
             return
+        # Refused at the head: the items of a huge count need not come for it.
         if head.number > self._limits.cbor_elements:
             self._refuse_elements()
         self._enter(head.number * items_per_entry)
@@ -262,6 +267,7 @@ class ItemScanner:
         if not self._texts and not self._tags:
             return item
         rewritten = bytearray(item)
+        # The heads of text and byte strings differ in one bit.
         for position in self._texts:
             rewritten[position] ^= (TEXT ^ BYTES) << 5
         kept = []

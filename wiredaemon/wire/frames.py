@@ -112,6 +112,7 @@ def encode_frame(  # noqa: PLR0913, PLR0917 the fields of the header, in its ord
     """
     length = len(payload)
     kind = -1 if flags & _NO_FLAGS else type_number << 4 | flags
+    # -1 fits no octet: flags of more than 4 bits would otherwise change the type.
     try:
         header = pack_header(
             length & 0xFFFF, length >> 16, request_id, stream_id, stream_flags, kind
@@ -156,6 +157,8 @@ class FrameReader:
         """
         frames: list[RawFrame] = []
         position = 0
+        # Bytes that were held before come first. They are joined only once they make a frame,
+        # because a payload of 64 KiB may arrive in hundreds of reads.
         if self._size:
             if self._size + len(data) < self._needed and not self.pending:
                 self._hold(data)
@@ -173,6 +176,8 @@ class FrameReader:
             low, high, request_id, stream_id, stream_flags, kind = _unpack(data, position)
             length = low | high << 16
             start = position + HEADER_SIZE
+            # A frame that is too large is refused when it is asked for, not when it is seen: the
+            # frames in front of it are returned first.
             if len(frames) >= most or length > self._payload_limit:
                 if not frames and most > 0:
                     raise self._too_large(length)
@@ -191,6 +196,7 @@ class FrameReader:
         """Return the frame that is held in part, with its rest; its payload is copied once."""
         first = self._parts[0]
         _, _, request_id, stream_id, stream_flags, kind = _unpack(first)
+        # A view skips the header without a copy of its own.
         payload = b"".join([memoryview(first)[HEADER_SIZE:], *self._parts[1:], rest])
         return request_id, stream_id, stream_flags, kind, payload
 
@@ -227,6 +233,7 @@ class FrameReader:
         """
         held = self._size
         if 0 < held < HEADER_SIZE:
+            # Mercurial shows the zeros of its buffer, too.
             shown = self._held().ljust(HEADER_SIZE, b"\0")
             message = f"received incomplete frame: got {held} bytes: {shown!r}"
             raise FrameError(message)

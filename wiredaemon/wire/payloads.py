@@ -117,6 +117,8 @@ def progress_map(progress: Progress) -> Mapping[bytes, Value]:
 
 def format_message(message: bytes, arguments: Sequence[bytes]) -> bytes:
     """Fill in ``%s`` and ``%%``; any other ``%`` is literal (framing, section 8)."""
+    # Not Python's own ``%``: it raises for a format that does not fit its arguments, and a peer's
+    # text is shown as far as it can be.
     remaining = iter(arguments)
     parts = message.split(b"%")
     shown = [parts[0]]
