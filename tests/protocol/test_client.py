@@ -25,7 +25,7 @@ NEW, CONTINUED, MORE, DATA = 1, 2, 4, 8
 
 
 def client(limits: Limits | None = None) -> ClientConnection:
-    """Give a connection that waits for the answer to request 1."""
+    """Return a connection that waits for the answer to request 1."""
     connection = ClientConnection(limits=limits or Limits())
     assert connection.send_command(b"command", {}) == 1
     connection.data_to_send()

@@ -172,7 +172,7 @@ def do(steps: Sequence[list[Callable[[], None]]], pick: Pick, after: Callable[[]
 
 
 def calling(client: ClientConnection, call: Call, ids: dict[int, Call]) -> list[Callable[[], None]]:
-    """Give the steps of sending one command."""
+    """Return the steps of sending one command."""
     request_ids: list[int] = []
 
     def send_command() -> None:
@@ -200,7 +200,7 @@ def calling(client: ClientConnection, call: Call, ids: dict[int, Call]) -> list[
 def answering(
     connection: ServerConnection, request_id: int, answer: Answer
 ) -> list[Callable[[], None]]:
-    """Give the steps of answering one command."""
+    """Return the steps of answering one command."""
     steps: list[Callable[[], None]] = [
         lambda text=text: connection.send_text(request_id, text)  # type: ignore[misc]
         for text in answer.said
@@ -288,7 +288,7 @@ def check_answered(dialect: str, events: list[Event], ids: dict[int, Call]) -> N
 
 
 def expected_failure(dialect: str, answer: Answer) -> tuple[bytes, bytes]:
-    """Give kind and text of the error frame that tells of an answer's error."""
+    """Return kind and text of the error frame that tells of an answer's error."""
     formatted = format_message(answer.message, answer.arguments)
     if dialect < "0005":
         # framing 7: text, as it is
@@ -328,7 +328,7 @@ def check_end(dialect: str, reader: ObjectReader, objects: list[object], answer:
 
 
 def expected_objects(dialect: str, answer: Answer) -> list[Any]:
-    """Give what a reader makes of an answer: one `RawBytes` of all that was sent as such."""
+    """Return what a reader makes of an answer: one `RawBytes` of all that was sent as such."""
     raw = [one.data for one in answer.objects if isinstance(one, RawBytes)]
     if dialect in {"0002", "0003"} and len(raw) == len(answer.objects):
         return [RawBytes(b"".join(raw))]
@@ -366,7 +366,7 @@ def test_in_full_duplex_what_arrives_is_what_was_sent(case: Case, pick: Pick) ->
     waiting: list[list[Callable[[], None]]] = []
 
     def go_on() -> None:
-        """Take one step of one answer, and carry what it sends to the client."""
+        """Do one step of one answer, and carry what it sends to the client."""
         if waiting:
             chosen = waiting[pick.among(len(waiting))]
             chosen.pop(0)()

@@ -29,7 +29,7 @@ MAP_ERRORS: Final = ("0005", "0006")
 
 
 def client(dialect: str, limits: Limits | None = None) -> ClientConnection:
-    """Give a connection that waits for the answers to requests 1 and 3."""
+    """Return a connection that waits for the answers to requests 1 and 3."""
     connection = ClientConnection(DIALECTS[dialect], limits=limits or Limits())
     assert [connection.send_command(b"command", {}) for _ in range(2)] == [1, 3]
     connection.data_to_send()
@@ -210,7 +210,7 @@ def test_0002_has_no_progress() -> None:
 
 
 @pytest.mark.parametrize("dialect", MAPS)
-def test_limits_hold_for_what_is_said_too(dialect: str) -> None:
+def test_messages_have_the_limits_of_cbor(dialect: str) -> None:
     nested: Sequence[object] = []
     for _ in range(4):
         nested = [nested]

@@ -95,7 +95,7 @@ def test_an_argument_is_cut_where_its_frame_is_full(size: int, sizes: list[int])
         ({bytes(32765): b""}, "an argument's name of 32765 bytes does not fit a frame"),
     ],
 )
-def test_what_has_no_form_in_frames_is_refused_and_leaves_no_trace(
+def test_an_argument_without_a_form_in_frames_is_refused_and_leaves_no_trace(
     arguments: dict[Any, Any], text: str
 ) -> None:
     connection = client("0002")

@@ -16,7 +16,7 @@ CODED: Final = "content encoded frames are not accepted from clients"
 
 
 def request(dialect: str, *, request_id: int = 1, stream_id: int = 1, flags: int = BEGIN) -> bytes:
-    """Give a whole request in one frame, with any stream flags."""
+    """Return a whole request in one frame, with any stream flags."""
     whole = bytearray(request_frames(dialect, request_id, b"command")[0])
     whole[5], whole[6] = stream_id, flags
     return bytes(whole)

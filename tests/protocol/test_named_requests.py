@@ -314,7 +314,7 @@ UNEXPECTED: Final = "received unexpected frame type: %d"
 
 
 def expected_in(state: RequestsState, number: int) -> list[Event]:
-    """Give what a frame of any type, flags 2, for request 1 brings (points of 1.7).
+    """Return what a frame of any type, flags 2, for request 1 brings (points of 1.7).
 
     In command-receiving, request 1 expects arguments and data; the payload is one argument.
     """

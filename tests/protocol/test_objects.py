@@ -104,7 +104,7 @@ def made(dialect: str, *, size_limit: int | None = None) -> ObjectReader:
 def read(
     reader: ObjectReader, *parts: bytes, is_cbor: bool = True, end: bool = True
 ) -> list[list[object]]:
-    """Give what each part of a response gives, the last of them its end."""
+    """Return what each part of a response gives, the last of them its end."""
     return [
         reader.receive_event(
             ResponseDataReceived(

@@ -68,7 +68,7 @@ def test_0006_sends_the_ok_map_and_the_end_without_objects() -> None:
 
 
 def sizes_of(*values: Value) -> list[int]:
-    """Give the payload sizes behind the settings, and check flags and content on the way."""
+    """Return the payload sizes behind the settings, and check flags and content on the way."""
     frames = frames_of("0006", objects(*values))
     assert frames[0] == WireFrame(1, 2, BEGIN, 9, EOS, b"Hidentity")
     assert all(
@@ -165,7 +165,7 @@ class Holding:
 
 @pytest.fixture
 def holding(monkeypatch: pytest.MonkeyPatch) -> ServerConnection:
-    """Give a connection to a client that offers only the encoding ``holding``."""
+    """Return a connection to a client that offers only the encoding ``holding``."""
     monkeypatch.setitem(ENCODERS, b"holding", Holding)
     connection = server("0006", half_duplex=False)
     data = b"".join(settings_frames(b"holding"))
@@ -236,7 +236,7 @@ DECODE: Final[Mapping[bytes, Callable[[], Callable[[bytes], bytes]]]] = {
 
 
 def content_of(frames: Iterable[WireFrame]) -> bytes:
-    """Give what the frames of one response say, decoded."""
+    """Return what the frames of one response say, decoded."""
     content = b""
     decode: Callable[[bytes], bytes] = bytes
     for one in frames:
@@ -352,7 +352,7 @@ def test_an_object_sent_in_steps_is_the_same_bytes(dialect: str, value: bytes) -
     [LARGE * 10, [LARGE] * 10, IndefiniteBytes([LARGE[:30000]] * 30)],
     ids=["bytes", "list", "indefinite"],
 )
-def test_who_sends_between_the_steps_holds_few_frames(value: Value) -> None:
+def test_a_caller_that_sends_between_the_steps_holds_few_frames(value: Value) -> None:
     whole = bytes_of("0006", objects(value), nothing_offered=True)
     connection = offering(b"unknown")
     most, sent = 0, b""

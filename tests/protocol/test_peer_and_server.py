@@ -97,7 +97,7 @@ def check_received(events: list[Event], calls: dict[int, Call]) -> None:
 def answering(
     connection: ServerConnection, request_id: int, call: Call
 ) -> list[Callable[[], None]]:
-    """Give the steps of answering."""
+    """Return the steps of answering."""
     match call.ending:
         case "result":
             value = RawBytes(bytes(sum(call.sizes)))
@@ -119,7 +119,7 @@ def error_map(dialect: str, error: dict[bytes, object]) -> bytes:
 
 
 def expected_answer(dialect: str, call: Call) -> tuple[bytes, bytes | None]:
-    """Give the content of all response frames and the payload of the error frame."""
+    """Return the content of all response frames and the payload of the error frame."""
     match call.ending:
         case "error" | "server error" if dialect in TEXT_ERAS:
             return b"", call.message

@@ -39,7 +39,7 @@ REDIRECT_MAP: Final = (
 
 
 def waiting(*profiles: bytes, requests: int = 3, limits: Limits | None = None) -> ServerConnection:
-    """Give a connection that has received requests 1, 3, ... and waits for answers."""
+    """Return a connection that has received requests 1, 3, ... and waits for answers."""
     connection = server("0006", half_duplex=False, limits=limits)
     data = b"".join(settings_frames(*profiles)) if profiles else b""
     for number in range(requests):
@@ -53,7 +53,7 @@ def sent(connection: ServerConnection) -> list[WireFrame]:
 
 
 def encoded(profile: bytes, *objects: object) -> bytes:
-    """Give a whole response as a fresh encoder has it."""
+    """Return a whole response as a fresh encoder has it."""
     encoder = ENCODERS[profile]()
     content = OK + b"".join(item(one, canonical=False) for one in objects)
     return encoder.encode(content) + encoder.flush()
@@ -138,7 +138,9 @@ def test_an_error_behind_a_redirect_is_an_error_frame() -> None:
 
 @pytest.mark.parametrize("dialect", ["0002", "0003", "0004", "0005"])
 @pytest.mark.parametrize("value", [Redirect(url=b"u"), Recorded(b"zlib", [b"x"])])
-def test_earlier_dialects_have_neither(dialect: str, value: Redirect | Recorded) -> None:
+def test_earlier_dialects_have_neither_redirects_nor_recorded_responses(
+    dialect: str, value: Redirect | Recorded
+) -> None:
     connection = server(dialect)
     receive(connection, b"".join(request_frames(dialect, 1, b"command")))
     with pytest.raises(UnencodableError):
@@ -173,7 +175,7 @@ def test_a_last_payload_that_is_full_is_the_end(size: int) -> None:
     assert all(one.payload for one in frames)
 
 
-def test_others_go_on_with_their_own_stream_and_context() -> None:
+def test_other_responses_keep_their_stream_and_context() -> None:
     first = encoded(b"zlib", b"recorded")
     connection = waiting(b"zlib")
     connection.send_result(1, b"one")
@@ -261,7 +263,7 @@ def test_recorded_responses_and_objects_do_not_mix() -> None:
         connection.send_object(3, Recorded(b"zlib", [b"x"]))
 
 
-def test_who_is_not_waiting_gets_no_recorded_response() -> None:
+def test_a_request_that_is_not_waiting_gets_no_recorded_response() -> None:
     connection = waiting(b"zlib")
     with pytest.raises(LocalProtocolError):
         connection.send_object(7, Recorded(b"zlib", [b"x"]))
@@ -269,7 +271,7 @@ def test_who_is_not_waiting_gets_no_recorded_response() -> None:
     assert {one.stream_id for one in sent(connection)} == {2}
 
 
-def test_what_is_recorded_needs_no_thread() -> None:
+def test_recorded_content_needs_no_thread() -> None:
     connection = waiting(b"zlib")
     assert connection.encoding_work(1, Recorded(b"zlib", [bytes(1 << 20)])) is None
     connection.send_object(1, Recorded(b"zlib", [b"x"]))

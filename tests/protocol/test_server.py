@@ -45,7 +45,7 @@ def request(dialect: str, request_id: int = 1) -> bytes:
 
 
 def begun_with_data(dialect: str, request_id: int = 1) -> bytes:
-    """Give a request and the first of its data, with more to come."""
+    """Return a request and the first of its data, with more to come."""
     frames = request_frames(dialect, request_id, b"command", None, b"onetwo", cut=3000)
     more = frame(NUMBERS[dialect]["data"], 1, b"one", request_id=request_id)
     return b"".join([*frames[:-1], more])
@@ -190,7 +190,7 @@ def test_in_full_duplex_an_answered_id_stays_in_use_while_its_data_comes(dialect
 
 
 def error_frame(dialect: str, request_id: int, text: str) -> WireFrame:
-    """Give the dialect's error frame for a broken protocol (framing 7)."""
+    """Return the dialect's error frame for a broken protocol (framing 7)."""
     message = text.encode()
     atoms = b"Gmessage\x81\xa1Cmsg" + item(message, canonical=True)
     flags, payload = {

@@ -31,7 +31,7 @@ BOTH: Final = (b"zlib", b"zstd-8mb")
 
 
 def client(limits: Limits | None = None) -> ClientConnection:
-    """Give a connection that waits for the answers to requests 1 and 3."""
+    """Return a connection that waits for the answers to requests 1 and 3."""
     connection = ClientConnection(content_encodings=list(NAMES), limits=limits or Limits())
     assert [connection.send_command(b"command", {}) for _ in range(2)] == [1, 3]
     connection.data_to_send()
@@ -220,7 +220,7 @@ def bomb(profile: bytes, mebibytes: int) -> bytes:
 
 
 def drained(connection: ClientConnection, data: bytes) -> list[list[Event]]:
-    """Give the events of each call until nothing is pending."""
+    """Return the events of each call until nothing is pending."""
     calls = [receive(connection, data)]
     while connection.pending:
         calls.append(receive(connection, b""))
@@ -299,7 +299,7 @@ def test_the_end_comes_behind_all_that_is_pending() -> None:
 
 @pytest.mark.parametrize("profile", BOTH)
 @pytest.mark.parametrize(("kind", "name"), [(5, "error-response"), (6, "text-output")])
-def test_what_is_not_handed_on_in_pieces_has_a_limit(profile: bytes, kind: int, name: str) -> None:
+def test_content_that_is_returned_whole_has_a_limit(profile: bytes, kind: int, name: str) -> None:
     encoder = ENCODERS[profile]()
     sent = encoder.encode(bytes(50 * MIB)) + encoder.flush()
     data = settings(profile) + frame(kind, 0, sent, stream_id=2, stream_flags=ENCODED)

@@ -44,7 +44,7 @@ def joined(frames: Iterable[EncodedFrame]) -> bytes:
 
 
 def failed(text: str, *, malformed: bool = False) -> ConnectionFailed:
-    """Give the event of a peer's mistake."""
+    """Return the event of a peer's mistake."""
     return ConnectionFailed(error=RemoteProtocolError(text, malformed=malformed))
 
 

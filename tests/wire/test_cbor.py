@@ -45,7 +45,7 @@ def decode(data: bytes, rules: CborRules = SUBSET, limits: Limits = LIMITS) -> o
 
 
 def refusal(data: bytes, rules: CborRules = SUBSET, limits: Limits = LIMITS) -> str:
-    """Give the text that an item is refused with, whole and byte by byte."""
+    """Return the text that an item is refused with, whole and byte by byte."""
     with pytest.raises(CborError) as caught:
         decode_first(data, rules, limits)
     reader = ItemReader(rules, limits)
@@ -149,7 +149,7 @@ def test_sets_are_tag_258_with_sorted_elements(make: type[Any]) -> None:
         ({"\ud800": 1}, "a text with a surrogate in it cannot be sent"),
     ],
 )
-def test_what_has_no_form_on_the_wire_is_refused(value: Any, text: str) -> None:
+def test_a_value_without_a_form_on_the_wire_is_refused(value: Any, text: str) -> None:
     with pytest.raises(UnencodableError) as caught:
         encode(value, BYTEWISE)
     assert str(caught.value) == text
@@ -374,7 +374,7 @@ def test_leniency_ends_where_well_formed_ends(data: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"\xf8\x10", b"\xbfAa\xff"])
-def test_what_the_heads_do_not_show_is_refused_by_the_decoder(data: bytes) -> None:
+def test_faults_that_the_heads_do_not_show_are_refused_by_the_decoder(data: bytes) -> None:
     # a simple value written in two octets though one would do; a key without its value
     assert refusal(data, LENIENT)
 

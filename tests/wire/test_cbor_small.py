@@ -23,7 +23,7 @@ VALUES = st.recursive(
 
 
 def scanned(data: bytes) -> int | None:
-    """Give the end of the item by the scan for 0006, None where it is refused or incomplete."""
+    """Return the end of the item by the scan for 0006, None where it is refused or incomplete."""
     try:
         return ItemScanner(STRICT, Limits(cbor_depth=SMALL)).scan(data)
     except CborError:
@@ -31,14 +31,14 @@ def scanned(data: bytes) -> int | None:
 
 
 @given(st.binary(max_size=60) | st.binary(max_size=8).map(lambda tail: b"\xa1\x41a" + tail))
-def test_whatever_is_told_the_scan_tells_too(data: bytes) -> None:
+def test_a_size_that_is_found_is_where_the_scan_ends(data: bytes) -> None:
     size = plain_size(data)
     if size:
         assert scanned(data) == size
 
 
 @given(VALUES, st.binary(max_size=5))
-def test_of_plain_values_the_size_is_told_whatever_follows(value: object, tail: bytes) -> None:
+def test_the_size_of_a_plain_value_is_found_whatever_follows_it(value: object, tail: bytes) -> None:
     data = cbor2.dumps(value)
     size = plain_size(data + tail)
     assert size in {0, len(data)}
@@ -48,7 +48,7 @@ def test_of_plain_values_the_size_is_told_whatever_follows(value: object, tail: 
 
 
 def _is_unusual(value: object) -> bool:
-    """Say whether a value has a part that is left to the scan."""
+    """Return whether a value has a part that is left to the scan."""
     match value:
         case bytes():
             return len(value) > 255
@@ -81,5 +81,5 @@ def _is_unusual(value: object) -> bool:
         b"\x00" + bytes(SMALL),
     ],
 )
-def test_what_is_not_plain_is_left_to_the_scan(data: bytes) -> None:
+def test_other_items_are_left_to_the_scan(data: bytes) -> None:
     assert plain_size(data) == 0

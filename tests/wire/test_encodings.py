@@ -196,14 +196,14 @@ def test_content_about_a_step_is_read_to_its_end(profile: bytes, size: int) -> N
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_nothing_is_pending_that_was_not_fed(profile: bytes) -> None:
+def test_nothing_is_pending_before_bytes_are_fed(profile: bytes) -> None:
     decoder = DECODERS[profile]()
     assert (decoder.pending, decoder.read(), decoder.pending) == (False, b"", False)
     decoder.feed(b"")
     assert (decoder.pending, decoder.read()) == (False, b"")
 
 
-def test_what_is_fed_before_the_last_was_read_comes_behind_it() -> None:
+def test_bytes_fed_before_the_last_were_read_come_behind_them() -> None:
     for profile in PROFILES:
         encoder, decoder = ENCODERS[profile](), DECODERS[profile]()
         decoder.feed(encoder.encode(bytes(200_000)) + encoder.flush())

@@ -17,6 +17,6 @@ def test_values_compare_by_what_they_hold() -> None:
 
 
 @pytest.mark.parametrize("value", [Encoded([b"\x01"]), [Encoded([b"\x01"])]])
-def test_what_is_encoded_already_is_no_value_to_be_encoded(value: object) -> None:
+def test_encoded_content_is_not_encoded_again(value: object) -> None:
     with pytest.raises(UnencodableError):
         cbor.encode(value, DIALECTS["0006"].cbor.key_order)  # type: ignore[arg-type]

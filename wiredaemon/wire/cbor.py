@@ -320,8 +320,8 @@ def _decode(scanner: ItemScanner, item: bytes) -> object:
     Raises:
         CborError: It is well formed in its heads but not in its content.
     """
-    # Strict refuses keys that are no strings, which small items may have: Python hashes strings with
-    # a secret, but integers as they are, so that a peer can choose some that collide.
+    # Strict refuses keys that are no strings, which small items may have. Python hashes strings
+    # with a secret, but integers as they are, so that a peer can choose some that collide.
     strict = scanner.elements > _UNHASHED_ELEMENTS
     try:
         return cbor2.loads(scanner.rewritten(item), strict_hashable_types=strict)
