@@ -8,7 +8,7 @@ from support.histories import History
 from wiredaemon.commands import CommandError, IndefiniteBytes
 from wiredaemon.worker.library import phase_name
 from wiredaemon.worker.opening import open_repository, served
-from wiredaemon.worker.raw_store import CHUNK_SIZE, rawstorefiledata
+from wiredaemon.worker.raw_store import PIECE_SIZE, rawstorefiledata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +28,14 @@ def read(objects: Iterator[Any]) -> dict[bytes, bytes]:
     for described in objects:
         content = next(objects)
         assert isinstance(content, IndefiniteBytes)
-        chunks = list(content.chunks)
-        assert all(0 < len(chunk) <= CHUNK_SIZE for chunk in chunks)
+        pieces = list(content.chunks)
+        assert all(0 < len(piece) <= PIECE_SIZE for piece in pieces)
         assert described == {
             b"location": b"store",
             b"path": described[b"path"],
-            b"size": sum(map(len, chunks)),
+            b"size": sum(map(len, pieces)),
         }
-        contents[described[b"path"]] = b"".join(chunks)
+        contents[described[b"path"]] = b"".join(pieces)
     assert header == {
         b"filecount": len(contents),
         b"totalsize": sum(map(len, contents.values())),

@@ -1,6 +1,6 @@
 """One HTTP request as it travels to a worker: both sides import this.
 
-The daemon has decided on TLS, on who asks and on the right granted; the worker runs Mercurial's own
+The daemon has decided on TLS, on the user and on the permission; the worker runs Mercurial's own
 web application for it (``web``). User and permission travel in the `CallContext`, the body as
 command data.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 WEB: Final = b"web"
-"""Private command: gives what ``web.web`` gives, a map in front of byte strings."""
+"""Private command: returns an HTTP response, a map followed by byte strings."""
 
 Header: TypeAlias = tuple[bytes, bytes]
 """Name and value, as received."""
@@ -34,21 +34,21 @@ class WebRequest:
     path_info: bytes = b""
     """The rest of the path, percent-decoded: empty or with a slash in front."""
     query: bytes = b""
-    """What follows ``?``, as received."""
+    """The part behind ``?``, as received."""
     headers: tuple[Header, ...] = ()
     is_secure: bool = False
-    """Over TLS."""
+    """The request came over TLS."""
     server_name: bytes
     server_port: int
     remote_address: bytes = b""
     """The peer's host, without port."""
     has_body: bool = False
-    """Whether command data follows."""
+    """Command data follow."""
     content_length: int | None = None
-    """Its size in bytes, where that was declared."""
+    """The size of the body in bytes, if it was declared."""
 
     def encode(self) -> Mapping[bytes, Value]:
-        """Give the arguments of the command."""
+        """Return the arguments of the command."""
         return {
             b"method": self.method,
             b"script_name": self.script_name,
@@ -68,7 +68,7 @@ class WebRequest:
         """Read the arguments of the command.
 
         Raises:
-            CommandError: They are not what ``encode`` gives.
+            CommandError: They are not as ``encode`` returns them.
         """
         match arguments:
             case {

@@ -31,13 +31,13 @@ READY: Final = b"ready"
 """Private command: answered with Mercurial's version as soon as the worker can work."""
 
 DESCRIBE: Final = b"describe"
-"""Private command: gives what ``describe.describe`` gives."""
+"""Private command: returns the `Description` of a repository."""
 
 UNAVAILABLE: Final = b"repository unavailable: %s"
 """Message of the command error that answers ``describe``; its argument is the reason."""
 
 RECOVER: Final = b"recover"
-"""Private command: rolls back an abandoned transaction and gives one of the next three."""
+"""Private command: rolls back an abandoned transaction, and returns one of the next three."""
 
 CLEAN: Final = b"clean"
 """There is no transaction, running or abandoned."""
@@ -53,27 +53,27 @@ CONTEXT_KEY: Final = b"context"
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """The only object of an answer: what most commands give, and what is sent at once."""
+    """The only object of an answer, as most commands return it; it is sent at once."""
 
     value: Value
 
 
 class BodyBrokenError(Exception):
-    """Command data ended before it was complete: whoever sent it has gone."""
+    """Command data ended before they were complete: their sender has gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """On what, for whom and with what right a command runs: a map in the request map."""
+    """The repository, the user and the permission of a command: a map in the request map."""
 
     repository: bytes
-    """Path of its working folder."""
+    """The path of its working folder."""
     user: str | None = None
     permission: Permission = Permission.RO
-    """What the daemon granted."""
+    """The permission that the daemon has granted; a command with ``RW`` is taken for a write."""
 
     def encode(self) -> Mapping[bytes, Value]:
-        """Give the extra keys of the request map."""
+        """Return the extra keys of the request map."""
         user = None if self.user is None else self.user.encode("utf-8", "surrogateescape")
         context: Mapping[bytes, Value] = {
             b"repository": self.repository,
@@ -87,7 +87,7 @@ class CallContext:
         """Read the extra keys of a request map.
 
         Raises:
-            CommandError: They are not what ``encode`` gives.
+            CommandError: They are not as ``encode`` returns them.
         """
         match extra.get(CONTEXT_KEY):
             case {

@@ -51,7 +51,7 @@ class OperationFailed(Exception):  # noqa: N818  its cause is the error
 def server_error(failure: Exception) -> ServerError:
     """Return the error that a peer gets for an exception of a repository command.
 
-    An exception that nobody foresaw, or that an operator has to know of, is logged on the way.
+    An exception that was not foreseen, or that an operator has to know of, is logged on the way.
     """
     return ServerError(text_for_peer(failure))
 

@@ -77,7 +77,7 @@ def _patch_version_1() -> None:
 def _unknown(_repository: Repository, name: bytes) -> Exception:
     """Return the error for a revision that is not served: the same as if it did not exist.
 
-    The original says that it is filtered, to anybody who names it or its number.
+    The original says that it is filtered, so that any client can find out what exists.
     """
     unknown: Exception = error.RepoLookupError(b"unknown revision '%s'" % name)
     return unknown

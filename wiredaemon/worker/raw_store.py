@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
     from wiredaemon.worker.library_types import Repository
 
-CHUNK_SIZE: Final = 65536
+PIECE_SIZE: Final = 65536
 """Bytes of a file that are read and sent at once."""
 
 _PREFIXES: Final[Mapping[bytes, bytes]] = {
@@ -63,7 +63,7 @@ def rawstorefiledata(
                 b"size": size,
             }
             yield described
-            yield IndefiniteBytes(_chunks(file, size))
+            yield IndefiniteBytes(_pieces(file, size))
 
 
 def _check_allowed(repository: Repository) -> None:
@@ -112,12 +112,12 @@ def _open(
     return contents
 
 
-def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
+def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
     remaining = size
     while remaining:
-        chunk = file.read(min(CHUNK_SIZE, remaining))
-        if not chunk:
+        piece = file.read(min(PIECE_SIZE, remaining))
+        if not piece:
             # A strip or a rollback cut the file off: its size was announced already.
             raise Refusal(b"the store lost data while it was sent; try again")
-        remaining -= len(chunk)
-        yield chunk
+        remaining -= len(piece)
+        yield piece

@@ -32,7 +32,7 @@ def recover(path: bytes) -> bytes:
 
     Never waits. A lock that another process holds means that the transaction runs. That process
     may be on another host or in another PID namespace, where we cannot see whether it lives: a line
-    on standard error tells the operator who it is. Another line tells of a transaction rolled back.
+    on standard error names it to the operator. Another line tells of a transaction rolled back.
 
     Args:
         path: The repository's working folder.

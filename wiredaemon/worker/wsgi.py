@@ -202,7 +202,7 @@ def _pieces_of_thread(
             with _running(application, variables, started) as result:
                 for piece in result:
                     write(piece)
-        except BaseException as failure:  # noqa: BLE001  raised again by who asked for the answer
+        except BaseException as failure:  # noqa: BLE001  raised again where the answer is read
             end = failure
         handed_over.put(end)
 

@@ -30,7 +30,7 @@ class Deadline:
     """Calls one function after some time, unless it is set anew or cleared before.
 
     Args:
-        reactor: Gives the time.
+        reactor: Calls later.
     """
 
     __slots__ = ("_call", "_reactor")

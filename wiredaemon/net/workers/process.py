@@ -146,7 +146,7 @@ class WorkerProcess(ProcessProtocol):
         self.connection.send_command(ValueAnswer(self.limits, ready), READY, {}, {})
 
     def has_exited(self) -> bool:
-        """Return whether the process is gone, even if nobody was notified yet.
+        """Return whether the process is gone, even if we were not notified yet.
 
         A worker may have been killed while it was idle; a command that it got now would fail.
         """
