@@ -1,4 +1,4 @@
-"""Every ``Source:`` of a module names a document of docs/spec and a section that it has."""
+"""What is cited exists: each ``Source:`` of a module, and each section that a comment names."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ CITATION: Final = re.compile(
 )
 """For instance ``framing, sections 6.1 to 6.3, 11 and 13``."""
 
+SHORT: Final = re.compile(
+    rf"\b({'|'.join(sorted(DOCUMENTS, key=len, reverse=True))}),? (?:sections? )?"
+    r"(\d{1,2}(?:\.\d+)*(?:(?:, | and | to )\d+\.\d+)*)(?![\d:%])(?! [a-z]+s\b)"
+)
+"""How comments of tests name a section: ``framing 6.3``, ``framing, 6.1 to 6.3``."""
+
 END: Final = re.compile(r'"""|\n\s*\n|\n\s*(?:Args|Returns|Raises|Yields):')
 """What ends a ``Source:`` of several lines."""
 
@@ -40,7 +46,7 @@ WHERE: Final = ("wiredaemon", "twisted", "tests", "benchmarks", "tools", "conf")
 
 def sources(text: str) -> Iterator[tuple[int, str]]:
     """Every ``Source:`` with its line: what stands behind it up to a blank line or the quotes."""
-    for found in re.finditer(r"\bSource: ", text):
+    for found in re.finditer(r"\bSource:\s", text):
         line = text.count("\n", 0, found.start()) + 1
         rest = END.split(text[found.end() :], maxsplit=1)[0]
         yield line, " ".join(rest.replace("#", " ").split())
@@ -61,11 +67,11 @@ def unresolved(source: str) -> list[str]:
 def missing(text: str) -> Iterator[tuple[int, str]]:
     """Every citation of a section that its document does not have, with its line."""
     flat = re.sub(r"\s*\n\s*#?\s*", " ", text)
-    for found in CITATION.finditer(flat):
+    for found in [*CITATION.finditer(flat), *SHORT.finditer(flat)]:
         document, numbers = found.groups()
         for number in re.split(r", | and | to ", numbers):
             if number not in DOCUMENTS[document]:
-                at = re.search(rf"{re.escape(document)},\s", text)
+                at = re.search(rf"{re.escape(document)},?\s", text)
                 line = text.count("\n", 0, at.start()) + 1 if at else 1
                 yield line, f"{document} has no section {number}"
 
@@ -91,6 +97,15 @@ def test_every_source_resolves(folder: str) -> None:
     assert wrong == []
 
 
+def test_every_section_that_a_document_names_exists() -> None:
+    documents = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    assert [
+        f"{document.relative_to(ROOT).as_posix()}: {reason}"
+        for document in sorted(documents)
+        for _, reason in missing(document.read_text("utf-8"))
+    ] == []
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -104,7 +119,9 @@ def test_a_source_that_names_nothing_would_be_found(source: str, expected: list[
     assert unresolved(source) == expected
 
 
-def test_a_section_that_is_not_there_would_be_found() -> None:
-    assert list(missing('"""See framing, sections 2 and 99."""')) == [
-        (1, "framing has no section 99")
-    ]
+@pytest.mark.parametrize(
+    "text", ["See framing, sections 2 and 99.", "framing 99", "(framing, 99)", "framing 99 and 6.3"]
+)
+def test_a_section_that_is_not_there_would_be_found(text: str) -> None:
+    found = set(missing(f'"""{text}"""'))
+    assert found == {(1, "framing has no section 99")}

@@ -335,7 +335,7 @@ def test_of_a_key_given_twice_the_last_value_counts(dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", LENIENT)
 def test_text_counts_as_its_bytes_before_0006(dialect: str) -> None:
-    # design 3
+    # docs/decisions.md, "CBOR"
     content = b"\xa2\x64name\x67command\x64args\xa1\x61a\x62\xc3\xa9"
     assert fed(dialect, request(NEW, content)).events == [
         RequestReceived(request_id=1, command=b"command", arguments={b"a": b"\xc3\xa9"})

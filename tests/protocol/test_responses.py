@@ -53,7 +53,7 @@ def server_error(connection: ServerConnection) -> None:
 
 @pytest.mark.parametrize("dialect", BYTES_ERAS)
 def test_errors_are_text_in_a_frame_up_to_0004(dialect: str) -> None:
-    # framing 7, design 3: flag `application`
+    # framing 7; docs/decisions.md: a failing command costs its own request only
     assert bytes_of(dialect, command_error) == b"\x0d\x00\x00\x01\x00\x02\x01\x52no node: 100%"
     assert bytes_of(dialect, server_error) == b"\x04\x00\x00\x01\x00\x02\x01\x52boom"
 
@@ -78,7 +78,7 @@ def test_a_command_error_of_0005_is_a_status_map() -> None:
 
 
 def test_a_server_error_of_0005_is_a_status_map_too() -> None:
-    # design 3: "0005 on: the error status map"
+    # docs/decisions.md, "A failing command"; from 0005 on it is the error status map
     payload = b"\xa2Eerror\xa1GmessageDboomFstatusEerror"
     assert frames_of("0005", server_error) == [WireFrame(1, 2, BEGIN, 3, EOS, payload)]
     frames = frames_of("0005", lambda connection: connection.send_server_error(1, b"100% %s"))

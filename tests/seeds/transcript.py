@@ -447,7 +447,7 @@ def _chunks(pieces: Sequence[_Data]) -> tuple[bytes, ...]:
 
 
 def _size(piece: _Data) -> int:
-    # "Chunk size is lower-case hex without padding" (http.md 1).
+    # "Chunk size is lower-case hex without padding" (http, section 1).
     if re.fullmatch(rb"(?:0|[1-9a-f][0-9a-f]*)\r\n", piece.data) is None:
         raise piece.line.fault("not the size of a chunk")
     return int(piece.data, 16)

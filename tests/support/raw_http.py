@@ -239,8 +239,9 @@ def frame(
     """The bytes of one frame, built from numbers alone: no code of the daemon's is involved.
 
     Eight octets go before the payload: its length in 24 bits, the request id in 16 (both little
-    endian), the stream id, the stream flags, and type and flags in four bits each. Source:
-    framing.md 2.
+    endian), the stream id, the stream flags, and type and flags in four bits each.
+
+    Source: framing, section 2.
     """
     return (
         len(payload).to_bytes(3, "little")

@@ -343,7 +343,7 @@ def test_a_text_string_is_refused_before_its_bytes_are_there() -> None:
     ],
 )
 def test_any_well_formed_cbor_is_accepted_before_0006(data: bytes, value: object) -> None:
-    # design 3: text counts as its UTF-8 bytes in keys and values; a tag says nothing
+    # docs/decisions.md, "CBOR": text counts as its UTF-8 bytes in keys and values; tags are dropped
     decoded = decode(data, LENIENT)
     assert decoded == value
     assert type(decoded) is type(value)
