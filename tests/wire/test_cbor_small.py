@@ -16,7 +16,9 @@ STRICT = DIALECTS["0006"].cbor
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 64), (1 << 64) - 1) | st.binary(max_size=300),
     lambda inner: (
-        st.lists(inner, max_size=30) | st.dictionaries(st.binary(max_size=40), inner, max_size=30)
+        st.lists(inner, max_size=30)
+        | st.dictionaries(st.binary(max_size=40), inner, max_size=30)
+        | st.sets(st.binary(max_size=30) | st.integers(0, 300), max_size=30)
     ),
     max_leaves=12,
 )
@@ -30,7 +32,11 @@ def scanned(data: bytes) -> int | None:
         return None
 
 
-@given(st.binary(max_size=60) | st.binary(max_size=8).map(lambda tail: b"\xa1\x41a" + tail))
+@given(
+    st.binary(max_size=60)
+    | st.binary(max_size=8).map(lambda tail: b"\xa1\x41a" + tail)
+    | st.binary(max_size=8).map(lambda tail: b"\xd9\x01\x02" + tail)
+)
 def test_a_size_that_is_found_is_where_the_scan_ends(data: bytes) -> None:
     size = plain_size(data)
     if size:
@@ -54,6 +60,9 @@ def _is_unusual(value: object) -> bool:
             return len(value) > 255
         case list():
             return len(value) > 23 or any(map(_is_unusual, value))
+        case set():
+            long = any(not isinstance(part, bytes) or len(part) > 23 for part in value)
+            return len(value) > 23 or long
         case dict():
             parts = [*value, *value.values()]
             return len(value) > 23 or any(map(_is_unusual, parts))
@@ -68,7 +77,10 @@ def _is_unusual(value: object) -> bool:
         b"\xf7",  # undefined
         b"\xf8\x20",  # a simple value
         b"\xc1\x00",  # a tag
-        b"\xd9\x01\x02\x81\x00",  # a set
+        b"\xd9\x01\x02\x81\x00",  # a set of an integer
+        b"\xd9\x01\x02\xa0",  # a set of a map
+        b"\xd9\x01\x02\x82\x41a",  # a set that ends too early
+        b"\xd9\x01\x03\x80",  # another tag
         b"\x5f\x41a\xff",  # indefinite
         b"\x9f\x00\xff",
         b"\xbf\x41a\x00\xff",

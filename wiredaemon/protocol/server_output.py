@@ -117,6 +117,8 @@ class ServerOutput:
 
     def data_to_send(self) -> list[EncodedFrame]:
         """Return the frames that may be sent now, and forget them."""
+        if not self._output.size and self._output_state is not _FAILING:
+            return []  # as often as not
         return self._output.take() if self._may_leave() else []
 
     def parts_to_send(self) -> list[bytes]:
@@ -124,6 +126,8 @@ class ServerOutput:
 
         For transports of bytes, which need no frames: it saves them 0.1 us for each frame.
         """
+        if not self._output.size and self._output_state is not _FAILING:
+            return []
         return self._output.take_parts() if self._may_leave() else []
 
     def _may_leave(self) -> bool:

@@ -134,7 +134,10 @@ def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one retur
             return _plain_map(value, order)
         case list() | tuple():
             return [
-                element if type(element) in _SCALARS else _plain(element, order)
+                element
+                if type(element) in _SCALARS
+                or (type(element) is int and -_LARGEST <= element <= _LARGEST)
+                else _plain(element, order)
                 for element in value
             ]
         case set() | frozenset():
@@ -181,7 +184,9 @@ def _plain_map(value: Mapping[Any, object], order: KeyOrder) -> dict[bytes, obje
         element = value[keys[key]]
         if type(element) is dict:
             element = _plain_map(element, order)
-        elif type(element) not in _SCALARS:
+        elif type(element) not in _SCALARS and (
+            type(element) is not int or not -_LARGEST <= element <= _LARGEST
+        ):
             element = _plain(element, order)
         plain_map[key] = element
     return plain_map
@@ -196,7 +201,9 @@ def _encoded_text(text: str) -> bytes:
 
 
 def _plain_set(value: AbstractSet[Any], order: KeyOrder) -> cbor2.CBORTag:
-    elements: list[Any] = [_plain(element, order) for element in value]
+    elements: list[Any] = [
+        element if type(element) is bytes else _plain(element, order) for element in value
+    ]
     try:
         elements.sort()
     except TypeError:

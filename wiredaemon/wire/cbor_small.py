@@ -16,6 +16,10 @@ SMALL: Final = 2048
 _SHORT: Final = 24
 _ONE_OCTET: Final = 0x18
 _LONG_BYTES: Final = 0x58
+_EMPTY_BYTES: Final = 0x40
+_EMPTY_ARRAY: Final = 0x80
+_SET: Final = b"\xd9\x01\x02"
+"""The tag in front of an array that makes it a set."""
 _ITEM: Final = 1 << 16
 """One item that is still to come.
 
@@ -50,7 +54,8 @@ def plain_size(data: bytes) -> int:
     """Return the size of the item that ``data`` begins with; 0 if the item is not a plain one.
 
     Plain are items of integers, byte strings of less than 256 bytes, definite arrays and maps of
-    less than 24 entries, true, false and null, of at most `SMALL` bytes.
+    less than 24 entries, sets of less than 24 byte strings of less than 24 bytes, true, false and
+    null, of at most `SMALL` bytes.
     """
     size = len(data)
     if size > SMALL:
@@ -64,8 +69,29 @@ def plain_size(data: bytes) -> int:
                 return state if state <= size else 0
             state -= _UNKNOWN
             position = state & 0xFFFF
-            if data[position] != _LONG_BYTES:
+            if data[position] == _LONG_BYTES:
+                state += 2 + data[position + 1] - _ITEM
+            elif data[position : position + 3] == _SET:
+                state += 3 + _strings_size(data, position + 3) - _ITEM
+            else:
                 return 0
-            state += 2 + data[position + 1] - _ITEM
     except IndexError:
         return 0
+
+
+def _strings_size(data: bytes, start: int) -> int:
+    """Return the size of a short array of short byte strings.
+
+    Raises:
+        IndexError: It is none, or ends too early.
+    """
+    count = data[start] - _EMPTY_ARRAY
+    position = start + 1
+    if not 0 <= count < _SHORT:
+        raise IndexError
+    for _ in range(count):
+        size = data[position] - _EMPTY_BYTES
+        if not 0 <= size < _SHORT:
+            raise IndexError
+        position += 1 + size
+    return position - start

@@ -271,4 +271,7 @@ def choose_encoding(offered: Container[object]) -> bytes | None:
 
     The client's order does not count. None means that nothing matches: frames go unencoded.
     """
-    return next((name for name in ENCODERS if name in offered), None)
+    for name in ENCODERS:
+        if name in offered:
+            return name
+    return None

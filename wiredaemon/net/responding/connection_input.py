@@ -124,6 +124,8 @@ class ConnectionInput:
         connection, requests = self._connection, self._requests
         if self._is_working or requests.is_over:
             return
+        if self._stage is InputStage.ENDED and not self._is_paused:
+            return  # nothing is left to look at, nor anybody to pause
         pending = connection.pending
         if pending:
             self._read_on()
@@ -154,12 +156,12 @@ class ConnectionInput:
         self._stage = advance_input(self._stage, InputStep.ALL_SEEN)
         was_held = self._connection.output_held
         events = self._connection.receive_end()
-        aborted = next((event for event in events if isinstance(event, RequestAborted)), None)
-        if aborted is not None and was_held and not self._completed:
-            # No failure like others: the end of input has released the output, so an error frame
-            # would be the answer, where there is none of frames.
-            self._requests.abandon(RemoteProtocolError(aborted.reason, malformed=True))
-            return
+        for event in events:
+            if isinstance(event, RequestAborted) and was_held and not self._completed:
+                # No failure like others: the end of input has released the output, so an error
+                # frame would be the answer, where there is none of frames.
+                self._requests.abandon(RemoteProtocolError(event.reason, malformed=True))
+                return
         if events:
             self._is_working = True
             self._receive(events)
@@ -189,7 +191,7 @@ class ConnectionInput:
             return Backlog.DECISION
         if self._connection.pending:
             return Backlog.FRAMES
-        if self._data.is_backed_up(self._is_paused):
+        if self._data.incoming and self._data.is_backed_up(self._is_paused):
             return Backlog.DATA
         return Backlog.NOTHING
 

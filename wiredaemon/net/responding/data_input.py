@@ -99,10 +99,10 @@ class DataInput:
         limit = self._limits.buffered_data
         most = limit // 2 if is_paused else limit
         running = self._requests.running
-        return any(
-            data.size > most and request_id in running
-            for request_id, (data, _) in self.incoming.items()
-        )
+        for request_id, (data, _) in self.incoming.items():
+            if data.size > most and request_id in running:
+                return True
+        return False
 
     def _count_dropped(self, request_id: int, size: int) -> None:
         request, dropped = self._unwanted[request_id]
