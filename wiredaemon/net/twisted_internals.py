@@ -126,6 +126,7 @@ def receive_parsed_request(
 def _receive_part(channel: Any, request: Any, head: ParsedHead, body: bytes) -> None:  # noqa: ANN401 the same
     """Begin a request, and leave the rest of its body to Twisted."""
     channel.resetTimeout()
+    # As `lineReceived` does with the request line, and `headerReceived` with Content-Length.
     channel._HTTPChannel__first_line = 0
     channel._command, channel._path, channel._version = head.method, head.uri, b"HTTP/1.1"
     channel.length = head.length
@@ -145,19 +146,22 @@ def _receive_whole(channel: Any, request: Any, head: ParsedHead, body: bytes) ->
     As after Twisted's ``allContentReceived``, which would stop the idle timer and have
     ``requestDone`` make a new one; a request that is answered at once needs neither.
     """
+    # Until the request is done, whatever arrives is kept for later (`rawDataReceived`).
     channel._handlingRequest = True
     channel.line_mode = 0
+    # Else `requestDone` would make a timer for the timeout of the request before.
     channel._savedTimeOut = None
     if len(body) > head.length:
         channel._dataBuffer.append(body[head.length :])
         body = body[: head.length]
     request.begin(head)
     request.receive_whole(body)
-    if channel.requests:
-        if channel.timeOut:
-            channel._savedTimeOut = channel.setTimeout(None)
-    else:
+    if not channel.requests:
         channel.resetTimeout()
+    elif channel.timeOut:
+        # It waits for its command: the client is not idle, it is we who make it wait. Where the
+        # request has paused its input, the timer is stopped already (`save_idle_timeout`).
+        channel._savedTimeOut = channel.setTimeout(None)
 
 
 def save_idle_timeout(channel: HTTPChannel, seconds: float) -> None:

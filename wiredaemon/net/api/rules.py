@@ -78,18 +78,22 @@ def check_api_path(  # noqa: PLR0911 one return for each row of the table
         switches: Of the repository.
         path: Components behind ``api``.
     """
+    # Row 1: as if there were no such page.
     if not switches.enabled:
         return no_such_method(b"api")
     enabled = sorted(api.name for api in apis) if switches.http_v2 else []
+    # Row 2.
     if not path:
         return _index(enabled)
     name, *rest = path
     api = next((known for known in apis if known.name == name), None)
+    # Rows 3 and 4: an API that the configuration leaves out is unknown, one that is off says so.
     if api is None:
         body = b"Unknown API: %s\nKnown APIs: %s" % (name, b", ".join(enabled))
         return text(_MISSING, b"Not Found", body)
     if not switches.http_v2:
         return text(_MISSING, b"Not Found", b"API %s not enabled\n" % name)
+    # Row 5 is for whoever asks; row 6: a permission without a command is nothing.
     if not rest:
         return text(_OK, b"OK", b"HTTP version 2 API handler")
     if len(rest) == 1:
@@ -113,20 +117,26 @@ def check_command(  # noqa: PLR0913, PLR0917 all that decides
     peer: Peer,
 ) -> HttpResponse | Accepted | Reflected:
     """Decide on a request for a command from its head alone: rows 7 to 14 of the table."""
+    # Row 7.
     try:
         permission = Permission(head.permission.decode("ascii", "replace"))
     except ValueError:
         body = b"unknown permission: " + head.permission
         return text(_MISSING, b"Not Found", body)
+    # Row 8.
     if head.method != b"POST":
         body = b"commands require POST requests"
         headers = ((b"Allow", b"POST"),)
         return HttpResponse(status=405, reason=b"Method Not Allowed", headers=headers, body=body)
+    # Row 9: what is authorized is the permission in the URL, whatever the command needs.
     denial = authorize(rules, permission, peer)
     if denial is not None:
         return denied(denial)
+    # Row 10.
     if head.command == DEBUGREFLECT:
         return _check_reflection(api, switches, head)
+    # Rows 11 and 12 come before the media types. A command is known or not in one dialect, so where
+    # Accept names none, the API's first one counts.
     dialect = api.speaking(head.accept) or api.framings[0]
     declaration = None
     if head.command != MULTIREQUEST:
@@ -134,6 +144,7 @@ def check_command(  # noqa: PLR0913, PLR0917 all that decides
         answer = _check_name(declaration, permission, head.command)
         if answer is not None:
             return answer
+    # Rows 13 and 14.
     answer = _check_media_types(api, head)
     return answer or Accepted(
         dialect=dialect,

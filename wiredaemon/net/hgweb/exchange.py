@@ -111,6 +111,7 @@ class HgwebExchange:
         """Stop: the client has gone."""
         self._advance(ExchangeInput.END)
         if self._running is not None:
+            # Closes the stream; the pool decides what becomes of its worker.
             self._running.cancel()
 
     def _advance(self, seen: ExchangeInput) -> None:
@@ -157,7 +158,7 @@ class HgwebExchange:
     def _send_body(self, stream: WorkerStream) -> None:
         if self._body is not None:
             stream.send_data(self._body, end=True)
-            self._body = b""
+            self._body = b""  # up to `request_size`, which the stream holds from now on
             return
         self._push = PushBody(
             self._request, stream, self._limits, refuse=self._refuse, lost=self.connection_lost
@@ -220,6 +221,7 @@ class HgwebExchange:
         _log.failure("a request could not be carried out", failure)
         if self._state is not ExchangeState.OVER:
             self._advance(ExchangeInput.END)
+            # Whatever was written so far, it is not a whole response.
             self._request.channel.loseConnection()
 
 

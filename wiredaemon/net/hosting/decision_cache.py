@@ -7,6 +7,10 @@ What was decided for one peer must never serve another one. The rules read three
 situation, and all three are part of the key: the settings in force, the user's name and whether the
 connection is secure. Whatever else a decision depends on belongs into the question itself, for
 instance the host and the media types of an HTTP request.
+
+Within one connection or one body the peer cannot change, and settings are read once. There the
+admissions keep commands by name in a plain dict, whose lookup calls no Python: they are asked for
+each frame.
 """
 
 from __future__ import annotations

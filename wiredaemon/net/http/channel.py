@@ -47,12 +47,14 @@ class KnownHeadChannel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes; a head that is known goes a shorter way."""
         follow_read(self.transport, len(data))
+        # What was kept of an earlier read belongs to no head that follows.
         self._head = None
         while is_between_requests(self):
             end = data.find(_END) + len(_END)
             if not len(_END) <= end <= LONGEST:
                 break
             head = data[:end]
+            # By all of its bytes: heads that differ in nothing but a header's case are two.
             known = self.site.known_heads.find(head)
             if known is None:
                 self._head = head

@@ -72,6 +72,8 @@ class StreamingRequest(Request):
         self.method, self.uri, self.clientproto = request_line(channel)
         self.response = ResponseWriter(channel, self.method, self.clientproto)
         self.path = _without_authority(self.uri).partition(b"?")[0]
+        # What Twisted's own request and `getResourceFor` need: no arguments, for forms are not read,
+        # and no file for the body.
         self.args: dict[bytes, list[bytes]] = {}
         self.content = None
         self.site = channel.factory
@@ -87,6 +89,8 @@ class StreamingRequest(Request):
         channel = self.channel
         self.method, self.uri, self.clientproto = known.method, known.uri, b"HTTP/1.1"
         self.response = ResponseWriter(channel, known.method, b"HTTP/1.1")
+        # A head is remembered for a command, whose path has neither a query nor an authority that
+        # anything would still read.
         self.path = self.uri
         self.site = channel.factory
         self.requestHeaders = known.headers
@@ -133,6 +137,7 @@ class StreamingRequest(Request):
     def _receive_end(self) -> None:
         body, response = self.body, self.response
         if body.state is BodyState.DRAINED:
+            # Answered already: the request was only waiting for its own end.
             body.receive_end()
             self.finish()
             return
@@ -225,6 +230,8 @@ class StreamingRequest(Request):
         body = self.body
         if body.is_complete or body.declared == 0:
             return False
+        # Nobody knows how long a chunked body is; a client that expects "100 Continue" and gets
+        # another answer may send its body all the same, or not.
         if body.declared is None or self.requestHeaders.hasHeader(b"Expect"):
             return True
         return body.declared - body.received > self.limits.drained_body

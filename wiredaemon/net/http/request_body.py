@@ -120,6 +120,7 @@ class RequestBody:
     def receive_data(self, data: bytes) -> None:
         """Receive the next bytes from the connection."""
         self.received += len(data)
+        # Most bodies have a receiver when their first byte arrives: decided without waiting.
         if self._receiver is not None:
             self._receiver.receive_data(data)
         elif self.state is BodyState.DRAINED:
@@ -130,6 +131,7 @@ class RequestBody:
             if self._early is None:
                 self._early = []
             self._early.append(data)
+            # Each time: TLS hands over what it had read before it was paused.
             self.pause()
 
     def receive_end(self) -> None:
@@ -205,6 +207,7 @@ class RequestBody:
         if self.declared == 0 or self.state in _ALL_HERE:
             return
         self._is_paused = True
+        # A second pause finds no timer; the timeout of the first one still counts.
         self.idle_timeout = self._channel.setTimeout(None) or self.idle_timeout
         self._channel.transport.pauseProducing()
 
@@ -213,6 +216,7 @@ class RequestBody:
         if not self._is_paused or self.state is BodyState.LOST:
             return
         self._is_paused = False
+        # Behind the body the channel has no timer until the response is complete.
         if self.state not in _ALL_HERE:
             self._channel.setTimeout(self.idle_timeout)
         self._channel.transport.resumeProducing()

@@ -184,7 +184,7 @@ class ResponseWriter:
             write_now(self._channel.transport, parts)
             return
         held += parts
-        self._held_size += size
+        self._held_size += size  # without the framing of chunks, which is small
         if self._held_size > _HELD:
             self.release()
 
@@ -198,6 +198,7 @@ class ResponseWriter:
     def release(self) -> None:
         """Write what is held; a response that goes on is paused from now on where it must be."""
         held, self.held = self.held, None
+        # A response that is complete by now never needed its producer: two calls saved for most.
         self._register()
         if held:
             self._held_size = 0

@@ -89,7 +89,7 @@ class PathResource(Resource):
 
     def headers_received(self, request: StreamingRequest) -> None:
         """Let what is there now decide."""
-        request.question = None
+        request.question = None  # names the host that was there when the head was remembered
         request.resource = self._root.resource_at(self._names)
         request.resource.headers_received(request)
 
