@@ -72,8 +72,8 @@ class StreamingRequest(Request):
         self.method, self.uri, self.clientproto = request_line(channel)
         self.response = ResponseWriter(channel, self.method, self.clientproto)
         self.path = _without_authority(self.uri).partition(b"?")[0]
-        # What Twisted's own request and `getResourceFor` need: no arguments, for forms are not read,
-        # and no file for the body.
+        # What Twisted's request and its look-up need: no arguments, for forms are not read, and
+        # no file for the body.
         self.args: dict[bytes, list[bytes]] = {}
         self.content = None
         self.site = channel.factory
