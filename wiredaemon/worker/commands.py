@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import OrderedDict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.commands import CommandError, Permission, ServerError
+from wiredaemon.repository.recently_used import RecentlyUsed
 from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.repository.worker_calls import (
     DESCRIBE,
@@ -77,8 +77,9 @@ class WorkerCommands:
     """Runs commands on repositories that stay open between them."""
 
     def __init__(self, *, kept: int = KEPT_REPOSITORIES) -> None:
-        self._limit = kept
-        self._kept: OrderedDict[bytes, KeptRepository] = OrderedDict()
+        self._kept: RecentlyUsed[bytes, KeptRepository] = RecentlyUsed(
+            kept, lambda _, dropped: dropped.close()
+        )
 
     def __call__(
         self, command: object, arguments: object, extra: Mapping[bytes, object], body: CommandBody
@@ -147,15 +148,14 @@ class WorkerCommands:
         return self._keep(path).served()
 
     def _keep(self, path: bytes) -> KeptRepository:
-        kept = self._kept.pop(path, None) or KeptRepository(path)
-        self._kept[path] = kept
-        # Popped and set anew above: the one used longest ago is in front.
-        while len(self._kept) > self._limit:
-            self._kept.popitem(last=False)[1].close()
+        kept = self._kept.use(path)
+        if kept is None:
+            kept = KeptRepository(path)
+            self._kept.keep(path, kept)
         return kept
 
     def _forget(self, path: bytes) -> None:
-        kept = self._kept.pop(path, None)
+        kept = self._kept.remove(path)
         if kept is not None:
             kept.close()
 

@@ -16,7 +16,7 @@ ASKED: Final[dict[str, Any]] = {
     "cached_as": CachedAs(b"filesdata", MEDIA_TYPE, b"zlib"),
     "repository": b"/srv/hg/one",
     "arguments": {b"fields": {b"revision"}, b"haveparents": False},
-    "state": [[1, 2, 3], None],
+    "state": ((1, 2, 3, 4), None),
 }
 
 
@@ -32,7 +32,7 @@ def test_the_key_of_a_content_is_the_sha1_of_the_map_of_the_protocol_and_the_sta
             b"repo": b"/srv/hg/one",
             b"args": {b"fields": {b"revision"}, b"haveparents": False},
             b"software": __version__.encode(),
-            b"state": [[1, 2, 3], None],
+            b"state": b"((1, 2, 3, 4), None)",
         },
         canonical=False,
     )
@@ -51,9 +51,9 @@ def test_the_key_of_a_content_is_the_sha1_of_the_map_of_the_protocol_and_the_sta
         {"repository": b"/srv/hg/two"},
         {"arguments": {b"fields": {b"revision"}, b"haveparents": True}},
         {"arguments": {b"fields": {b"revision", b"parents"}, b"haveparents": False}},
-        {"state": [[1, 2, 4], None]},
-        {"state": [[1, 2, 3], [0, 0, 0]]},
-        {"state": [None, [1, 2, 3]]},
+        {"state": ((1, 2, 4, 4), None)},
+        {"state": ((1, 2, 3, 4), (0, 0, 0, 0))},
+        {"state": (None, (1, 2, 3, 4))},
     ],
 )
 def test_each_ingredient_makes_other_keys(change: dict[str, Any]) -> None:

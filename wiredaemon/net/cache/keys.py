@@ -75,7 +75,8 @@ def keys_of(
         b"repo": repository,
         b"args": arguments,
         b"software": __version__,
-        b"state": state,
+        # As text, in 3 us: 14 files as arrays of numbers take 13 us, most of what a key costs.
+        b"state": repr(state).encode(),
     }
     digest = hashlib.sha1(cbor.encode(content, KeyOrder.BYTEWISE), usedforsecurity=False)
     encoded = digest.copy()
@@ -93,7 +94,8 @@ def is_settled(state: StatSignatures, now: int) -> bool:
         state: What `stat_files` has just said.
         now: Nanoseconds since 1970.
     """
-    for file in state:  # noqa: SIM110 a generator would be resumed for each file
-        if file is not None and abs(now - file[0]) <= _TICK:
+    # A loop, for a generator would be resumed for each file.
+    for signature in state:
+        if signature is not None and abs(now - signature[0]) <= _TICK:
             return False
     return True

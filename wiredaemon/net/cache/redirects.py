@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
+from twisted.application.internet import backoffPolicy
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 FIRST_WAIT: Final = 10.0
 """Seconds for which a target that has failed is left alone; twice as many each further time."""
 LONGEST_WAIT: Final = 600.0
+"""Seconds for which it is left alone at most, so that one that works again is used again soon."""
+
+# Without jitter, which keeps many clients of one server apart: a target has one of us.
+_wait: Final = backoffPolicy(
+    initialDelay=FIRST_WAIT, maxDelay=LONGEST_WAIT, factor=2.0, jitter=lambda: 0.0
+)
 
 _log: Final = Logger()
 
@@ -230,7 +237,7 @@ class Redirects:
             place.failures = 0
 
     def _fail(self, place: _Place, reason: str) -> None:
-        wait = min(FIRST_WAIT * 2.0**place.failures, LONGEST_WAIT)
+        wait = _wait(place.failures)
         place.failures += 1
         place.rests_until = self._reactor.seconds() + wait
         _log.error(

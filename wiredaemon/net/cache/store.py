@@ -12,10 +12,11 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Final
+
+from wiredaemon.repository.recently_used import RecentlyUsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,9 +73,9 @@ class ResponseStore:
         """Take a folder, which `open` makes; ``cache_size`` and ``cache_entries`` bound it."""
         self.folder = folder
         self._most_bytes = limits.cache_size
-        self._most_entries = limits.cache_entries
-        self._entries: OrderedDict[str, KeptResponse] = OrderedDict()
-        """The one used last at the end."""
+        self._entries: RecentlyUsed[str, KeptResponse] = RecentlyUsed(
+            limits.cache_entries, self._on_dropped
+        )
         self._lock: IO[bytes] | None = None
         self._temporaries = 0
         self.size = 0
@@ -121,7 +122,7 @@ class ResponseStore:
 
     def __iter__(self) -> Iterator[KeptResponse]:
         """Give the entries, the one used last at the end."""
-        return iter(self._entries.values())
+        return iter(self._entries)
 
     def _scan(self) -> None:
         found: list[tuple[int, KeptResponse]] = []
@@ -133,7 +134,7 @@ class ResponseStore:
                 elif file.name.startswith(_TEMPORARY):
                     self._unlink(file.name)
         for _, entry in sorted(found, key=lambda pair: pair[0]):
-            before = self._entries.get(entry.key)
+            before = self._entries.peek(entry.key)
             if before is not None:  # a crash came before it was removed
                 self._unlink(before.name)
             self._add(entry)
@@ -143,10 +144,7 @@ class ResponseStore:
 
     def find(self, key: str) -> KeptResponse | None:
         """Give the entry of a key, and count that as its use."""
-        entry = self._entries.get(key)
-        if entry is not None:
-            self._entries.move_to_end(key)
-        return entry
+        return self._entries.use(key)
 
     def open_entry(self, entry: KeptResponse) -> IO[bytes]:
         """Open the file of an entry, which stays readable even if the entry goes.
@@ -169,12 +167,12 @@ class ResponseStore:
 
     def trust(self, entry: KeptResponse) -> None:
         """Note that the checksum of an entry was compared."""
-        if self._entries.get(entry.key) == entry:
-            self._entries[entry.key] = replace(entry, is_trusted=True)
+        if self._entries.peek(entry.key) == entry:
+            self._entries.keep(entry.key, replace(entry, is_trusted=True))
 
     def remove(self, entry: KeptResponse) -> None:
         """Remove an entry and its file."""
-        if self._entries.get(entry.key, entry).name == entry.name:
+        if (self._entries.peek(entry.key) or entry).name == entry.name:
             self._forget(entry.key)
             self._unlink(entry.name)
 
@@ -190,7 +188,7 @@ class ResponseStore:
             OSError: It cannot be renamed; the file is still there.
         """
         path.replace(self.folder / entry.name)
-        before = self._entries.get(entry.key)
+        before = self._entries.peek(entry.key)
         if before is not None:
             self._forget(entry.key)
             if before.name != entry.name:
@@ -200,21 +198,21 @@ class ResponseStore:
 
     def _add(self, entry: KeptResponse) -> None:
         self._forget(entry.key)
-        self._entries[entry.key] = entry
         self.size += entry.size
+        self._entries.keep(entry.key, entry)
 
     def _forget(self, key: str) -> None:
-        entry = self._entries.pop(key, None)
+        entry = self._entries.remove(key)
         if entry is not None:
             self.size -= entry.size
 
     def _evict(self) -> None:
-        while self._entries and (
-            self.size > self._most_bytes or len(self._entries) > self._most_entries
-        ):
-            _, oldest = self._entries.popitem(last=False)
-            self.size -= oldest.size
-            self._unlink(oldest.name)
+        while self._entries and self.size > self._most_bytes:
+            self._entries.drop()
+
+    def _on_dropped(self, _key: str, entry: KeptResponse) -> None:
+        self.size -= entry.size
+        self._unlink(entry.name)
 
     def _unlink(self, name: str) -> None:
         with suppress(OSError):

@@ -6,12 +6,12 @@ To be used in one thread, in a folder that one process has for itself.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.net.cache.store import new_file
+from wiredaemon.repository.recently_used import RecentlyUsed
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.cbor_heads import CborError, KeyOrder
@@ -78,8 +78,9 @@ class UploadedCopies:
             most: UploadedCopies that are kept, those used last.
         """
         self._folder = folder
-        self._most = most
-        self._known: OrderedDict[str, UploadedCopy | None] = OrderedDict()
+        self._known: RecentlyUsed[str, UploadedCopy | None] = RecentlyUsed(
+            most, lambda name, _: self._unlink(name)
+        )
         """None where the file was not read yet."""
 
     def open(self) -> None:
@@ -91,25 +92,23 @@ class UploadedCopies:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         files = [file for file in self._folder.iterdir() if _NAME.fullmatch(file.name)]
         for file in sorted(files, key=lambda each: each.stat().st_mtime_ns):
-            self._known[file.name] = None
-        self._forget_oldest()
+            self._known.keep(file.name, None)
 
     def find(self, name: str) -> UploadedCopy | None:
         """Give a marker, and count that as its use."""
         if name not in self._known:
             return None
-        self._known.move_to_end(name)
-        marker = self._known[name]
-        if marker is None:
+        copy = self._known.use(name)
+        if copy is None:
             with suppress(OSError):
-                marker = UploadedCopy.parse((self._folder / name).read_bytes())
-            if marker is None:
+                copy = UploadedCopy.parse((self._folder / name).read_bytes())
+            if copy is None:
                 self.remove(name)
                 return None
-            self._known[name] = marker
-        return marker
+            self._known.keep(name, copy)
+        return copy
 
-    def set(self, name: str, marker: UploadedCopy) -> None:
+    def set(self, name: str, copy: UploadedCopy) -> None:
         """Keep a marker.
 
         Raises:
@@ -118,18 +117,15 @@ class UploadedCopies:
         temporary = self._folder / _TEMPORARY
         temporary.unlink(missing_ok=True)
         with new_file(temporary) as file:
-            file.write(marker.encode())
+            file.write(copy.encode())
         temporary.replace(self._folder / name)
-        self._known[name] = marker
-        self._known.move_to_end(name)
-        self._forget_oldest()
+        self._known.keep(name, copy)
 
     def remove(self, name: str) -> None:
-        """Forget a marker."""
-        self._known.pop(name, None)
+        """Forget a copy."""
+        self._known.remove(name)
+        self._unlink(name)
+
+    def _unlink(self, name: str) -> None:
         with suppress(OSError):
             (self._folder / name).unlink()
-
-    def _forget_oldest(self) -> None:
-        while len(self._known) > self._most:
-            self.remove(next(iter(self._known)))

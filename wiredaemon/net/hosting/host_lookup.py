@@ -11,7 +11,6 @@ repository that was removed is missing there, and not a page of the one at ``/``
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +19,7 @@ from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, ma
 from wiredaemon.net.hosting.collection import Budget, changed_at, names_of
 from wiredaemon.net.hosting.host import HostedRepository
 from wiredaemon.net.hosting.shared_answer import SharedAnswer
+from wiredaemon.repository.recently_used import RecentlyUsed
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ class HostLookup:
         self._make_host = make_host
         self._call_in_thread = call_in_thread
         self._limits = limits or Limits()
-        self._known: OrderedDict[bytes, Host] = OrderedDict()
+        self._known: RecentlyUsed[bytes, Host] = RecentlyUsed(self._limits.known_repositories)
+        """Hosts of repositories in collections, by folder."""
         self._listings: dict[Names, SharedAnswer[Listing]] = {}
         """Searches that have not begun, by the path they are for."""
         self._scanning = DeferredLock()
@@ -137,17 +138,18 @@ class HostLookup:
         return [pair for pair in self._collections if names[: len(pair[0])] == pair[0]]
 
     def _host_at(self, path: bytes) -> Host:
-        """Give the host of a repository in a collection; who still has an older one may use it."""
-        host = self._known.get(path)
+        """Return the host of a repository in a collection.
+
+        A host that has made room for others goes on for the requests that have it.
+        """
+        host = self._known.use(path)
         if host is not None:
-            self._known.move_to_end(path)
             return host
         if self._make_host is None:
             message = "there are collections, and nothing to make their hosts"
             raise TypeError(message)
-        host = self._known[path] = self._make_host(path)
-        if len(self._known) > self._limits.known_repositories:
-            self._known.popitem(last=False)
+        host = self._make_host(path)
+        self._known.keep(path, host)
         return host
 
     # --- listings ----------------------------------------------------------------------------

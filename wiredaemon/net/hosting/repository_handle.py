@@ -92,6 +92,7 @@ class RepositoryHandle:
         )
 
 
+# A connection asks for each request; 2 us of parsing an address become 0.1 us.
 @lru_cache(maxsize=256)
 def share_of(peer: Peer) -> str | None:
     """Return the name of the share of workers that a peer's streams count against.
