@@ -22,6 +22,7 @@ from support.web import (
     framed_answer,
     path_of,
     posted,
+    settings_of,
     text_answer,
 )
 
@@ -305,3 +306,54 @@ def test_an_api_of_several_framings_answers_in_the_one_that_accept_names(era: st
         "415 Unsupported Media Type",
         b"client MUST send Content-Type header with value: " + MEDIA[era].encode() + b"\n",
     )
+
+
+# --- decisions that are remembered ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"Accept": "text/plain"}, b"406 Not Acceptable"),
+        ({"Content-Type": "text/plain"}, b"415 Unsupported Media Type"),
+    ],
+)
+@ERAS
+def test_what_was_accepted_with_other_media_types_is_not_accepted_with_these(
+    era: str, changed: dict[str, str], status: bytes
+) -> None:
+    web = Web(era)
+    right = {"Accept": MEDIA[era], "Content-Type": MEDIA[era]}
+    accepted = framed_answer(era, *READ[era])
+    for _ in range(2):
+        assert web.exchange(posted(era, "customreadonly", ONE[era])) == accepted
+        wrong = posted(era, "customreadonly", ONE[era], headers={**right, **changed})
+        assert web.exchange(wrong).startswith(b"HTTP/1.1 " + status + b"\r\n")
+
+
+@ERAS
+def test_what_was_accepted_for_one_host_is_not_accepted_for_another_with_the_same_settings(
+    era: str,
+) -> None:
+    shared = settings_of()
+    empty, full = FakeHost([], settings=shared), FakeHost(settings=shared)
+    web = Web(era, hosts={"/full": full, "/none": empty})
+    request = posted(era, "customreadonly", ONE[era])
+    for _ in range(2):
+        answers = [
+            web.exchange(request.replace(b"POST /api", b"POST /%b/api" % name))
+            for name in (b"full", b"none")
+        ]
+        assert answers == [
+            framed_answer(era, *READ[era]),
+            text_answer("404 Not Found", b"unknown wire protocol command: customreadonly\n"),
+        ]
+
+
+@ERAS
+def test_heads_that_differ_in_what_does_not_count_are_answered_alike(era: str) -> None:
+    web = Web(era)
+    request = posted(era, "customreadonly", ONE[era])
+    for agent in ("one", "two", "one"):
+        named = request.replace(b"Host: test\r\n", f"Host: test\r\nX-A: {agent}\r\n".encode())
+        assert web.exchange(named) == framed_answer(era, *READ[era])
