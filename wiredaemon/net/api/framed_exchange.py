@@ -1,4 +1,4 @@
-"""One body of frames and its answer: the Responder's sink and admission over HTTP.
+"""One body of frames and its response: the transport and the admission of an HTTP exchange.
 
 Source: http, sections 6.1 to 6.3.
 """

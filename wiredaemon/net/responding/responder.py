@@ -158,9 +158,10 @@ class Responder:
             self._start_ready()
         if self.is_over or self._is_starting:
             return
-        self.flush()
         if self._has_all_input and not self._queue and not self.running:
             self._finish()
+        else:
+            self.flush()
 
     # --- running -----------------------------------------------------------------------------
 
