@@ -279,7 +279,8 @@ class WorkerPool:
     def worker_free(self, worker: WorkerProcess) -> None:
         """Let a worker run its next command."""
         self._end_call(worker)
-        self._restarts.deaths = 0
+        if self._restarts.deaths:
+            self._restarts.command_answered()
         self._offer(worker)
 
     def worker_lost(self, worker: WorkerProcess, state: WorkerState, reason: str) -> None:
