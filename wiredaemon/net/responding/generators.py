@@ -41,7 +41,7 @@ async def _close_async(objects: AsyncGenerator[Any, None]) -> None:
 
 async def next_of(objects: AsyncGenerator[Any, None]) -> Any:  # noqa: ANN401 whatever a command returns
     """Return the next object, or `END`."""
-    # Not anext with a default: until Python 3.12 it breaks where a tuple was waited for.
+    # Not anext with a default, which breaks where a tuple was awaited: see findings/.
     try:
         return await anext(objects)
     except StopAsyncIteration:
