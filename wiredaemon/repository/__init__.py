@@ -1,1 +1,1 @@
-"""Mercurial repositories: the worker program, its commands, and what the daemon knows of them."""
+"""What the daemon and its workers both know of repositories, without Mercurial or Twisted."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Command, CommandData, Peer, Permission, Repository, Value
     from wiredaemon.net.hosting.host import Host, Settings
+    from wiredaemon.net.hosting.repository_handle import RepositoryHandle
     from wiredaemon.protocol import RequestReceived, ServerConnection
     from wiredaemon.wire.dialects import Dialect
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 class Origin:
     """Where requests of one connection come from and what they were made to."""
 
-    __slots__ = ("dialect", "framings", "host", "peer", "permission", "settings")
+    __slots__ = (
+        "dialect",
+        "framings",
+        "host",
+        "peer",
+        "permission",
+        "repositories",
+        "settings",
+    )
 
     def __init__(  # noqa: PLR0913 what requests share
         self,
@@ -50,6 +59,9 @@ class Origin:
         self.dialect = dialect
         self.peer = peer
         self.permission = permission
+        # The repository for each permission that a command has needed: all that a handle is made
+        # of is the same for every request from here.
+        self.repositories: dict[Permission, RepositoryHandle] = {}
 
 
 class CommandContext:
@@ -95,7 +107,10 @@ class CommandContext:
     def repository(self) -> Repository:
         """The repository; raises `ServerError` where there is none."""
         # What only reads may be stopped when the peer leaves, whatever the peer could have asked.
-        handle = self._origin.host.repository(self.peer, self._needs)
+        origin, needs = self._origin, self._needs
+        handle = origin.repositories.get(needs)
+        if handle is None:
+            handle = origin.repositories[needs] = origin.host.repository(origin.peer, needs)
         return handle if self.cached_as is None else handle.cached(self.cached_as, self.followed)
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
