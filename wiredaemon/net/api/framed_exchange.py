@@ -49,24 +49,19 @@ class UrlAdmission:
 
     def admit(self, event: RequestReceived) -> Admitted:
         """Return the command of a request, or refuse the exchange."""
-        name = event.command
-        if type(name) is bytes and name in self._admitted:
-            return self._admitted[name]
-        admitted = Admitted(self._admit(event), self._origin)
-        if self._accepted.command == MULTIREQUEST:
-            self._admitted[name] = admitted
-        return admitted
-
-    def _admit(self, event: RequestReceived) -> Command:
-        if self._accepted.command == MULTIREQUEST:
-            return self._admit_any(event.command)
+        name, accepted = event.command, self._accepted
+        if accepted.command == MULTIREQUEST:
+            if type(name) is bytes and name in self._admitted:
+                return self._admitted[name]
+            admitted = self._admitted[name] = Admitted(self._admit_any(name), self._origin)
+            return admitted
         if self._ran:
             raise ExchangeRefusedError(_ok(b"multiple commands cannot be issued to this URL"))
-        command = self._accepted.declaration
-        if event.command != self._accepted.command or command is None:
+        # The URL's command was found when the head was decided.
+        if name != accepted.command or accepted.declaration is None:
             raise ExchangeRefusedError(_ok(b"command in frame must match command in URL"))
         self._ran = True
-        return command
+        return Admitted(accepted.declaration, self._origin)
 
     def _admit_any(self, name: object) -> Command:
         command = self._registry.find_exposed(name, self._accepted.dialect)

@@ -86,7 +86,7 @@ class ResponseWriter:
         else:
             head = self._stream_head(_OK, b"OK", [(b"Content-Type", media_type)])
         self._begin(_OK, producer)
-        self._write_frames([head], frames)
+        self.write_frames(frames, head)
 
     def begin_stream(
         self,
@@ -134,11 +134,9 @@ class ResponseWriter:
 
     # --- writing -----------------------------------------------------------------------------
 
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Write frames, each in a chunk of its own, all in one write."""
-        self._write_frames([], frames)
-
-    def _write_frames(self, parts: list[bytes], frames: Sequence[EncodedFrame]) -> None:
+    def write_frames(self, frames: Sequence[EncodedFrame], head: bytes = b"") -> None:
+        """Write frames, each in a chunk of its own, all in one write with the head, if given."""
+        parts = [head] if head else []
         size = 0
         if self._is_chunked:
             for header, payload in frames:
@@ -199,14 +197,15 @@ class ResponseWriter:
         """Write what is held; a response that goes on is paused from now on where it must be."""
         held, self.held = self.held, None
         # A response that is complete by now never needed its producer: two calls saved for most.
-        self._register()
+        if self._producer is not None:
+            self._register()
         if held:
             self._held_size = 0
             write_now(self._channel.transport, held)
 
     def _register(self) -> None:
         # Before anything is written, for that may pause the producer.
-        if self._producer is not None and not self._is_registered:
+        if not self._is_registered:
             self._is_registered = True
             self._channel.registerProducer(self._producer, True)  # noqa: FBT003 Twisted's signature
 
