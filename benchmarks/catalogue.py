@@ -142,16 +142,16 @@ def _bulk(_: Path) -> Figure:
 
 def _upload(_: Path) -> Figure:
     flags = wire.STREAM_BEGIN, wire.NEW | wire.HAVE_DATA
-    first = wire.frame(1, flags, wire.COMMAND_REQUEST, wire.request_map(b"sink", None))
+    first = wire.frame(1, flags, wire.COMMAND_REQUEST, wire.request_map(b"upload", None))
     frames = list(wire.data_frames(1, BULK))
     length = len(first) + sum(map(len, frames))
-    head = wire.http_head(wire.api_path("0003", "sink"), length, wire.framing("0003"))
+    head = wire.http_head(wire.api_path("0003", "upload"), length, wire.framing("0003"))
     framed = [head, first, *frames]
     plain = [wire.http_head("/", BULK), *[bytes(wire.MIB)] * _BULK_MIB]
     size = b"%d" % BULK
 
     ours = Candidate(
-        name="wiredaemon HTTP sink 0003",
+        name="wiredaemon HTTP upload 0003",
         program=wiredaemon(),
         connect=lambda port: Upload(connect(port), framed, HttpAnswers(FrameAnswers(size)), BULK),
     )

@@ -253,6 +253,7 @@ def _run_round(
     dice: random.Random,
     counts: Counts,
 ) -> None:
+    """Push from all clients, kill in the middle, push again, and verify the repository."""
     counts.rounds += 1
     list(threads.map(Client.commit, pushers))
     url = hosting.url
@@ -261,6 +262,7 @@ def _run_round(
     def is_over() -> bool:
         return all(push.done() for push in pushing)
 
+    # Half of the kills hit an open transaction; blind ones rarely do.
     if dice.random() < 0.5:  # noqa: PLR2004 half of them
         while not hosting.journal.exists() and not is_over():
             time.sleep(_POLL)
@@ -270,7 +272,17 @@ def _run_round(
     victim = dice.choice(("workers", "daemon", "both"))
     if is_over():
         counts.nothing_to_kill += 1
-    elif victim == "workers":
+    else:
+        _kill(victim, hosting, counts)
+    counts.transactions_left += hosting.journal.exists()
+    counts.interrupted += sum(not push.result() for push in pushing)
+    _push_again(hosting, pushers, counts)
+    _verify(hosting, pushers, counts)
+
+
+def _kill(victim: str, hosting: Hosting, counts: Counts) -> None:
+    """Kill ``"workers"``, the ``"daemon"`` or ``"both"``."""
+    if victim == "workers":
         workers = hosting.workers()
         counts.workers_killed += len(workers)
         kill_all(workers)
@@ -281,19 +293,24 @@ def _run_round(
     else:
         counts.daemons_and_workers_killed += 1
         hosting.kill(with_workers=True)
-    counts.transactions_left += hosting.journal.exists()
-    counts.interrupted += sum(not push.result() for push in pushing)
+
+
+def _push_again(hosting: Hosting, pushers: Sequence[Client], counts: Counts) -> None:
+    """Push from each client once more: that must work without anybody's help."""
     for pusher in pushers:
         if not pusher.push(hosting.url):
             counts.stuck += 1
             print(f"a later push failed: {pusher.said}", flush=True)
-    verified = hg("-R", str(hosting.repository), "verify", "-q", check=False)
+
+
+def _verify(hosting: Hosting, pushers: Sequence[Client], counts: Counts) -> None:
+    """Verify the repository, and count the acknowledged changesets that are missing."""
+    repository = str(hosting.repository)
+    verified = hg("-R", repository, "verify", "-q", check=False)
     if verified.returncode or hosting.journal.exists():
         counts.damaged += 1
         print(f"damaged: {(verified.stdout + verified.stderr).decode()}", flush=True)
-    present = set(
-        hg("-R", str(hosting.repository), "log", "-T", "{node}\n").stdout.decode().split()
-    )
+    present = set(hg("-R", repository, "log", "-T", "{node}\n").stdout.decode().split())
     counts.lost += sum(len(pusher.acknowledged - present) for pusher in pushers)
 
 

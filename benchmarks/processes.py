@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,12 +123,14 @@ class Servers:
 
         Raises:
             UnavailableError: This version cannot do what is measured.
-            BenchmarkError: It did not start.
+            BenchmarkError: It did not start, or would not be the checkout's own daemon.
         """
         self._started += 1
         folder = self.folder / str(self._started)
         folder.mkdir(parents=True)
         log = folder / "log"
+        if program.root is not None:
+            _check_imported(program.root, folder)
         command = program.command(folder)
         with log.open("wb") as output, on_core(SERVER_CORE):
             server = Server(program, _popen(command, folder, output, program.root), log)
@@ -153,6 +156,27 @@ def environment(root: Path | None = None) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _check_imported(root: Path, folder: Path) -> None:
+    """Check that a server imports the `wiredaemon` of its checkout.
+
+    Were the installed one imported instead, two checkouts would be compared that are the same.
+
+    Raises:
+        BenchmarkError: It would import another.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", "import wiredaemon; print(wiredaemon.__file__)"],
+        cwd=folder,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = Path(done.stdout.strip()).resolve()
+    if not imported.is_relative_to(root.resolve()):
+        raise BenchmarkError(f"the daemon of {root} would be that of {imported}")
 
 
 def _popen(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import re
 import signal
 import socket
 import subprocess
@@ -21,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.cpu import LOAD_CORE, cpu_seconds, on_core, private_memory
+from benchmarks.cpu import LOAD_CORE, on_core
 from benchmarks.errors import BenchmarkError
 from benchmarks.frames import whole_request
 from benchmarks.load import connect, receive
 from benchmarks.processes import Servers, environment
 from benchmarks.programs import wiredaemon
 from benchmarks.wire import MIB, api_path, framing, http_head, offer
+from benchmarks.worker_memory import MemoryWatch, largest_worker, worker_pids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,10 +40,10 @@ BACK_SECONDS: Final = 5.0
 """Until somebody else is answered, behind the end of a reader."""
 
 _MEGABYTE: Final = 1_000_000
-_KIB: Final = 1024
 _PIECE: Final = 20_000
 """Bytes that the reader takes at once."""
-_SAMPLE_SECONDS: Final = 1.0
+_READ_SECONDS: Final = 1.0
+"""A read that gets nothing ends after this time, so that memory is still sampled."""
 _DEADLINE: Final = 120.0
 _LOOKED_AT: Final = 100_000
 _SHOWN: Final = 300
@@ -53,12 +53,6 @@ _RECEIVE_BUFFER: Final = 65_536
 _DIALECT: Final = "0006"
 _SETTINGS: Final = "[limits]\nworker_processes = 2"
 _CAPABILITIES: Final = "HG20%2Cbundle2%3DHG20%250Achangegroup%253D01%252C02"
-_SAMPLES: Final = 6
-"""In a row, 0.1 s apart, in which nothing may change."""
-_STEADY: Final = 64 * _KIB
-"""Bytes by which memory that is steady may differ."""
-_IDLE: Final = 0.003
-"""Seconds of processor time between two samples that still count as none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,29 +178,6 @@ def _version1(command: str, arguments: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
-class _Watch:
-    """The most that a daemon and its workers held since it was made."""
-
-    def __init__(self, pid: int) -> None:
-        """Begin once its memory is steady."""
-        self._pid = pid
-        self._before = _settled(pid)
-        self._next = 0.0
-        self.growth = 0
-        self.worker = 0
-
-    def look(self) -> None:
-        """Look again, if the last time is long ago."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _SAMPLE_SECONDS
-            self.growth = max(self.growth, _own(self._pid) - self._before)
-            self.worker = max(self.worker, _largest_worker(self._pid))
-
-    def after(self) -> int:
-        """Give the growth once memory is steady again."""
-        return _settled(self._pid) - self._before
-
-
 def _measure(case: Case, servers: Servers, repository: Path, rate: int, seconds: float) -> Measured:
     """Read slowly, and see what the daemon holds meanwhile and afterwards."""
     dialect = _DIALECT if case.listener == "framed" else ""
@@ -215,7 +186,7 @@ def _measure(case: Case, servers: Servers, repository: Path, rate: int, seconds:
     )
     try:
         _probe(case, server.port)
-        watch = _Watch(server.pid)
+        watch = MemoryWatch(server.pid)
         read = _read_slowly(case, server.port, rate, seconds, watch)
         ended = time.monotonic()
         _probe(case, server.port)
@@ -224,16 +195,16 @@ def _measure(case: Case, servers: Servers, repository: Path, rate: int, seconds:
             growth=watch.growth,
             after=watch.after(),
             worker=watch.worker,
-            rest=_largest_worker(server.pid),
+            rest=largest_worker(server.pid),
             read=read,
             back=back,
-            workers=len(_workers(server.pid)),
+            workers=len(worker_pids(server.pid)),
         )
     finally:
         server.stop()
 
 
-def _read_slowly(case: Case, port: int, rate: int, seconds: float, watch: _Watch) -> int:
+def _read_slowly(case: Case, port: int, rate: int, seconds: float, watch: MemoryWatch) -> int:
     """Ask, read at a rate for some seconds from the first byte on, and leave; give the bytes.
 
     Raises:
@@ -245,7 +216,7 @@ def _read_slowly(case: Case, port: int, rate: int, seconds: float, watch: _Watch
         read = len(first)
         began = time.monotonic()
         while (now := time.monotonic()) < began + seconds:
-            watch.look()
+            watch.sample()
             ahead = read / rate - (now - began)
             if ahead > 0:
                 time.sleep(ahead)
@@ -261,11 +232,11 @@ def _read_slowly(case: Case, port: int, rate: int, seconds: float, watch: _Watch
     return read
 
 
-def _first(reader: socket.socket, watch: _Watch) -> bytes:
+def _first(reader: socket.socket, watch: MemoryWatch) -> bytes:
     """Wait for the first bytes: the time that a worker takes to begin is not the reader's."""
     end = time.monotonic() + _DEADLINE
     while time.monotonic() < end:
-        watch.look()
+        watch.sample()
         with suppress(TimeoutError):
             return reader.recv(_PIECE)
     raise BenchmarkError("nothing came")
@@ -274,7 +245,7 @@ def _first(reader: socket.socket, watch: _Watch) -> bytes:
 def _slow(port: int) -> socket.socket:
     reader = socket.socket()
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    reader.settimeout(_SAMPLE_SECONDS)
+    reader.settimeout(_READ_SECONDS)
     reader.connect(("127.0.0.1", port))
     return reader
 
@@ -286,49 +257,6 @@ def _probe(case: Case, port: int) -> None:
         answer = receive(connection)
         if case.listener == "http" and b" 200 " not in answer[:20]:
             raise BenchmarkError(f"asked for little, the server answered {answer!r}")
-
-
-def _workers(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(child) for child in text.split()]
-
-
-def _own(pid: int) -> int:
-    """Bytes of private memory of the daemon alone."""
-    while True:
-        try:
-            return private_memory(pid) - sum(map(private_memory, _workers(pid)))
-        except (FileNotFoundError, ProcessLookupError):  # a worker has just ended
-            continue
-
-
-def _largest_worker(pid: int) -> int:
-    """Bytes that are resident in the largest of its workers."""
-    return max(map(_resident, _workers(pid)), default=0)
-
-
-def _resident(pid: int) -> int:
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", text, re.MULTILINE)
-    return int(found[1]) * _KIB if found else 0
-
-
-def _settled(pid: int) -> int:
-    """Wait until the daemon's memory is steady and its processor time stands; give the memory."""
-    end = time.monotonic() + _DEADLINE
-    calm = 0
-    memory, used = _own(pid), cpu_seconds(pid)
-    while calm < _SAMPLES:
-        if time.monotonic() > end:
-            raise BenchmarkError("the daemon does not come to rest")
-        time.sleep(0.1)
-        last, before = memory, used
-        memory, used = _own(pid), cpu_seconds(pid)
-        calm = calm + 1 if abs(memory - last) <= _STEADY and used - before < _IDLE else 0
-    return memory
 
 
 def _make_repository(folder: Path, size: int) -> tuple[Path, bytes]:

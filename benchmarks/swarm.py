@@ -229,24 +229,28 @@ def swarm(  # noqa: PLR0913 what a run is
                 dialect = DIALECTS[number % len(DIALECTS)]
                 connection = daemon.connect(listener, dialect)
                 peers.append(_Peer(connection, dialect, seed + number, counts))
-            for peer in peers:
-                selector.register(peer.connection, selectors.EVENT_READ, peer)
             began = time.monotonic()
             for peer in peers:
+                selector.register(peer.connection, selectors.EVENT_READ, peer)
                 peer.fill(window)
                 _watch(selector, peer)
             _run_until(selector, began + seconds, window)
-            leaving = peers[::_LEAVE_EVERY]
-            for peer in leaving:
-                selector.unregister(peer.connection)
-                peer.connection.close()
-                counts.abandoned += len(peer.open)
-            _wait_for_answers(selector, [peer for peer in peers if peer not in leaving])
+            counts.abandoned = _leave(selector, peers[::_LEAVE_EVERY])
+            staying = [peer for number, peer in enumerate(peers) if number % _LEAVE_EVERY]
+            _wait_for_answers(selector, staying)
             counts.seconds = time.monotonic() - began
         finally:
             for peer in peers:
                 peer.connection.close()
     return counts
+
+
+def _leave(selector: selectors.BaseSelector, leaving: list[_Peer]) -> int:
+    """Close connections in the middle of everything; return how many requests were in flight."""
+    for peer in leaving:
+        selector.unregister(peer.connection)
+        peer.connection.close()
+    return sum(len(peer.open) for peer in leaving)
 
 
 def _run_until(selector: selectors.BaseSelector, end: float, window: int) -> None:

@@ -16,26 +16,26 @@ _PIECES: Final = 256 * 1024 * 1024 // (32 * 1024)
 
 @command("echo", permission=Permission.RO, arguments=_DATA)
 def echo(_context: Any, data: bytes) -> RawBytes:  # noqa: ANN401
-    """Give back the argument."""
+    """Return the argument."""
     return RawBytes(data)
 
 
 @command("aecho", permission=Permission.RO, arguments=_DATA)
 async def aecho(_context: Any, data: bytes) -> RawBytes:  # noqa: ANN401
-    """Give back the argument from a coroutine that does not wait."""
+    """Return the argument from a coroutine that does not wait."""
     return RawBytes(data)
 
 
 @command("bulk", permission=Permission.RO)
 def bulk(_context: Any) -> Iterator[RawBytes]:  # noqa: ANN401
-    """Give 256 MiB in pieces of 32 KiB."""
+    """Yield 256 MiB in pieces of 32 KiB."""
     for _ in range(_PIECES):
         yield _PIECE
 
 
-@command("sink", permission=Permission.RO, has_data=True)
-async def sink(context: Any) -> RawBytes:  # noqa: ANN401
-    """Give the size of the data, in digits."""
+@command("upload", permission=Permission.RO, has_data=True)
+async def upload(context: Any) -> RawBytes:  # noqa: ANN401
+    """Return the size of the data, in digits."""
     size = 0
     async for piece in context.data:
         size += len(piece)
