@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Measure, print the tables, and give the process's exit code: 1 if a measurement failed."""
+    """Measure, print the tables, and return the process's exit code: 1 if a measurement failed."""
     options = _options()
     if SERVER_CORE == LOAD_CORE:
         print("one core only: calls/s and p50 mean little", file=sys.stderr)

@@ -28,7 +28,7 @@ class Answers(Protocol):
     """Counts calls answered on one connection."""
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes and give how many calls they completed."""
+        """Receive bytes and return how many calls they completed."""
 
 
 class Messages:
@@ -39,7 +39,7 @@ class Messages:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes and give how many calls they completed."""
+        """Receive bytes and return how many calls they completed."""
         self._buffer += data
         count = len(self._buffer) // len(self._message)
         whole = count * len(self._message)
@@ -57,7 +57,7 @@ class AmpAnswers:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes and give how many calls they completed."""
+        """Receive bytes and return how many calls they completed."""
         self._buffer += data
         count = 0
         while (end := self._box_end()) is not None:
@@ -107,7 +107,7 @@ class FrameAnswers:
         self._open: dict[int, bytes] = {}
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes and give how many calls they completed."""
+        """Receive bytes and return how many calls they completed."""
         buffer = self._buffer
         buffer += data
         count = position = 0
@@ -153,7 +153,7 @@ class HttpAnswers:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes and give how many calls they completed."""
+        """Receive bytes and return how many calls they completed."""
         self._buffer += data
         count = 0
         while (found := self._response()) is not None:

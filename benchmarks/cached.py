@@ -63,7 +63,7 @@ class Row:
 
 
 def ask(port: int, body: bytes) -> tuple[float, bytes]:
-    """Give the time to the last byte, and all bytes.
+    """Return the time to the last byte, and all bytes.
 
     Raises:
         BenchmarkError: The answer is none.
@@ -81,7 +81,7 @@ def ask(port: int, body: bytes) -> tuple[float, bytes]:
 
 
 def request_of(nodes: Sequence[str], encoding: str) -> tuple[ClientConnection, bytes]:
-    """Give a client that waits for an answer, and what it has sent."""
+    """Return a client that waits for an answer, and the bytes that it has sent."""
     client = ClientConnection(content_encodings=[encoding.encode()])
     revisions: list[Value] = [
         {b"type": b"changesetexplicit", b"nodes": [bytes.fromhex(one) for one in nodes]}
@@ -122,7 +122,7 @@ def wait_until_kept(folder: Path, count: int) -> None:
 
 
 def measure(folder: Path, changesets: int, rounds: int) -> list[Row]:
-    """Give the figures of each content encoding.
+    """Return the figures of each content encoding.
 
     Raises:
         BenchmarkError: An answer is wrong.
@@ -165,7 +165,7 @@ def measure(folder: Path, changesets: int, rounds: int) -> list[Row]:
 def measure_one(
     server: Server, nodes: Sequence[str], encoding: str, content: bytes
 ) -> tuple[float, float]:
-    """Give time and processor time of one answer, which must be right.
+    """Return time and processor time of one answer, after checking it.
 
     Raises:
         BenchmarkError: It is not.

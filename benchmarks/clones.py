@@ -64,13 +64,13 @@ class Table:
     """Largest ratio of elapsed time to the peer's."""
     candidates: Sequence[Candidate]
     output: bytes = b""
-    """What the client must say."""
+    """A text that the client's output contains."""
     logged: str = ""
-    """What the server must say in its log."""
+    """A text that the server's log contains."""
 
 
 def main() -> int:
-    """Run the rounds, print the tables, and give the process's exit code: 1 if a goal is missed."""
+    """Run the rounds, print the tables, and return the exit code: 1 if a goal is missed."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="clones-") as name:
@@ -171,7 +171,7 @@ def _clone(table: Table, server: Server, target: Path) -> float:
 
 
 def _content(clone: Path) -> str:
-    """Give what two equal clones have in common."""
+    """Return the keys and values that two equal clones have in common."""
     nodes = _run([*_hg7(), "-R", str(clone), "manifest", "--all"])
     nodes += _run([*_hg7(), "-R", str(clone), "log", "-T", "{node} {phase}\n"])
     return hashlib.sha256(nodes).hexdigest()
@@ -205,7 +205,7 @@ def _hg7() -> Sequence[str]:
 
 
 def _run(command: Sequence[str]) -> bytes:
-    """Run a client and give what it prints.
+    """Run a client and return its output.
 
     Raises:
         BenchmarkError: It failed.

@@ -43,7 +43,7 @@ _TRANSACTION_DELAYS: Final = (0.0, 0.05)
 
 @dataclass(kw_only=True)
 class Counts:
-    """What came out."""
+    """The counts of all rounds."""
 
     rounds: int = 0
     workers_killed: int = 0
@@ -52,12 +52,12 @@ class Counts:
     nothing_to_kill: int = 0
     """Rounds in which all pushes had ended before."""
     interrupted: int = 0
-    """Pushes whose client was told of a failure, or of nothing."""
+    """Pushes whose client saw a failure, or no answer."""
     acknowledged: int = 0
     transactions_left: int = 0
     """Kills that left an abandoned transaction."""
     recovered: int = 0
-    """As the daemon's log says."""
+    """Rolled back transactions, by the daemon's log."""
     lost: int = 0
     """Acknowledged changesets that are missing."""
     damaged: int = 0
@@ -129,7 +129,7 @@ class Hosting:
         if with_workers:
             kill_all(workers)
         self._process.wait()
-        # Their push goes on, and they end behind it: nobody reads them any more.
+        # Their push goes on, and they end behind it: their answers are not read any more.
         wait_for_end(workers)
         self.start()
 
@@ -140,7 +140,7 @@ class Hosting:
             self._process.wait()
 
     def workers(self) -> list[int]:
-        """Give the process ids of the workers."""
+        """Return the process ids of the workers."""
         assert self._process is not None  # noqa: S101 started
         pid = self._process.pid
         with suppress(FileNotFoundError):
@@ -220,7 +220,7 @@ class Client:
 
 
 def run_rounds(rounds: int, folder: Path, *, clients: int = 3, seed: int = 1) -> Counts:
-    """Run rounds and give what came out.
+    """Run rounds and return their counts.
 
     Args:
         rounds: How many.
@@ -315,7 +315,7 @@ def _verify(hosting: Hosting, pushers: Sequence[Client], counts: Counts) -> None
 
 
 def main() -> int:
-    """Run the rounds, print the counts, and give the process's exit code: 1 if all is not well."""
+    """Run the rounds, print the counts, and return the exit code: 1 if all is not well."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--clients", type=int, default=3)

@@ -1,4 +1,4 @@
-"""The real daemon with every kind of listener, and what the kernel says about its process."""
+"""The real daemon with every kind of listener, and its process as the kernel sees it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _STEADY: Final = 64 * _KIB
 
 
 class Daemon:
-    """A running `twistd wiredaemon` of one's own; a context manager that ends it."""
+    """A running `twistd wiredaemon`; a context manager that ends it."""
 
     def __init__(self, folder: Path, commands: str) -> None:
         """Start it.
@@ -84,7 +84,7 @@ class Daemon:
 
     @property
     def alarms(self) -> list[str]:
-        """Lines of the log that should not be there."""
+        """The lines of its log that tell of a mistake."""
         return [line for line in self.log.splitlines() if _ALARMING.search(line)]
 
     @property
@@ -108,7 +108,7 @@ class Daemon:
 
     @property
     def descriptors(self) -> list[str]:
-        """What its descriptors stand for, sorted; sockets without their numbers."""
+        """The targets of its descriptors, sorted; sockets without their numbers."""
         names = []
         for entry in Path(f"/proc/{self.pid}/fd").iterdir():
             try:
@@ -118,7 +118,7 @@ class Daemon:
         return sorted(names)
 
     def settle(self, probe: Callable[[], object] = lambda: None) -> None:
-        """Wait until its memory is steady, its processor time stands and a probe gives the same.
+        """Wait until its memory is steady, its processor time stands and a probe returns the same.
 
         Raises:
             BenchmarkError: It takes too long.
@@ -149,7 +149,7 @@ class Daemon:
 
 
 class Control:
-    """A connection in dialect 0003 for questions beside what is measured, one after the other."""
+    """A connection in dialect 0003 for requests that are not measured, one after the other."""
 
     def __init__(self, connection: socket.socket) -> None:
         """Use a connection that the caller closes."""
@@ -158,7 +158,7 @@ class Control:
         self._begins = True
 
     def ask(self, name: bytes, arguments: Mapping[bytes, Value] | None = None) -> bytes:
-        """Run a command and give its raw result.
+        """Run a command and return its raw result.
 
         Raises:
             BenchmarkError: It failed.

@@ -1,4 +1,4 @@
-"""What can go wrong while measuring."""
+"""Errors of measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a figure is: candidates measured in turn, and the goals their ratios must reach."""
+"""Figures: candidates that are measured in turn, and the goals that their ratios must reach."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Metric(Enum):
-    """What can be compared, by the names that the report uses."""
+    """A quantity that is compared, under the name that the report uses."""
 
     CAPACITY = "capacity"
     """Units for each second of the server's processor time: holds when others use the cores."""
@@ -29,7 +29,7 @@ class Metric(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A server and what is done to it."""
+    """A server and the load that is put on it."""
 
     name: str
     program: Program
@@ -55,7 +55,7 @@ class Goal:
     peer: str | None = None
 
     def reached(self, value: float) -> bool:
-        """Say whether this median reaches the goal."""
+        """Return whether this median reaches the goal."""
         return value >= self.value if self.bound is Bound.AT_LEAST else value <= self.value
 
 
@@ -67,7 +67,7 @@ class Figure:
     """On the command line."""
     title: str
     unit: str = "call"
-    """What an exchange is counted in."""
+    """The unit in which an exchange is counted."""
     candidates: Sequence[Candidate]
     goals: Sequence[Goal] = ()
     connections: int = 0
@@ -75,7 +75,7 @@ class Figure:
 
 
 def beside(figure: Figure, root: Path) -> Figure:
-    """Give the figure with each candidate of ours once more, served by another checkout.
+    """Return the figure with each of our candidates once more, served by another checkout.
 
     A goal is added for each: to be no worse.
     """
@@ -98,22 +98,22 @@ def beside(figure: Figure, root: Path) -> Figure:
 
 @dataclass(slots=True)
 class Result:
-    """What one figure gave."""
+    """The values of one figure."""
 
     figure: Figure
     values: dict[str, dict[Metric, list[float]]] = field(default_factory=dict)
-    """By candidate and metric, one of each round; without candidates that cannot run here."""
+    """By candidate and metric, one value for each round; without candidates that cannot run."""
     unavailable: dict[str, str] = field(default_factory=dict)
-    """Why the others cannot."""
+    """Candidates that cannot run, with the reason."""
 
     def add(self, candidate: str, values: Mapping[Metric, float]) -> None:
-        """Add what one more round gave."""
+        """Add the values of one more round."""
         metrics = self.values.setdefault(candidate, {})
         for metric, value in values.items():
             metrics.setdefault(metric, []).append(value)
 
     def ratios(self, goal: Goal) -> list[float]:
-        """What a goal is about, round by round; empty where a candidate did not run."""
+        """Return a goal's value or ratio for each round; empty if a candidate did not run."""
         if goal.candidate not in self.values:
             return []
         own = self.values[goal.candidate][goal.metric]

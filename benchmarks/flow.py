@@ -64,7 +64,7 @@ _LINE_FIELDS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What flows, and how."""
+    """One kind of transfer: its transport, direction and encoding."""
 
     listener: str
     dialect: str
@@ -83,7 +83,7 @@ class Case:
 
 @dataclass(slots=True)
 class Rest:
-    """What was held while the other end read nothing."""
+    """The memory held while the other end read nothing."""
 
     private: int = 0
     """Bytes of the daemon's own memory."""
@@ -150,7 +150,7 @@ def _download(
 
 
 class _Answer:
-    """Reads one answer and gives what its frames hold, decoded, to somebody."""
+    """Reads one answer and passes on the decoded payloads of its frames."""
 
     def __init__(self, case: Case, take: Callable[[bytes], None]) -> None:
         self._chunks = Chunks() if case.listener in HTTP else None
@@ -251,7 +251,7 @@ class _Sender:
         self.ended = False
 
     def push(self) -> int:
-        """Send what goes, and give how many bytes that were in all."""
+        """Send as much as the kernel accepts, and return the number of bytes sent in all."""
         while not self.ended:
             if not self._part:
                 part = next(self._parts, None)
@@ -280,7 +280,7 @@ def _upload_parts(case: Case, pieces: int) -> Iterator[bytes]:
 
 
 def _uploaded(case: Case, pieces: int) -> bytes:
-    """What the command must say about the data."""
+    """The answer that the command must return for the data."""
     digest = hashlib.sha256()
     for number in range(pieces):
         digest.update(piece(case.kind, number))

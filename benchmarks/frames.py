@@ -60,7 +60,7 @@ class Frames:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take the next bytes and give the frames that are whole."""
+        """Receive bytes and return the frames that are complete."""
         buffer = self._buffer
         buffer += data
         frames = []
@@ -84,7 +84,7 @@ class Frames:
 
 
 class Chunks:
-    """Gives what the chunks of one HTTP response with status 200 hold."""
+    """Reads the body of one chunked HTTP response with status 200."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -92,7 +92,7 @@ class Chunks:
         self.ended = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes and give those of the body among them, chunk by chunk."""
+        """Receive bytes and return those of the body among them, chunk by chunk."""
         buffer = self._buffer
         buffer += data
         if self._is_head and not self._read_head():

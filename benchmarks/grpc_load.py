@@ -57,7 +57,7 @@ class GrpcCalls:
         self._connection = _Connection(port, self._message)
 
     def exchange(self) -> int:
-        """Send the calls, wait for all answers, and give how many."""
+        """Send the calls, wait for all answers, and return their number."""
         if not self._connection.has_streams(self._count):
             self._connection.close()
             self._connection = _Connection(self._port, self._message)

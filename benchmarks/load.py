@@ -19,10 +19,10 @@ _READ: Final = 65536
 
 
 class Load(Protocol):
-    """What is done to a server again and again."""
+    """An exchange with a server that is repeated and timed."""
 
     def exchange(self) -> int:
-        """Send one portion, wait for all of its answers, and give how many units it was.
+        """Send one portion, wait for all of its answers, and return its number of units.
 
         Raises:
             BenchmarkError: The server answered wrongly, or not in time.
@@ -42,7 +42,7 @@ def connect(port: int, tls: ssl.SSLContext | None = None) -> socket.socket:
 
 
 def receive_into(connection: socket.socket, buffer: memoryview) -> int:
-    """Read the next bytes that come into a buffer, and give how many.
+    """Read the next bytes into a buffer, and return their number.
 
     Raises:
         BenchmarkError: The server closed, or nothing came in time.
@@ -97,12 +97,12 @@ class Calls:
         self._repeats = True
 
     def without_repetition(self) -> Calls:
-        """Read every answer, as content encoding needs whose state grows; gives this load."""
+        """Decode every answer, since the state of the content encoding grows; return this load."""
         self._repeats = False
         return self
 
     def exchange(self) -> int:
-        """Send the requests, wait for all answers, and give how many."""
+        """Send the requests, wait for all answers, and return their number."""
         self._connection.sendall(self._requests)
         data = receive(self._connection)
         if data != self._usual:

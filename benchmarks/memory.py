@@ -1,4 +1,4 @@
-"""What slow peers make the daemon hold: ``python -m benchmarks.memory --help``."""
+"""The memory that the daemon holds for slow peers: ``python -m benchmarks.memory --help``."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _WARM_CALLS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one case gave; sizes in bytes."""
+    """The measurements of one case; sizes in bytes."""
 
     case: Case
     growth: int
-    """Of private memory while the other end read nothing, against before the case."""
+    """Growth of private memory while the other end read nothing, in this case."""
     growth_after: int
     """The same when all was read and the connection closed."""
     peak: int
-    """Of resident memory at any time, against before the case."""
+    """Highest growth of resident memory in this case."""
     in_flight: int
     in_kernel: int
     seconds: float
@@ -52,7 +52,7 @@ class Measured:
 
 
 def main() -> int:
-    """Run the cases, print the table, and give the process's exit code: 1 if one is over."""
+    """Run the cases, print the table, and return the process's exit code: 1 if one is over."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     pieces = options.size * _MEGABYTE // PIECE + 1

@@ -31,7 +31,7 @@ _SMALL, _MIDDLE, _LARGE = 200, 3000, 40_000
 """Most bytes of content."""
 _LARGE_SHARE, _MIDDLE_SHARE = 0.002, 0.1
 _CUT_SHARE: Final = 0.1
-"""Of requests that are sent in two frames although one would do."""
+"""Share of requests that are sent in two frames although one would do."""
 _MOST_OBJECTS: Final = 5
 _MOST_DATA_FRAMES: Final = 4
 _LARGEST_PAYLOAD: Final = 32768
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """What a request says, and what that gives."""
+    """A request and the answer that it must get."""
 
     name: bytes
     arguments: Mapping[bytes, Value]
@@ -74,7 +74,7 @@ class Mix:
 
         Args:
             dialect: Of the connection.
-            name: Stands in the content of its requests, and of nobody else's.
+            name: Part of the content of its requests, and of no other connection's.
             seed: Decides on everything.
         """
         self._dialect = dialect
@@ -202,4 +202,4 @@ _SORTS: Final[tuple[Callable[[bytes, random.Random], _Call], ...]] = (
     *(_echo, _echo, _turn, _several, _mirror, _mirror, _fail, _unknown, _block, _blocks),
 )
 COMMANDS: Final = tuple(dict.fromkeys(sort.__name__.strip("_") for sort in _SORTS))
-"""What is asked for."""
+"""The names of the commands that requests call."""

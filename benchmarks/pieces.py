@@ -17,7 +17,7 @@ _REPEATED: Final = 4
 
 
 def piece(kind: bytes, number: int) -> bytes:
-    """Give one piece of 32 KiB; no two are alike."""
+    """Return a piece of 32 KiB; no two are alike."""
     seed = hashlib.shake_128(b"%s %d" % (kind, number))
     if kind == TEXT:
         return seed.hexdigest(PIECE // 2 // _REPEATED).encode("ascii") * _REPEATED

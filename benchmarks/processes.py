@@ -34,11 +34,11 @@ class Program:
 
     name: str
     command: Callable[[Path], Sequence[str]]
-    """Prepares an empty folder, where the process will run, and gives the command line."""
+    """Prepares an empty folder, where the process will run, and returns the command line."""
     port: re.Pattern[str] = re.compile(r"^port (\d+)$", re.MULTILINE)
-    """What it prints when it is ready; the first group is its port."""
+    """The output of a server that listens; the first group is its port."""
     ready: str = ""
-    """What it must have printed besides."""
+    """Text that it must have printed too before it is ready."""
     root: Path | None = None
     """The checkout whose daemon it is; None for peers."""
     unavailable: str | None = None
@@ -65,7 +65,7 @@ class Server:
         return self._log.read_text(encoding="utf-8", errors="backslashreplace")[-_LOG_SHOWN:]
 
     def wait(self) -> None:
-        """Wait until it is ready, which gives its port.
+        """Wait until the server is ready, and note its port.
 
         Raises:
             UnavailableError: This version cannot do what is measured.
@@ -113,7 +113,7 @@ class Servers:
             server.stop()
 
     def shared(self, program: Program) -> Server:
-        """Give the server of a program, started if it is the first use of it."""
+        """Return the server of a program, starting it at its first use."""
         if program.name not in self._running:
             self._running[program.name] = self.start(program)
         return self._running[program.name]
@@ -143,7 +143,7 @@ class Servers:
 
 
 def environment(root: Path | None = None) -> dict[str, str]:
-    """This process's environment for servers: nobody's own hgrc, and the project importable.
+    """Return an environment for servers: no user's hgrc is read, and the project can be imported.
 
     Args:
         root: The checkout that `wiredaemon` is imported from; None for this one.

@@ -113,7 +113,7 @@ def hg6() -> Path:
 
 
 def make_repository(folder: Path) -> tuple[Path, bytes]:
-    """Make a repository of a few changesets; give it and the node of its only head, 20 bytes.
+    """Make a repository of a few changesets; return it and the node of its only head, 20 bytes.
 
     Raises:
         UnavailableError: Mercurial 6.0.3, whose format every later version reads, is missing.

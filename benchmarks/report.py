@@ -65,7 +65,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def goal_text(goal: Goal) -> str:
-    """What must be reached, in words."""
+    """Return a goal in words."""
     if goal.peer is None:
         value = goal.value / _KIB if goal.metric is Metric.MEMORY else goal.value
         return f"{goal.candidate}: {goal.metric.value} {goal.bound.value} {value:g} KiB"

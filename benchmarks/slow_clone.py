@@ -57,23 +57,23 @@ _CAPABILITIES: Final = "HG20%2Cbundle2%3DHG20%250Achangegroup%253D01%252C02"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What is read, and how."""
+    """A large answer, and the way in which it is read."""
 
     name: str
     listener: str
     request: bytes
     probe: bytes
-    """A small question of the same way, for before and after."""
+    """A small request over the same transport, sent before and after."""
     marks: Sequence[bytes]
-    """What the first bytes of the answer have in them."""
+    """Byte strings that the beginning of the answer contains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one case gave; sizes in bytes."""
+    """The measurements of one case; sizes in bytes."""
 
     growth: int
-    """Of the daemon's private memory at its highest, without workers, against before."""
+    """Growth of the daemon's private memory, without workers, at its highest."""
     after: int
     """The same when the reader had gone."""
     worker: int
@@ -82,7 +82,7 @@ class Measured:
     """The same when the reader had gone."""
     read: int
     back: float
-    """Seconds from the end of the reader to an answer for somebody else."""
+    """Seconds from the end of the reader to an answer for another client."""
     workers: int
     """Processes left then."""
 
@@ -93,7 +93,7 @@ class Measured:
 
 
 def main() -> int:
-    """Run the cases, print the table, and give the process's exit code: 1 if one is over."""
+    """Run the cases, print the table, and return the process's exit code: 1 if one is over."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     is_good = True
@@ -179,7 +179,7 @@ def _version1(command: str, arguments: str) -> bytes:
 
 
 def _measure(case: Case, servers: Servers, repository: Path, rate: int, seconds: float) -> Measured:
-    """Read slowly, and see what the daemon holds meanwhile and afterwards."""
+    """Read slowly, and measure the daemon's memory meanwhile and afterwards."""
     dialect = _DIALECT if case.listener == "framed" else ""
     server = servers.start(
         wiredaemon(case.listener, dialect=dialect, repository=repository, settings=_SETTINGS)
@@ -205,7 +205,7 @@ def _measure(case: Case, servers: Servers, repository: Path, rate: int, seconds:
 
 
 def _read_slowly(case: Case, port: int, rate: int, seconds: float, watch: MemoryWatch) -> int:
-    """Ask, read at a rate for some seconds from the first byte on, and leave; give the bytes.
+    """Read an answer at a rate for some seconds, and leave; return the number of bytes read.
 
     Raises:
         BenchmarkError: It was no such answer, or too short.
@@ -251,7 +251,7 @@ def _slow(port: int) -> socket.socket:
 
 
 def _probe(case: Case, port: int) -> None:
-    """Ask a small question as somebody else, and wait for the answer's first bytes."""
+    """Send a small request on another connection, and wait for the answer's first bytes."""
     with connect(port) as connection:
         connection.sendall(case.probe)
         answer = receive(connection)
@@ -260,7 +260,7 @@ def _probe(case: Case, port: int) -> None:
 
 
 def _make_repository(folder: Path, size: int) -> tuple[Path, bytes]:
-    """Make a repository with one file of random bytes; give it and the node of its head."""
+    """Make a repository with one file of random bytes; return it and the node of its head."""
     repository = folder / "repository"
     _hg("init", str(repository))
     source = random.Random(1)  # noqa: S311 no secrets

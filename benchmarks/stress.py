@@ -31,7 +31,7 @@ _PERCENT: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Left:
-    """What the daemon has when all have gone but the one who asks."""
+    """The daemon's state when one connection is left, the one that asks."""
 
     descriptors: list[str]
     objects: dict[str, int]
@@ -39,7 +39,7 @@ class _Left:
 
 
 def main() -> int:
-    """Run over TCP and over TLS, and give the process's exit code: 1 on any mistake."""
+    """Run over TCP and over TLS, and return the process's exit code: 1 on any mistake."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     allow_connections(2 * max(options.connections, options.tls_connections))

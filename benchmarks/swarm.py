@@ -29,7 +29,7 @@ _IDS: Final = 1 << 16
 _FIRST_ID: Final = _IDS - 101
 """So that ids begin again at 1 soon."""
 _BEGIN_OFFSET: Final = 6
-"""Of the stream flags in a frame."""
+"""Offset of the stream flags in a frame's header."""
 _POLL_SECONDS: Final = 0.2
 _SHOWN: Final = 200
 _LEAVE_EVERY: Final = 10
@@ -38,7 +38,7 @@ _LEAVE_EVERY: Final = 10
 
 @dataclass(slots=True)
 class Counts:
-    """What happened."""
+    """The counts of one run."""
 
     answered: Counter[str] = field(default_factory=Counter)
     """Right answers, by command."""
@@ -88,11 +88,11 @@ class _Peer:
 
     @property
     def wants_to_write(self) -> bool:
-        """There is something that the kernel did not take."""
+        """Bytes wait that the kernel did not accept."""
         return bool(self._out)
 
     def fill(self, window: int) -> None:
-        """Make requests until so many are open, and send."""
+        """Make requests until ``window`` of them are open, and send."""
         now = time.monotonic()
         while len(self.open) < window:
             request_id = self._free_id()
@@ -103,7 +103,7 @@ class _Peer:
         self.write()
 
     def write(self) -> None:
-        """Send what goes."""
+        """Send as much as the kernel accepts."""
         while self._out:
             try:
                 # TLS wants the same bytes again if it could not write them: `_out` only grows.

@@ -13,7 +13,7 @@ async def post(request: web.Request) -> web.Response:
 
 
 async def upload(request: web.Request) -> web.Response:
-    """Give the size of the body, in digits, taking it as it comes."""
+    """Return the size of the body, in digits, reading it as it arrives."""
     size = 0
     async for piece in request.content.iter_any():
         size += len(piece)

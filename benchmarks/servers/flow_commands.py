@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _COUNTS = {"given": 0, "taken": 0}
 """Bytes of data: given by `give`, taken by `hold`."""
 _HELD: list[Deferred[None]] = []
-"""What `go` fires."""
+"""The Deferreds that `go` fires."""
 
 
 @command(
@@ -29,7 +29,7 @@ _HELD: list[Deferred[None]] = []
     },
 )
 def give(_context: Any, kind: bytes, pieces: int) -> Iterator[RawBytes]:  # noqa: ANN401
-    """Give so many pieces."""
+    """Yield a number of pieces."""
     _COUNTS["given"] = 0
     for number in range(pieces):
         _COUNTS["given"] += PIECE
@@ -38,7 +38,7 @@ def give(_context: Any, kind: bytes, pieces: int) -> Iterator[RawBytes]:  # noqa
 
 @command("hold", permission=Permission.RO, has_data=True)
 async def hold(context: Any) -> RawBytes:  # noqa: ANN401
-    """Take one piece of data, wait for `go`, take the others; give their size and digest."""
+    """Read one piece of data, wait for `go`, read the others; return their size and digest."""
     _COUNTS["taken"] = 0
     digest = hashlib.sha256()
     is_first = True
@@ -55,7 +55,7 @@ async def hold(context: Any) -> RawBytes:  # noqa: ANN401
 
 @command("go", permission=Permission.RO)
 def go(_context: Any) -> RawBytes:  # noqa: ANN401
-    """Let the commands go on that are held; give how many those were."""
+    """Let held commands go on; return how many they were."""
     held = list(_HELD)
     _HELD.clear()
     for waiting in held:
@@ -65,5 +65,5 @@ def go(_context: Any) -> RawBytes:  # noqa: ANN401
 
 @command("counts", permission=Permission.RO)
 def counts(_context: Any) -> RawBytes:  # noqa: ANN401
-    """Give the bytes given and the bytes taken."""
+    """Return the numbers of bytes sent and read."""
     return RawBytes(b"%(given)d %(taken)d" % {k.encode(): v for k, v in _COUNTS.items()})

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def echo(data: bytes, context: Any) -> bytes:  # noqa: ANN401, ARG001 grpcio has no annotations
-    """Give back the argument."""
+    """Return the argument."""
     return data
 
 

@@ -42,27 +42,27 @@ _COUNTED: Final = frozenset(
 
 @command("echo", permission=Permission.RO, arguments=_DATA)
 def echo(_context: Any, data: bytes) -> RawBytes:  # noqa: ANN401
-    """Give back the argument."""
+    """Return the argument."""
     return RawBytes(data)
 
 
 @command("turn", permission=Permission.RO, arguments=_DATA)
 async def turn(_context: Any, data: bytes) -> bytes:  # noqa: ANN401
-    """Give the argument backwards, a turn of the reactor later."""
+    """Return the argument backwards, a turn of the reactor later."""
     await deferLater(reactor, 0)
     return data[::-1]
 
 
 @command("several", permission=Permission.RO, arguments=_DATA_AND_COUNT)
 def several(_context: Any, data: bytes, count: int) -> Iterator[list[bytes | int]]:  # noqa: ANN401
-    """Give numbered objects with the argument in each."""
+    """Yield numbered objects with the argument in each."""
     for number in range(count):
         yield [number, data]
 
 
 @command("mirror", permission=Permission.RO, has_data=True)
 async def mirror(context: Any) -> bytes:  # noqa: ANN401
-    """Give back the data."""
+    """Return the data."""
     data: bytes = await context.data.read()
     return data
 
@@ -75,13 +75,13 @@ def fail(_context: Any, data: bytes) -> None:  # noqa: ANN401
 
 @command("block", permission=Permission.RO, arguments=_DATA, is_blocking=True)
 def block(_context: Any, data: bytes) -> bytes:  # noqa: ANN401
-    """Give the argument with the case of its letters swapped, from a thread."""
+    """Return the argument with the case of its letters swapped, from a thread."""
     return data.swapcase()
 
 
 @command("blocks", permission=Permission.RO, arguments=_DATA_AND_COUNT, is_blocking=True)
 def blocks(_context: Any, data: bytes, count: int) -> Iterator[list[bytes | int]]:  # noqa: ANN401
-    """Give numbered objects with the argument in each, from a thread."""
+    """Yield numbered objects with the argument in each, from a thread."""
     for number in range(count):
         yield [number, data]
 

@@ -13,7 +13,7 @@ from benchmarks.servers.listening import serve
 
 
 class Echo(amp.Command):
-    """Give back the argument."""
+    """Return the argument."""
 
     arguments: ClassVar = [(b"data", amp.String())]
     response: ClassVar = [(b"data", amp.String())]
@@ -31,7 +31,7 @@ class Peer(amp.AMP):
 
     @Echo.responder
     def echo(self, data: bytes) -> dict[str, bytes]:
-        """Give back the argument."""
+        """Return the argument."""
         return {"data": data}
 
 

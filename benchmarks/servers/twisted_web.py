@@ -1,6 +1,6 @@
 """twisted.web Site with a trivial resource: sends back a small body, or the size of a large one.
 
-As twisted.web has it by default: access log lines are formatted, and nobody writes them. With the
+As twisted.web has it by default: access log lines are formatted, and not written. With the
 argument `logged` they are written to standard output, as under twistd; with `quiet` there is no
 access log, and POST bodies are not searched for forms.
 """
