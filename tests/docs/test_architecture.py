@@ -31,6 +31,9 @@ NAME: Final = re.compile(r"`(wiredaemon(?:\.\w+)+)[`(]")
 FILE: Final = re.compile(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|md|toml))`")
 """A file with at least one folder; those without are examples."""
 
+CLASS: Final = re.compile(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)(?:\.(\w+))?[`(]")
+"""A class of ours, also with one of its methods."""
+
 LINK: Final = re.compile(r"\]\(([^):#]+)(?:#[^)]*)?\)")
 
 Scope: TypeAlias = ast.Module | ast.ClassDef
@@ -122,6 +125,21 @@ def test_every_file_that_a_document_names_exists(document: Path) -> None:
         if not any((folder / name).exists() for folder in (ROOT, ROOT / "wiredaemon"))
     ]
     missing += [link for link in LINK.findall(text) if not (document.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "document", [one for one in DOCUMENTS if one.parent.name != "spec"], ids=shown
+)
+def test_every_class_that_a_document_names_exists(document: Path) -> None:
+    modules = [
+        file.relative_to(ROOT).with_suffix("").parts for file in (ROOT / "wiredaemon").rglob("*.py")
+    ]
+    missing = [
+        f"{name}.{member}"
+        for name, member in CLASS.findall(document.read_text("utf-8"))
+        if not any(exists([*parts, name, *filter(None, [member])]) for parts in modules)
+    ]
     assert missing == []
 
 
