@@ -56,7 +56,7 @@ class Output:
     def take(self) -> list[EncodedFrame]:
         """Return all frames and forget them."""
         parts = iter(self.take_parts())
-        return list(zip(parts, parts, strict=True))
+        return list(zip(parts, parts))  # noqa: B905 never odd; `strict` takes 0.13 us more
 
 
 class OutputStream:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Progress, Value
 
 _HELD: Final = OutputState.HELD
-_FAILING: Final = OutputState.FAILING
+_OPEN: Final = OutputState.OPEN
 _ENDED: Final = OutputState.ENDED
 """Asked for each answer: a member takes 0.05 us to find in its enumeration."""
 
@@ -117,24 +117,20 @@ class ServerOutput:
 
     def data_to_send(self) -> list[EncodedFrame]:
         """Return the frames that may be sent now, and forget them."""
-        if not self._output.size and self._output_state is not _FAILING:
-            return []  # as often as not
-        return self._output.take() if self._may_leave() else []
+        parts = iter(self.parts_to_send())
+        return list(zip(parts, parts))  # noqa: B905 never odd; `strict` takes 0.13 us more
 
     def parts_to_send(self) -> list[bytes]:
         """Return the same frames as a flat list: header, payload, header, payload, ...
 
         For transports of bytes, which need no frames: it saves them 0.1 us for each frame.
         """
-        if not self._output.size and self._output_state is not _FAILING:
-            return []
-        return self._output.take_parts() if self._may_leave() else []
-
-    def _may_leave(self) -> bool:
-        """Return whether frames may leave; behind the last answer, report a failure."""
-        if self._output_state is _FAILING:
+        if self._output_state is not _OPEN:
+            if self._output_state is _HELD:
+                return []
             self._send_failure()
-        return self._output_state is not _HELD
+        # As often as not nothing waits.
+        return self._output.take_parts() if self._output.size else []
 
     def _fail_output(self, error: RemoteProtocolError, request_id: int) -> None:
         """Drop what is held, or see to it that the first failure is reported."""
@@ -145,8 +141,8 @@ class ServerOutput:
             self._failure = (error, request_id)
 
     def _send_failure(self) -> None:
-        """Send the error frame, behind what requests in front of the failure were answered."""
-        if self._failure is None:
+        """Report a failure, if one is due, behind what requests in front of it were answered."""
+        if self._output_state is not OutputState.FAILING or self._failure is None:
             return
         error, request_id = self._failure
         text = error.message.encode("utf-8", "replace")[:LONGEST_MESSAGE]
