@@ -1,4 +1,4 @@
-"""The exchange between frames written from the specification and callers that take their time."""
+"""The calls of a connection, with frames written from the specification and slow callers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from wiredaemon.client.call import Call
-from wiredaemon.client.calls import ClientExchange
+from wiredaemon.client.calls import ClientCalls
 from wiredaemon.client.errors import (
     BrokenProtocolError,
     ClientError,
@@ -34,7 +34,7 @@ CONTINUATION, EOS = 1, 2
 
 
 class Wire:
-    """Remembers what an exchange does."""
+    """Remembers what the calls of a connection do."""
 
     def __init__(self) -> None:
         self.sent = bytearray()
@@ -73,23 +73,21 @@ class Watching:
 
 
 class Talk:
-    """An exchange and what surrounds it."""
+    """The calls of one connection, their transport and their clock."""
 
     def __init__(self, dialect: str = "0006", **options: Any) -> None:
         self.dialect = dialect
         self.wire = Wire()
         self.clock = Clock()
-        self.exchange = ClientExchange(
-            self.wire, DIALECTS[dialect], ClientOptions(**options), self.clock
-        )
+        self.calls = ClientCalls(self.wire, DIALECTS[dialect], ClientOptions(**options), self.clock)
 
     def start(
         self, command: bytes = b"heads", observer: Watching | None = None, data: Data | None = None
     ) -> Call:
         call = Call(observer)
-        request_id = self.exchange.start(call, command, {}, has_data=data is not None, extra={})
+        request_id = self.calls.start(call, command, {}, has_data=data is not None, extra={})
         if data is not None:
-            self.exchange.send_data(request_id, data).addErrback(lambda _: None)
+            self.calls.send_data(request_id, data).addErrback(lambda _: None)
         return call
 
     def answer(
@@ -101,7 +99,7 @@ class Talk:
         self.frame(3, EOS if end else CONTINUATION, content, request_id=request_id)
 
     def frame(self, kind: int, flags: int, content: bytes, *, request_id: int = 1) -> None:
-        self.exchange.receive_data(
+        self.calls.receive_data(
             peers.frame(kind, flags, content, request_id=request_id, stream_id=2)
         )
 
@@ -227,10 +225,10 @@ def test_text_that_nobody_watches_is_dropped() -> None:
     assert not call.is_over
 
 
-def test_what_has_no_form_on_the_wire_is_refused_and_the_exchange_goes_on() -> None:
+def test_what_has_no_form_on_the_wire_is_refused_and_other_calls_go_on() -> None:
     talk = Talk()
     with pytest.raises(ClientError, match="the request cannot be sent: a value of type float"):
-        talk.exchange.start(Call(), b"a", {b"b": 1.5}, has_data=False, extra={})  # type: ignore[dict-item]
+        talk.calls.start(Call(), b"a", {b"b": 1.5}, has_data=False, extra={})  # type: ignore[dict-item]
     talk.start()
     assert talk.wire.take() == b"".join(peers.request_frames("0006", 1, b"heads"))
 
@@ -346,12 +344,12 @@ async def test_a_closed_call_is_read_to_its_end_and_holds_up_nobody() -> None:
 
 def test_data_follows_its_request_while_the_transport_takes_it() -> None:
     talk = Talk()
-    talk.exchange.flow_control.pauseProducing()
+    talk.calls.flow_control.pauseProducing()
     talk.start(b"count", data=[b"first", b"second"])
     frames = peers.request_frames("0006", 1, b"count", data=b"")
     first = peers.frame(2, CONTINUATION, b"first")
     assert talk.wire.take() == b"".join(frames[:-1]) + first[:6] + b"\x00" + first[7:]
-    talk.exchange.flow_control.resumeProducing()
+    talk.calls.flow_control.resumeProducing()
     rest = peers.parse_frames(talk.wire.take())
     assert [(one.flags, one.payload) for one in rest] == [(CONTINUATION, b"second"), (EOS, b"")]
 
@@ -399,7 +397,7 @@ async def test_the_end_of_input_fails_what_is_not_answered() -> None:
     talk = Talk()
     one, other = talk.start(), talk.start()
     talk.answer(1, begin=True, end=True)
-    talk.exchange.receive_end(ConnectionLostError("closed"))
+    talk.calls.receive_end(ConnectionLostError("closed"))
     assert await one.result() == 1
     text = "^closed: input ended before the response to request 3$"
     with pytest.raises(ConnectionLostError, match=text):
@@ -414,7 +412,7 @@ async def test_what_was_received_before_the_end_is_given_first() -> None:
     call = talk.start()
     talk.answer(1, begin=True)
     talk.answer(2)
-    talk.exchange.receive_end(ConnectionLostError("closed"))
+    talk.calls.receive_end(ConnectionLostError("closed"))
     iterator = aiter(call)
     assert [await anext(iterator), await anext(iterator)] == [1, 2]
     with pytest.raises(ConnectionLostError, match="closed"):

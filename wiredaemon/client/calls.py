@@ -1,6 +1,6 @@
 """The calls of one `ClientConnection`: its events reach them, its frames reach the transport.
 
-HTTP makes one exchange for each call, raw TCP one for each connection; nothing else differs here.
+HTTP makes one `ClientCalls` for each call, raw TCP one for each connection; nothing else differs.
 Reading is paused while objects wait to be taken; command data is sent as fast as the transport
 takes it.
 """
@@ -57,7 +57,7 @@ _OUTPUT: Final = (FrameType.TEXT_OUTPUT, FrameType.PROGRESS)
 """The frame types besides results that a server sends to clients that accept them."""
 
 
-class ClientExchange:
+class ClientCalls:
     """The requests sent through one connection, and their responses."""
 
     def __init__(
@@ -120,7 +120,7 @@ class ClientExchange:
         """Send a request and return its id; its response goes to ``call``.
 
         Raises:
-            ClientError: The request cannot be sent; the exchange goes on.
+            ClientError: The request cannot be sent; other calls go on.
         """
         if self._failure is not None:
             raise ConnectionLostError(f"the connection is gone: {self._failure}")
@@ -148,8 +148,8 @@ class ClientExchange:
     def send_data(self, request_id: int, data: Data) -> Deferred[None]:
         """Send command data; the Deferred fires when all is sent, or the response came first.
 
-        If the data's iterator fails, every call of the exchange fails: the protocol cannot take
-        a request back. The Deferred fails then, and also when the exchange has failed.
+        If the data's iterator fails, every call of the connection fails: the protocol cannot take
+        a request back. The Deferred fails then, and also when the connection has failed.
         """
         sending = Deferred.fromCoroutine(self._send_pieces(request_id, data))
         request = self._requests.get(request_id)
@@ -215,7 +215,7 @@ class ClientExchange:
                 request.sending.cancel()
 
     def _silent(self) -> None:
-        """Fail the exchange after too long a silence."""
+        """Fail all calls after too long a silence."""
         seconds = self._options.silent_seconds
         self.fail(SilentError(f"the server was silent for {seconds:g} s"))
 

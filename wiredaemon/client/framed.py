@@ -14,7 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from wiredaemon.client.call import Call
-from wiredaemon.client.calls import ClientExchange
+from wiredaemon.client.calls import ClientCalls
 from wiredaemon.client.description import Description, read_description
 from wiredaemon.client.errors import ClientError, NotOfferedError
 from wiredaemon.client.failures import cause_of, describe, within
@@ -43,7 +43,7 @@ _DEFAULT_DIALECT: Final = DIALECTS["0006"]
 
 @implementer(IHandshakeListener)
 class FramedClientProtocol(Protocol):
-    """The protocol of one raw connection: feeds its exchange, and sends what that writes."""
+    """The protocol of one raw connection: feeds its calls, and sends their frames."""
 
     transport: Any
 
@@ -61,7 +61,7 @@ class FramedClientProtocol(Protocol):
         self._is_connected = False
         self._sending = 0
         """The number of calls whose data is being sent."""
-        self.exchange = ClientExchange(self, dialect, options, reactor)
+        self.calls = ClientCalls(self, dialect, options, reactor)
         self.ready: Deferred[None] = Deferred(lambda _: self.abort())
         """Fires when requests can be sent, or fails with a `ClientError`."""
         self.lost: Deferred[None] = Deferred()
@@ -90,8 +90,8 @@ class FramedClientProtocol(Protocol):
         self._fail(NotOfferedError(f"{self._address} wants to speak {shown}"))
 
     def dataReceived(self, data: bytes) -> None:
-        """Feed received bytes to the exchange."""
-        self.exchange.receive_data(data)
+        """Feed received bytes to the calls."""
+        self.calls.receive_data(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Fail the calls without a complete response."""
@@ -99,7 +99,7 @@ class FramedClientProtocol(Protocol):
         error = describe(cause_of(reason), self._address)
         if not self.ready.called:
             self.ready.errback(error)
-        self.exchange.receive_end(error)
+        self.calls.receive_end(error)
         self.lost.callback(None)
 
     def _be_ready(self) -> None:
@@ -111,7 +111,7 @@ class FramedClientProtocol(Protocol):
             self.ready.errback(error)
         self.abort()
 
-    # --- the exchange's side -----------------------------------------------------------------
+    # --- as the Wire of the calls ---------------------------------------------------------------
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Send frames."""
@@ -134,7 +134,7 @@ class FramedClientProtocol(Protocol):
 
     def close(self) -> None:
         """Send what was written, then close, without waiting for incomplete responses."""
-        if self._is_connected and self.exchange.is_idle:
+        if self._is_connected and self.calls.is_idle:
             self.transport.loseConnection()
         else:
             self.abort()
@@ -145,9 +145,9 @@ class FramedClientProtocol(Protocol):
         """Send command data as fast as the transport takes it; a failure is the call's."""
         # Registered no longer than needed: TLS does not end while a paused producer is there.
         if not self._sending:
-            self.transport.registerProducer(self.exchange.flow_control, True)  # noqa: FBT003 Twisted's signature
+            self.transport.registerProducer(self.calls.flow_control, True)  # noqa: FBT003 Twisted's signature
         self._sending += 1
-        self.exchange.send_data(request_id, data).addBoth(self._sent)
+        self.calls.send_data(request_id, data).addBoth(self._sent)
 
     def _sent(self, _: object) -> None:
         self._sending -= 1
@@ -176,10 +176,10 @@ class FramedConnection:
     ) -> Call:
         """Call a command; if it cannot be sent, the call fails."""
         call = Call(observer)
-        exchange = self._protocol.exchange
+        calls = self._protocol.calls
         extra: dict[bytes, Value] = {} if self._path == b"/" else {b"path": self._path}
         try:
-            request_id = exchange.start(
+            request_id = calls.start(
                 call, command, arguments or {}, has_data=data is not None, extra=extra
             )
         except ClientError as error:

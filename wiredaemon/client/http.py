@@ -19,7 +19,7 @@ from wiredaemon.client.call import Call
 from wiredaemon.client.errors import ClientError
 from wiredaemon.client.failures import describe, within
 from wiredaemon.client.handshake import HEADERS, LARGEST_ANSWER, Offer, choose, read_answer
-from wiredaemon.client.http_pool import EarlyPool
+from wiredaemon.client.http_pool import HttpPool
 from wiredaemon.client.options import CLOSE_SECONDS
 from wiredaemon.client.posting import Post
 from wiredaemon.commands import Permission
@@ -67,7 +67,7 @@ class HttpConnection:
         self.address = address
         self.options = options
         self._offer: Offer | None = None
-        self._pool = EarlyPool(reactor)
+        self._pool = HttpPool(reactor)
         self._agent = Agent(
             reactor,
             contextFactory=_Policy(options),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from twisted.web.iweb import IResponse
 
 
-class _EarlyProtocol(HTTP11ClientProtocol):
+class _PooledProtocol(HTTP11ClientProtocol):
     """One connection, which returns a response when its head is complete."""
 
     transport: Any
@@ -56,7 +56,7 @@ class _EarlyProtocol(HTTP11ClientProtocol):
         return early
 
 
-class EarlyPool(ClosablePool):
-    """The pool of such connections."""
+class HttpPool(ClosablePool):
+    """Keeps connections to one server, and makes them as `_PooledProtocol`."""
 
-    connection_class = _EarlyProtocol
+    connection_class = _PooledProtocol

@@ -9,7 +9,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from wiredaemon.client.bodies import Body, read_beginning
-from wiredaemon.client.calls import ClientExchange
+from wiredaemon.client.calls import ClientCalls
 from wiredaemon.client.errors import ConnectionLostError, HttpAnswerError
 from wiredaemon.client.failures import cause_of
 
@@ -64,38 +64,36 @@ class _DataProducer:
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         self._post.send_to(consumer)
-        sending = self._post.exchange.send_data(self._request_id, self._data)
+        sending = self._post.calls.send_data(self._request_id, self._data)
         sending.addBoth(self._sent)
         return self._done
 
     def _sent(self, outcome: Failure | None) -> None:
         if not self._is_stopped and not self._done.called:
-            # A Failure makes it fail; behind a whole answer there is nobody to fail for.
+            # A Failure would make the request fail; no call is left after a complete answer.
             self._done.callback(None if self._post.is_answered else outcome)
 
     def pauseProducing(self) -> None:
-        self._post.exchange.flow_control.pauseProducing()
+        self._post.calls.flow_control.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._post.exchange.flow_control.resumeProducing()
+        self._post.calls.flow_control.resumeProducing()
 
     def stop(self) -> None:
         """Note that the end does not matter to Twisted any more."""
         self._is_stopped = True
 
     def stopProducing(self) -> None:
-        # The connection was lost while we send; of an answer that had begun nobody else is told.
+        # The connection was lost while we send; Twisted does not notify a response that had begun.
         self.stop()
         self._post.lost()
 
 
 class Post:
-    """One call: an exchange whose frames are the bodies of a request and of the response."""
+    """One call, whose frames are the bodies of a request and of the response."""
 
     def __init__(self, connection: HttpConnection, call: Call) -> None:
-        self.exchange = ClientExchange(
-            self, connection.dialect, connection.options, connection.reactor
-        )
+        self.calls = ClientCalls(self, connection.dialect, connection.options, connection.reactor)
         self._connection = connection
         self._call = call
         self._held: list[EncodedFrame] = []
@@ -120,9 +118,7 @@ class Post:
             ClientError: The request cannot be sent.
         """
         has_data = data is not None
-        request_id = self.exchange.start(
-            self._call, command, arguments, has_data=has_data, extra={}
-        )
+        request_id = self.calls.start(self._call, command, arguments, has_data=has_data, extra={})
         body: IBodyProducer
         if data is None:
             frames, self._held = self._held, []
@@ -137,7 +133,7 @@ class Post:
     def _answered(self, response: IResponse) -> Deferred[None] | None:
         content_type = response.headers.getRawHeaders(b"content-type", [b""])[0]
         if response.code == _OK and content_type == self._connection.dialect.media_type:
-            self._body = Body(self.exchange.receive_data, self._ended)
+            self._body = Body(self.calls.receive_data, self._ended)
             response.deliverBody(self._body)
             return None
         reading = read_beginning(response, _SHOWN, is_cut=True)
@@ -145,23 +141,23 @@ class Post:
 
     def _refused(self, content: bytes, response: IResponse) -> None:
         self.is_answered = True
-        self.exchange.fail(HttpAnswerError(response.code, response.phrase, content))
+        self.calls.fail(HttpAnswerError(response.code, response.phrase, content))
 
     def _failed(self, failure: Failure) -> None:
         if self._producer is not None:
             self._producer.stop()
-        self.exchange.fail(self._connection.describe_failure(cause_of(failure)))
+        self.calls.fail(self._connection.describe_failure(cause_of(failure)))
 
     def _ended(self, error: BaseException | None) -> None:
         if error is None:
             self.is_answered = True
             text = "the answer ended too early"
-            self.exchange.receive_end(ConnectionLostError(text))
+            self.calls.receive_end(ConnectionLostError(text))
         else:
-            self.exchange.receive_end(self._connection.describe_failure(error))
+            self.calls.receive_end(self._connection.describe_failure(error))
 
     def _closed(self) -> None:
-        self.exchange.fail(ConnectionLostError("the call was closed"))
+        self.calls.fail(ConnectionLostError("the call was closed"))
 
     # --- the body of the request -------------------------------------------------------------
 
@@ -174,9 +170,9 @@ class Post:
     def lost(self) -> None:
         """Note that the connection is lost."""
         text = f"the connection to {self._connection.address} was lost"
-        self.exchange.receive_end(ConnectionLostError(text))
+        self.calls.receive_end(ConnectionLostError(text))
 
-    # --- the exchange's side -----------------------------------------------------------------
+    # --- as the Wire of the calls ---------------------------------------------------------------
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Send frames, or hold them until the request's body is wanted."""

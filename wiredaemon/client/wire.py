@@ -1,4 +1,4 @@
-"""The interface between an exchange and its transport."""
+"""The interface between the calls of a connection and its transport."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Wire(Protocol):
-    """The transport of an exchange."""
+    """The transport of the calls of a connection."""
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames; the exchange's flow control is paused and resumed as a push producer."""
+        """Send frames; their flow control is paused and resumed as a push producer."""
 
     def pause_input(self) -> None:
         """Pause reading, as far as possible."""

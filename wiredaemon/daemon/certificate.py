@@ -44,8 +44,8 @@ def development_certificate(folder: Path, *, now: datetime) -> CertificateFiles:
     """Return the self-signed certificate for localhost in ``folder``; make it if none is usable.
 
     Args:
-        folder: made when it is missing.
-        now: with its time zone.
+        folder: The folder of the files; it is made when it is missing.
+        now: The time, with its time zone.
 
     Raises:
         OSError: the folder or a file cannot be written.

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def check(config: Config, reactor: IReactorCore) -> None:
-    """Verify what the configuration names; nothing is opened, made or changed.
+    """Verify everything that the configuration names; nothing is opened, made or changed.
 
     Args:
-        config: as ``load_config`` or ``embedded_config`` gives it.
-        reactor: any; endpoints are made for it and dropped.
+        config: The result of ``load_config`` or ``embedded_config``.
+        reactor: Endpoints are made for it and dropped; any reactor will do.
 
     Raises:
         ConfigurationError: for the first thing that is wrong.

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit status.
 
     Args:
-        arguments: without the program's name; those of the process when None.
+        arguments: The arguments without the program's name; None stands for the process's own.
     """
     options = _parser().parse_args(arguments)
     status: int = options.run(options)
@@ -169,7 +169,7 @@ def _seconds(text: str) -> float:
 
 
 def _call(options: argparse.Namespace) -> int:
-    from wiredaemon.daemon.call import call
+    from wiredaemon.daemon.call_subcommand import call
 
     return call(options)
 

@@ -1,7 +1,7 @@
 """Reading the configuration from its TOML file.
 
-Owns the names and types of all keys. Needs nothing outside the file itself: what must be looked up
-elsewhere (endpoints, certificates, command files) is verified by ``check``.
+Owns the names and types of all keys. Reads nothing but the file itself: endpoints, certificates and
+command files that it names are verified by ``check``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The configuration of a daemon that was given none, and the files it makes for itself.
+"""The configuration of a daemon that is started without one, and the files it makes for itself.
 
 Owns the data folder's content: the repository and the development certificate. Everything is on
 loopback and needs nothing outside the installed package.
@@ -44,8 +44,8 @@ def embedded_config(folder: Path, *, now: datetime) -> Config:
     """Return the embedded default for a data folder, after making its repository and certificate.
 
     Args:
-        folder: the data folder, absolute; made when it is missing.
-        now: with its time zone, for the certificate.
+        folder: The data folder as an absolute path; it is made when it is missing.
+        now: The time of the certificate's beginning, with its time zone.
 
     Raises:
         ConfigurationError: the data folder cannot be written.

@@ -27,8 +27,8 @@ def init_folder(folder: Path, *, now: datetime) -> Path:
     certificate and, where Mercurial is installed, an empty repository.
 
     Args:
-        folder: made when it is missing.
-        now: with its time zone, for the certificate.
+        folder: The folder of the files; it is made when it is missing.
+        now: The time of the certificate's beginning, with its time zone.
 
     Raises:
         InitError: one of the files is there already (then nothing is changed), or cannot be made.

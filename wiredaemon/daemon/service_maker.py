@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from wiredaemon.daemon.check import check
 from wiredaemon.daemon.config_file import load_config
 from wiredaemon.daemon.embedded import default_data_folder, embedded_config, with_certificate
-from wiredaemon.daemon.options import Options
 from wiredaemon.daemon.toml_table import ConfigurationError
+from wiredaemon.daemon.twistd_options import Options
 
 if TYPE_CHECKING:
     from twisted.application.service import IService

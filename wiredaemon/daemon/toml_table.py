@@ -1,7 +1,6 @@
 """Reading one TOML table key by key, with errors that a person can act on.
 
-Owns the types of values and the form of the error. Which tables and keys there are is known to
-``config``.
+Owns the types of values and the form of the error. ``config_file`` knows the tables and keys.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ class ConfigurationError(Exception):
     """The configuration cannot be used; nothing was opened or changed.
 
     Attributes:
-        file: the configuration file, or None for the embedded default.
-        key: the key's dotted name, e.g. ``listen.http``; empty for the file as a whole.
-        problem: what is wrong with it.
-        accepted: what would be right.
+        file: The configuration file, or None for the embedded default.
+        key: The key's dotted name, e.g. ``listen.http``; empty for the file as a whole.
+        problem: The mistake, in words that follow the key.
+        accepted: The values that would be right, in words.
     """
 
     def __init__(self, file: Path | None, key: str, problem: str, accepted: str) -> None:
@@ -42,10 +41,10 @@ class Table:
     """A TOML table whose keys are all known.
 
     Args:
-        file: the file it stands in, for errors.
-        name: its dotted name; empty for the top of the file.
-        values: what the TOML parser gave.
-        keys: the keys accepted; None accepts any.
+        file: The file that the table stands in, for errors.
+        name: The table's dotted name; empty for the top of the file.
+        values: The result of the TOML parser.
+        keys: The keys that are accepted; None accepts any.
 
     Raises:
         ConfigurationError: ``values`` is no table, or holds a key that is not accepted.

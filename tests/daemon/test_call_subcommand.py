@@ -19,7 +19,7 @@ from support.serving import factory_of, listening, write_certificate
 
 from wiredaemon.commands import Argument, ArgumentType, CommandError, RawBytes, capabilities
 from wiredaemon.commands.registry import marked_commands
-from wiredaemon.daemon.call import run_call
+from wiredaemon.daemon.call_subcommand import run_call
 from wiredaemon.daemon.cli import _parser, main
 
 if TYPE_CHECKING:

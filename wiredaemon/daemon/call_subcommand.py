@@ -1,6 +1,6 @@
 """``wiredaemon call``: one command of a server, from a terminal or a script.
 
-Exit statuses: 0 done, 1 not done, 2 wrong arguments, 130 interrupted, 141 nobody reads the output.
+Exit statuses: 0 done, 1 not done, 2 wrong arguments, 130 interrupted, 141 no reader of the output.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ _INTERRUPTED: Final = Outcome(INTERRUPTED)
 
 def call(options: argparse.Namespace) -> int:
     """Run the subcommand and return its exit status."""
-    # What Twisted logs of broken connections we say ourselves.
+    # Broken connections are reported as the call's error; Twisted's log would say it twice.
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)
     outcomes: list[Outcome] = []
 
     async def run(reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
         calling = Deferred.fromCoroutine(run_call(reactor, options, sys.stdout.buffer, sys.stderr))
-        # A signal stops the reactor: what comes of the call then is no outcome.
+        # A signal stops the reactor: the errors of calls that this breaks are not to be printed.
         reactor.addSystemEventTrigger("before", "shutdown", outcomes.append, _INTERRUPTED)
         reactor.addSystemEventTrigger("before", "shutdown", calling.cancel)
         outcomes.append(await calling)
@@ -150,7 +150,7 @@ async def _convert(
 ) -> Mapping[bytes, Value]:
     """Return the arguments, converted to the types that the server declares, if any."""
     declared: Mapping[bytes, ArgumentType] = {}
-    # Before there was a map, arguments were bytes and the command read them.
+    # In dialects without a request map, arguments are bytes, which the command parses.
     has_types = connection.dialect.request is RequestForm.MAP
     if has_types and not all(one.is_typed for one in given):
         description = await connection.describe()
@@ -183,7 +183,7 @@ def _open_data(reactor: Any, name: str | None, opened: ExitStack) -> Input | Non
 
 
 def _drop_output() -> None:
-    """Keep Python from flushing output at its end that nobody reads."""
+    """Keep Python from flushing output, at its end, whose reader has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
