@@ -49,7 +49,7 @@ def repository_facts(description: Description) -> RepositoryFacts:
 
 @command("branchmap", permission=Permission.RO, text=TextForm(result=text.encode_branchmap))
 async def branchmap(context: Context) -> object:
-    """Give the heads of each branch."""
+    """Return the heads of each branch."""
     return await context.repository.call(b"branchmap", {})
 
 
@@ -65,7 +65,7 @@ def _heads_of_all(_given: bytes) -> bool:
     text=TextForm(result=text.encode_heads, arguments={"publiconly": _heads_of_all}),
 )
 async def heads(context: Context, publiconly: bool) -> object:  # noqa: FBT001 named by the protocol
-    """Give the heads of all that is served, or of what is public."""
+    """Return the heads of all that is served, or of what is public."""
     return await context.repository.call(b"heads", {b"publiconly": publiconly})
 
 
@@ -96,7 +96,7 @@ def _listkeys_text(keys: Mapping[bytes, bytes]) -> bytes:
     text=TextForm(result=_listkeys_text),
 )
 async def listkeys(context: Context, namespace: bytes) -> object:
-    """Give the keys of a namespace and their values."""
+    """Return the keys of a namespace and their values."""
     return await context.repository.call(b"listkeys", {b"namespace": namespace})
 
 
@@ -107,7 +107,7 @@ async def listkeys(context: Context, namespace: bytes) -> object:
     text=TextForm(result=text.encode_lookup, failure=text.encode_lookup_failure),
 )
 async def lookup(context: Context, key: bytes) -> object:
-    """Give the node that a name stands for."""
+    """Return the node that a name stands for."""
     return await context.repository.call(b"lookup", {b"key": key})
 
 
@@ -148,13 +148,13 @@ async def pushkey(
 
 @command("clonebundles", permission=Permission.RO, dialects=_0002, text=TextForm(result=bytes))
 async def clonebundles(context: Context) -> object:
-    """Give the manifest of clone bundles, or nothing."""
+    """Return the manifest of clone bundles, or nothing."""
     return await context.repository.call(b"clonebundles", {})
 
 
 @command("hello", permission=Permission.RO, dialects=_0002, text=TextForm(result=text.encode_hello))
 async def hello(context: Context) -> object:
-    """Give the capabilities as a greeting."""
+    """Return the capabilities as a greeting."""
     return await context.describe()
 
 

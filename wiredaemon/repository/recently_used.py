@@ -34,7 +34,7 @@ class RecentlyUsed(Generic[_K, _V]):
         return len(self._values)
 
     def __contains__(self, key: _K) -> bool:
-        """Tell whether there is a value for a key; that is no use of it."""
+        """Return whether there is a value for a key; that is no use of it."""
         return key in self._values
 
     def __iter__(self) -> Iterator[_V]:

@@ -1,6 +1,6 @@
-"""The cache of responses as the daemon has it: a store whose files threads read and write.
+"""The daemon's cache of responses: a store whose files are read and written in threads.
 
-Nothing that goes wrong here is a peer's business: what cannot be kept is asked of a worker again.
+No fault of the cache reaches a peer: what cannot be kept or read comes from a worker again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 SUSPENDED_SECONDS: Final = 60.0
-"""Time for which nothing is recorded after the disk refused to take it."""
+"""Time for which nothing is recorded after a write has failed: a full disk is not tried and logged
+for each answer."""
 
 _log: Final = Logger()
 _T = TypeVar("_T")
@@ -45,10 +46,10 @@ class ResponseCache:
         redirects: Redirects | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Keep nothing before it is started.
+        """Begin without a folder: nothing is kept before `start`.
 
         Args:
-            folder: Of the entries; it is made if need be.
+            folder: The folder of the cache; it is made if need be.
             limits: ``cache_size`` and others; where it is 0, nothing is kept.
             reactor: For threads and its clock.
             redirects: Takes copies of what was recorded.
@@ -70,7 +71,7 @@ class ResponseCache:
     # --- its life ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take the folder; without it, the daemon does without a cache."""
+        """Open the folder; if that fails, the daemon goes on without a cache."""
         if not self._limits.cache_size:
             return
         try:
@@ -82,7 +83,7 @@ class ResponseCache:
             self.redirects.start(self.open_content)
 
     def stop(self) -> Deferred[None]:
-        """Leave the folder once nothing is written to it any more."""
+        """Close the folder once nothing is written to it any more."""
         waiting = list(self._working)
         if self.redirects is not None:
             waiting.append(self.redirects.stop())
@@ -91,7 +92,7 @@ class ResponseCache:
 
     @property
     def is_on(self) -> bool:
-        """Responses are looked for and recorded."""
+        """The folder is open: responses are found and recorded."""
         return self._store.is_open
 
     @property
@@ -100,13 +101,13 @@ class ResponseCache:
         return self._store.size
 
     def __len__(self) -> int:
-        """Give the number of responses that are kept."""
+        """Return the number of responses that are kept."""
         return len(self._store)
 
     # --- reading -----------------------------------------------------------------------------
 
     def find(self, keys: Keys) -> KeptResponse | None:
-        """Give what was kept for a request, and count that it was asked for."""
+        """Return the kept response to a request, and count a hit or a miss."""
         entry = self._store.find(keys.entry)
         if entry is None:
             self.misses += 1
@@ -115,7 +116,7 @@ class ResponseCache:
         return entry
 
     async def open(self, entry: KeptResponse) -> FileReader | None:
-        """Open what was kept; None if it is damaged, and then it is kept no more."""
+        """Open a kept response for reading; a damaged one is removed, and None returned."""
         try:
             reader = FileReader(self._store.open_entry(entry))
         except DamagedError as error:
@@ -141,7 +142,7 @@ class ResponseCache:
         return reader
 
     def open_content(self, entry: KeptResponse) -> IO[bytes] | None:
-        """Open what was kept, to be read elsewhere; None if it is gone."""
+        """Open the file of a kept response, for an upload; None if it is gone."""
         try:
             return self._store.open_entry(entry)
         except DamagedError:
@@ -156,7 +157,7 @@ class ResponseCache:
     # --- recording ---------------------------------------------------------------------------
 
     def may_record(self, keys: Keys) -> bool:
-        """Tell whether a response can be recorded now.
+        """Return whether a response can be recorded now.
 
         It cannot while the same one is recorded already, or as many as ``cache_recordings``.
         """
@@ -247,5 +248,5 @@ class ResponseCache:
         self._suspended_until = self._reactor.seconds() + SUSPENDED_SECONDS
 
     def in_thread(self, call: Callable[[], _T]) -> Deferred[_T]:
-        """Call what blocks."""
+        """Call a function that blocks in a thread."""
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call)

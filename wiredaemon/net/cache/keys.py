@@ -55,7 +55,7 @@ class Keys(NamedTuple):
 def keys_of(
     cached_as: CachedAs, repository: bytes, arguments: Mapping[bytes, Value], state: StatSignatures
 ) -> Keys:
-    """Give the keys of a request.
+    """Return the keys of a request.
 
     Args:
         cached_as: The command, and how it is going to be answered.
@@ -85,7 +85,7 @@ def keys_of(
 
 
 def is_settled(state: StatSignatures, now: int) -> bool:
-    """Say whether files would look different if they were changed from now on.
+    """Return whether files would look different if they were changed from now on.
 
     A change within the same tick of a file system's clock could be unseen. Times in the future are
     Mercurial's own way to avoid just that.

@@ -1,4 +1,4 @@
-"""A file that is read in threads and may be closed while one of them is at it."""
+"""Reads a file in threads; it may be closed while a thread reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wiredaemon.net.cache.recording import PIECE, measure_open
 class FileReader:
     """Reads an open file.
 
-    Closing it waits for nobody: a thread that reads closes the file when it is done.
+    Closing does not block the reactor: a thread that is reading closes the file when it is done.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -21,7 +21,7 @@ class FileReader:
         self._is_closing = False
 
     def read(self) -> bytes:
-        """Give the next piece; none at the end, and once it is closed. Blocks.
+        """Return the next piece; none at the end, and once it is closed. Blocks.
 
         Raises:
             OSError: It cannot be read.
@@ -34,7 +34,7 @@ class FileReader:
             self._end()
 
     def measure(self) -> tuple[int, int]:
-        """Give size and CRC-32, and go back to the beginning. Blocks.
+        """Return size and CRC-32, and go back to the beginning. Blocks.
 
         Raises:
             OSError: It cannot be read.

@@ -1,4 +1,4 @@
-"""A response while it is recorded: its objects as they pass by, then all of it, encoded once.
+"""Records a response: its objects as they are sent, then the whole of it, encoded once more.
 
 Source: framing, section 12.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PIECE: Final = 256 * 1024
-"""Bytes that are read at once."""
+"""Bytes that are read at once, in one turn of a thread."""
 IDENTITY: Final = b"identity"
 
 
@@ -26,10 +26,10 @@ class Recording:
     """Objects of one response, in a temporary file.
 
     Args:
-        key: Of the entry that it may become.
-        encoding: That its client has chosen.
-        paths: Two temporary ones: for the objects, and for the response.
-        limit: Bytes of either.
+        key: The key of the kept response that it may become.
+        encoding: The content encoding of the response.
+        paths: Two temporary files: for the objects, and for the encoded response.
+        limit: Bytes of either file.
 
     Raises:
         OSError: The file cannot be made.
@@ -122,7 +122,7 @@ def pieces_of(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def measure(path: Path) -> tuple[int, int]:
-    """Give size and CRC-32 of a file.
+    """Return size and CRC-32 of a file.
 
     Raises:
         OSError: It cannot be read.

@@ -1,7 +1,7 @@
-"""Copies of kept responses on other servers: uploaded, looked after, and told to clients.
+"""Redirects clients to copies of kept responses on other servers, and uploads such copies.
 
-All of it happens in the background, one after the other. What fails is logged and tried again
-later, when somebody asks for it; meanwhile clients get their answer from here.
+Uploads and checks happen in the background, one after the other. A failure is logged, and the work
+is done again when a client asks later; meanwhile clients get their answer from here.
 """
 
 from __future__ import annotations
@@ -58,18 +58,18 @@ class Content(NamedTuple):
 
 @dataclass(slots=True)
 class _Place:
-    """A target and how it does."""
+    """A redirect target and its recent failures."""
 
     target: Target
     uploader: Uploader
     prefix: str
-    """Of its markers' names: another address is another target."""
+    """The front of its copies' names: another address is another target."""
     failures: int = 0
     rests_until: float = 0.0
 
 
 class _Work(NamedTuple):
-    """Something to be done at a target."""
+    """An upload or a check that waits for its turn."""
 
     place: _Place
     key: str
@@ -79,7 +79,7 @@ class _Work(NamedTuple):
 
 
 class Redirects:
-    """The targets, and what is there."""
+    """The targets, and the copies that are there."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Redirects:
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         clock: Callable[[], float],
     ) -> None:
-        """Know nothing before it is started.
+        """Begin without knowledge of copies; `start` reads it.
 
         Args:
             targets: In the order of preference.
@@ -118,7 +118,7 @@ class Redirects:
 
     @property
     def described(self) -> Sequence[RedirectTarget]:
-        """The targets as clients are told of them."""
+        """The targets, as capability descriptors list them."""
         return [place.target.described for place in self._places]
 
     def start(self, open_content: Callable[[KeptResponse], IO[bytes] | None]) -> None:
@@ -150,11 +150,11 @@ class Redirects:
     # --- answers -----------------------------------------------------------------------------
 
     def find(self, key: str, followed: Followed) -> Redirect | None:
-        """Give where a content is to be had, if the client goes there.
+        """Return the redirect to a copy, if there is one that the client may be sent to.
 
         Args:
-            key: Of the content.
-            followed: What its client follows.
+            key: The key of the content.
+            followed: The redirects that the client follows.
         """
         for place in self._places:
             if self._open is None or place.target.name.encode() not in followed.targets:
@@ -248,7 +248,7 @@ class Redirects:
         )
 
     async def _check(self, place: _Place, key: str) -> None:
-        """See whether an object is there still."""
+        """Ask a target whether an object is still there."""
         name = place.prefix + key
         marker = self._markers.find(name)
         if marker is None:
@@ -295,7 +295,7 @@ class Redirects:
 
 
 def _content_of(file: IO[bytes], encoding: bytes, folder: Path, now: int) -> Content:
-    """Give the objects of a response; takes long, and may be done in any thread.
+    """Return the objects of a response; takes long, and may be done in any thread.
 
     Raises:
         OSError, ContentError: The file cannot be read or is damaged, or there is no room.
@@ -317,7 +317,7 @@ def _content_of(file: IO[bytes], encoding: bytes, folder: Path, now: int) -> Con
 
 
 def _objects(file: IO[bytes], encoding: bytes) -> Iterator[bytes]:
-    """Give the content of a response behind its ok map."""
+    """Return the content of a response behind its ok map."""
     if encoding == b"identity":
         yield from pieces_of(file)
         return

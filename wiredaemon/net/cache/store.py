@@ -1,7 +1,7 @@
-"""The folder of kept responses: bounded, those used last, each in a file that is whole.
+"""The folder of kept responses: bounded in size and number, each response in a file of its own.
 
-Owns names, sizes and the order of use. What is in the files is for others, and so is the time that
-reading and writing them takes. To be used in one thread.
+Owns names, sizes and the order of use. It reads and writes no contents, which takes time and is
+done in threads; the store itself is used in one thread.
 
 The name of a file says what it must hold, so that one left half written by a crash is known. The
 folder belongs to one process at a time, by a lock that ends with it.
@@ -70,7 +70,7 @@ class ResponseStore:
     """Entries by key."""
 
     def __init__(self, folder: Path, limits: Limits) -> None:
-        """Take a folder, which `open` makes; ``cache_size`` and ``cache_entries`` bound it."""
+        """Begin empty, within ``cache_size`` and ``cache_entries``; `open` makes the folder."""
         self.folder = folder
         self._most_bytes = limits.cache_size
         self._entries: RecentlyUsed[str, KeptResponse] = RecentlyUsed(
@@ -78,11 +78,13 @@ class ResponseStore:
         )
         self._lock: IO[bytes] | None = None
         self._temporaries = 0
+        self.is_open = False
+        """The folder is ours. An attribute, for each request of a cacheable command asks."""
         self.size = 0
         """Bytes of all entries."""
 
     def open(self) -> None:
-        """Make the folder, or take what another process has left there.
+        """Lock the folder, and list the files of earlier processes.
 
         Raises:
             StoreError: Another process uses it, or it cannot be made or read.
@@ -102,26 +104,23 @@ class ResponseStore:
             lock.close()
             raise StoreError(str(error)) from error
         self._lock = lock
+        self.is_open = True
 
     def close(self) -> None:
-        """Leave the folder to others."""
+        """Release the folder's lock, for another process."""
         lock, self._lock = self._lock, None
+        self.is_open = False
         if lock is not None:
             lock.close()
         self._entries.clear()
         self.size = 0
 
-    @property
-    def is_open(self) -> bool:
-        """The folder is ours."""
-        return self._lock is not None
-
     def __len__(self) -> int:
-        """Give the number of entries."""
+        """Return the number of entries."""
         return len(self._entries)
 
     def __iter__(self) -> Iterator[KeptResponse]:
-        """Give the entries, the one used last at the end."""
+        """Return the entries, the one used last at the end."""
         return iter(self._entries)
 
     def _scan(self) -> None:
@@ -143,7 +142,7 @@ class ResponseStore:
     # --- entries -----------------------------------------------------------------------------
 
     def find(self, key: str) -> KeptResponse | None:
-        """Give the entry of a key, and count that as its use."""
+        """Return the entry of a key, which is then the one used last."""
         return self._entries.use(key)
 
     def open_entry(self, entry: KeptResponse) -> IO[bytes]:
@@ -166,7 +165,7 @@ class ResponseStore:
         return file
 
     def trust(self, entry: KeptResponse) -> None:
-        """Note that the checksum of an entry was compared."""
+        """Mark an entry whose checksum was compared, so that it is compared once."""
         if self._entries.peek(entry.key) == entry:
             self._entries.keep(entry.key, replace(entry, is_trusted=True))
 
@@ -177,7 +176,7 @@ class ResponseStore:
             self._unlink(entry.name)
 
     def temporary(self) -> Path:
-        """Give the path of a file to be made; `commit` or who made it removes it."""
+        """Return the path of a file to be made; `commit` or who made it removes it."""
         self._temporaries += 1
         return self.folder / f"{_TEMPORARY}{os.getpid()}-{self._temporaries}"
 

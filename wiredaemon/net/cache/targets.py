@@ -1,4 +1,4 @@
-"""Redirect targets as they are configured."""
+"""Redirect targets, as they are configured."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ S3: Final = "s3://"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A server that clients are sent to, and how to put content there."""
+    """A server that clients are sent to, and the way to put content there."""
 
     name: str
     url: str
-    """What object names are put behind, as clients fetch them."""
+    """The address that clients fetch objects at: an object's name is put behind it."""
     upload: str
     """``put:URL``, with the names put behind it, or ``s3://bucket/prefix``."""
     endpoint_url: str = ""

@@ -1,4 +1,4 @@
-"""What is known of the copies at redirect targets: one small file for each, bounded in number.
+"""Copies of answers at redirect targets: one small file describes each, up to a number.
 
 To be used in one thread, in a folder that one process has for itself.
 """
@@ -35,10 +35,10 @@ class UploadedCopy:
     sha1: bytes
     sha256: bytes
     seen: int
-    """When it was there, in seconds since 1970."""
+    """When the object was last seen there, in seconds since 1970."""
 
     def encode(self) -> bytes:
-        """Give the content of its file."""
+        """Return the content of its file."""
         return cbor.encode(
             {b"size": self.size, b"sha1": self.sha1, b"sha256": self.sha256, b"seen": self.seen},
             KeyOrder.BYTEWISE,
@@ -46,7 +46,7 @@ class UploadedCopy:
 
     @classmethod
     def parse(cls, content: bytes) -> UploadedCopy | None:
-        """Read the content of a file; None if it is none."""
+        """Parse the content of a file; None if it is damaged."""
         try:
             items = ItemReader(DIALECTS["0006"].cbor, _SMALL).receive_data(content)
         except CborError:
@@ -65,26 +65,26 @@ class UploadedCopy:
 
 
 class UploadedCopies:
-    """What is known of uploaded copies, by name.
+    """Descriptions of uploaded copies, by name.
 
     A name is 8 hexadecimal digits for the target, a hyphen and 40 digits for the content.
     """
 
     def __init__(self, folder: Path, most: int) -> None:
-        """Know nothing before `open`.
+        """Begin empty; `open` reads the folder.
 
         Args:
-            folder: It is made if need be.
-            most: UploadedCopies that are kept, those used last.
+            folder: The folder of the files; `open` makes it if need be.
+            most: Copies that are remembered, those used last.
         """
         self._folder = folder
         self._known: RecentlyUsed[str, UploadedCopy | None] = RecentlyUsed(
             most, lambda name, _: self._unlink(name)
         )
-        """None where the file was not read yet."""
+        """None for a copy whose file has not been read yet: most are never asked for."""
 
     def open(self) -> None:
-        """See what there is.
+        """List the files of earlier processes.
 
         Raises:
             OSError: The folder cannot be made or read.
@@ -95,7 +95,7 @@ class UploadedCopies:
             self._known.keep(file.name, None)
 
     def find(self, name: str) -> UploadedCopy | None:
-        """Give a marker, and count that as its use."""
+        """Return a copy, which is then the one used last; None if there is none."""
         if name not in self._known:
             return None
         copy = self._known.use(name)
@@ -109,7 +109,7 @@ class UploadedCopies:
         return copy
 
     def set(self, name: str, copy: UploadedCopy) -> None:
-        """Keep a marker.
+        """Remember a copy, in a file too.
 
         Raises:
             OSError: It cannot be written.

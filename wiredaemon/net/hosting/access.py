@@ -1,4 +1,4 @@
-"""Who may do what: hgweb's authorization, decided from settings and the peer alone.
+"""Decides what a peer may do, by hgweb's rules, from settings and the peer alone.
 
 Source: http, sections 2 and 5.
 """
@@ -22,7 +22,7 @@ UNAVAILABLE: Final = b"the repository is not available; the server's log says wh
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRules:
-    """The lists and switches of hgweb's ``[web]``, by its own names."""
+    """The lists and switches of ``[web]`` by which hgweb decides, under its own names."""
 
     push_ssl: bool = True
     allow_push: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class AccessRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSwitches:
-    """Which APIs a repository offers over HTTP."""
+    """The switches of the APIs that a repository offers over HTTP."""
 
     enabled: bool = True
     """``/api`` exists at all."""
@@ -59,7 +59,7 @@ class ApiSwitches:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why somebody may not: an HTTP status and its reason phrase."""
+    """The reason of a refusal: an HTTP status and its reason phrase."""
 
     status: int
     message: bytes
@@ -97,7 +97,7 @@ def authorize_reading(rules: AccessRules, peer: Peer) -> Denial | None:
 
 
 def may_everybody_pull(rules: AccessRules) -> bool:
-    """Say whether everybody may, users without a name among them."""
+    """Return whether every peer may read, one without a user among them."""
     return rules.allow_pull and not rules.deny_read and rules.allow_read in {(), ("*",)}
 
 

@@ -1,16 +1,16 @@
-"""A folder full of repositories: which names lead to which of them.
+"""Finds repositories below a folder by the names of their paths.
 
-Owns the rules of what may be reached below a collection's folder. It looks at the disk as it is at
-that moment and keeps nothing. What is served there, and under which names, is for ``hosts``.
+Owns the rules of what may be reached below a collection's folder. It reads the disk at each call
+and keeps nothing. ``host_lookup`` says which collections there are, under which prefixes.
 
 As of hgwebdir: repositories are found at any depth; below a repository nothing more is found unless
 the collection enters repositories. Unlike there: nothing whose name begins with a dot is entered
 (so nothing inside of ``.hg``), and a link counts only if it leads to something that could have been
 reached without it, below the same folder.
 
-Every step of a name is looked at before it is taken. Whoever can exchange folders below the
-collection's folder, between that look and a worker's opening of the repository, can put
-repositories there anyway.
+Every step of a name is checked before it is taken. Somebody could exchange folders below the
+collection's folder between that check and a worker's opening of the repository, but may as well put
+repositories there.
 
 Source: hg help hgweb, "paths"; reliability, section 2 ("Path escape").
 """
@@ -38,24 +38,24 @@ class LocatedRepository(NamedTuple):
     """A repository of a collection."""
 
     names: Names
-    """Below the collection's prefix; empty for its folder itself."""
+    """The path below the collection's prefix; empty for its folder itself."""
     path: bytes
     """Its folder, absolute."""
 
 
 class Budget:
-    """How many names in folders may still be looked at."""
+    """The names in folders that a search may still read."""
 
     def __init__(self, most: int) -> None:
         self._left = most
 
     @property
     def is_spent(self) -> bool:
-        """Something was left out."""
+        """A name was left out, for there were too many."""
         return self._left < 0
 
     def spend(self) -> bool:
-        """Look at one more, if that may be."""
+        """Count one more name; False if it must be left out."""
         self._left -= 1
         return self._left >= 0
 
@@ -73,11 +73,11 @@ class Collection:
 
     @property
     def names(self) -> Names:
-        """The prefix by its components."""
+        """The components of the prefix."""
         return names_of(self.prefix)
 
     def find(self, names: Sequence[bytes], depth: int) -> LocatedRepository | None:
-        """Give the repository at ``names``, or the nearest one above.
+        """Return the repository at ``names``, or the nearest one above.
 
         Only the folders on the way are looked at.
 
@@ -92,7 +92,7 @@ class Collection:
         return located
 
     def folder_at(self, names: Sequence[bytes], depth: int) -> bytes | None:
-        """Give the folder at ``names``; None if there is none or it belongs to a repository."""
+        """Return the folder at ``names``; None if there is none or it belongs to a repository."""
         for taken, path, is_repository in self._walk(names, depth):
             if taken == len(names) and not is_repository:
                 return path
@@ -145,7 +145,7 @@ class Collection:
         return None
 
     def _follow(self, link: bytes) -> bytes | None:
-        """Give the folder that a link leads to, if it is one that needs no link."""
+        """Return the folder that a link leads to, if it is one that needs no link."""
         try:
             real = os.path.realpath(link, strict=True)
         except OSError:
@@ -156,7 +156,7 @@ class Collection:
         return real
 
     def _below_folder(self, real: bytes) -> Names | None:
-        """Give the names from the collection's folder to a path without links; None if outside."""
+        """Return the names from the folder to a path without links; None for one outside."""
         top = names_of(os.path.realpath(os.fsencode(self.folder)))
         names = names_of(real)
         return names[len(top) :] if names[: len(top)] == top else None
@@ -174,7 +174,7 @@ class Collection:
     def _below(
         self, place: LocatedRepository, budget: Budget, linked: set[bytes]
     ) -> Iterator[LocatedRepository]:
-        """Give the folders in a folder."""
+        """Return the folders in a folder."""
         try:
             with os.scandir(place.path) as entries:
                 for entry in entries:
@@ -203,18 +203,18 @@ class Collection:
 
 
 def is_served(name: bytes) -> bool:
-    """Say whether a name may be looked for in a collection: no dot in front, one step down."""
+    """Return whether a name may be looked for in a collection: no dot in front, one step down."""
     return bool(name) and name[0] != ord(".") and _FORBIDDEN.isdisjoint(name)
 
 
 def names_of(path: str | bytes) -> Names:
-    """Give the components of a path."""
+    """Return the components of a path."""
     encoded = path.encode() if isinstance(path, str) else path
     return tuple(filter(None, encoded.split(b"/")))
 
 
 def changed_at(repository: bytes) -> float | None:
-    """Give when a repository's history last changed, in seconds since 1970; None if it has none.
+    """Return when a repository's history last changed, in seconds since 1970; None if it has none.
 
     Blocks.
     """
@@ -228,7 +228,7 @@ def changed_at(repository: bytes) -> float | None:
 
 
 def _shared(inside: bytes) -> bytes:
-    """Give the ``.hg`` folder that holds the history of a shared repository, else the same."""
+    """Return the ``.hg`` folder that holds the history of a shared repository, else the same."""
     try:
         with open(posixpath.join(inside, b"sharedpath"), "rb") as file:  # noqa: PTH123 the same
             return posixpath.normpath(posixpath.join(inside, file.read(4096).rstrip(b"\n")))
@@ -243,7 +243,7 @@ def _is_at_or_below(path: bytes, folder: bytes) -> bool:
 
 
 def _kind(path: bytes) -> int | None:
-    """Give the type of a file, of a link itself; None if it is not there."""
+    """Return the type of a file, of a link itself; None if it is not there."""
     try:
         return stat.S_IFMT(os.lstat(path).st_mode)
     except (OSError, ValueError):

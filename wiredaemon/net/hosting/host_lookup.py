@@ -1,7 +1,7 @@
-"""What is served where: the one lookup from paths to hosts, for HTTP and raw connections alike.
+"""Finds the host of a path, for HTTP and raw connections alike.
 
 Owns the single entries, the collections and the repositories of collections that were asked for
-last. How a collection's folders are walked is in ``collection``.
+last. ``collection`` walks the folders of a collection.
 
 A path belongs to the longest name of a repository in front of it; of equal ones, a single entry's
 goes before a collection's. Below a collection's prefix no shorter repository is looked for: a
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.host import Host, Settings
 
 _DESCRIBED_AT_ONCE = 4
-"""Repositories that indexes have described side by side: workers are for other requests too."""
+"""Repositories that lists have described at once; the other workers are for other requests."""
 
 
 class FoundHost(NamedTuple):
@@ -39,7 +39,7 @@ class FoundHost(NamedTuple):
     consumed: int
     """Components of the path that name it."""
     is_fixed: bool
-    """The same will be found for the same path for ever: no collection is asked."""
+    """No collection decides about the path, so that it always has this host."""
 
 
 class ListedRepository(NamedTuple):
@@ -48,7 +48,7 @@ class ListedRepository(NamedTuple):
     names: Names
     """Components of its URL's path."""
     path: bytes | None
-    """Its folder; None if that is nobody's business."""
+    """Its folder; None for a host without a repository."""
     changed: float | None
     """When its history last changed, in seconds since 1970; None if it has none."""
 
@@ -63,7 +63,7 @@ class Listing(NamedTuple):
 
 
 class HostLookup:
-    """All that is served, by the components of URL paths."""
+    """Finds and lists hosts by the components of URL paths."""
 
     def __init__(
         self,
@@ -78,10 +78,10 @@ class HostLookup:
 
         Args:
             singles: By URL prefix: ``/``, or ``/name/name``.
-            collections: Of repositories.
-            make_host: Gives the host of a repository in a collection, by its folder.
-            call_in_thread: Calls a function with arguments where it may block.
-            limits: What is kept and looked at.
+            collections: Folders full of repositories, with their prefixes.
+            make_host: Makes the host of a repository in a collection, from its folder.
+            call_in_thread: Calls a function with arguments in a thread, where it may block.
+            limits: Bounds the hosts that are kept and the names that a search reads.
         """
         self._singles = {names_of(prefix): host for prefix, host in singles.items()}
         self._longest = max(map(len, self._singles), default=0)
@@ -102,9 +102,9 @@ class HostLookup:
     # --- one path ----------------------------------------------------------------------------
 
     def find(self, names: Sequence[bytes]) -> FoundHost | None:
-        """Give the host of the repository that a path names, alone or with more behind it.
+        """Return the host of the repository that a path names, alone or with more behind it.
 
-        Collections are looked at on the disk, along the path and nowhere else.
+        Collections are read from the disk at each call, along the path and nowhere else.
 
         Args:
             names: The path's components, decoded; any bytes.
@@ -155,11 +155,11 @@ class HostLookup:
     # --- listings ----------------------------------------------------------------------------
 
     def is_configured(self, names: Names) -> bool:
-        """Say whether a path where no repository is has a listing however empty it is."""
+        """Return whether a path without a repository has a list even if that is empty."""
         return not names or any(prefix == names for prefix, _ in self._collections)
 
     def may_list(self, names: Names) -> bool:
-        """Say whether a path where no repository is may have any below it."""
+        """Return whether a path without a repository may have repositories below it."""
         if self.is_configured(names):
             return True
         configured = [*self._singles, *(prefix for prefix, _ in self._collections)]
@@ -171,9 +171,10 @@ class HostLookup:
         )
 
     def list_below(self, names: Names) -> Deferred[Listing]:
-        """Give the repositories below a path, as they are from now on.
+        """Search for the repositories below a path, and see what is new from now on.
 
-        Folders are searched in a thread, for one path after the other.
+        Folders are read in a thread, for one path after the other: a search may read many, and the
+        reactor has few threads.
         """
         listing = self._listings.get(names)
         if listing is None:
@@ -187,7 +188,7 @@ class HostLookup:
         return self._call_in_thread(self._scan, names)
 
     def _scan(self, names: Names) -> Listing:
-        """Search; runs in a thread, and touches nothing that changes."""
+        """Read folders; runs in a thread, and uses only what never changes."""
         budget = Budget(self._limits.index_scan)
         found: dict[Names, bytes | None] = {}
         for prefix, host in self._singles.items():
@@ -210,14 +211,14 @@ class HostLookup:
         return Listing(entries, is_cut=budget.is_spent or len(found) > most)
 
     def host_of(self, entry: ListedRepository) -> Host | None:
-        """Give the host of a repository in a listing."""
+        """Return the host of a repository in a listing."""
         single = self._singles.get(entry.names)
         if single is not None:
             return single
         return None if entry.path is None else self._host_at(entry.path)
 
     async def describe(self, host: Host) -> Settings:
-        """Give a host's settings for a listing; few are asked for at once."""
+        """Return a host's settings for a list; few are asked for at once."""
         await self._describing.acquire()
         try:
             settings = host.settings()
@@ -226,9 +227,9 @@ class HostLookup:
             self._describing.release()
 
     def iter_repositories(self) -> Iterator[bytes]:
-        """Give the folder of each repository: single ones, then what a bounded search finds.
+        """Return the folder of each repository: the single ones, then those of a bounded search.
 
-        Blocks while it reads folders; may be used in a thread.
+        Blocks while it reads folders; it may run in a thread.
         """
         seen: set[bytes] = set()
         for host in self._singles.values():
@@ -244,7 +245,7 @@ class HostLookup:
                     yield located.path
 
     def missing_folders(self) -> list[str]:
-        """Give the collections' folders that are not there."""
+        """Return the folders of collections that do not exist."""
         return [
             os.fspath(collection.folder)
             for _, collection in self._collections
