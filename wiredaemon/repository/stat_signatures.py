@@ -60,6 +60,7 @@ class WatchedFiles:
         """Answers can be kept: it is known which files decide about them."""
         both = frozenset(settings)
         self._others = [path for path in state if path not in both]
+        self._all = [*settings, *self._others]
         self._clock = clock
         self._last: StatSignatures = ()
         self._last_at = float("-inf")
@@ -81,6 +82,5 @@ class WatchedFiles:
         return self._last + stat_files(self._others)
 
     def stat_state_anew(self) -> StatSignatures:
-        """Do the same, and take every signature now: to see what has changed since."""
-        self._last_at = float("-inf")
-        return self.stat_state()
+        """Return the same with every signature of now, to compare with those of before."""
+        return stat_files(self._all)
