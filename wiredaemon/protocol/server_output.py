@@ -21,6 +21,7 @@ from wiredaemon.protocol.states import OutputEvent, OutputState, advance_output
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import ERROR_PROTOCOL, ErrorForm, FrameType
 from wiredaemon.wire.payloads import error_response
+from wiredaemon.wire.values import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -285,4 +286,7 @@ class ServerOutput:
         if self._output_state is _ENDED:
             message = "nothing can be sent after the connection has failed"
             raise LocalProtocolError(message)
-        return self._responses.get(request_id, value)
+        response = self._responses.by_id.get(request_id)
+        if response is None or type(value) is Recorded:
+            return self._responses.get(request_id, value)
+        return response
