@@ -131,6 +131,7 @@ class ClientCalls:
             ]
             more[b"accepts"] = names
         if self._dialect.request is not RequestForm.MAP:
+            # The request of such a dialect has no room for further keys.
             more.clear()
         try:
             request_id = self._connection.send_command(
@@ -172,6 +173,7 @@ class ClientCalls:
             # The answer came first.
         if self._failure is not None:
             raise self._failure
+        # Also after an early answer: the connection is of use to others once its data is ended.
         self._connection.send_data(request_id, b"", end=True)
         self._flush()
 
@@ -227,6 +229,7 @@ class ClientCalls:
 
     def _pump(self) -> None:
         """Handle received bytes, until objects wait that nobody takes."""
+        # A caller that takes an object in its callback comes back here.
         if self._is_pumping:
             return
         self._is_pumping = True
@@ -263,6 +266,7 @@ class ClientCalls:
 
     def _watch(self) -> None:
         """Run the silence timer while it is the server's turn."""
+        # While reading is paused, the silence is the caller's.
         is_server_due = bool(self._requests) and not self._is_paused
         self._silence.setTimeout(self._options.silent_seconds if is_server_due else None)
 

@@ -72,6 +72,7 @@ class FramedClientProtocol(Protocol):
     def connectionMade(self) -> None:
         """Become ready, or wait for the TLS handshake."""
         self._is_connected = True
+        # Nagle's algorithm would hold a small request until the one before is acknowledged.
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
         if not self._address.scheme.is_secure:
@@ -134,6 +135,8 @@ class FramedClientProtocol(Protocol):
 
     def close(self) -> None:
         """Send what was written, then close, without waiting for incomplete responses."""
+        # Over TLS an orderly close waits for the server to close as well, which a server with a
+        # long response to send does late.
         if self._is_connected and self.calls.is_idle:
             self.transport.loseConnection()
         else:
@@ -177,6 +180,7 @@ class FramedConnection:
         """Call a command; if it cannot be sent, the call fails."""
         call = Call(observer)
         calls = self._protocol.calls
+        # A raw connection has no URL: only a key of the request can name the repository.
         extra: dict[bytes, Value] = {} if self._path == b"/" else {b"path": self._path}
         try:
             request_id = calls.start(

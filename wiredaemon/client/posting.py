@@ -121,6 +121,7 @@ class Post:
         request_id = self.calls.start(self._call, command, arguments, has_data=has_data, extra={})
         body: IBodyProducer
         if data is None:
+            # All frames are known by now: a body with a length needs no HTTP chunks.
             frames, self._held = self._held, []
             body = _WholeProducer(b"".join(part for frame in frames for part in frame))
         else:
@@ -132,6 +133,7 @@ class Post:
 
     def _answered(self, response: IResponse) -> Deferred[None] | None:
         content_type = response.headers.getRawHeaders(b"content-type", [b""])[0]
+        # Servers and proxies refuse in text of their own, which must not be read as frames.
         if response.code == _OK and content_type == self._connection.dialect.media_type:
             self._body = Body(self.calls.receive_data, self._ended)
             response.deliverBody(self._body)

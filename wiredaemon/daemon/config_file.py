@@ -125,6 +125,7 @@ def _framed(table: Table, key: str) -> tuple[Framed, ...]:
 
 def _tls(top: Table) -> Tls:
     table = top.table("tls", (*_names(Tls), "client_ca"))
+    # Refused, not ignored: an operator expects it to turn away clients without a certificate.
     if table.path("client_ca", ""):
         raise table.error("client_ca", _LATER, 'leaving it out, or ""')
     certificate = table.path("certificate", "")

@@ -1,6 +1,7 @@
 """Reading one TOML table key by key, with errors that a person can act on.
 
 Owns the types of values and the form of the error. ``config_file`` knows the tables and keys.
+Values are checked, not converted: ``"false"`` is no boolean, ``true`` no number, a string no list.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Table:
         self.values: Mapping[str, object] = values
         if keys is None:
             return
+        # A misspelt key would leave its default in force, which may allow more than was meant.
         known = list(keys)
         for key in self.values:
             if key not in known:
