@@ -157,18 +157,11 @@ class FrameReader:
         """
         frames: list[RawFrame] = []
         position = 0
-        # Bytes that were held before come first. They are joined only once they make a frame,
-        # because a payload of 64 KiB may arrive in hundreds of reads.
         if self._size:
-            if self._size + len(data) < self._needed and not self.pending:
-                self._hold(data)
+            behind = self._behind_held(data, most, frames)
+            if behind is None:
                 return frames
-            if self._size < HEADER_SIZE or self.pending or most <= 0:
-                self._hold(data)
-                data = self._held()
-            else:
-                position = self._needed - self._size
-                frames.append(self._complete(memoryview(data)[:position]))
+            data, position = behind
         size = len(data)
         self._needed = HEADER_SIZE
         self.pending = False
@@ -191,6 +184,27 @@ class FrameReader:
         self._parts = [data[position:]]
         self._size = size - position
         return frames
+
+    def _behind_held(
+        self, data: bytes, most: int, frames: list[RawFrame]
+    ) -> tuple[bytes, int] | None:
+        """Put data behind the bytes that are held, and append the frame that it completes.
+
+        The held bytes are joined only once they make a frame, because a payload of 64 KiB may
+        arrive in hundreds of reads.
+
+        Returns:
+            The bytes to go on with, and where; None if no frame is complete.
+        """
+        if self._size + len(data) < self._needed and not self.pending:
+            self._hold(data)
+            return None
+        if self._size < HEADER_SIZE or self.pending or most <= 0:
+            self._hold(data)
+            return self._held(), 0
+        position = self._needed - self._size
+        frames.append(self._complete(memoryview(data)[:position]))
+        return data, position
 
     def _complete(self, rest: memoryview) -> RawFrame:
         """Return the frame that is held in part, with its rest; its payload is copied once."""
