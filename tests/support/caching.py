@@ -65,20 +65,45 @@ class FakeHandle:
         """All parts."""
         return b"".join(part for parts in self.parts for part in parts)
 
+    async def open(self, command: bytes, arguments: Mapping[bytes, Value]) -> FakeStream:
+        """Give the stream of an answer."""
+        self.asked.append((command, dict(arguments)))
+        return FakeStream(self)
+
     async def stream(
         self, command: bytes, arguments: Mapping[bytes, Value]
     ) -> AsyncGenerator[Encoded, None]:
         """Give the parts."""
-        self.asked.append((command, dict(arguments)))
+        stream = await self.open(command, arguments)
         try:
-            for number, parts in enumerate(self.parts):
-                if number == 1 and self.gate is not None:
-                    await self.gate
-                if number == 1 and self.error is not None:
-                    raise self.error
+            while parts := await stream.read():
                 yield Encoded(parts)
         finally:
-            self.closed += 1
+            stream.close()
+
+
+class FakeStream:
+    """One answer of a handle."""
+
+    def __init__(self, handle: FakeHandle) -> None:
+        self._handle = handle
+        self._number = 0
+
+    async def read(self) -> list[bytes]:
+        """Give the next parts; none at the end."""
+        handle, number = self._handle, self._number
+        self._number += 1
+        if number >= len(handle.parts):
+            return []
+        if number == 1 and handle.gate is not None:
+            await handle.gate
+        if number == 1 and handle.error is not None:
+            raise handle.error
+        return handle.parts[number]
+
+    def close(self) -> None:
+        """Count it."""
+        self._handle.closed += 1
 
 
 class Kept:

@@ -90,7 +90,8 @@ class RecordingTransport:
     def refused(self, answer: Any) -> None:
         self.outcomes.append(("refused", answer))
 
-    def responses_finished(self) -> None:
+    def responses_finished(self, connection: ServerConnection) -> None:
+        self.send_output(connection)
         self.outcomes.append(FINISHED)
 
     @property

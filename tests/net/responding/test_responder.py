@@ -30,6 +30,8 @@ from wiredaemon.wire.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from wiredaemon.protocol import ServerConnection
+
 DIALECTS: Final = ("0003", "0005", "0006")
 KIB: Final = 1024
 OBJECT: Final = bytes(32 * KIB)
@@ -938,14 +940,14 @@ def test_a_released_answer_ends_with_an_error_frame_when_input_breaks(dialect: s
 
 
 class Ended:
-    """A sink's end as a Deferred."""
+    """The end of an exchange as a Deferred."""
 
     def __init__(self, run: Responding) -> None:
         self.deferred: Deferred[None] = Deferred()
         finished = run.transport.responses_finished
 
-        def ended() -> None:
-            finished()
+        def ended(connection: ServerConnection) -> None:
+            finished(connection)
             self.deferred.callback(None)
 
         run.transport.responses_finished = ended  # type: ignore[method-assign]

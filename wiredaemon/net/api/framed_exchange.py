@@ -173,9 +173,11 @@ class FramedExchange:
         else:
             self._request.answer(response)
 
-    def responses_finished(self) -> None:
-        """End the answer, or say that there was nothing to answer."""
+    def responses_finished(self, connection: ServerConnection) -> None:
+        """Send the last frames with the end of the response, or a text if nothing was answered."""
         self._ended = True
+        self._request.response.hold()
+        self.send_output(connection)
         if self._begun:
             self._request.finish()
         else:

@@ -7,7 +7,7 @@ passes through all of them.
 from __future__ import annotations
 
 import os
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -54,6 +54,16 @@ class CacheableRepository:
         return () if redirects is None or not self.may_redirect else redirects.described
 
 
+class ObjectStream(Protocol):
+    """The encoded objects of one answer of a worker."""
+
+    async def read(self) -> list[bytes]:
+        """Return the next objects; an empty list at the end."""
+
+    def close(self) -> None:
+        """Drop what was not read."""
+
+
 class WorkerCaller(Protocol):
     """Runs commands on the repository in a worker."""
 
@@ -64,6 +74,9 @@ class WorkerCaller(Protocol):
         self, command: bytes, arguments: Mapping[bytes, Value]
     ) -> AsyncGenerator[Encoded, None]:
         """Run a stream command; its objects stay encoded."""
+
+    async def open(self, command: bytes, arguments: Mapping[bytes, Value]) -> ObjectStream:
+        """Run a stream command; the caller must close the stream."""
 
 
 class Question(NamedTuple):
@@ -190,13 +203,13 @@ class CachedRepository:
     async def _recorded(self, question: Question) -> AsyncGenerator[Encoded, None]:
         cache, profile = self._cache, self._as.profile
         recording = cache.record(question.keys, profile)
-        stream = self._handle.stream(question.command, question.arguments)
         try:
-            async with aclosing(stream):
-                async for encoded in stream:
+            stream = await self._handle.open(question.command, question.arguments)
+            with closing(stream):
+                while parts := await stream.read():
                     if recording is not None:
-                        cache.write(recording, encoded.parts)
-                    yield encoded
+                        cache.write(recording, parts)
+                    yield Encoded(parts)
         except BaseException:
             if recording is not None:
                 cache.drop(recording)

@@ -144,8 +144,9 @@ class FramedServerProtocol(Protocol):
         """Close; a raw connection's admission refuses single requests only."""
         self._close()
 
-    def responses_finished(self) -> None:
-        """Close: the peer has, and all is answered."""
+    def responses_finished(self, connection: ServerConnection) -> None:
+        """Close: the peer has closed its side, and all is answered."""
+        self.send_output(connection)
         self._close()
 
     # --- the end -----------------------------------------------------------------------------

@@ -41,8 +41,12 @@ class ResponseTransport(Protocol):
     def refused(self, response: Any) -> None:  # noqa: ANN401 the transport's own kind of response
         """Answer a refused admission with its `ExchangeRefusedError.response`; nothing follows."""
 
-    def responses_finished(self) -> None:
-        """End the exchange: all input was received and all of it is answered."""
+    def responses_finished(self, connection: ServerConnection) -> None:
+        """Send the last output of a connection, if any, and end the exchange.
+
+        All input was received and all of it is answered. HTTP puts the end of its response into
+        the same write, which saves a system call.
+        """
 
 
 class InputTransport(Protocol):

@@ -160,7 +160,7 @@ class Responder:
             return
         if self._has_all_input and not self._queue and not self.running:
             self._finish()
-        else:
+        elif not self._waits_for_end or not self.connection.output_held:
             self.flush()
 
     # --- running -----------------------------------------------------------------------------
@@ -247,9 +247,8 @@ class Responder:
         """Answer the requests that were never complete, behind all that were, and end."""
         for event in self._aborted:
             self.connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
-        self.flush()
         self.is_over = True
-        self._transport.responses_finished()
+        self._transport.responses_finished(self.connection)
 
     # --- for running requests ----------------------------------------------------------------
 
@@ -258,7 +257,7 @@ class Responder:
         if self._output_paused:
             return False
         connection = self.connection
-        if not connection.output_held or connection.output_size < self.limits.output_high:
+        if connection.output_size < self.limits.output_high or not connection.output_held:
             return True
         if not request.command.has_data or request.data.ended:
             return False

@@ -37,6 +37,7 @@ class RunningRequest:
     """Carries one request from its command's first result to the end of its response."""
 
     __slots__ = (
+        "_is_async",
         "_objects",
         "_owner",
         "_pending",
@@ -62,6 +63,7 @@ class RunningRequest:
         self.data = data
         self.state = RequestState.RUNNING
         self._owner = owner
+        self._is_async = False
         self._objects: Any = None
         """The generator that its objects come from."""
         self._thread: Deferred[Any] | None = None
@@ -96,6 +98,7 @@ class RunningRequest:
             self._wait_for(result)
         elif is_objects(result) or is_async_objects(result):
             self._objects = result
+            self._is_async = not is_objects(result)
             if not self._owner.connection.output_ended:
                 self._send_objects()
         elif self._owner.connection.output_ended:
@@ -198,7 +201,7 @@ class RunningRequest:
 
     def _next_object(self) -> Any:  # noqa: ANN401 whatever a command returns
         """Return the next object, `END`, or a `Waiting` for one of them."""
-        if is_async_objects(self._objects):
+        if self._is_async:
             return step(next_of(self._objects))
         return next(self._objects, END)
 
