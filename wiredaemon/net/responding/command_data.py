@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -46,11 +47,17 @@ NO_DATA: Final = NoData()
 class IncomingData:
     """The data of one request: an asynchronous iterator of the pieces as they arrived."""
 
-    __slots__ = ("_error", "_on_taken", "_pieces", "_waiting", "ended", "received", "size")
+    __slots__ = ("_error", "_on_taken", "_pieces", "_waiting", "ended", "limit", "received", "size")
 
-    def __init__(self, on_taken: Callable[[], None]) -> None:
-        """Begin empty; ``on_taken`` is called whenever the command takes a piece."""
+    def __init__(self, on_taken: Callable[[], None], limit: int = sys.maxsize) -> None:
+        """Begin empty.
+
+        Args:
+            on_taken: Is called whenever the command takes a piece.
+            limit: Bytes that may come in all; whoever calls `hold` sees to that.
+        """
         self._on_taken = on_taken
+        self.limit = limit
         self._pieces: deque[bytes] = deque()
         self.ended = False
         """Nothing more will be taken."""
@@ -63,9 +70,10 @@ class IncomingData:
 
     def hold(self, data: bytes) -> None:
         """Add a piece, and leave it to `wake` to tell who waits: once for all that was read."""
+        size = len(data)
         self._pieces.append(data)
-        self.size += len(data)
-        self.received += len(data)
+        self.size += size
+        self.received += size
 
     def receive_end(self) -> None:
         """Say that all has come."""

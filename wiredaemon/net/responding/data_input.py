@@ -35,8 +35,8 @@ class DataInput:
         self._on_taken = on_taken
         self._unwanted: dict[int, tuple[RequestReceived, int]] = {}
         """Requests whose commands take no data, until it is complete, and its bytes so far."""
-        self.incoming: dict[int, tuple[IncomingData, int]] = {}
-        """The data of requests that is not complete, and how many bytes of it there may be."""
+        self.incoming: dict[int, IncomingData] = {}
+        """The data of requests that is not complete."""
         self.unfed: IncomingData | None = None
         """Data that was received in this read and whose command has not been woken."""
 
@@ -47,8 +47,8 @@ class DataInput:
             request_id: The request.
             limit: Bytes that the command allows; None for `Limits.command_data`.
         """
-        data = IncomingData(self._on_taken)
-        self.incoming[request_id] = (data, self._limits.command_data if limit is None else limit)
+        most = self._limits.command_data if limit is None else limit
+        data = self.incoming[request_id] = IncomingData(self._on_taken, most)
         return data
 
     def drop(self, event: RequestReceived) -> None:
@@ -59,7 +59,7 @@ class DataInput:
         """Note that all data of a request has come; return it if it was held until now."""
         fed = self.incoming.pop(request_id, None)
         if fed is not None:
-            fed[0].receive_end()
+            fed.receive_end()
             return None
         held = self._unwanted.pop(request_id, None)
         return None if held is None else held[0]
@@ -70,19 +70,27 @@ class DataInput:
         fed = self.incoming.pop(event.request_id, None)
         if fed is None:
             return False
-        fed[0].abort(event.reason)
+        fed.abort(event.reason)
         return True
 
     def receive(self, event: DataReceived) -> None:
         """Feed or drop a piece of data; of a request that was answered it is for nobody."""
-        request_id, piece = event.request_id, event.data
-        fed = self.incoming.get(request_id)
-        if self.unfed is not None and (fed is None or fed[0] is not self.unfed):
+        data = self.incoming.get(event.request_id)
+        if data is not self.unfed and self.unfed is not None:
             self.wake()
-        if fed is not None:
-            self._feed(request_id, *fed, piece)
-        elif request_id in self._unwanted:
-            self._count_dropped(request_id, len(piece))
+        if data is None:
+            self._count_dropped(event.request_id, len(event.data))
+            return
+        if data.ended:
+            return
+        piece = event.data
+        if data.received + len(piece) > data.limit:
+            data.abort(f"command data exceeds the limit of {data.limit} bytes (command_data)")
+            return
+        data.hold(piece)
+        self.unfed = data
+        if data.size > self._limits.buffered_data:
+            self._on_too_much(event.request_id, data)
 
     def wake(self) -> None:
         """Wake the command whose data has come, once for all that was read of it."""
@@ -99,14 +107,16 @@ class DataInput:
         limit = self._limits.buffered_data
         most = limit // 2 if is_paused else limit
         running = self._requests.running
-        for request_id, (data, _) in self.incoming.items():
+        for request_id, data in self.incoming.items():
             if data.size > most and request_id in running:
                 return True
         return False
 
     def _count_dropped(self, request_id: int, size: int) -> None:
-        request, dropped = self._unwanted[request_id]
-        dropped += size
+        held = self._unwanted.get(request_id)
+        if held is None:
+            return  # its command has ended
+        request, dropped = held[0], held[1] + size
         self._unwanted[request_id] = (request, dropped)
         if dropped > self._limits.undeclared_data:
             message = (
@@ -114,17 +124,6 @@ class DataInput:
                 f"limit of {self._limits.undeclared_data} bytes (undeclared_data)"
             )
             self._requests.fail(RemoteProtocolError(message, malformed=True))
-
-    def _feed(self, request_id: int, data: IncomingData, limit: int, piece: bytes) -> None:
-        if data.ended:
-            return
-        if data.received + len(piece) > limit:
-            data.abort(f"command data exceeds the limit of {limit} bytes (command_data)")
-            return
-        data.hold(piece)
-        self.unfed = data
-        if data.size > self._limits.buffered_data:
-            self._on_too_much(request_id, data)
 
     def _on_too_much(self, request_id: int, data: IncomingData) -> None:
         """Let a command take its data now; the peer is paused behind this read if it does not."""
