@@ -31,7 +31,7 @@ def start(coroutine: Coroutine[Any, Any, Any]) -> tuple[list[object], Deferred[N
 
 
 def give(data: IncomingData, piece: bytes) -> None:
-    """Add a piece and let who waits go on, as the intake does behind each read."""
+    """Add a piece and let who waits go on, as a connection's input does behind each read."""
     data.hold(piece)
     data.wake()
 
