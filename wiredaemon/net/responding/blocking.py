@@ -1,4 +1,4 @@
-"""Running a blocking command in a thread; its objects are handed over with back-pressure."""
+"""Blocking commands: run in a thread, which delivers their objects with back-pressure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Context, Followed, Peer, Permission, Repository, Value
 
+# A thread hands objects over in batches, because each hand-over is two changes of thread. Of large
+# objects a batch holds about one full read of bulk data (`read_size`).
 _BATCH_BYTES: Final = 256 * 1024
 _BATCH_OBJECTS: Final = 64
 
@@ -27,11 +29,11 @@ def run_in_thread(
     """Call a function in the reactor's thread pool.
 
     Args:
-        reactor: With threads.
-        call: What blocks. If it gives a generator, that runs in the thread as well.
-        deliver: Takes the generator's objects in batches, in the reactor's thread; the thread goes
-            on when the Deferred fires, and ends if it fails.
-        end: What the result is once a generator has ended.
+        reactor: The reactor whose thread pool is used.
+        call: The blocking function. A generator that it returns runs in the thread as well.
+        deliver: Is called with the generator's objects in batches, in the reactor's thread; the
+            thread goes on when the Deferred fires, and ends if it fails.
+        end: The result in place of a generator that has ended.
 
     Returns:
         The function's result, or ``end``.
@@ -41,6 +43,7 @@ def run_in_thread(
         result = call()
         if not isgenerator(result):
             return result
+        # Closed in this thread, also when delivering fails: a generator may hold files open.
         with closing(result):
             for batch in _batches(result):
                 blockingCallFromThread(reactor, deliver, batch)
@@ -50,7 +53,7 @@ def run_in_thread(
 
 
 def _batches(objects: Iterator[Any]) -> Iterator[list[Any]]:
-    """Group objects, so that not each of them costs two changes of thread."""
+    """Yield objects in batches, so that not each of them costs two changes of thread."""
     batch: list[Any] = []
     size = 0
     for value in objects:
@@ -64,7 +67,7 @@ def _batches(objects: Iterator[Any]) -> Iterator[list[Any]]:
 
 
 class BlockingContext:
-    """The context as a blocking command sees it: what would be awaited blocks instead."""
+    """The context of a blocking command: methods that others await block instead."""
 
     def __init__(self, context: Context, reactor: Any) -> None:  # noqa: ANN401 as above
         """Wrap the context of one request."""
@@ -74,17 +77,17 @@ class BlockingContext:
 
     @property
     def peer(self) -> Peer:
-        """Who asks."""
+        """The client at the other end."""
         return self._context.peer
 
     @property
     def permission(self) -> Permission:
-        """What the peer was granted for this request."""
+        """The permission that was granted for this request."""
         return self._context.permission
 
     @property
     def cancelled(self) -> bool:
-        """Nobody waits for the result any more."""
+        """The request was cancelled: its result will not be sent."""
         return self._context.cancelled
 
     @property
@@ -98,11 +101,11 @@ class BlockingContext:
         return BlockingRepository(self._context.repository, self._reactor)
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
-        """Send a line for people while the command runs."""
+        """Send a line of text for people while the command runs."""
         self._reactor.callFromThread(self._context.write_text, message, *arguments, labels=labels)
 
     def progress(self, topic: str, position: int, total: int | None = None, **more: str) -> None:
-        """Send how far the command has come; ``more`` is ``label`` and ``item``."""
+        """Send the progress of the command; ``more`` is ``label`` and ``item``."""
         self._reactor.callFromThread(self._context.progress, topic, position, total, **more)
 
 
@@ -110,17 +113,17 @@ class BlockingData:
     """Command data as an ordinary iterator of its pieces."""
 
     def __init__(self, context: Context, reactor: Any) -> None:  # noqa: ANN401 as above
-        """Read the data of one request."""
+        """Iterate over the data of one request."""
         self._pieces = context.data.__aiter__()
         self._reactor = reactor
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the pieces, in order; raises `CommandError` if input ends too early."""
+        """Yield the pieces, in order; raises `CommandError` if input ends too early."""
         while (piece := self._next()) is not None:
             yield piece
 
     def read(self) -> bytes:
-        """Give all that is still to come."""
+        """Return all data that has not been read, as one piece."""
         return b"".join(self)
 
     def _next(self) -> bytes | None:
@@ -136,7 +139,7 @@ class BlockingData:
 
 
 class BlockingRepository:
-    """The repository as a blocking command sees it."""
+    """The repository of a blocking command: calls block until the worker has answered."""
 
     def __init__(self, repository: Repository, reactor: Any) -> None:  # noqa: ANN401 as above
         """Wrap a repository."""
@@ -150,9 +153,10 @@ class BlockingRepository:
     def stream(
         self, command: bytes, arguments: Mapping[bytes, Value]
     ) -> Generator[Value, None, None]:
-        """Run a stream command and give its objects as they come, still encoded."""
+        """Run a stream command and yield its objects as they come, still encoded."""
         objects = self._repository.stream(command, arguments)
 
+        # None is the end: encoded objects are never None.
         async def take() -> Value:
             try:
                 return await objects.__anext__()

@@ -1,4 +1,4 @@
-"""Command data on its way from the peer to its command, bounded and with back-pressure."""
+"""Command data between the connection and its command, bounded and with back-pressure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class NoData:
-    """The data of a request that has none, or whose command takes none."""
+    """The data of a request that has none, or whose command reads none."""
 
     __slots__ = ()
 
@@ -29,18 +29,19 @@ class NoData:
     cancel = close
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give no piece."""
+        """Return the iterator, which has no piece."""
         return self
 
     async def __anext__(self) -> bytes:
-        """End."""
+        """End at once."""
         raise StopAsyncIteration
 
     async def read(self) -> bytes:
-        """Give nothing."""
+        """Return empty bytes."""
         return b""
 
 
+# One for all: nearly all requests have no data, and nothing in it changes.
 NO_DATA: Final = NoData()
 
 
@@ -54,60 +55,61 @@ class IncomingData:
 
         Args:
             on_taken: Is called whenever the command takes a piece.
-            limit: Bytes that may come in all; whoever calls `hold` sees to that.
+            limit: Bytes that may arrive in all; the caller of `hold` checks it.
         """
         self._on_taken = on_taken
         self.limit = limit
         self._pieces: deque[bytes] = deque()
         self.ended = False
-        """Nothing more will be taken."""
+        """No further piece is accepted."""
         self._error: Exception | None = None
         self._waiting: Deferred[None] | None = None
         self.size = 0
-        """Bytes that wait for the command."""
+        """Bytes that have arrived and that the command has not taken."""
         self.received = 0
-        """Bytes that have come in all."""
+        """Bytes that have arrived in all."""
 
     def hold(self, data: bytes) -> None:
-        """Add a piece, and leave it to `wake` to tell who waits: once for all that was read."""
+        """Add a piece; `wake` resumes the command, once for all pieces of one read."""
         size = len(data)
         self._pieces.append(data)
         self.size += size
         self.received += size
 
     def receive_end(self) -> None:
-        """Say that all has come."""
+        """Note that all data has arrived."""
         self.ended = True
         self.wake()
 
     def abort(self, reason: str) -> None:
-        """Say that no more will come although more was due."""
+        """Note that the rest will not arrive; the command gets ``reason`` as its error."""
         if not self.ended:
+            # The message of a CommandError is a format, in which "%" has a meaning.
             self._error = CommandError(reason.replace("%", "%%"))
             self.receive_end()
 
     def close(self) -> None:
-        """Drop what waits and what still comes: the command has ended."""
+        """Drop the pieces that wait and those that follow: the command has ended."""
         self.ended = True
         self._pieces.clear()
         self.size = 0
 
     def cancel(self) -> None:
-        """Cancel the command that reads now or goes on to read."""
+        """Cancel the command, which waits for data now or will read some later."""
         self.close()
         self._error = CancelledError()
         self.receive_end()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the pieces, in order."""
+        """Return the iterator over the pieces, in order."""
         return self
 
     async def __anext__(self) -> bytes:
-        """Give the next piece.
+        """Return the next piece.
 
         Raises:
             CommandError: Input ended too early.
-            CancelledError: Nobody waits for the result any more.
+            CancelledError: The request was cancelled.
         """
         while not self._pieces:
             if self._error is not None:
@@ -122,7 +124,7 @@ class IncomingData:
         return piece
 
     async def read(self) -> bytes:
-        """Give all that is still to come.
+        """Return all data that has not been read, as one piece.
 
         Raises:
             CommandError: Input ended too early.
@@ -130,7 +132,7 @@ class IncomingData:
         return b"".join([piece async for piece in self])
 
     def wake(self) -> None:
-        """Let who waits go on."""
+        """Resume the command, if it waits for data."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)

@@ -1,8 +1,8 @@
 """The input of one connection: requests to be admitted, data for their commands, the end.
 
-Owns how far input may run ahead of the commands: what waits to be looked at, and when the peer is
-paused. The transport owns this object and feeds it; what becomes of an admitted request is for the
-`Requests`, the Responder.
+Owns how far input may run ahead of the commands: the events that wait, and when the peer is paused.
+The transport owns this object and feeds it; the `Requests`, implemented by the Responder, run the
+admitted requests.
 
 Source: server-state-machine, section 1; reliability, section 3.
 """
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
 
 class ConnectionInput:
-    """Takes the bytes of one connection and admits the requests in them.
+    """Receives the bytes of one connection and admits the requests in them.
 
     Args:
-        connection: Says what the bytes mean.
-        transport: Is paused while too much waits.
-        admission: Decides what may run.
-        requests: Runs what is admitted.
-        limits: How much may wait.
+        connection: Parses the bytes into events.
+        transport: The transport, which is paused while too much input waits.
+        admission: Decides which commands may run.
+        requests: Runs the admitted requests.
+        limits: Bounds the command data that may wait.
     """
 
     __slots__ = (
@@ -87,20 +87,20 @@ class ConnectionInput:
         self._requests = requests
         self._stage = InputStage.OPEN
         self._backlog: list[ServerEvent] = []
-        """Events behind a request that is being decided."""
+        """Events behind a request whose admission is being decided."""
         self._data = DataInput(requests, limits, self._on_data_taken)
         self._completed = False
-        """A request has arrived whole."""
+        """At least one request of the connection has arrived completely."""
         self._aborted: list[RequestAborted] = []
-        """Requests that ended half way and were never admitted."""
+        """Requests that ended half way and were not admitted; they are answered last."""
         self._is_working = False
-        """Events are being handled: whoever calls back meanwhile leaves the rest to that."""
+        """Events are being handled: a call of `proceed` meanwhile does nothing, for one follows."""
         self._is_paused = False
 
     # --- bytes -------------------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the peer, in any cuts."""
+        """Receive bytes from the peer, cut in any way."""
         was_paused = self._is_paused
         self._is_working = True
         self._receive(self._connection.receive_data(data))
@@ -117,15 +117,15 @@ class ConnectionInput:
             self.proceed()
 
     def proceed(self) -> None:
-        """Look at what waits inside, and read from the peer or pause it.
+        """Handle input that waits, and read from the peer or pause it.
 
-        The Responder calls this whenever a request has ended or the peer takes answers again.
+        The Responder calls this when a request has ended or the peer accepts answers again.
         """
         connection, requests = self._connection, self._requests
         if self._is_working or requests.is_over:
             return
         if self._stage is InputStage.ENDED and not self._is_paused:
-            return  # nothing is left to look at, nor anybody to pause
+            return  # all input was handled, and the peer is not paused
         pending = connection.pending
         if pending:
             self._read_on()
@@ -134,16 +134,17 @@ class ConnectionInput:
         if stage is InputStage.ENDING and not pending:
             self._end()
         if stage is InputStage.OPEN and not pending and not self._data.incoming:
-            self._regulate(Backlog.NOTHING)  # nearly always, so nothing else is looked at
+            self._regulate(Backlog.NOTHING)  # nearly always, so `_waiting` is not asked
         else:
             self._regulate(self._waiting())
 
     def _read_on(self) -> None:
-        """Take the frames that wait inside, as far as requests in front of them were answered."""
+        """Handle the frames that wait inside, as far as requests in front of them were answered."""
         self._is_working = True
         connection, requests = self._connection, self._requests
         while connection.pending and not requests.is_over and self._stage not in DECIDING:
-            # Commands that wait for data would wait for ever if it lies behind other requests.
+            # Read beyond the limit of requests while every command waits for data: that data may
+            # lie behind the requests that wait, and would never be reached.
             beyond = requests.load() is Load.NEEDING_DATA
             events = connection.receive_data(b"", beyond=beyond)
             if not events and connection.pending:
@@ -152,14 +153,14 @@ class ConnectionInput:
         self._is_working = False
 
     def _end(self) -> None:
-        """Handle the end of input, once all in front of it was looked at."""
+        """Handle the end of input, once all frames in front of it were handled."""
         self._stage = advance_input(self._stage, InputStep.ALL_SEEN)
         was_held = self._connection.output_held
         events = self._connection.receive_end()
         for event in events:
             if isinstance(event, RequestAborted) and was_held and not self._completed:
-                # No failure like others: the end of input has released the output, so an error
-                # frame would be the answer, where there is none of frames.
+                # Not `fail`: the end of input has released the output, so an error frame would be
+                # sent, but a body without a complete request gets a 400 (docs/decisions.md).
                 self._requests.abandon(RemoteProtocolError(event.reason, malformed=True))
                 return
         if events:
@@ -172,11 +173,12 @@ class ConnectionInput:
     # --- the peer ----------------------------------------------------------------------------
 
     def _regulate(self, backlog: Backlog) -> None:
-        """Pause the peer or go on reading, where the table says other than what is."""
+        """Pause or resume the peer, if the table says so."""
         requests = self._requests
         if requests.is_over:
             return
-        # Behind the end nothing is read, but who was paused in front of it must not stay so.
+        # Behind the end nothing is read, but a transport that was paused before must be resumed:
+        # otherwise it would never notice that the connection is lost.
         may_read = self._stage is InputStage.ENDED or MAY_READ[backlog, requests.load()]
         if may_read is not self._is_paused:
             return
@@ -203,12 +205,14 @@ class ConnectionInput:
 
     def _receive(self, events: Sequence[ServerEvent]) -> None:
         requests = self._requests
+        # Settings are looked up once for all requests of a read (docs/decisions.md).
         self._admission.begin_read()
         for event in events:
             if requests.is_over:
                 return
             if self._stage in DECIDING:
                 self._backlog.append(event)
+            # The two commonest events by their exact types, in front of the match below.
             elif type(event) is RequestReceived and not event.has_data:
                 self._completed = True
                 self._admit(event)
@@ -254,7 +258,7 @@ class ConnectionInput:
             self._requests.accept(event, admitted, NO_DATA)
 
     def _accept(self, event: RequestReceived, admitted: Admitted) -> None:
-        """Hand on a request, with its data if the command takes any."""
+        """Pass on a request, with its data if the command reads any."""
         command = admitted.command
         if not (event.has_data and command.has_data):
             self._requests.accept(event, admitted, NO_DATA)
@@ -263,7 +267,7 @@ class ConnectionInput:
         self._requests.accept(event, admitted, data)
 
     def _decide_later(self, event: RequestReceived, asked: Deferred[Admitted]) -> None:
-        """Look at nothing else until it is known whether a request may run."""
+        """Hold all further events until the admission of a request is decided."""
         requests = self._requests
         self._stage = advance_input(self._stage, InputStep.ASK)
 

@@ -1,4 +1,4 @@
-"""The context that commands are given."""
+"""The context of a request: the first argument of its command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Origin:
-    """Where requests of one connection come from and what they were made to."""
+    """The facts that all requests of one connection to one host share."""
 
     __slots__ = (
         "dialect",
@@ -43,15 +43,15 @@ class Origin:
         peer: Peer,
         permission: Permission,
     ) -> None:
-        """Hold what requests of a connection share.
+        """Hold the shared facts.
 
         Args:
-            host: What is asked.
-            settings: Of the host, when the connection was accepted.
-            framings: Of the API that was asked.
-            dialect: That the connection speaks.
-            peer: Who asks.
-            permission: What the peer was granted.
+            host: The host that serves the requests.
+            settings: The host's settings when the requests were admitted.
+            framings: All framings of the API, the preferred one first.
+            dialect: The dialect of the connection.
+            peer: The client.
+            permission: The permission that the peer was granted.
         """
         self.host = host
         self.settings = settings
@@ -59,8 +59,8 @@ class Origin:
         self.dialect = dialect
         self.peer = peer
         self.permission = permission
-        # The repository for each permission that a command has needed: all that a handle is made
-        # of is the same for every request from here.
+        # One handle for each permission that a command needed: a handle keeps nothing of a single
+        # request, so all requests share it (docs/decisions.md).
         self.repositories: dict[Permission, RepositoryHandle] = {}
 
 
@@ -72,15 +72,15 @@ class CommandContext:
     followed: Followed | None = None
     """The redirects that the peer follows."""
     cached_as: CachedAs | None = None
-    """What the response would be like, where the command is cacheable."""
+    """The form of a cacheable response, part of its key in the cache; else None."""
     side_output: SideOutput | None = None
-    """Sends text and progress; None if the peer did not say that it takes any."""
+    """Sends text and progress; None if the peer did not say that it accepts any."""
 
     def __init__(self, origin: Origin, data: CommandData, needs: Permission) -> None:
-        """Give a command its surroundings.
+        """Make the context of one request.
 
         Args:
-            origin: Where the request comes from, and what it was made to.
+            origin: The facts that the request shares with others of its connection.
             data: The request's command data.
             needs: The permission that the command declares.
         """
@@ -90,23 +90,24 @@ class CommandContext:
 
     @property
     def peer(self) -> Peer:
-        """Who asks."""
+        """The client at the other end."""
         return self._origin.peer
 
     @property
     def permission(self) -> Permission:
-        """What the peer was granted for this request."""
+        """The permission that was granted for this request."""
         return self._origin.permission
 
     @property
     def data(self) -> CommandData:
-        """Command data."""
+        """The data that follows the request."""
         return self._data
 
     @property
     def repository(self) -> Repository:
         """The repository; raises `ServerError` where there is none."""
-        # What only reads may be stopped when the peer leaves, whatever the peer could have asked.
+        # By the permission that the command needs, not by the one that was granted: a call that
+        # only reads may be stopped when the peer leaves, one that writes may not.
         origin, needs = self._origin, self._needs
         handle = origin.repositories.get(needs)
         if handle is None:
@@ -114,7 +115,7 @@ class CommandContext:
         return handle if self.cached_as is None else handle.cached(self.cached_as, self.followed)
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
-        """Send a line for people while the command runs."""
+        """Send a line of text for people while the command runs."""
         if self.side_output is not None and not self.cancelled:
             self.side_output.text(
                 message.encode("ascii", "replace"),
@@ -131,7 +132,7 @@ class CommandContext:
         label: str | None = None,
         item: str | None = None,
     ) -> None:
-        """Send how far the command has come."""
+        """Send the progress of the command."""
         if self.side_output is not None and not self.cancelled:
             self.side_output.progress(
                 topic.encode(),
@@ -142,7 +143,7 @@ class CommandContext:
             )
 
     async def describe(self) -> Value:
-        """Give what the API that this request came by offers."""
+        """Return the descriptor of the API that this request came by."""
         origin = self._origin
         return describe_api(
             origin.host.registry, origin.dialect, origin.framings, origin.settings.facts
@@ -156,13 +157,13 @@ def complete_context(
     connection: ServerConnection,
     flush: Callable[[], None],
 ) -> None:
-    """Add to a context what few requests need: side output, redirects, caching.
+    """Add to a context the fields that few requests need: side output, redirects, caching.
 
     Args:
-        context: Of the request, which starts now.
-        event: The request.
-        command: What it runs.
-        connection: Makes frames of text and progress.
+        context: The request's context.
+        event: The request as it was received.
+        command: The command that it runs.
+        connection: Encodes frames of text and progress.
         flush: Sends such frames at once.
     """
     context.side_output = _side_output(event, connection, flush) if event.extra else None
@@ -177,10 +178,11 @@ def complete_context(
 def _side_output(
     event: RequestReceived, connection: ServerConnection, flush: Callable[[], None]
 ) -> SideOutput | None:
-    """Return what sends text and progress, if the request says that its peer takes them.
+    """Return the sender of text and progress, if the request says that its peer accepts them.
 
-    No protocol says how a peer could; Mercurial's clients hang on such frames. Ours put
-    ``accepts: [text-output, progress]`` into the request map, where others ignore it.
+    No protocol says how a peer could say so, and Mercurial's clients hang on such frames. Our
+    client puts ``accepts: [text-output, progress]`` into the request map, where other servers
+    ignore it (docs/decisions.md).
     """
     accepts = event.extra.get(b"accepts")
     if FrameType.PROGRESS not in connection.dialect.frames or not isinstance(accepts, list):

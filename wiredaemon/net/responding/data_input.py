@@ -1,4 +1,4 @@
-"""The command data of a connection's requests: to the commands that take it, bounded.
+"""The command data of a connection's requests: passed to the commands that declare it, bounded.
 
 Source: reliability, section 3.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class DataInput:
-    """Feeds data to the commands that declare it, and counts and drops what others are sent.
+    """Feeds data to the commands that declare it, and counts and drops the data of all others.
 
     Args:
-        requests: The connection's requests, told of data that crosses a limit.
-        limits: How much data may wait, and come in all.
+        requests: The connection's requests, which fail where data crosses a limit.
+        limits: ``buffered_data``, ``command_data`` and ``undeclared_data`` bound the data.
         on_taken: Is called whenever a command takes a piece.
     """
 
@@ -34,17 +34,17 @@ class DataInput:
         self._limits = limits
         self._on_taken = on_taken
         self._unwanted: dict[int, tuple[RequestReceived, int]] = {}
-        """Requests whose commands take no data, until it is complete, and its bytes so far."""
+        """Requests whose commands read no data, until it is complete, and its bytes so far."""
         self.incoming: dict[int, IncomingData] = {}
-        """The data of requests that is not complete."""
+        """The incomplete data of requests, by id."""
         self.unfed: IncomingData | None = None
-        """Data that was received in this read and whose command has not been woken."""
+        """Data that grew in this read and whose command was not woken: one command at a time."""
 
     def open(self, request_id: int, limit: int | None) -> IncomingData:
-        """Return what the command of a request reads its data from.
+        """Return the data that the command of a request reads.
 
         Args:
-            request_id: The request.
+            request_id: The request's id.
             limit: Bytes that the command allows; None for `Limits.command_data`.
         """
         most = self._limits.command_data if limit is None else limit
@@ -52,11 +52,11 @@ class DataInput:
         return data
 
     def drop(self, event: RequestReceived) -> None:
-        """Hold a request whose command takes no data until `complete`; its data is dropped."""
+        """Hold a request until `complete`, and drop its data, which its command does not read."""
         self._unwanted[event.request_id] = (event, 0)
 
     def complete(self, request_id: int) -> RequestReceived | None:
-        """Note that all data of a request has come; return it if it was held until now."""
+        """Note that all data of a request has arrived; return the request if it was held."""
         fed = self.incoming.pop(request_id, None)
         if fed is not None:
             fed.receive_end()
@@ -65,7 +65,7 @@ class DataInput:
         return None if held is None else held[0]
 
     def abort(self, event: RequestAborted) -> bool:
-        """Note that input ended inside a request; return whether its command is told of that."""
+        """Note that input ended inside a request; return whether its command gets the error."""
         self._unwanted.pop(event.request_id, None)
         fed = self.incoming.pop(event.request_id, None)
         if fed is None:
@@ -74,10 +74,11 @@ class DataInput:
         return True
 
     def receive(self, event: DataReceived) -> None:
-        """Feed or drop a piece of data; of a request that was answered it is for nobody."""
+        """Feed a piece of data to its command, or drop it if nothing reads it."""
         data = self.incoming.get(event.request_id)
         if data is not self.unfed and self.unfed is not None:
             self.wake()
+        # Calls in between are left out on purpose: this runs for each frame of an upload.
         if data is None:
             self._count_dropped(event.request_id, len(event.data))
             return
@@ -93,16 +94,16 @@ class DataInput:
             self._on_too_much(event.request_id, data)
 
     def wake(self) -> None:
-        """Wake the command whose data has come, once for all that was read of it."""
+        """Wake the command whose data has arrived, once for all pieces of one read."""
         unfed, self.unfed = self.unfed, None
         if unfed is not None:
             unfed.wake()
 
     def is_backed_up(self, is_paused: bool) -> bool:  # noqa: FBT001 a state, no switch
-        """Return whether a running command does not take its data as fast as it comes.
+        """Return whether a running command reads its data slower than it arrives.
 
-        A peer is paused at the limit and reads on at half of it: else each piece would pause and
-        resume it.
+        A peer is paused at the limit and resumed at half of it: with one mark each piece would
+        pause and resume it.
         """
         limit = self._limits.buffered_data
         most = limit // 2 if is_paused else limit
@@ -126,11 +127,13 @@ class DataInput:
             self._requests.fail(RemoteProtocolError(message, malformed=True))
 
     def _on_too_much(self, request_id: int, data: IncomingData) -> None:
-        """Let a command take its data now; the peer is paused behind this read if it does not."""
+        """Let a command read its data now; if it does not, the peer is paused behind this read."""
         requests, limit = self._requests, self._limits.buffered_data
         self.wake()
         if data.size > limit and request_id not in requests.running:
             requests.settle()  # the request may have come in the same read
+        # A running command pauses the peer. For one that cannot start this would be for ever: the
+        # command in front of it may wait for data that lies behind.
         if requests.is_over or data.size <= limit or request_id in requests.running:
             return
         message = (

@@ -1,4 +1,4 @@
-"""Joining what one connection needs: the protocol's state, its input and its requests."""
+"""Assembles one connection: the protocol's state, its input and its Responder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ExchangeTransport(InputTransport, ResponseTransport, Protocol):
-    """A transport that feeds the input and takes the output of one connection."""
+    """A transport that feeds the input and sends the output of one connection."""
 
 
 def begin_exchange(  # noqa: PLR0913 all that one needs
@@ -28,20 +28,21 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
     limits: Limits,
 ) -> tuple[ConnectionInput, Responder]:
-    """Return the input that the transport has to feed, and the producer of its output.
+    """Make the input that the transport must feed, and the Responder that produces its output.
 
     Args:
-        transport: Owns both.
-        admission: Decides what may run.
-        dialect: The framing that is spoken.
-        half_duplex: The peer sends all before it reads anything, as in one HTTP request.
-        reactor: For threads and for taking turns.
-        limits: What a peer may make the server hold.
+        transport: The transport of the connection, which owns both.
+        admission: Decides which commands may run.
+        dialect: The framing of the connection.
+        half_duplex: The peer sends everything before it reads, as in one HTTP request.
+        reactor: Provides threads and delayed calls.
+        limits: Bounds what a peer may make the server hold.
     """
     connection = ServerConnection(dialect, half_duplex=half_duplex, limits=limits)
     responder = Responder(
         connection, transport, half_duplex=half_duplex, reactor=reactor, limits=limits
     )
     received = ConnectionInput(connection, transport, admission, responder, limits)
+    # Each needs the other one: the Responder is made first, with a callback that does nothing.
     responder.on_progress = received.proceed
     return received, responder

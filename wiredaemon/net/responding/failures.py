@@ -1,4 +1,4 @@
-"""Failures of commands: which words of them a peer may read, and how they are sent."""
+"""Failures of commands: the part of them that a peer may read, and how it is sent."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ _UNSENDABLE: Final = b"the result of the command cannot be sent; the server's lo
 
 
 def is_expected(error: BaseException | None) -> bool:
-    """Say whether an exception is an answer, and no fault that the log has to show."""
+    """Return whether an exception is meant for the peer, and so needs no traceback in the log."""
     return isinstance(error, CommandError | ServerError | MisplacedError)
 
 
 def shown_failure(error: BaseException | None) -> CommandError | ServerError:
-    """Return what the peer is told of an exception: itself, if it was raised for that."""
+    """Return the error to send for an exception: the exception itself, if it is meant for the peer.
+
+    The text of any other exception never travels, because it may show paths or contents
+    (docs/decisions.md).
+    """
     if isinstance(error, CommandError | ServerError):
         return error
     if isinstance(error, MisplacedError):
@@ -41,13 +45,13 @@ def send_failure(
     """Send a failure in the dialect's form.
 
     Args:
-        connection: Where the request was made.
-        request_id: Its number.
-        error: What the peer is told.
+        connection: The connection that the request came by.
+        request_id: The request's id.
+        error: The error as the peer may read it.
         text: The command's text form, which may have one for failures (0002).
     """
     if connection.output_ended:
-        return  # the input behind the request was broken: nothing more is answered
+        return  # an error frame ends the output, and no frame may follow it
     is_text = connection.dialect.response is ResponseForm.TEXT
     if is_text and text is not None and text.failure is not None:
         connection.send_result(request_id, text.failure(_text_of(error)))

@@ -1,4 +1,4 @@
-"""Generators of a command's objects: the next object of either kind, and their end."""
+"""Generators of objects, synchronous and asynchronous: their next object, and closing them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
 END: Final = object()
-"""Stands in place of an object where there are no more."""
+"""Stands in place of an object behind the last one; None is an object like others."""
 
 _log: Final = Logger()
 
 
 def close(objects: Any, command: str) -> None:  # noqa: ANN401 a generator of either kind
-    """Run what a generator has to do at its end; a failure of that is logged.
+    """Close a generator; a failure of its clean-up is logged.
 
     Args:
         objects: The generator.
         command: The name of its command, for the log.
     """
+    # Both kinds by a coroutine, so that one errback covers them.
     closing = _close_async(objects) if is_async_objects(objects) else _close(objects)
     Deferred.fromCoroutine(closing).addErrback(
         lambda failure: _log.failure("command {command} failed to stop", failure, command=command)

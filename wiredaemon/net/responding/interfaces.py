@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class ResponseTransport(Protocol):
-    """Takes the output of a Responder; one method for each way that an exchange can end."""
+    """Sends the output of a Responder; it has one method for each way that an exchange can end."""
 
     def send_output(self, connection: ServerConnection) -> None:
-        """Send what a connection has to send, if anything.
+        """Send the pending output of a connection, if any.
 
-        The transport takes frames or flat bytes from it, as it needs them. The Responder is the
-        push producer that is paused where they pile up.
+        The transport reads frames or flat bytes from the connection, as it needs them. The
+        Responder is the push producer that is paused where they pile up.
         """
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
@@ -50,7 +50,7 @@ class ResponseTransport(Protocol):
 
 
 class InputTransport(Protocol):
-    """Feeds a `ConnectionInput`, and can be made to wait."""
+    """Feeds a `ConnectionInput`, and can be paused."""
 
     def pause_input(self) -> None:
         """Stop feeding it, as far as possible: TLS may deliver a few more records."""
@@ -60,7 +60,7 @@ class InputTransport(Protocol):
 
 
 class ExchangeRefusedError(Exception):
-    """A request ends the whole exchange with a response of its transport's own kind."""
+    """The refusal of a request that ends the whole exchange with a response of its transport."""
 
     def __init__(self, response: Any) -> None:  # noqa: ANN401 the transport knows it
         super().__init__()
@@ -68,7 +68,7 @@ class ExchangeRefusedError(Exception):
 
 
 class Admitted(NamedTuple):
-    """A command that a request may run, and what the request was made to."""
+    """The command that a request may run, with the facts that it shares with other requests."""
 
     command: Command
     origin: Origin
@@ -78,33 +78,33 @@ class Admission(Protocol):
     """Decides which commands a connection may run."""
 
     def begin_read(self) -> None:
-        """Note that new input is looked at: settings found before this may have changed."""
+        """Note that new input follows: settings found before this may have changed."""
 
     def expects_data(self, event: RequestReceived) -> bool:
-        """Say whether the request is for a command that may run while its data arrives."""
+        """Return whether the request is for a command that may run while its data arrives."""
 
     def admit(self, event: RequestReceived) -> Admitted | Deferred[Admitted]:
-        """Return the command to run; a Deferred where the decision has to be asked for.
+        """Return the command to run, or a Deferred while the host's settings are being read.
 
         Raises, or fails with:
-            CommandError, ServerError: This request alone is answered with that.
+            CommandError, ServerError: The request is refused; this error is its answer.
             ExchangeRefusedError: The whole exchange ends.
         """
 
 
 class Load(IntEnum):
-    """What the requests of a connection are waiting for, as far as its input must know."""
+    """The state of all requests of a connection together, as far as its input must know."""
 
     ANSWERING = auto()
-    """Requests are answered as they come."""
+    """Requests are answered as they arrive."""
     NEEDING_DATA = auto()
     """Every running command waits for request data."""
     BLOCKED = auto()
-    """The peer takes no answers, and requests wait for that."""
+    """The peer accepts no answers, and requests wait until it does."""
 
 
 class Requests(Protocol):
-    """The requests of a connection, as its input knows them; `Responder` implements it."""
+    """The requests of a connection, as its input sees them; `Responder` implements it."""
 
     is_over: bool
     """The exchange has ended: no input counts any more."""
@@ -116,22 +116,22 @@ class Requests(Protocol):
     def accept(
         self, event: RequestReceived, admitted: Admitted, data: IncomingData | NoData
     ) -> None:
-        """Take a request that may run; it starts when nothing is in front of it."""
+        """Accept a request that may run; it starts when no request is in front of it."""
 
     def refuse(self, event: RequestReceived, error: BaseException | None) -> None:
         """Answer a request that may not run, or end the whole exchange."""
 
     def settle(self) -> None:
-        """Start what may start, send what may be sent, and end if all is done."""
+        """Start the requests that may start, flush output, and end if all is answered."""
 
     def load(self) -> Load:
-        """Return what the requests are waiting for."""
+        """Return the state of all requests together."""
 
     def fail(self, error: RemoteProtocolError) -> None:
-        """Give up the connection for a mistake of the peer, with an error frame if one may go."""
+        """End the connection for a mistake of the peer, with an error frame if one may be sent."""
 
     def abandon(self, error: RemoteProtocolError) -> None:
-        """Give up an exchange of which nothing was complete: the transport answers the error."""
+        """End an exchange without a complete request: the transport itself answers the error."""
 
     def on_bug(self, failure: Failure) -> None:
         """Log what must not happen, and give up the connection."""
@@ -141,7 +141,7 @@ class Requests(Protocol):
 
 
 class Owner(Protocol):
-    """What a running request needs of the Responder that runs it."""
+    """The interface of the Responder to the requests that it runs."""
 
     connection: ServerConnection
     dialect: Dialect
@@ -150,16 +150,16 @@ class Owner(Protocol):
     limits: Limits
     reactor: Any
     running: dict[int, RunningRequest]
-    """Where a request is kept until it is answered."""
+    """The requests that are not answered, by id; a request removes itself at its end."""
 
     def has_room(self, request: RunningRequest) -> bool:
-        """Say whether the output takes more objects of a request."""
+        """Return whether the output has room for more objects of a request."""
 
     def flush(self) -> None:
-        """Send what may be sent."""
+        """Hand pending output to the transport."""
 
     def progress(self) -> None:
-        """Start, read and send what may go on now that something has happened."""
+        """Start requests, flush output and resume input, as far as an event allows it."""
 
     def on_failed(self, request: RunningRequest, failure: Failure) -> None:
         """Answer a request whose command failed."""

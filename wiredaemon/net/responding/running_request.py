@@ -1,8 +1,8 @@
 """One request whose command did not return its whole result at once.
 
-Owns what the command is waited for, and how its objects reach the connection: one after the other
-while the output has room, content encoded in a thread where they are large. The `Owner`, the
-Responder, says whether there is room.
+Owns the Deferred, thread or delayed call that the request waits for, and the way of its objects to
+the connection: one after the other while the output has room, large content encoded in a thread.
+The `Owner`, implemented by the Responder, knows whether there is room.
 
 Source: framing, section 6.3; docs/sansio.md.
 """
@@ -65,11 +65,11 @@ class RunningRequest:
         self._owner = owner
         self._is_async = False
         self._objects: Any = None
-        """The generator that its objects come from."""
+        """The generator of its objects, if the command returned one."""
         self._thread: Deferred[Any] | None = None
-        """The end of a blocking command."""
+        """Fires when a blocking command has ended in its thread."""
         self._pending: Deferred[Any] | IDelayedCall | None = None
-        """What was waited for last: what is to be cancelled with the request, or has fired."""
+        """The last thing waited for; cancelled with the request, unless it has fired."""
 
     # --- results -----------------------------------------------------------------------------
 
@@ -85,10 +85,10 @@ class RunningRequest:
         self._wait_for(self._thread)
 
     def take(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
-        """Go on with what the command returned.
+        """Process what the command returned: a result, a generator, or something to await.
 
-        If input has failed behind the request, the answer goes nowhere and the command is stopped
-        in a moment.
+        If input has failed behind the request, nothing is sent and the command is about to be
+        cancelled.
         """
         if type(result) in PLAIN and not self._owner.connection.output_ended:
             self._end_with(result)
@@ -129,7 +129,7 @@ class RunningRequest:
             self._owner.progress()
 
     def _end_with(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
-        """Send the only object that the command returns, or the end behind its objects."""
+        """Send the only object of the response, or the end behind its objects."""
         connection = self._owner.connection
         if result is END:
             connection.end_response(self.request_id)
@@ -157,7 +157,7 @@ class RunningRequest:
     # --- objects -----------------------------------------------------------------------------
 
     def go_on(self) -> None:
-        """Go on with objects that the output had no room for, if it was that."""
+        """Resume sending objects, if the output had no room for them."""
         if self.state is not RequestState.STALLED:
             return
         waiting, self._pending = self._pending, None
@@ -176,6 +176,8 @@ class RunningRequest:
                 self.state = advance_request(self.state, RequestStep.STALL)
                 self._pending = None
                 return
+            # Not paused, but enough for one turn: a generator that never waits would otherwise keep
+            # all other connections waiting.
             if connection.output_size >= high and not connection.output_held:
                 self.state = advance_request(self.state, RequestStep.YIELD)
                 self._pending = owner.reactor.callLater(0, self._on_turn)
@@ -220,7 +222,7 @@ class RunningRequest:
             self._owner.progress()
 
     def _send_object(self, value: Any) -> bool | Deferred[bool]:  # noqa: ANN401 whatever a command returns
-        """Send an object, and say whether it could be; a Deferred where that takes a while."""
+        """Send an object; return whether it was sent, by a Deferred if a thread encodes it."""
         try:
             shown = present(self.command, value, self._owner.dialect)
             work = self._encoding_work(shown) if self._owner.connection.encodes else None
@@ -238,10 +240,10 @@ class RunningRequest:
         return self._owner.connection.encoding_work(self.request_id, value)
 
     def _encode(self, work: EncodingWork) -> Deferred[bool]:
-        """Have a large object content encoded in a thread, and send it; nothing else runs on.
+        """Encode a large object's content in a thread, and send it; the request waits for that.
 
         Returns:
-            Fires with False if the request has ended meanwhile. It never fails.
+            A Deferred that fires with False if the request has ended meanwhile, and never fails.
         """
         reactor = self._owner.reactor
         encoding = deferToThreadPool(reactor, reactor.getThreadPool(), work.run)
@@ -263,7 +265,7 @@ class RunningRequest:
         return encoding.addCallback(encoded).addErrback(failed)
 
     async def _deliver(self, objects: Sequence[Any]) -> None:
-        """Send objects of a thread, which goes on when there is room for more.
+        """Send a batch of objects from a thread, which goes on when there is room for more.
 
         Raises:
             CancelledError: The request has ended: the thread's generator is closed.
@@ -309,7 +311,7 @@ class RunningRequest:
         self._close()
 
     def cancel(self) -> None:
-        """Stop whatever the request is doing."""
+        """Cancel the command and everything that the request waits for."""
         # A generator that waits is closed by the cancellation of what it waits for.
         closes = self.state is not RequestState.WAITING
         pending = self._pending
@@ -319,7 +321,7 @@ class RunningRequest:
             pending.cancel()
         if self._thread is not None and self._thread is not pending:
             self._thread.cancel()
-        # Threads that read data wait for nothing of the above.
+        # A thread that waits for data is woken by this alone.
         self.data.cancel()
         if closes:
             self._close()

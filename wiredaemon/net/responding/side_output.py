@@ -1,4 +1,4 @@
-"""Text and progress: what a command says beside its result, to peers that take it."""
+"""Text and progress frames: sent while a command runs, to peers that accept them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SideOutput:
-    """Sends what one command says beside its result."""
+    """Sends the text and progress of one command."""
 
     def __init__(
         self,
@@ -25,10 +25,10 @@ class SideOutput:
         """Send for one request.
 
         Args:
-            connection: Makes frames of it.
-            request_id: Of the request.
-            accepts: The names of the frame types that the peer takes.
-            flush: Sends the frames at once.
+            connection: Encodes the frames.
+            request_id: The request's id.
+            accepts: The names of the frame types that the peer accepts.
+            flush: Sends the frames at once, while the command still runs.
         """
         self._connection = connection
         self._request_id = request_id
@@ -36,7 +36,7 @@ class SideOutput:
         self._flush = flush
 
     def text(self, message: bytes, arguments: Sequence[bytes], labels: Sequence[bytes]) -> None:
-        """Send text."""
+        """Send a line of text with its arguments and labels."""
         if b"text-output" in self._accepts and not self._connection.failed:
             self._connection.send_text(self._request_id, message, arguments, labels)
             self._flush()
@@ -49,7 +49,7 @@ class SideOutput:
         label: bytes | None,
         item: bytes | None,
     ) -> None:
-        """Send how far it is."""
+        """Send the position of the command within a topic."""
         if b"progress" in self._accepts and not self._connection.failed:
             progress = Progress(topic=topic, position=position, total=total, label=label, item=item)
             self._connection.send_progress(self._request_id, progress)

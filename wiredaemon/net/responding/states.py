@@ -1,7 +1,7 @@
-"""The tables of this room: how a connection's input and a running request go on, and who may read.
+"""The state tables of this package: a connection's input, pausing the peer, and a running request.
 
-Each has one enum of states, one of steps, a table, and one function that looks it up; a pair that
-is not in the table is a fault of ours. Tests walk every pair.
+A machine is an enumeration of states, one of steps, a table, and one function that looks up the
+next state; a pair that is not in the table is a fault of ours. Tests walk every pair.
 """
 
 from __future__ import annotations
@@ -15,29 +15,36 @@ from wiredaemon.protocol import LocalProtocolError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Enums of integers, for the tables are asked for each read: other members are hashed in Python.
+# Enumerations of integers, because the tables are looked up for each read: members of a plain Enum
+# are hashed by a function in Python (findings/enum-members-hash-in-python.sh).
 
 
 class InputStage(IntEnum):
-    """How far the input of a connection has come."""
+    """The stage of a connection's input."""
 
     OPEN = auto()
+    """The peer may send more, and events are handled as they come."""
     DECIDING = auto()
-    """It is asked whether a request may run; what came behind it is not looked at."""
+    """The admission of a request is not decided; events behind it wait."""
     ENDING = auto()
-    """The peer has sent all, and frames of it are not looked at yet."""
+    """The peer has ended its side, and frames of it still wait inside."""
     DECIDING_LAST = auto()
-    """As `DECIDING`, and the peer has sent all."""
+    """As `DECIDING`, and the peer has ended its side."""
     ENDED = auto()
+    """The peer has ended its side, and all its frames were handled."""
 
 
 class InputStep(IntEnum):
-    """What moves the input from one stage to another."""
+    """The events that move the input from one stage to another."""
 
     ASK = auto()
+    """The settings that admit a request must be asked for."""
     DECIDED = auto()
+    """The request was admitted or refused."""
     PEER_ENDED = auto()
+    """The peer has ended its side."""
     ALL_SEEN = auto()
+    """No frame waits inside."""
 
 
 STAGES: Final[Mapping[tuple[InputStage, InputStep], InputStage]] = {
@@ -54,7 +61,7 @@ DECIDING: Final = frozenset({InputStage.DECIDING, InputStage.DECIDING_LAST})
 
 
 def advance_input(stage: InputStage, step: InputStep) -> InputStage:
-    """Return the stage of a connection's input that follows.
+    """Return the stage of a connection's input behind a step.
 
     Raises:
         LocalProtocolError: The step is not possible in that stage.
@@ -66,15 +73,15 @@ def advance_input(stage: InputStage, step: InputStep) -> InputStage:
 
 
 class Backlog(IntEnum):
-    """What a connection has received and nobody has taken."""
+    """The input that a connection has received and that waits to be handled."""
 
     NOTHING = auto()
     FRAMES = auto()
-    """Frames wait inside: as many requests as may be are not answered."""
+    """Frames wait inside, because as many requests as allowed are unanswered."""
     DECISION = auto()
     """Events wait behind a request that is being decided."""
     DATA = auto()
-    """A running command does not take its data as fast as it comes."""
+    """A running command reads its data slower than it arrives."""
 
 
 MAY_READ: Final[Mapping[tuple[Backlog, Load], bool]] = {
@@ -93,30 +100,31 @@ MAY_READ: Final[Mapping[tuple[Backlog, Load], bool]] = {
     (Backlog.DATA, Load.NEEDING_DATA): False,
     (Backlog.DATA, Load.BLOCKED): False,
 }
-"""Whether the peer is read from: the one place that decides it."""
+"""Whether the connection reads from its peer; no other place decides that."""
 
 
 # --- running requests -----------------------------------------------------------------------------
 
 
 class RequestState(IntEnum):
-    """What goes on with a request whose command was called."""
+    """The state of a request whose command was called."""
 
     RUNNING = auto()
     """Its code runs now, or its next object is sent."""
     WAITING = auto()
-    """A Deferred, a coroutine or a thread has not come to its result."""
+    """A Deferred, a coroutine or a thread has no result so far."""
     STALLED = auto()
     """The output has no room for its objects."""
     YIELDED = auto()
-    """Other connections have their turn; its objects go on in the reactor's next one."""
+    """Other connections have their turn; its next object is sent in the reactor's next turn."""
     ENCODING = auto()
-    """An object is content encoded in a thread."""
+    """A large object is being encoded in a thread."""
     ENDED = auto()
+    """The response is complete, or the request was cancelled."""
 
 
 class RequestStep(IntEnum):
-    """What moves a request from one state to another."""
+    """The events that move a request from one state to another."""
 
     WAIT = auto()
     STALL = auto()
@@ -145,7 +153,7 @@ TRANSITIONS: Final[Mapping[tuple[RequestState, RequestStep], RequestState]] = {
 
 
 def advance_request(state: RequestState, step: RequestStep) -> RequestState:
-    """Return the state of a running request that follows.
+    """Return the state of a running request behind a step.
 
     Raises:
         LocalProtocolError: The step is not possible in that state.
