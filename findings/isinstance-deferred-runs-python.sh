@@ -3,7 +3,8 @@
 #
 # `Deferred` derives from `collections.abc.Awaitable`, so its metaclass is `ABCMeta`, and
 # `isinstance(value, Deferred)` calls `ABCMeta.__instancecheck__`, written in Python, for every value
-# that is none, also after the first one of a type. Code that asks for each message does better to test for the type it expects first.
+# that is none, also after the first one of a type. Code that asks for each message does better to
+# test for the type it expects first.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
