@@ -25,6 +25,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "net/workers/test_pool_of_processes.py": "hg",
     "tools/": "hg",
     "worker/": "hg",
+    "test_session.py": "slow",
     "test_wheel.py": "slow",
 }
 """The marker of all tests in a folder or a file."""

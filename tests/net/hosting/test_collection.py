@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mercurial.hgweb import hgwebdir_mod
 
@@ -116,7 +116,6 @@ def folders(folder: Path) -> Iterator[Path]:
             yield from folders(each)
 
 
-@settings(max_examples=60, deadline=None)
 @given(tree=TREES, enters=st.booleans())
 def test_the_same_repositories_are_found_as_by_hgwebdir(
     tree: dict[str, Any], *, enters: bool
@@ -258,7 +257,6 @@ def test_the_folder_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:
 NAMES: Final = [b"a", b"b", b"out", b"link", b"..", b".", b".hg", b"", b"a/..", b"\\", b"%2e%2e"]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     tree=st.lists(
         st.lists(st.sampled_from(["a", "b", ".hg", ".x", "link"]), max_size=4), max_size=6

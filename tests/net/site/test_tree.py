@@ -184,9 +184,7 @@ TRAPS: Final = [
 ]
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(st.sampled_from(TRAPS), max_size=10), glue=st.sampled_from(["", "/"]))
 def test_whatever_a_url_says_nothing_outside_of_the_collection_is_opened(
     tmp_path: Path, parts: list[str], glue: str
