@@ -1,1 +1,1 @@
-"""The Twisted shells: bytes from sockets into connections, and answers back."""
+"""The daemon on Twisted: sockets, HTTP and TLS, hosts, the cache and the pools of workers."""

@@ -1,4 +1,4 @@
-"""Describes the peer of a transport: its address for people, and whether it is secure."""
+"""Describes the peer of a transport: its printable address, and whether it is secure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_address(address: IAddress) -> str:
-    """Return an address for people: host and port, or the path of a Unix socket."""
+    """Return a printable address: host and port, or the path of a Unix socket."""
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     return f"{host}:{port}" if host is not None else str(getattr(address, "name", address))
 
@@ -23,7 +23,7 @@ def peer_of(transport: ITransport) -> Peer:
     """Return the peer of a raw transport.
 
     A Unix socket counts as secure: nobody stands between its ends, and the permissions of its file
-    decide who may open it.
+    decide who may open it (docs/decisions.md).
     """
     is_local = isinstance(transport.getHost(), UNIXAddress)
     is_secure = is_local or ISSLTransport.providedBy(transport)

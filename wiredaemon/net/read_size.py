@@ -1,8 +1,8 @@
-"""Sets how much of a socket is read at once: more, while a peer sends in bulk.
+"""Sets how much is read from a socket at once: more while a peer sends in bulk.
 
-Each read costs a round of the reactor, so bulk data is read in larger pieces. Large buffers for all
+Each read costs a turn of the reactor, so bulk data is read in larger pieces. Large buffers for all
 connections would cost small requests more than they save: the system maps and unmaps the memory of
-each one.
+each buffer.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Any, Final
 
 from twisted.internet.tcp import Server
 
+# Twisted's 64 KiB; a read that fills it makes the next ones 256 KiB, and one of less than 16 KiB
+# ends that. Sizes in between change nothing, so that the size does not flip with each read.
 _USUAL: Final = Server.bufferSize
 _LARGE: Final = 4 * _USUAL
 _FEW: Final = _USUAL // 4
 
 
 def follow_read(transport: Any, size: int) -> None:  # noqa: ANN401 zope interfaces do not intersect
-    """Set the size of the next reads from the ``size`` of one, in bytes."""
+    """Set the size of the next reads by the ``size`` of this one, in bytes."""
+    # By exact type: the transport of a TLS connection is the TLS protocol, without a buffer size.
     if _FEW <= size < _USUAL or type(transport) is not Server:
         return
     wanted = _LARGE if size >= _USUAL else _USUAL

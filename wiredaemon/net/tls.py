@@ -1,4 +1,4 @@
-"""TLS, for listeners and for our client: certificates, trust and the protocol versions."""
+"""TLS for listeners and for our client: certificates, trust and protocol versions."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def server_options(
     """Return the options of a TLS server, which speaks 1.2 and 1.3.
 
     Args:
-        certificate: PEM: the server's own certificate first, then the chain that vouches for it.
-        private_key: PEM.
-        protocols: What ALPN may choose, the preferred one first. Where a client offers none of
-            them nothing is chosen and the connection goes on; Twisted alone would close it.
+        certificate: A PEM file: the server's own certificate, then the chain that vouches for it.
+        private_key: A PEM file, without a password.
+        protocols: The names for ALPN, the preferred one first. Where a client offers none of them,
+            none is chosen and the connection goes on; Twisted alone would close it.
 
     Raises:
         TlsError: A file cannot be read or used, or they do not belong together.
@@ -56,7 +56,7 @@ def server_options(
             extraCertChain=certificates[1:],
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
-        # Made now: only this finds out whether the key belongs to the certificate.
+        # Made now, because only this finds out whether the key belongs to the certificate.
         context = options.getContext()
         if protocols:
             context.set_alpn_select_callback(
@@ -71,7 +71,7 @@ def server_options(
 
 
 def over_tls(factory: IProtocolFactory, options: CertificateOptions) -> TLSMemoryBIOFactory:
-    """Return a factory that speaks TLS in front of another one."""
+    """Return a factory that adds TLS to the connections of another one."""
     made = TLSMemoryBIOFactory(options, False, factory)  # noqa: FBT003 Twisted's signature: a server
     made.protocol = ServerTls
     return made
@@ -87,13 +87,14 @@ def client_options(
     trusts_anybody: bool = False,
     protocols: Sequence[bytes] = (),
 ) -> IOpenSSLClientConnectionCreator:
-    """Return what makes TLS connections to one host, by 1.2 or 1.3.
+    """Return the creator of TLS connections to one host, with version 1.2 or 1.3.
 
     Args:
         hostname: The name or address that the certificate must be for.
-        authorities: PEM of the certificates to trust; None for those of the system.
-        trusts_anybody: Neither the certificate nor its host name is checked.
-        protocols: To offer by ALPN, the most preferred first; a server without ALPN chooses none.
+        authorities: A PEM file of the certificates to trust; None for those of the system.
+        trusts_anybody: Check neither the certificate nor its host name.
+        protocols: The names to offer by ALPN, the most preferred first; a server without ALPN
+            chooses none.
 
     Raises:
         TlsError: ``authorities`` cannot be read.
@@ -124,7 +125,7 @@ def _trust(authorities: Path) -> Any:  # noqa: ANN401 Twisted's interface is not
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _TrustingCreator:
-    """Connects without verifying the server; all that Twisted has do verify."""
+    """Connects without verifying the server; every creator of Twisted verifies."""
 
     def __init__(
         self, hostname: str, options: CertificateOptions, protocols: Sequence[bytes]
@@ -135,6 +136,7 @@ class _TrustingCreator:
 
     def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:  # noqa: ARG002 of the interface
         connection = SSL.Connection(self._options.getContext(), None)
+        # SNI is for names only (RFC 6066, section 3).
         if not isIPAddress(self._hostname) and not isIPv6Address(self._hostname):
             connection.set_tlsext_host_name(self._hostname.encode("idna"))
         if self._protocols:
@@ -152,12 +154,12 @@ def distrust(error: BaseException) -> str | None:
 
 
 def is_tls_error(error: BaseException) -> bool:
-    """Return whether an error is one of TLS on the wire."""
+    """Return whether an error is a failure of TLS, rather than of the socket below."""
     return isinstance(error, SSL.Error)
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the text of a TLS error: the reasons that OpenSSL queued."""
+    """Return the text of a TLS error: the reasons in OpenSSL's error queue."""
     queue = error.args[0] if isinstance(error, SSL.Error) and error.args else None
     reasons = [entry[-1] for entry in queue] if isinstance(queue, list) else []
     return ", ".join(reasons) or str(error) or type(error).__name__

@@ -1,8 +1,8 @@
-"""All that the project uses of Twisted beside its public names, in one place.
+"""The only module that uses private names of Twisted.
 
-Twisted may rename any of this in a release without a word. So nothing else in the project names a
-private attribute of Twisted's classes, and `tests/net/test_twisted_internals.py` looks at each of
-them: where a release changed one, that test says which, and what here leans on it.
+A release of Twisted may rename any of them without notice. So no other module names a private
+attribute of Twisted's classes, and `tests/net/test_twisted_internals.py` checks each of them: where
+a release has changed one, that test names it, and the function here that depends on it.
 
 Each part says why the public names do not suffice.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-# service_identity's, as Twisted raises it; Twisted has no public name for it.
+# service_identity's error, which Twisted raises without a public name for it.
 from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web._newclient import BadResponseVersion, HTTP11ClientProtocol, ParseError
@@ -48,7 +48,7 @@ __all__ = [
 
 
 class ParsedHead(Protocol):
-    """A head that was parsed before."""
+    """The parsed head of an earlier request, which is used again."""
 
     @property
     def method(self) -> bytes:
@@ -66,8 +66,8 @@ class ParsedHead(Protocol):
 def request_line(channel: HTTPChannel) -> tuple[bytes, bytes, bytes]:
     """Return the method, the target and the version of the request whose head is complete.
 
-    The channel hands them over only when the body is complete as well, which is too late to refuse
-    it.
+    The channel passes them to the request only when the body is complete as well, which is too
+    late to refuse it.
     """
     return channel._command, channel._path, channel._version
 
@@ -78,7 +78,7 @@ def target_of(channel: HTTPChannel) -> bytes:
 
 
 def is_between_requests(channel: Any) -> bool:  # noqa: ANN401 what it has of a base class is not annotated
-    """Return whether the next byte begins a request, and nothing is left to be done before."""
+    """Return whether the next byte begins a request, and no earlier request is unfinished."""
     return bool(
         not channel.requests
         and channel.line_mode
@@ -95,20 +95,21 @@ def receive_parsed_request(
     head: ParsedHead,
     body: bytes,
 ) -> bytes:
-    """Do what `HTTPChannel` does with a head, without parsing it.
+    """Process a request as `HTTPChannel` does, without parsing its head.
 
     The request's ``begin`` is called with the head where Twisted would have called ``gotLength``.
 
     Args:
-        channel: Is between requests.
-        head: The head of the next one.
-        body: What came behind the head: the body, less than that, or more.
+        channel: The channel, which is between requests.
+        head: The head of the next request.
+        body: The bytes behind the head: the body, a part of it, or more than it.
 
     Returns:
-        What comes behind the body, if the channel is between requests again; else it keeps that.
+        The bytes behind the body, if the channel is between requests again; otherwise the channel
+        keeps them.
     """
-    # What is left over is kept in a buffer, and comes back to the caller's loop: each of many
-    # pipelined requests would else be answered inside of the one before it.
+    # Bytes that are left over go into the channel's buffer and back to the caller's loop: otherwise
+    # each of many pipelined requests would be answered inside of the one before it.
     channel._busyReceiving = True
     try:
         request = channel.requestFactory(channel)
@@ -126,7 +127,7 @@ def receive_parsed_request(
 def _receive_part(channel: Any, request: Any, head: ParsedHead, body: bytes) -> None:  # noqa: ANN401 the same
     """Begin a request, and leave the rest of its body to Twisted."""
     channel.resetTimeout()
-    # As `lineReceived` does with the request line, and `headerReceived` with Content-Length.
+    # What `lineReceived` does with the request line, and `headerReceived` with Content-Length.
     channel._HTTPChannel__first_line = 0
     channel._command, channel._path, channel._version = head.method, head.uri, b"HTTP/1.1"
     channel.length = head.length
@@ -141,15 +142,15 @@ def _receive_part(channel: Any, request: Any, head: ParsedHead, body: bytes) -> 
 
 
 def _receive_whole(channel: Any, request: Any, head: ParsedHead, body: bytes) -> None:  # noqa: ANN401 the same
-    """Process a request that came whole.
+    """Process a request whose whole body has arrived.
 
-    As after Twisted's ``allContentReceived``, which would stop the idle timer and have
-    ``requestDone`` make a new one; a request that is answered at once needs neither.
+    The channel is left as by Twisted's ``allContentReceived``, which would stop the idle timer and
+    let ``requestDone`` make a new one; a request that is answered at once needs neither.
     """
-    # Until the request is done, whatever arrives is kept for later (`rawDataReceived`).
+    # Until the request is done, bytes that arrive are kept for later (`rawDataReceived`).
     channel._handlingRequest = True
     channel.line_mode = 0
-    # Else `requestDone` would make a timer for the timeout of the request before.
+    # Otherwise `requestDone` would make a timer with the timeout of the request before.
     channel._savedTimeOut = None
     if len(body) > head.length:
         channel._dataBuffer.append(body[head.length :])
@@ -159,15 +160,15 @@ def _receive_whole(channel: Any, request: Any, head: ParsedHead, body: bytes) ->
     if not channel.requests:
         channel.resetTimeout()
     elif channel.timeOut:
-        # It waits for its command: the client is not idle, it is we who make it wait. Where the
+        # The request waits for its command, and the client for us: it is not idle. Where the
         # request has paused its input, the timer is stopped already (`save_idle_timeout`).
         channel._savedTimeOut = channel.setTimeout(None)
 
 
 def save_idle_timeout(channel: HTTPChannel, seconds: float) -> None:
-    """Let the idle timeout hold again behind the request that is now done.
+    """Restore the idle timeout behind the request that is now done.
 
-    The channel saves it when a body is complete; there is none to save while we have paused it.
+    The channel saves the timeout when a body is complete; while we have paused it there is none.
     """
     channel._savedTimeOut = seconds
 
@@ -176,9 +177,10 @@ def save_idle_timeout(channel: HTTPChannel, seconds: float) -> None:
 
 
 def is_waiting(transport: FileDescriptor) -> bool:
-    """Return whether the transport has something to send first, or accepts nothing any more.
+    """Return whether earlier output waits in the transport, or it accepts no more output.
 
-    Twisted has no question for that: its own writes always wait for the next turn of the reactor.
+    Twisted has no public name for that, because its own writes always wait for the reactor's next
+    turn.
     """
     return bool(
         transport._tempDataBuffer
@@ -196,14 +198,15 @@ def is_waiting(transport: FileDescriptor) -> bool:
 class ServerTls(TLSMemoryBIOProtocol):
     """TLS on one connection of a listener.
 
-    Without Twisted's gathering of small writes, which costs a round of the reactor: our answers
-    are gathered already.
+    It leaves out Twisted's gathering of small writes, which costs a turn of the reactor: our
+    responses are gathered already.
     """
 
     def _tlsShutdownFinished(self, reason: Failure | None) -> None:
-        """End the connection, also in the middle of an answer.
+        """End the connection, also in the middle of a response.
 
-        Twisted waits for the producer of the answer, whose writes it drops from now on.
+        Twisted waits for the producer of the response, whose writes it drops from now on
+        (docs/decisions.md).
         """
         super()._tlsShutdownFinished(reason)
         consumer: Any = self.transport
@@ -214,44 +217,45 @@ class ServerTls(TLSMemoryBIOProtocol):
 
 
 def response_while_sending(protocol: Any) -> Deferred[IResponse] | None:  # noqa: ANN401 not annotated there either
-    """Return what fires with the response to the request that is being sent.
+    """Return the Deferred of the response to the request that is being sent.
 
-    None if it was sent already: then the Deferred of ``request`` fires without a delay.
+    None is returned if the request was sent already: then the Deferred of ``request`` fires
+    without a delay.
     """
     early: Deferred[IResponse] | None = protocol._responseDeferred
     return early if protocol.state == "TRANSMITTING" else None
 
 
 def abort_for_loss(protocol: Any) -> None:  # noqa: ANN401 the same
-    """Let whoever reads the response abort the connection where it asks to lose it.
+    """Make ``loseConnection`` by the reader of a response abort the connection.
 
-    The proxy is all that a response's reader has of the connection.
+    The reader reaches the connection only through this proxy, which has no way to abort.
     """
     if protocol._transportProxy is not None:
         protocol._transportProxy.loseConnection = protocol.transport.abortConnection
 
 
 class ClosablePool(HTTPConnectionPool):
-    """Twisted's pool with connections of a class of ours, which keeps none once it is closed."""
+    """Twisted's pool with connections of our own class; it keeps none once it is closed."""
 
     connection_class: type[HTTP11ClientProtocol] = HTTP11ClientProtocol
     _was_closed = False
 
     def close(self) -> Deferred[None]:
-        """Close what is kept, and keep nothing from now on; fires when it is closed."""
+        """Close the kept connections, and keep none from now on; fires when all are closed."""
         self._was_closed = True
         closed: Deferred[None] = self.closeCachedConnections()
         return closed
 
     def _factory(self, quiescent: Any, metadata: str) -> HTTP11ClientFactory:  # type: ignore[override]  # noqa: ANN401 the same
-        """Make what makes one connection; Twisted has a class here, which it calls."""
+        """Return the factory of one connection; Twisted's pool has a class under this name."""
         factory: Any = HTTP11ClientFactory(quiescent, metadata)
         factory.buildProtocol = lambda _: self.connection_class(quiescent)
         made: HTTP11ClientFactory = factory
         return made
 
     def _putConnection(self, key: object, connection: Any) -> None:  # noqa: ANN401 the same
-        """Keep a connection whose response was read; Twisted's own keeps it after a close, too."""
+        """Keep a connection whose response was read; Twisted's pool does so after a close, too."""
         if self._was_closed:
             connection.transport.loseConnection()
         else:

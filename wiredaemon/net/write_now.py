@@ -1,8 +1,8 @@
 """Writes to a socket at once, where Twisted would wait for the next turn of its reactor.
 
-This saves a round of the reactor for each response, and a copy of each large payload: the parts go
-to the kernel as they are. What the kernel does not accept goes to the transport, with its buffer,
-back-pressure and errors.
+This saves two ``epoll_ctl`` and one ``epoll_wait`` for each response (docs/performance.md), and a
+copy of each large payload: the parts go to the kernel as they are. Bytes that the kernel does not
+accept go to the transport, which has a buffer, back-pressure and errors.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _JOINED: Final = 16384
-"""Bytes up to which joining parts is cheaper than handing them to the kernel one by one."""
+"""Bytes up to which joining parts is cheaper than passing them to the kernel one by one."""
 _MOST_PARTS: Final = 512
-"""Parts of one call: half of what Linux, macOS and the BSDs accept (IOV_MAX, 1024)."""
+"""Parts of one call: half of IOV_MAX, which is 1024 on Linux, macOS and the BSDs."""
 
 
 def send_at_once(transport: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
     """Turn Nagle's algorithm off, which delays small writes until earlier ones are acknowledged.
 
-    Twisted's HTTP does so by itself since 24.10. Before that, its Unix sockets also say that they
-    are TCP, and their system refuses.
+    Twisted's HTTP does so by itself since 24.10. Twisted's Unix sockets claim to provide TCP too,
+    and the system call would fail on them.
     """
     if ITCPTransport.providedBy(transport) and not isinstance(transport.getHost(), UNIXAddress):
         transport.setTcpNoDelay(True)
 
 
 def write_now(transport: Any, parts: Sequence[bytes]) -> None:  # noqa: ANN401 zope interfaces do not intersect
-    """Write parts, in order and behind all that was written before."""
+    """Write parts, in order and behind all earlier output."""
+    # By exact type: TLS must encrypt, and a subclass may write in its own way.
     if type(transport) is not Server or is_waiting(transport):
         transport.writeSequence(parts)
         return
@@ -48,7 +49,7 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> None:  # noqa: ANN401 z
         else:
             sent = transport.socket.sendmsg(parts)
     except OSError:
-        # The kernel has no room, or the peer has gone: the transport finds out which.
+        # The kernel has no room, or the peer has gone: the transport's own write finds out which.
         transport.writeSequence(parts)
         return
     if sent < size:
@@ -56,7 +57,7 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> None:  # noqa: ANN401 z
 
 
 def _behind(parts: Sequence[bytes], sent: int) -> list[bytes]:
-    """Return what of the parts comes behind ``sent`` bytes."""
+    """Return the rest of the parts behind ``sent`` bytes."""
     for position, part in enumerate(parts):
         if sent < len(part):
             return [part[sent:], *parts[position + 1 :]]

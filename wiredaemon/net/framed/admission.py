@@ -1,7 +1,7 @@
-"""Which commands a raw connection may run: each request is decided by itself.
+"""Admits the requests of a raw connection, each by itself.
 
-A raw connection has no URL. The path of what is asked stands in the request map, under the key
-``path`` (a byte string, ``/`` if absent); the permission is the command's own.
+A raw connection has no URL. The path of the repository is in the request map, under the key
+``path`` (a byte string; ``/`` if absent); the permission is the command's own (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -35,33 +35,35 @@ class RawAdmission:
     __slots__ = ("_admitted", "_dialect", "_fresh", "_hosts", "_peer", "_root", "_settings")
 
     def __init__(self, hosts: HostLookup, dialect: Dialect, peer: Peer) -> None:
-        """Admit what the hosts' settings allow a peer.
+        """Admit the commands that the hosts' settings allow a peer to run.
 
         Args:
-            hosts: What is served.
-            dialect: That the connection speaks.
-            peer: Who asks.
+            hosts: Finds the host at a path.
+            dialect: The dialect of the connection.
+            peer: The client.
         """
         self._hosts = hosts
+        # Nearly all requests are for ``/``. A host in a collection may be replaced at any time, so
+        # only a fixed one is found once for the whole connection.
         root = hosts.find(())
         self._root = root.host if root is not None and root.is_fixed else None
         self._dialect = dialect
         self._peer = peer
         self._settings: Settings | None = None
         self._admitted: dict[object, Admitted] = {}
-        """What may run at ``/`` under those settings, by name: asked again and again."""
+        """Commands that were admitted at ``/`` under those settings, by name."""
         self._fresh: dict[object, Admitted] | None = None
-        """The same, once this read has found that those settings are still in force."""
+        """The same mapping, once this read has found those settings still in force; else None."""
 
     def begin_read(self) -> None:
-        """Note that new input is looked at: the root's settings are looked up once for all of it.
+        """Note that new input follows: the root's settings are looked up once for all of it.
 
-        Looking them up costs a stat call for each file that they come from.
+        Each look-up costs a stat call for each file that the settings come from.
         """
         self._fresh = None
 
     def expects_data(self, event: RequestReceived) -> bool:
-        """Say whether the request is for a command that declares data."""
+        """Return whether the request is for a command that declares data."""
         path = _path(event)
         host = None if path is None else self._host_at(path)
         if host is None:
@@ -70,9 +72,10 @@ class RawAdmission:
         return command is not None and command.has_data
 
     def admit(self, event: RequestReceived) -> Admitted | Deferred[Admitted]:
-        """Give the command of a request, once its host's settings are known."""
+        """Return the command of a request, once its host's settings are known."""
         root, name = self._root, event.command
         settings: Settings | Deferred[Settings] | None = None
+        # Bytes only: other types may be unhashable, or equal to a name without being one.
         if root is not None and not event.extra and type(name) is bytes and name in self._admitted:
             if self._fresh is not None:
                 return self._fresh[name]
@@ -101,7 +104,7 @@ class RawAdmission:
         return self._grant(host, settings, command)
 
     def _host_at(self, path: bytes) -> Host | None:
-        """Give the host that a whole path names."""
+        """Return the host at exactly this path, or None."""
         names = path.split(b"/") if path else []
         found = self._hosts.find(names)
         return found.host if found is not None and found.consumed == len(names) else None
@@ -128,11 +131,11 @@ class RawAdmission:
 
 
 def _path(event: RequestReceived) -> bytes | None:
-    """Give the path that a request asks at, without slashes around it; None if it is none."""
+    """Return the path in a request, without slashes around it; None if it is no byte string."""
     path = event.extra.get(PATH, b"") if event.extra else b""
     return path.strip(b"/") if isinstance(path, bytes) else None
 
 
 def _refuse_unavailable(_: Failure) -> Admitted:
-    # Logged where it was found out.
+    # `Host.settings` has logged why.
     raise ServerError(UNAVAILABLE)

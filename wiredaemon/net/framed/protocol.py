@@ -1,4 +1,4 @@
-"""The protocol of raw connections: bytes to a connection's input, frames to the socket.
+"""The protocol of raw connections: passes bytes to the input, and frames to the socket.
 
 Commands, limits and errors are the same as over HTTP: both transports share the connection, its
 input and the Responder.
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 class FramedServerProtocol(Protocol):
     """One raw connection in full duplex.
 
-    It owns the connection's input and takes the Responder's frames. Neither is made before the
-    first byte: only then is the dialect known where TLS negotiates it, and an idle connection
-    costs little memory.
+    It owns the connection's input and sends the Responder's frames. Neither is made before the
+    first byte: only then has TLS negotiated the dialect, and an idle connection takes 3.75 KiB
+    (docs/performance.md).
     """
 
     _log = Logger()
@@ -53,21 +53,21 @@ class FramedServerProtocol(Protocol):
     _responder: Responder | None = None
     _input_ended = False
     _drained: int | None = None
-    """Bytes dropped since our side has said all; None before that."""
+    """Bytes that were dropped since our side has ended; None before that."""
     _timer: IDelayedCall | None = None
 
     def __init__(self, factory: FramedFactory) -> None:
-        """Serve what the factory serves."""
+        """Serve one connection with the hosts and limits of its factory."""
         self._factory = factory
 
     # --- called by the transport -------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Send small answers at once."""
+        """Turn Nagle's algorithm off."""
         send_at_once(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes."""
+        """Receive bytes; behind the end of our side they are only counted."""
         if self._drained is not None:
             self._drain(len(data))
             return
@@ -78,7 +78,7 @@ class FramedServerProtocol(Protocol):
         received.receive_data(data)
 
     def readConnectionLost(self) -> None:
-        """Answer what has come: the peer has closed its side only."""
+        """Answer the requests so far: the peer has closed its sending side only."""
         self._input_ended = True
         if self._drained is not None or self._input is None:
             self.transport.loseConnection()
@@ -86,14 +86,14 @@ class FramedServerProtocol(Protocol):
             self._input.receive_end()
 
     def writeConnectionLost(self) -> None:
-        """Wait a moment for the peer to close: all was sent."""
+        """Return the peer ``drain_seconds`` to close its side: all our output was sent."""
         limits = self._factory.limits
         self._timer = self._factory.reactor.callLater(
             limits.drain_seconds, self.transport.abortConnection
         )
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 Twisted's signature
-        """Stop what works for a peer that has gone."""
+        """Cancel the commands of a peer that has gone."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         responder, self._responder, self._input = self._responder, None, None
@@ -118,17 +118,17 @@ class FramedServerProtocol(Protocol):
     # --- called by the input and the Responder -----------------------------------------------
 
     def send_output(self, connection: ServerConnection) -> None:
-        """Send what the connection has to send; between frames there is nothing on the wire."""
+        """Send the connection's frames, with nothing between them on the wire."""
         parts = connection.parts_to_send()
         if parts:
             write_now(self.transport, parts)
 
     def pause_input(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self.transport.pauseProducing()
 
     def resume_input(self) -> None:
-        """Read on."""
+        """Read again."""
         self.transport.resumeProducing()
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
@@ -141,7 +141,7 @@ class FramedServerProtocol(Protocol):
         self._close()
 
     def refused(self, response: Any) -> None:  # noqa: ANN401, ARG002 the interface's signature
-        """Close; a raw connection's admission refuses single requests only."""
+        """Close; a raw connection's admission refuses single requests only, so nothing calls it."""
         self._close()
 
     def responses_finished(self, connection: ServerConnection) -> None:
@@ -156,6 +156,7 @@ class FramedServerProtocol(Protocol):
 
         A socket closed with unread input is reset, and what the peer has not read by then is lost.
         """
+        # Reading goes on, but into `_drain`: a paused transport would not see the peer close.
         self._drained = 0
         self._responder = self._input = None
         transport = self.transport
@@ -164,8 +165,9 @@ class FramedServerProtocol(Protocol):
         if self._input_ended or not ITCPTransport.providedBy(transport):
             transport.loseConnection()
         elif ISSLTransport.providedBy(transport):
-            # The half-close of what is below would cut TLS off, and nobody would say that it is
-            # done. TLS takes leave by itself, and waits for the peer's; we do not for ever.
+            # Closing the sending side of the socket below would cut TLS off without its close
+            # alert. `loseConnection` sends the alert and waits for the peer's, without a limit; the
+            # timer of `writeConnectionLost` sets one.
             transport.loseConnection()
             self.writeConnectionLost()
         else:
@@ -181,12 +183,13 @@ class FramedFactory(ServerFactory):
     """Makes the protocols of a raw listener.
 
     Args:
-        hosts: What is served.
-        dialect: That is spoken where TLS negotiates no other one.
-        reactor: For turns, threads and timers.
-        limits: What a peer may make the server hold.
+        hosts: Finds the host at a path.
+        dialect: The dialect of connections where TLS negotiates no other one.
+        reactor: Provides delayed calls and threads.
+        limits: Bounds what a peer may make the server hold.
     """
 
+    # Twisted would log the start and the stop of each listener.
     noisy = False
 
     def __init__(
@@ -203,16 +206,16 @@ class FramedFactory(ServerFactory):
         self.limits = limits
 
     def buildProtocol(self, addr: IAddress | None) -> FramedServerProtocol:  # noqa: ARG002 Twisted's signature
-        """Give the protocol of a new connection."""
+        """Return the protocol of a new connection."""
         return FramedServerProtocol(self)
 
     @property
     def media_types(self) -> list[bytes]:
-        """What ALPN may choose: the media types of all dialects, the listener's own first."""
+        """The names for ALPN: the media types of all dialects, the listener's own first."""
         others = [dialect for dialect in DIALECTS.values() if dialect is not self.dialect]
         return [dialect.media_type for dialect in (self.dialect, *others)]
 
     def dialect_of(self, transport: Any) -> Dialect:  # noqa: ANN401 zope interfaces do not intersect
-        """Give the dialect of a connection whose handshake, if any, is done."""
+        """Return the dialect of a connection whose TLS handshake, if any, is done."""
         chosen = getattr(transport, "negotiatedProtocol", None)
         return next((one for one in DIALECTS.values() if one.media_type == chosen), self.dialect)

@@ -1,1 +1,1 @@
-"""HTTP: the Resource tree, and requests whose bodies are processed while they arrive."""
+"""HTTP: the channel, requests whose bodies are processed while they arrive, and fixed responses."""

@@ -1,4 +1,4 @@
-"""The application that all resources share, and deciding with the settings of a host."""
+"""The application that all resources share, and waiting for a host's settings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Api:
     framings: Sequence[Dialect]
 
     def speaking(self, media_type: bytes | None) -> Dialect | None:
-        """Return the framing of exactly that media type."""
+        """Return the framing of exactly that media type, or None."""
         for framing in self.framings:
             if framing.media_type == media_type:
                 return framing
@@ -44,8 +44,8 @@ def apis_of(framings: Mapping[str, Sequence[str]]) -> list[Api]:
     """Return the APIs that a configuration names.
 
     Args:
-        framings: The eras that each speaks, the preferred one first, by the API's name; one
-            without any is left out.
+        framings: The eras of each API, the preferred one first, by the API's name; an API without
+            eras is left out.
     """
     return [
         Api(name=name.encode(), framings=[DIALECTS[era] for era in eras])
@@ -70,9 +70,10 @@ def decide(
     host: Host,
     decide_with: Callable[[StreamingRequest, Settings], None],
 ) -> None:
-    """Decide with the host's settings; while a worker is asked for them nothing is read."""
+    """Call ``decide_with`` with the host's settings; until they are known, no body is read."""
     settings = host.settings()
-    # This way round, for Deferred is an abstract base class, which takes ten times as long to ask.
+    # Not isinstance(..., Deferred): its metaclass runs Python code for each such test
+    # (findings/isinstance-deferred-runs-python.sh).
     if isinstance(settings, Settings):
         decide_with(request, settings)
         return
@@ -83,6 +84,7 @@ def decide(
             decide_with(request, known)
 
     def on_failure(_: Failure) -> None:
+        # `Host.settings` has logged why; the client gets no details of the configuration.
         request.answer(unavailable())
 
     settings.addCallbacks(on_settings, on_failure)

@@ -1,6 +1,6 @@
 """Reads a small request body completely before the command runs.
 
-So a slow client cannot hold a worker: the worker is asked for when the last byte has arrived.
+A slow client cannot hold a worker then: the worker is requested when the last byte has arrived.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class BufferedBody:
     """Receives the body of a request, up to a limit; a larger one is refused.
 
     Args:
-        request: Nothing of its body was received.
-        limit: Bytes (`Limits.request_size`).
+        request: The request, of whose body nothing was received.
+        limit: The largest body in bytes (`Limits.request_size`).
         complete: Is called with the whole body.
     """
 
@@ -35,7 +35,7 @@ class BufferedBody:
         self._size = 0
 
     def start(self) -> None:
-        """Receive the body; one that announces to be too large is refused before its first byte."""
+        """Receive the body, or refuse it unread if its announced length is too large."""
         declared = self._request.content_length
         if declared is not None and declared > self._limit:
             self._refuse()
@@ -43,7 +43,7 @@ class BufferedBody:
             self._request.body.claim(self)
 
     def receive_data(self, data: bytes) -> None:
-        """Keep the next bytes."""
+        """Keep the next bytes, or refuse the body if it is too large by now."""
         self._size += len(data)
         if self._size > self._limit:
             self._parts.clear()
@@ -52,11 +52,11 @@ class BufferedBody:
             self._parts.append(data)
 
     def receive_end(self) -> None:
-        """Hand the body on."""
+        """Pass the whole body to the caller."""
         self._complete(b"".join(self._parts))
 
     def connection_lost(self) -> None:
-        """Forget what was kept."""
+        """Drop the bytes that were kept."""
         self._parts.clear()
 
     def _refuse(self) -> None:
@@ -64,6 +64,6 @@ class BufferedBody:
 
 
 def too_large(name: str, limit: int) -> HttpResponse:
-    """Return the response to a body over a limit, which it names."""
+    """Return the response to a body over a limit, with the limit's name."""
     shown = f"the request body exceeds the limit of {limit} bytes ({name})\n"
     return text(413, b"Content Too Large", shown.encode("ascii"))

@@ -1,7 +1,8 @@
 """Twisted's HTTP/1.1 channel with a cache of parsed request heads.
 
-A head that the site knows is not parsed again: its request goes from the bytes to its resource by a
-shorter way, in `KnownHeadChannel.dataReceived`. Everything else is Twisted's.
+A head that the site knows is not parsed again: `KnownHeadChannel.dataReceived` passes the request
+to its resource directly. A POST takes 100 us instead of 239 with that, and without the log of
+requests (docs/performance.md). Everything else is Twisted's.
 """
 
 from __future__ import annotations
@@ -26,35 +27,35 @@ _END: Final = b"\r\n\r\n"
 
 
 class KnownHeadChannel(HTTPChannel):
-    """One HTTP connection."""
+    """One HTTP connection, which looks up each request head among the known ones."""
 
     requests: Any
-    """Those that are not answered, `StreamingRequest` each."""
+    """The unanswered requests, each a `StreamingRequest`."""
     requestFactory: Any
     site: Any
     transport: Any
     peer: Peer | None = None
-    """The client, once a request wanted to know."""
+    """The client, once a request has asked for it."""
     _addresses: tuple[Any, Any] | None = None
     _head: bytes | None = None
-    """The head of the request that is parsed next, if it may be remembered."""
+    """The bytes of the head that is parsed next, if it may be remembered."""
 
     def connectionMade(self) -> None:
-        """Send small responses at once."""
+        """Turn Nagle's algorithm off."""
         send_at_once(self.transport)
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
-        """Receive bytes; a head that is known goes a shorter way."""
+        """Receive bytes; a request with a known head skips Twisted's parser."""
         follow_read(self.transport, len(data))
-        # What was kept of an earlier read belongs to no head that follows.
+        # Bytes kept from an earlier read belong to no head that follows.
         self._head = None
         while is_between_requests(self):
             end = data.find(_END) + len(_END)
             if not len(_END) <= end <= LONGEST:
                 break
             head = data[:end]
-            # By all of its bytes: heads that differ in nothing but a header's case are two.
+            # Compared byte for byte: heads that differ only in the case of a letter are two heads.
             known = self.site.known_heads.find(head)
             if known is None:
                 self._head = head
@@ -66,29 +67,32 @@ class KnownHeadChannel(HTTPChannel):
 
     @property
     def totalHeadersSize(self) -> int:  # type: ignore[override]
-        """Bytes that a head may have; version 1 puts arguments there. Read for each line."""
+        """Bytes that a head may have: more for version 1, which puts arguments into headers.
+
+        A property, because Twisted reads the attribute for each line, when the target is known.
+        """
         limits = self.site.limits
         is_version1 = b"cmd=" in target_of(self).partition(b"?")[2]
         size: int = limits.version1_head if is_version1 else limits.head
         return size
 
     def getPeer(self) -> Any:  # noqa: ANN401 Twisted's own is not annotated
-        """Return the client's address, which each request asks for: system calls, made once."""
+        """Return the client's address; only the first request makes system calls for it."""
         if self._addresses is None:
             self._addresses = (super().getPeer(), super().getHost())
         return self._addresses[0]
 
     def getHost(self) -> Any:  # noqa: ANN401 the same
-        """Return our address."""
+        """Return the address of our end."""
         if self._addresses is None:
             self.getPeer()
         return self._addresses[1] if self._addresses is not None else None
 
     def take_head(self) -> bytes | None:
-        """Return the bytes of the head that was just parsed, to its own request and no other.
+        """Return the bytes of the head that was just parsed, for its own request and no other.
 
-        None where they are not known: it came in pieces, or behind another request in one read.
-        What is remembered for one head must never be what another one led to.
+        None is returned where they are not certain: the head came in pieces, or behind another
+        request in one read. The decision on one head must never be remembered for another.
         """
         head, self._head = self._head, None
         return head if self.persistent else None

@@ -1,10 +1,10 @@
-"""Heads of requests that a site has parsed before, by their bytes.
+"""Remembers the heads of requests, with their parsed form and their resource.
 
 A client on a kept connection sends the same head again and again, byte for byte; parsing it and
-finding its resource are most of what a small request costs. So the site remembers heads of accepted
-requests for commands, with what Twisted's parser and the resource tree made of them.
+finding its resource are most of the cost of a small request. So the site remembers the heads of
+accepted requests for commands.
 
-What is remembered for one head must never be what another one led to: the bytes of a head reach
+The decision on one head must never be remembered for another: the bytes of a head reach
 `KnownHeads.remember` only where they are certain (see `KnownHeadChannel.take_head`).
 """
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.request import HeadReceiver
 
 LONGEST: Final = 1024
-"""Bytes of a head that is remembered. Those of programs have some 250; a stranger who fills the
-memory costs the site 1 KiB for each of `Limits.known_heads`."""
+"""The largest head that is remembered, in bytes. Programs send some 250 bytes; a client that fills
+the memory on purpose costs the site 1 KiB for each of `Limits.known_heads`."""
 
 
 class KnownHead(NamedTuple):
@@ -29,25 +29,25 @@ class KnownHead(NamedTuple):
     uri: bytes
     headers: Headers
     length: int
-    """Bytes of the body; more than 0."""
+    """Bytes of the body; more than 0, because the short way handles no request without a body."""
     resource: HeadReceiver
-    """Decides on each request with this head; it keeps nothing of a single one."""
+    """Decides on each request with this head; it keeps nothing of a single request."""
     question: Any
-    """What the resource's decision depends on, read from the head."""
+    """The parts of the head that the resource's decision depends on."""
 
 
 class KnownHeads:
-    """The heads that a site has seen last."""
+    """The heads that a site has learnt last, by their bytes."""
 
     def __init__(self, most: int) -> None:
         """Begin with none, and remember ``most`` of them."""
         self._most = most
         self._heads: dict[bytes, KnownHead] = {}
         self.find = self._heads.get
-        """Returns the head with these bytes, or None; the dict's own, for each request asks."""
+        """Returns the head with these bytes, or None; the dict's own, for each request calls it."""
 
     def remember(self, head: bytes, known: KnownHead) -> None:
-        """Remember a head; the one that was learnt first makes room."""
+        """Remember a head, and forget the one that was learnt first if there are too many."""
         heads = self._heads
         heads[head] = known
         if len(heads) > self._most:

@@ -4,8 +4,8 @@ Twisted's own request collects the whole body, to disk if it is large, before an
 This one finds its resource when the head is complete; the resource answers at once or receives the
 body as it arrives.
 
-Owns what Twisted calls, and how the body and the response wait for each other. The two themselves
-are in `request_body` and `response_writer`.
+Owns the methods that Twisted calls, and the order of the end of the body and the end of the
+response. Body and response themselves are in `request_body` and `response_writer`.
 
 Source: http, section 1.
 """
@@ -36,13 +36,13 @@ class HeadReceiver(Protocol):
     """A resource that decides on a request as soon as its head is complete."""
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """Answer, or have the body received."""
+        """Answer the request, or claim its body."""
 
 
 class StreamingRequest(Request):
-    """One HTTP request."""
+    """One HTTP request, decided from its head, with a body and a response of their own classes."""
 
-    # Else Twisted adds text/html where we say nothing.
+    # Otherwise Twisted adds text/html to responses without a type.
     defaultContentType = None
     # Set by the site.
     channel: Any  # KnownHeadChannel; Twisted deletes it behind the response
@@ -54,7 +54,7 @@ class StreamingRequest(Request):
     response: ResponseWriter
     """Exists from the end of the head on."""
     question: Any = None
-    """What a decision about the head depends on, if the site remembers the head; else None."""
+    """The parts of a remembered head that a decision depends on; None if the head is new."""
     _raw_head: bytes | None = None
     """The bytes of the head, if the site may remember them."""
 
@@ -66,14 +66,18 @@ class StreamingRequest(Request):
     # --- called by Twisted -------------------------------------------------------------------
 
     def gotLength(self, length: int | None) -> None:
-        """Find the resource: the head is complete and no byte of the body was read."""
+        """Find the resource: the head is complete, and no byte of the body was read.
+
+        Twisted tells the length so that a request can choose where to spool its body; it is the
+        only call at this moment.
+        """
         channel = self.channel
-        # Twisted's channel hands these over only with the whole body.
+        # Twisted's channel sets these only when the whole body has arrived.
         self.method, self.uri, self.clientproto = request_line(channel)
         self.response = ResponseWriter(channel, self.method, self.clientproto)
         self.path = _without_authority(self.uri).partition(b"?")[0]
-        # What Twisted's request and its look-up need: no arguments, for forms are not read, and
-        # no file for the body.
+        # Attributes that Twisted's request and resource look-up expect: no arguments, because forms
+        # are not parsed, and no file for the body.
         self.args: dict[bytes, list[bytes]] = {}
         self.content = None
         self.site = channel.factory
@@ -107,17 +111,18 @@ class StreamingRequest(Request):
 
     @property
     def may_be_remembered(self) -> bool:
-        """The bytes of the head are certain, and few enough to be remembered."""
+        """Whether the bytes of the head are certain, and few enough to be remembered."""
         return self._raw_head is not None
 
     def remember(self, question: object, resource: HeadReceiver) -> None:
         """Let the site remember the head.
 
         Args:
-            question: What the decision about it depends on.
-            resource: Would decide the same again, as long as that holds.
+            question: The parts of the head that the decision depends on.
+            resource: Decides on later requests with this head.
         """
         head, headers, length = self._raw_head, self.requestHeaders, self.body.declared
+        # Not with Expect: Twisted writes "100 Continue" where a known head is not parsed again.
         if head is not None and length and not headers.hasHeader(b"Expect"):
             known = KnownHead(self.method, self.uri, headers, length, resource, question)
             self.site.known_heads.remember(head, known)
@@ -129,7 +134,7 @@ class StreamingRequest(Request):
     def requestReceived(self, *_: object) -> None:
         """Note that the body is complete.
 
-        What is answered to that is held, so that a small response leaves in one write.
+        The response is held meanwhile, so that a small one leaves in one write.
         """
         self.response.hold()
         self._receive_end()
@@ -137,7 +142,7 @@ class StreamingRequest(Request):
     def _receive_end(self) -> None:
         body, response = self.body, self.response
         if body.state is BodyState.DRAINED:
-            # Answered already: the request was only waiting for its own end.
+            # The response is complete: only the end of the body was missing.
             body.receive_end()
             self.finish()
             return
@@ -146,7 +151,7 @@ class StreamingRequest(Request):
             response.release()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Stop what works for a client that has gone."""
+        """Cancel the work for a client that has gone."""
         self.body.connection_lost()
         super().connectionLost(reason)
 
@@ -161,12 +166,13 @@ class StreamingRequest(Request):
         if self.keeps_log:
             self.code, self.sentLength = self.response.status, self.response.sent
             self.site.log(self)
+        # The rest of Twisted's own `finish`, which would write the response once more.
         self.finished = 1
         self._cleanup()
 
     @property
     def is_abandoned(self) -> bool:
-        """The client has gone: nobody waits for a response."""
+        """Whether the client has gone, so that no response is needed."""
         return self.body.state is BodyState.LOST
 
     # --- the head ----------------------------------------------------------------------------
@@ -182,7 +188,7 @@ class StreamingRequest(Request):
         return self.body.declared
 
     def peer(self) -> Peer:
-        """Return who asks."""
+        """Return the client, described once for each connection."""
         channel = self.channel
         if channel.peer is None:
             address = show_address(channel.getPeer())
@@ -195,8 +201,8 @@ class StreamingRequest(Request):
     def answer(self, response: HttpResponse) -> None:
         """Write a fixed response now; the request is finished when the body has ended.
 
-        A body that may be long is not waited for: the response then says that the connection
-        closes. Of several answers the first counts.
+        The rest of a body that may be long is not read: the response then announces that the
+        connection closes. Of several answers the first counts.
         """
         if self.is_abandoned or self.response.is_begun:
             return
@@ -223,9 +229,9 @@ class StreamingRequest(Request):
             body.drain()
 
     def _body_may_be_long(self) -> bool:
-        """Return whether what is left of the body is not worth waiting for.
+        """Return whether the rest of the body may be too long to drain.
 
-        A client that asked for the connection to be closed needs no header to tell it (observed).
+        A client that asked for the connection to be closed needs no header that says so (observed).
         """
         body = self.body
         if body.is_complete or body.declared == 0:

@@ -1,7 +1,6 @@
-"""The body of one HTTP request: kept, received or drained, and paused while its reader is behind.
+"""The body of one HTTP request: kept, received or drained, and paused while its reader is slow.
 
-Owns the state of the body and the pauses of the connection's input. What is written in answer is
-the response writer's.
+Owns the state of the body and the pauses of the connection's input.
 
 Source: http, section 1.
 """
@@ -32,18 +31,19 @@ class BodyReceiver(Protocol):
         """Note that the client has gone: nothing follows."""
 
 
-# IntEnum, whose hash is that of its number: looking at the table calls no Python function.
+# IntEnum, whose hash is that of its number: a look-up in the table calls no Python function
+# (findings/enum-members-hash-in-python.sh).
 
 
 class BodyState(IntEnum):
-    """How far a body is, and where its bytes go."""
+    """The state of a body: how much has arrived, and where its bytes go."""
 
     UNDECIDED = auto()
     """The request is still being decided: bytes that arrive are kept, and reading is paused."""
     UNDECIDED_COMPLETE = auto()
     """The same, and all bytes have arrived."""
     RECEIVED = auto()
-    """A receiver has it."""
+    """A receiver gets the bytes."""
     DRAINED = auto()
     """The response is complete: the rest of the body is counted and dropped."""
     COMPLETE = auto()
@@ -53,10 +53,10 @@ class BodyState(IntEnum):
 
 
 class BodyInput(IntEnum):
-    """What happens to a body."""
+    """The events that change the state of a body."""
 
     CLAIM = auto()
-    """A receiver is ready."""
+    """A receiver claims the body."""
     ANSWER = auto()
     """The response is complete."""
     END = auto()
@@ -78,7 +78,7 @@ TRANSITIONS: Final[Mapping[tuple[BodyState, BodyInput], BodyState]] = {
     (_S.COMPLETE, _I.ANSWER): _S.COMPLETE,
     **{(state, _I.LOSE): _S.LOST for state in BodyState},
 }
-"""All that may happen; a missing pair is a fault of ours."""
+"""The state behind each event; a missing pair is a fault of ours."""
 
 
 class RequestBody:
@@ -86,7 +86,7 @@ class RequestBody:
 
     Args:
         channel: The connection; its transport is paused and its idle timer is held.
-        limits: ``drained_body`` and ``drain_seconds`` bound what is read behind a response.
+        limits: ``drained_body`` and ``drain_seconds`` bound the bytes read behind a response.
         reactor: Provides the timer of draining.
     """
 
@@ -112,7 +112,7 @@ class RequestBody:
         """Bytes that arrived while the request was being decided."""
 
     def advance(self, seen: BodyInput) -> None:
-        """Change the state."""
+        """Change the state by an event."""
         self.state = TRANSITIONS[self.state, seen]
 
     # --- what arrives ------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class RequestBody:
     def receive_data(self, data: bytes) -> None:
         """Receive the next bytes from the connection."""
         self.received += len(data)
-        # Most bodies have a receiver when their first byte arrives: decided without waiting.
+        # First, because most bodies have a receiver before their first byte arrives.
         if self._receiver is not None:
             self._receiver.receive_data(data)
         elif self.state is BodyState.DRAINED:
@@ -131,7 +131,7 @@ class RequestBody:
             if self._early is None:
                 self._early = []
             self._early.append(data)
-            # Each time: TLS hands over what it had read before it was paused.
+            # Each time, because TLS delivers a few records that it read before it was paused.
             self.pause()
 
     def receive_end(self) -> None:
@@ -151,9 +151,9 @@ class RequestBody:
     # --- where it goes -----------------------------------------------------------------------
 
     def claim(self, receiver: BodyReceiver) -> None:
-        """Let a receiver have the body, from its first byte on.
+        """Pass the body to a receiver, from its first byte on.
 
-        The receiver may end the request while it receives what was kept: the rest is then dropped.
+        The receiver may end the request while it receives the kept bytes: the rest is dropped then.
         """
         is_complete = self.state is BodyState.UNDECIDED_COMPLETE
         self.advance(BodyInput.CLAIM)
@@ -169,11 +169,14 @@ class RequestBody:
 
     @property
     def is_complete(self) -> bool:
-        """All bytes have arrived."""
+        """Whether all bytes have arrived, or none can arrive any more."""
         return self.state in _ALL_HERE
 
     def drain(self) -> None:
-        """Drop what is still to come, which is bounded in bytes and in time."""
+        """Read and drop the rest of the body, up to a number of bytes and for a limited time.
+
+        To close with unread input would reset the connection, and might lose the response.
+        """
         self._receiver = self._early = None
         self.resume()
         self._drain_timer = self._reactor.callLater(
@@ -181,7 +184,7 @@ class RequestBody:
         )
 
     def stop(self) -> None:
-        """Notify nobody any more: the request is finished."""
+        """Forget the receiver and the timer: the request is finished."""
         self._receiver = None
         if self._drain_timer is not None:
             self._stop_timer()
@@ -192,7 +195,7 @@ class RequestBody:
             timer.cancel()
 
     def _stop_connection(self) -> None:
-        """Close a connection whose client goes on sending what was refused."""
+        """Close a connection whose client goes on sending a body that was refused."""
         self._stop_timer()
         if self.state is not BodyState.LOST:
             self._channel.loseConnection()
@@ -200,9 +203,9 @@ class RequestBody:
     # --- pauses ------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Read no more for now; the idle timer is stopped, for it is we who make the client wait.
+        """Stop reading for now, and stop the idle timer: the client waits for us.
 
-        Where no body follows reading goes on: otherwise nobody would see that the client has gone.
+        Where no body follows, reading goes on: otherwise we would not see that the client has gone.
         """
         if self.declared == 0 or self.state in _ALL_HERE:
             return
@@ -212,7 +215,7 @@ class RequestBody:
         self._channel.transport.pauseProducing()
 
     def resume(self) -> None:
-        """Read on."""
+        """Read again."""
         if not self._is_paused or self.state is BodyState.LOST:
             return
         self._is_paused = False
@@ -223,4 +226,4 @@ class RequestBody:
 
 
 _ALL_HERE: Final = frozenset({_S.UNDECIDED_COMPLETE, _S.COMPLETE, _S.LOST})
-"""States in which nothing more of the body can arrive."""
+"""The states in which no more of the body can arrive."""

@@ -1,8 +1,8 @@
 """Writes the response to one HTTP request: its head, then frames, a body in parts, or a fixed text.
 
-Owns how the end of the body is marked (a length, chunks, or the end of the connection), what is
-held so that it leaves in one write, and the producer that the connection pauses. The request's own
-body is not its business.
+Owns the way in which the end of the body is marked (a length, chunks, or the end of the
+connection), the parts that are held so that they leave in one write, and the producer that the
+connection pauses. The body of the request is not its business.
 
 Source: http, section 1.
 """
@@ -43,9 +43,9 @@ class ResponseWriter:
     """Writes one response.
 
     Args:
-        channel: The connection.
-        method: The request's; the response to a HEAD has a head alone.
-        version: The request's; HTTP/1.0 knows no chunks.
+        channel: The connection that the response is written to.
+        method: The request's method; the response to a HEAD has a head alone.
+        version: The request's version; HTTP/1.0 knows no chunks.
     """
 
     # Class-level defaults: most responses are complete without setting all of them.
@@ -56,10 +56,10 @@ class ResponseWriter:
     """Bytes of the body, without the framing of chunks."""
     _is_chunked = False
     held: list[bytes] | None = None
-    """Parts that leave together with what follows in a moment; None where parts leave at once."""
+    """Parts that wait to leave in one write with later ones; None where parts leave at once."""
     _held_size = 0
     _producer: IPushProducer | None = None
-    """Produces the rest of the response; registered as soon as it is clear that there is a rest."""
+    """Produces the rest of the response; registered once it is certain that there is a rest."""
     _is_registered = False
 
     def __init__(self, channel: Any, method: bytes, version: bytes) -> None:  # noqa: ANN401 Twisted's is not annotated
@@ -75,12 +75,12 @@ class ResponseWriter:
         """Begin a response of frames: each in a chunk of its own, or to the end of the connection.
 
         Args:
-            media_type: The framing.
+            media_type: The media type of the framing.
             producer: Is paused and resumed as the client accepts frames.
             frames: The first ones; they leave in one write with the head.
         """
         if self._knows_chunks and self._channel.persistent and not self._is_head:
-            # Nearly all are like this: their heads differ once a second, and are kept.
+            # Nearly all responses: their head is cached, because only its date changes.
             self._is_chunked = True
             head = _frames_head(int(time.time()), media_type)
         else:
@@ -98,9 +98,9 @@ class ResponseWriter:
         """Begin a response whose body follows: of the length in ``headers``, or in chunks.
 
         Args:
-            status: The response's.
-            reason: Its phrase.
-            headers: All but those about the connection.
+            status: The status code.
+            reason: The reason phrase.
+            headers: All headers but those about the connection.
             producer: Is paused and resumed as the client accepts the body.
         """
         head = self._stream_head(status, reason, headers)
@@ -110,7 +110,7 @@ class ResponseWriter:
     def _stream_head(
         self, status: int, reason: bytes, headers: Sequence[tuple[bytes, bytes]]
     ) -> bytes:
-        """Decide how the end of the body is marked, and return a head that says so."""
+        """Choose the way in which the end of the body is marked, and return the head."""
         channel = self._channel
         more: list[tuple[bytes, bytes]] = []
         has_length = any(name.lower() == b"content-length" for name, _ in headers)
@@ -162,8 +162,8 @@ class ResponseWriter:
         """Write a whole fixed response.
 
         Args:
-            response: Its body is left out for a HEAD; its length is announced all the same.
-            closes: The connection ends behind it; a client that asked for that needs no header.
+            response: The response; to a HEAD its body is left out, but its length is announced.
+            closes: The connection closes behind it, which a header announces.
         """
         content = b"" if self._is_head else response.body
         headers = [*response.headers, (b"Content-Length", b"%d" % len(response.body))]
@@ -194,9 +194,9 @@ class ResponseWriter:
             self.held = []
 
     def release(self) -> None:
-        """Write what is held; a response that goes on is paused from now on where it must be."""
+        """Write the held parts; from now on the connection can pause the rest of the response."""
         held, self.held = self.held, None
-        # A response that is complete by now never needed its producer: two calls saved for most.
+        # Most responses are complete by now and were never registered: that saves two calls.
         if self._producer is not None:
             self._register()
         if held:
@@ -204,7 +204,7 @@ class ResponseWriter:
             write_now(self._channel.transport, held)
 
     def _register(self) -> None:
-        # Before anything is written, for that may pause the producer.
+        # Before anything is written, because a write may pause the producer.
         if not self._is_registered:
             self._is_registered = True
             self._channel.registerProducer(self._producer, True)  # noqa: FBT003 Twisted's signature
@@ -218,13 +218,13 @@ class ResponseWriter:
     # --- the end -----------------------------------------------------------------------------
 
     def end_body(self) -> None:
-        """Mark the end of the body, while the request's own is still arriving."""
+        """Mark the end of the body, while the request's body is still arriving."""
         if self._is_chunked:
             self._is_chunked = False
             self._write([_LAST_CHUNK], len(_LAST_CHUNK))
 
     def finish(self) -> None:
-        """Mark the end of the body and write all that is held: nothing follows."""
+        """Mark the end of the body and write all held parts: nothing follows."""
         self._producer = None
         if self._is_registered:
             self._unregister()
@@ -235,7 +235,10 @@ class ResponseWriter:
             write_now(self._channel.transport, held)
 
     def break_off(self) -> None:
-        """Close the connection in the middle of the response: its last frame says why."""
+        """Close the connection in the middle of the response, without marking its end.
+
+        The client notices by the missing end; in a response of frames the last one says why.
+        """
         held, self.held = self.held, None
         self._unregister()
         if held:
@@ -244,21 +247,26 @@ class ResponseWriter:
 
 
 def _head(status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the head of a response; nothing in it comes from a client."""
+    """Return the head of a response.
+
+    Nothing is escaped: bytes of a client are made printable before (`no_such_method`).
+    """
     lines = b"".join([b"%s: %s\r\n" % header for header in headers])
     stamp = _stamp(int(time.time()))
     return b"HTTP/1.1 %d %s\r\n%s%s\r\n" % (status, reason, stamp, lines)
 
 
+# Two seconds, for a clock that is read on both sides of a change.
 @lru_cache(maxsize=2)
 def _stamp(second: int) -> bytes:
-    """Return the headers that every response begins with."""
+    """Return the headers that every response begins with; made once a second."""
     return b"Server: %s\r\nDate: %s\r\n" % (SERVER, datetimeToString(second))
 
 
+# Four dialects in two seconds.
 @lru_cache(maxsize=8)
 def _frames_head(second: int, media_type: bytes) -> bytes:
-    """Return the head of a response of frames in chunks; one for each of four dialects a second."""
+    """Return the head of a response of frames in chunks; made once a second for each dialect."""
     stamp = _stamp(second)
     return b"HTTP/1.1 200 OK\r\n%sContent-Type: %s\r\n%s: %s\r\n\r\n" % (
         stamp,

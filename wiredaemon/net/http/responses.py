@@ -1,4 +1,4 @@
-"""Fixed HTTP responses as values, and those that several resources return.
+"""Fixed HTTP responses: values that several resources return.
 
 Source: http, section 3.
 """
@@ -19,7 +19,7 @@ _OK, _BAD, _MISSING, _UNAVAILABLE = 200, 400, 404, 503
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """A response that is known whole; its length and connection headers are added later."""
+    """A complete response; the writer adds its length and the headers about the connection."""
 
     status: int
     reason: bytes
@@ -33,17 +33,24 @@ def text(status: int, reason: bytes, body: bytes) -> HttpResponse:
 
 
 def bad_request(fault: str) -> HttpResponse:
-    """Return the response to malformed input; Mercurial had an HTTP 500 for it, or none."""
+    """Return the response to malformed input, where Mercurial had an HTTP 500 or none.
+
+    It names the fault (docs/decisions.md).
+    """
     return text(_BAD, b"Bad Request", fault.encode("utf-8", "replace") + b"\n")
 
 
 def protocol_error(message: str) -> HttpResponse:
-    """Return the response to an error whose text the specification gives (http, section 6.1)."""
+    """Return the response to an error whose text the specification prescribes.
+
+    Source: http, section 6.1.
+    """
     return text(_OK, b"OK", message.encode("utf-8", "replace") + b"\n")
 
 
 def no_such_method(name: bytes) -> HttpResponse:
     """Return hgweb's response to a path that is none of its pages."""
+    # The name comes from the client and goes into the reason phrase: no line may end in it.
     printable = bytes(byte if 0x20 <= byte < 0x7F else 0x3F for byte in name)  # noqa: PLR2004 ASCII
     return text(_BAD, b"no such method: " + printable, b"no such method: " + printable + b"\n")
 
@@ -59,7 +66,7 @@ def unavailable() -> HttpResponse:
 
 
 def denied(denial: Denial) -> HttpResponse:
-    """Return the response of failed authorization, whose reason phrase clients show."""
+    """Return the response to a failed authorization; Mercurial's clients show its reason phrase."""
     return HttpResponse(
         status=denial.status, reason=denial.message, headers=(), body=b"permission denied"
     )

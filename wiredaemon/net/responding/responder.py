@@ -1,8 +1,7 @@
 """The Responder: runs the commands of one connection and sends their results.
 
-It is the same for every transport. It owns which commands run, the order in which they start, how
-far output may run ahead of the peer, and the answers to failures. The transport owns the bytes and
-any answer outside of frames; the `ConnectionInput` owns the input.
+Owns which commands run, in which order, how far output may run ahead of the peer, and the answers
+to failures. The transport owns answers outside of frames; the `ConnectionInput` owns the input.
 """
 
 from __future__ import annotations
@@ -38,16 +37,15 @@ if TYPE_CHECKING:
 
 
 def _do_nothing() -> None:
-    """Stand for a connection without input to go on with."""
+    """Stand for a callback that nobody has set."""
 
 
 @implementer(IPushProducer)
 class Responder:
     """Runs the commands of one connection.
 
-    Implements `interfaces.Requests` for the connection's input, and `running_request.Owner` for
-    the requests that do not end at once. Most do: they are answered inside of `accept`, without an
-    object of their own.
+    Implements `interfaces.Requests` for the connection's input, and `interfaces.Owner` for requests
+    that do not end at once. Most do: `accept` answers them without an object of their own.
 
     Args:
         connection: Encodes results as frames.
@@ -98,8 +96,7 @@ class Responder:
         """Commands without data start only at the end of input, which has not arrived."""
         self.reactor = reactor
         self.limits = limits
-        # A list although items leave at the front: it is short, and an empty deque takes 760 bytes
-        # of each connection, an empty list 56.
+        # No deque although items leave at the front: an empty one takes 760 bytes, a list 56.
         self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
         self.running: dict[int, RunningRequest] = {}
         """Requests whose command was called and that are not answered, by id."""
@@ -161,8 +158,7 @@ class Responder:
             return
         if self._has_all_input and not self._queue and not self.running:
             self._finish()
-        # Output that the protocol holds until the end of input is not asked for: a turn saved for
-        # each read of an HTTP body.
+        # Else the output is held until the end of input: there is nothing to flush.
         elif not self._waits_for_end or not self.connection.output_held:
             self.flush()
 
@@ -257,10 +253,7 @@ class Responder:
     # --- for running requests ----------------------------------------------------------------
 
     def has_room(self, request: RunningRequest) -> bool:
-        """Return whether the output has room for more objects of a request.
-
-        A request that still reads its data releases output that is held, to make room.
-        """
+        """Return whether output has room; held output of a request with data is released for it."""
         if self._output_paused:
             return False
         connection = self.connection
@@ -268,8 +261,7 @@ class Responder:
             return True
         if not request.command.has_data or request.data.ended:
             return False
-        # Held output ends with the input, and the command reads no input while its output waits:
-        # so the answer leaves while data still arrives (docs/decisions.md).
+        # Held output waits for the end of input, and the input for the command (docs/decisions.md).
         connection.release_output()
         self.flush()
         return not self._output_paused
@@ -321,7 +313,7 @@ class Responder:
     def stop(self) -> None:
         """Cancel every command."""
         self.is_over = True
-        # Emptied before any is cancelled, because a cancelled command may call back into this.
+        # Emptied first, because a cancelled command may call back.
         requests, queue = list(self.running.values()), list(self._queue)
         self.running.clear()
         self._queue.clear()
