@@ -1,1 +1,1 @@
-"""The APIs below `/api` over HTTP: frames in, frames out."""
+"""The APIs below ``/api``: HTTP requests and responses whose bodies are frames."""

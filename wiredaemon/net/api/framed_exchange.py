@@ -1,4 +1,4 @@
-"""One body of frames and its response: the transport and the admission of an HTTP exchange.
+"""A body of frames and its response: the transport and the admission of one HTTP exchange.
 
 Source: http, sections 6.1 to 6.3.
 """
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 
 class UrlAdmission:
-    """Which commands one URL may run (http, section 6.2)."""
+    """Decides which commands one URL may run.
+
+    Source: http, section 6.2.
+    """
 
     def __init__(self, accepted: Accepted, origin: Origin) -> None:
-        """Admit what the URL allows."""
+        """Admit the URL's command, or any command for a multirequest."""
         self._accepted = accepted
         self._origin = origin
         self._registry = origin.host.registry
@@ -38,7 +41,7 @@ class UrlAdmission:
     def expects_data(self, event: RequestReceived) -> bool:
         """Return whether the request would be admitted, for a command that declares data.
 
-        What would be refused waits until it is complete: the refusal is due then.
+        A request that would be refused waits until it is complete: its refusal is due then.
         """
         command = self._find(event.command)
         if command is None or not command.has_data:
@@ -51,6 +54,7 @@ class UrlAdmission:
         """Return the command of a request, or refuse the exchange."""
         name, accepted = event.command, self._accepted
         if accepted.command == MULTIREQUEST:
+            # By the exact type: other names may be unhashable, or equal to a name in bytes.
             if type(name) is bytes and name in self._admitted:
                 return self._admitted[name]
             admitted = self._admitted[name] = Admitted(self._admit_any(name), self._origin)
@@ -93,7 +97,7 @@ def _unavailable(name: object, accepted: Accepted) -> HttpResponse:
 
 
 class FramedExchange:
-    """A body of frames in half duplex, and its response: the transport of one exchange."""
+    """The transport of one exchange in half duplex: a body of frames, and its response."""
 
     def __init__(
         self,
@@ -133,7 +137,7 @@ class FramedExchange:
             self._request.finish()
 
     def connection_lost(self) -> None:
-        """Stop the commands."""
+        """Cancel the commands: the client has gone."""
         self._ended = True
         self._responder.stop()
 
@@ -152,23 +156,23 @@ class FramedExchange:
             response.begin_frames(self._dialect.media_type, self._responder, frames)
 
     def pause_input(self) -> None:
-        """Read no more of the body."""
+        """Stop reading the body."""
         self._request.body.pause()
 
     def resume_input(self) -> None:
-        """Read on."""
+        """Read the body again."""
         self._request.body.resume()
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
-        """Answer broken input; what was queued is gone."""
+        """Answer broken input with a text; frames that were queued are dropped."""
         answer = bad_request if error.malformed else protocol_error
         self.refused(answer(error.message))
 
     def refused(self, response: HttpResponse) -> None:
-        """Answer with a text, or break off where frames were sent already."""
+        """Answer with a text, or break the response off if frames were sent already."""
         self._ended = True
         if self._begun:
-            # The error frame is the last; the body that may follow is not read.
+            # An error frame is the last one; the rest of the request's body is not read.
             self._request.response.break_off()
         else:
             self._request.answer(response)
@@ -176,6 +180,7 @@ class FramedExchange:
     def responses_finished(self, connection: ServerConnection) -> None:
         """Send the last frames with the end of the response, or a text if nothing was answered."""
         self._ended = True
+        # Held, so that the last frames and the end of the response leave in one write.
         self._request.response.hold()
         self.send_output(connection)
         if self._begun:

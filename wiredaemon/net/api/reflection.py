@@ -1,4 +1,4 @@
-"""Answers ``debugreflect``: shows what each frame of a body means to the server; nothing runs.
+"""Answers ``debugreflect``: shows the meaning of each frame of a body; no command runs.
 
 Source: http, section 7.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Reflection:
-    """Receives a body of frames; answers with a line for each, and one for what it led to."""
+    """Receives a body of frames; answers with a line for each, and one for its effect."""
 
     def __init__(self, request: StreamingRequest, dialect: Dialect, limits: Limits) -> None:
         """Reflect the body of ``request``."""
@@ -66,7 +66,7 @@ class Reflection:
         self._request.answer(text(200, b"OK", b"\n".join(self._lines)))
 
     def connection_lost(self) -> None:
-        """Do nothing: nothing runs."""
+        """Do nothing: no command runs."""
 
     def _refuse(self, fault: str) -> None:
         self._request.answer(bad_request(fault))
@@ -75,6 +75,7 @@ class Reflection:
         head = f"received: {frame.type_number} {frame.flags} {frame.request_id} "
         self._lines.append(head.encode() + frame.payload)
         events = self._connection.receive_frame(frame)
+        # Drops the error frame of a failure; the line for the event shows the error.
         self._connection.data_to_send()
         action: tuple[str, dict[str, object]] | None = None
         for event in events:
@@ -111,12 +112,12 @@ class Reflection:
         return "runcommand", shown
 
     def _json(self, action: tuple[str, dict[str, object]]) -> bytes:
-        """Encode as Mercurial of that era did; all escape what is not ASCII."""
+        """Encode as Mercurial of that era did; every era escapes all but ASCII."""
         escapes_more = self._dialect.sender_settings
         errors = "surrogateescape" if escapes_more else "strict"
         shown = json.dumps(_texts(action, errors), sort_keys=True)
         if escapes_more:
-            # Outside of strings neither can occur.
+            # Mercurial escaped these against HTML; outside of strings neither can occur.
             shown = shown.replace("<", r"\u003c").replace(">", r"\u003e")
         return shown.encode("ascii")
 
@@ -125,7 +126,7 @@ def _texts(value: object, errors: str) -> object:
     """Return the value with texts for byte strings and arrays for sets.
 
     Raises:
-        RemoteProtocolError: It has no place in JSON.
+        RemoteProtocolError: A value in it has no form in JSON.
     """
     match value:
         case bytes():
@@ -149,6 +150,6 @@ def _texts(value: object, errors: str) -> object:
 
 
 def _key(key: object, errors: str) -> str:
-    """Return a map's key as text: JSON knows no other keys."""
+    """Return a map's key as text, because JSON has no other keys."""
     shown = _texts(key, errors)
     return shown if isinstance(shown, str) else json.dumps(shown)

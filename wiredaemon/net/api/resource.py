@@ -1,7 +1,7 @@
 """``api`` below a repository's path: the index of APIs, an API, and its commands.
 
-The rules decide what the head of a request leads to; this resource asks them, remembers what they
-accepted, and hands the body to what processes it.
+The rules decide on the head of a request; this resource applies them, remembers the requests that
+they accepted, and passes the body to its receiver.
 
 Source: http, section 3.
 """
@@ -32,17 +32,17 @@ COMMAND_DEPTH: Final = 3
 
 
 class Question(NamedTuple):
-    """All that a decision about a command depends on, besides the peer and the settings."""
+    """Everything that a decision on a command depends on, except the peer and the settings."""
 
     host: Host
-    """Its registry counts."""
+    """The host, whose registry knows the command."""
     api: bytes
     """The API's name."""
     head: CommandHead
 
 
 class ApiResource(Resource):
-    """``api`` and what is below, for one host."""
+    """``api`` and the paths below, for one host."""
 
     isLeaf = True
 
@@ -58,12 +58,12 @@ class ApiResource(Resource):
         """Stand for a path.
 
         Args:
-            application: What all resources share.
-            decisions: The site's: which commands were accepted, and as what.
-            host: What the path in front of ``api`` led to.
+            application: The application that all resources share.
+            decisions: The site's cache of accepted requests.
+            host: The host at the path in front of ``api``.
             path: The components behind ``api``.
-            again: Is remembered with a head in place of this resource, where the same path may lead
-                to another host later.
+            again: The resource to remember with a head in place of this one, where the same path
+                may lead to another host later.
         """
         super().__init__()
         self._application = application
@@ -92,7 +92,7 @@ class ApiResource(Resource):
             if accepted is None:
                 return
             if request.may_be_remembered:
-                # Only then is the question known to be short.
+                # Only then is the question known to be short: the head has at most 1 KiB.
                 self._decisions.remember(settings, peer, question, accepted)
         if request.question is None:
             request.remember(question, self._again or self)
@@ -112,7 +112,7 @@ class ApiResource(Resource):
     def _decide(
         self, request: StreamingRequest, settings: Settings, peer: Peer, question: Question
     ) -> Accepted | None:
-        """Ask the rules; None where that was all and the request is on its way to an answer."""
+        """Apply the rules; return None if they have answered the request or passed its body on."""
         api = check_api_path(self._application.apis, settings.switches, self._path)
         if isinstance(api, HttpResponse):
             request.answer(api)

@@ -1,6 +1,6 @@
-"""HTTP's choices as pure functions: the response to a request head, before its body counts.
+"""Decides on request heads below ``api``, by pure functions, before the body is read.
 
-Source: http, sections 3.1 to 3.3.
+Source: http, sections 3.1 to 3.3 (the rows are those of section 3.1).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OK, _FORBIDDEN, _MISSING = 200, 403, 404
 class CommandHead(NamedTuple):
     """The head of a request for a command.
 
-    A tuple, for it is part of what a decision is remembered by, and a tuple's hash needs no Python.
+    A tuple, because it is part of a key in the cache of decisions, and a tuple is hashed in C.
     """
 
     method: bytes
@@ -41,7 +41,7 @@ class CommandHead(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """A request whose body is to be processed."""
+    """The decision to process a request's body as frames."""
 
     dialect: Dialect
     permission: Permission
@@ -50,12 +50,12 @@ class Accepted:
     declaration: Command | None
     """The command of that name; None for a multirequest."""
     framings: Sequence[Dialect]
-    """All that the API speaks, the preferred one first."""
+    """All framings of the API, the preferred one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reflected:
-    """A request whose body is to be shown, frame by frame."""
+    """The decision to show a request's body, frame by frame."""
 
     dialect: Dialect
 
@@ -69,16 +69,16 @@ def insufficient_permissions(command: bytes) -> HttpResponse:
 def check_api_path(  # noqa: PLR0911 one return for each row of the table
     apis: Sequence[Api], switches: ApiSwitches, path: Sequence[bytes]
 ) -> HttpResponse | Api:
-    """Decide on a path below ``api``: a fixed answer, or the API whose command it names.
+    """Return the API whose command a path below ``api`` names, or a fixed response.
 
-    Rows 1 to 6 of the table.
+    These are rows 1 to 6 of the table in the source.
 
     Args:
-        apis: All that exist.
-        switches: Of the repository.
-        path: Components behind ``api``.
+        apis: All configured APIs.
+        switches: The repository's switches.
+        path: The components behind ``api``.
     """
-    # Row 1: as if there were no such page.
+    # Row 1: hgweb's answer to a page that it does not know.
     if not switches.enabled:
         return no_such_method(b"api")
     enabled = sorted(api.name for api in apis) if switches.http_v2 else []
@@ -93,7 +93,7 @@ def check_api_path(  # noqa: PLR0911 one return for each row of the table
         return text(_MISSING, b"Not Found", body)
     if not switches.http_v2:
         return text(_MISSING, b"Not Found", b"API %s not enabled\n" % name)
-    # Row 5 is for whoever asks; row 6: a permission without a command is nothing.
+    # Row 5 is not authorized; row 6: a permission without a command names no page.
     if not rest:
         return text(_OK, b"OK", b"HTTP version 2 API handler")
     if len(rest) == 1:
@@ -116,7 +116,7 @@ def check_command(  # noqa: PLR0913, PLR0917 all that decides
     head: CommandHead,
     peer: Peer,
 ) -> HttpResponse | Accepted | Reflected:
-    """Decide on a request for a command from its head alone: rows 7 to 14 of the table."""
+    """Decide on a request for a command by its head alone: rows 7 to 14 of the table."""
     # Row 7.
     try:
         permission = Permission(head.permission.decode("ascii", "replace"))

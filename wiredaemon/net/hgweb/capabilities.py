@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VERSION1: Final = (b"Content-Type", b"application/mercurial-0.1")
 _CBOR: Final = (b"Content-Type", b"application/mercurial-cbor")
 _NUMBERED: Final = 100
-"""Numbered headers that are read at most: more than clients send, which split at 1 KiB."""
+"""The most numbered headers that are read: more than clients send, which split at 1 KiB."""
 
 
 def numbered_header(header: Callable[[bytes], bytes | None], name: bytes) -> bytes:
@@ -51,7 +51,7 @@ def answer_capabilities(
     if denial is not None:
         body = b"0\n%s\n" % denial.message
         return HttpResponse(status=denial.status, reason=denial.message, headers=(), body=body)
-    # Dialect 0002 knew no upgrade: an API that speaks nothing else cannot be asked for.
+    # Dialect 0002 had no upgrade: an API with no other dialect is not offered.
     upgradable = [api for api in apis if _describing(api) is not None]
     wanted = numbered_header(header, b"X-HgUpgrade").split()
     protocols = numbered_header(header, b"X-HgProto").split()
@@ -89,5 +89,6 @@ def _describe(api: Api, host: Host, settings: Settings) -> Value:
 
 
 def _key_order(offered: Sequence[Api]) -> KeyOrder:
+    # One map for all APIs: the order of the newest era, where one of them has it.
     orders = {framing.cbor.key_order for api in offered for framing in api.framings}
     return KeyOrder.BYTEWISE if KeyOrder.BYTEWISE in orders else KeyOrder.CANONICAL

@@ -1,4 +1,4 @@
-"""One request of version 1, or for a page: its body goes to a worker, whose response comes back.
+"""One request of version 1, or for a page: sends its body to a worker, and returns the response.
 
 Both ways have back-pressure: a client that sends faster than Mercurial reads is paused, and a
 client that reads slower than Mercurial answers makes the worker wait.
@@ -37,18 +37,18 @@ _log: Final = Logger()
 
 
 class ExchangeState(IntEnum):
-    """How far an exchange is."""
+    """The state of an exchange."""
 
     WAITING = auto()
     """Nothing of the response was written: any answer is still possible."""
     RESPONDING = auto()
     """The head was written: a failure can only cut the response off."""
     OVER = auto()
-    """The response is complete, was cut off, or nobody waits for it any more."""
+    """The response is complete, was cut off, or the client has gone."""
 
 
 class ExchangeInput(IntEnum):
-    """What happens to an exchange."""
+    """The events that change the state of an exchange."""
 
     HEAD = auto()
     """The worker has sent the head of its response."""
@@ -64,17 +64,17 @@ TRANSITIONS: Final[Mapping[tuple[ExchangeState, ExchangeInput], ExchangeState]] 
     # Whatever ends an exchange, a client that leaves may end it once more.
     (_S.OVER, _I.END): _S.OVER,
 }
-"""All that may happen; a missing pair is a fault of ours."""
+"""The state behind each event; a missing pair is a fault of ours."""
 
 
 class HgwebExchange:
     """Carries one request to a worker, and its response back.
 
     Args:
-        request: Nothing of its body was received.
-        repository: With the permission that was granted.
+        request: The request, of whose body nothing was received, unless ``body`` is given.
+        repository: The repository, with the permission that was granted.
         wanted: The head of the request.
-        limits: Of what the worker answers, and of a push.
+        limits: Bounds the worker's CBOR items, and a push.
         body: The request's whole body, where it was received already.
     """
 
@@ -100,18 +100,18 @@ class HgwebExchange:
         """Bytes of the response that are still to come; None if it did not announce how many."""
 
     def start(self) -> None:
-        """Ask for a worker; until there is one, nothing of the body is read."""
+        """Request a worker; until one is free, nothing of the body is read."""
         self._request.body.pause()
-        # The body has no receiver until then, who would be notified otherwise.
+        # Until then the body has no receiver that would be notified of a lost connection.
         self._request.notifyFinish().addErrback(lambda _: self.connection_lost())
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(self._on_bug)
 
     def connection_lost(self) -> None:
-        """Stop: the client has gone."""
+        """Cancel the worker's call: the client has gone."""
         self._advance(ExchangeInput.END)
         if self._running is not None:
-            # Closes the stream; the pool decides what becomes of its worker.
+            # This closes the stream; the pool decides whether its worker goes on.
             self._running.cancel()
 
     def _advance(self, seen: ExchangeInput) -> None:
@@ -194,7 +194,7 @@ class HgwebExchange:
         response.begin_stream(head[b"status"], head[b"reason"], headers, self._flow)
 
     def _count(self, size: int) -> None:
-        """Check the length that was announced: a client would read more as the next response."""
+        """Check the announced length: a client would read further bytes as the next response."""
         if self._left is not None:
             self._left -= size
             if self._left < 0:
@@ -211,7 +211,7 @@ class HgwebExchange:
             "a request of {peer} failed: {error}", peer=self._request.peer().address, error=error
         )
         if state is ExchangeState.RESPONDING:
-            # Cut off where it is, without an end of the body: the client sees that it is short.
+            # Cut off without an end of the body, so that the client notices.
             self._request.response.break_off()
         else:
             shown = str(error).encode("utf-8", "replace") + b"\n"
@@ -221,7 +221,7 @@ class HgwebExchange:
         _log.failure("a request could not be carried out", failure)
         if self._state is not ExchangeState.OVER:
             self._advance(ExchangeInput.END)
-            # Whatever was written so far, it is not a whole response.
+            # The response may have begun, and has no end.
             self._request.channel.loseConnection()
 
 
@@ -229,7 +229,7 @@ def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     """Return the length that a response announces, in bytes; None if it announces none.
 
     Raises:
-        ServerError: It announces several, or something else than a number.
+        ServerError: It announces several lengths, or one that is no number.
     """
     announced = [value for name, value in headers if name.lower() == b"content-length"]
     if not announced:

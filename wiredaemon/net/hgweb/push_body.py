@@ -1,4 +1,4 @@
-"""Sends a request body to a worker, as fast as that accepts it; refuses one that hardly arrives."""
+"""Sends a request body to a worker with back-pressure, and refuses one that arrives too slowly."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @implementer(IPushProducer)
 class PushBody:
-    """Receives the body of a request for a worker, which pauses and resumes it.
+    """Receives the body of a request and sends it to a worker, which pauses and resumes it.
 
     Args:
-        request: Nothing of its body was received.
-        stream: The worker's end.
+        request: The request, of whose body nothing was received.
+        stream: The stream to the worker.
         limits: ``push_size``, ``body_rate`` and ``body_rate_seconds``.
         refuse: Ends the request with a fixed response.
         lost: Is called when the client has gone.
@@ -52,7 +52,7 @@ class PushBody:
         """Bytes that had been received when the rate was checked last."""
         self._is_paused = False
         self._was_paused = False
-        """The worker has paused the body since then: the client is not to blame for the rate."""
+        """The worker has paused the body since then: the rate is not the client's fault."""
         self._timer: IDelayedCall | None = None
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class PushBody:
         self._timer = self._request.reactor.callLater(self._limits.body_rate_seconds, self._check)
 
     def _check(self) -> None:
-        """Refuse a body that hardly arrives: it holds a worker that others wait for."""
+        """Refuse a body below the rate: it holds a worker that other requests wait for."""
         least = self._limits.body_rate * self._limits.body_rate_seconds
         if not self._was_paused and self._received - self._received_before < least:
             shown = f"the request body is slower than {self._limits.body_rate} B/s (body_rate)\n"
@@ -110,14 +110,14 @@ class PushBody:
     # --- IPushProducer -----------------------------------------------------------------------
 
     def pauseProducing(self) -> None:
-        """Read no more of the body: the worker is behind."""
+        """Stop reading the body: the worker holds enough of it."""
         self._is_paused = self._was_paused = True
         self._request.body.pause()
 
     def resumeProducing(self) -> None:
-        """Read on."""
+        """Read the body again."""
         self._is_paused = False
         self._request.body.resume()
 
     def stopProducing(self) -> None:
-        """Do nothing: the worker has gone, and its stream says so."""
+        """Do nothing: the worker has gone, and its stream fails the exchange."""

@@ -1,8 +1,8 @@
-"""Lists repositories, as a page or as plain text, at a path with none but some below it.
+"""Lists the repositories below a path, as a page or as plain text.
 
-A list shows what the asking peer may read and its owner does not hide, no more. A path below a
-collection's prefix where the peer may read nothing is as good as no path at all: names of folders
-are not revealed either.
+A list shows the repositories that the peer may read and that are not hidden. A path below a
+collection's prefix where the peer may read nothing is answered like one that does not exist: names
+of folders are not revealed either.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.request import StreamingRequest
 
 _TURN: Final = 32
-"""Rows that are made before others have their turn: about a millisecond's work."""
+"""Rows that are made before other requests have their turn: 1.2 ms of work (docs/decisions.md)."""
 _SIDE_BY_SIDE: Final = 4
-"""Repositories that are described at once for one list: workers are for other requests too."""
+"""Repositories that are described at once for one list: other requests need workers too."""
 
 _HEADERS: Final = (
     (b"X-Content-Type-Options", b"nosniff"),
@@ -59,15 +59,15 @@ class Row(NamedTuple):
     """One repository in a list."""
 
     names: Names
-    """Components of its URL's path."""
+    """The components of the repository's path."""
     description: str
     contact: str
     changed: float | None
-    """Seconds since 1970; None if nothing is in it."""
+    """The time of the last change, in seconds since 1970; None for an empty repository."""
 
 
 class IndexResource(Resource):
-    """The repositories below one path."""
+    """The resource that lists the repositories below one path."""
 
     isLeaf = True
 
@@ -79,7 +79,7 @@ class IndexResource(Resource):
         self._names = names
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """Answer once all that may be listed is known; nothing is read meanwhile."""
+        """Answer once all listed repositories are described; no body is read meanwhile."""
         request.body.pause()
         end_with(request, Deferred.fromCoroutine(self._answer(request)))
 
@@ -104,8 +104,9 @@ class IndexResource(Resource):
     async def _readable(
         self, request: StreamingRequest, entries: Sequence[ListedRepository]
     ) -> Sequence[Row]:
-        """Return what the peer may see, in order."""
+        """Return the rows that the peer may see, in the order of the entries."""
         rows: dict[Names, Row] = {}
+        # One iterator for all coroutines below: each takes the next entry when it is free.
         rest = iter(entries)
 
         async def describe() -> None:
@@ -132,7 +133,7 @@ class IndexResource(Resource):
         try:
             settings = await self._hosts.describe(host)
         except Exception:  # noqa: BLE001 whatever is wrong with one repository, the others are listed
-            # Logged where it was found out, once.
+            # `Host.settings` has logged it, once.
             return None
         if settings.hidden or authorize_reading(settings.access, peer) is not None:
             return None
@@ -156,11 +157,11 @@ async def render_page(
     All that comes from outside is escaped, and links are quoted byte for byte.
 
     Args:
-        names: Of the path.
-        rows: To list.
+        names: The components of the path.
+        rows: The repositories to list.
         is_cut: There are more repositories than could be listed.
-        take_turns: Lets others have their turn; called for each so many rows, for the template
-            engine needs some 40 us for one (36 ms for 1000).
+        take_turns: Lets other requests have their turn. It is called once for `_TURN` rows, because
+            the template engine takes some 40 us a row (36 ms for 1,000).
     """
     title = f"Repositories in {_shown(names)}/" if names else "Repositories"
     content: list[Flattenable] = [tags.h1(title)]
@@ -200,12 +201,12 @@ _STYLE: Final = (
 
 
 def _path(names: Names) -> str:
-    """Return the path of a URL; each byte that could mean something else is quoted."""
+    """Return the path of a URL; each byte with another meaning there is quoted."""
     return "".join(f"/{quote_from_bytes(name, safe='')}" for name in names) + "/"
 
 
 def _shown(names: Names) -> str:
-    """Return a path for people."""
+    """Return a printable path."""
     return b"/".join(names).decode("utf-8", "replace")
 
 

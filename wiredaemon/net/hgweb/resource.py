@@ -1,4 +1,4 @@
-"""What is at a repository's path beside its APIs: version 1 commands and pages."""
+"""The resource at a repository's path, without its APIs: version 1 commands and pages."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _VERSION1_NOT_FOUND: Final = HttpResponse(
 )
 
 _STEPS: Final = frozenset({b".", b".."})
-"""Components of a path that no page has; what Mercurial would make of them is not tried."""
+"""Components of a path that no page has; they are refused before Mercurial sees them."""
 
 
 class HgwebResource(Resource):
-    """A repository's path, or one below it that only a page could be at."""
+    """The resource of a repository's path, or of a path below it that may be a page."""
 
     isLeaf = True
 
@@ -49,7 +49,7 @@ class HgwebResource(Resource):
         self._rest = rest
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """Answer, or have a worker answer."""
+        """Answer the request, or start an exchange with a worker."""
         command = _query_command(request)
         if command == b"capabilities" and not self._rest:
             decide(request, self._host, self._answer_capabilities)
@@ -90,7 +90,7 @@ class HgwebResource(Resource):
         def on_body(body: bytes) -> None:
             HgwebExchange(request, repository, wanted, limits, body=body).start()
 
-        # The body holds arguments, which Mercurial reads whole before it does anything.
+        # The body holds arguments, which Mercurial reads completely before it runs the command.
         BufferedBody(request, limits.request_size, on_body).start()
 
     def _answer_capabilities(self, request: StreamingRequest, settings: Settings) -> None:
@@ -101,7 +101,7 @@ class HgwebResource(Resource):
 
 
 def _query_command(request: StreamingRequest) -> bytes | None:
-    """Return the version 1 command that the query names: the last one counts, as for hgweb."""
+    """Return the version 1 command in the query, or None; the last one counts, as in hgweb."""
     query = request.uri.partition(b"?")[2].decode("latin-1")
     values = parse_qs(query, keep_blank_values=True, encoding="latin-1").get("cmd")
     return values[-1].encode("latin-1") or None if values else None

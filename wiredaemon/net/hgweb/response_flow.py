@@ -1,7 +1,7 @@
-"""Waiting while a client accepts no more of a response.
+"""Flow control of one response: its writer waits while the client accepts no more.
 
 The client library has a flow control of its own (`wiredaemon.client.flow_control`), which many
-writers share. This one has a single writer, and no room of ``net`` may import the client.
+writers share. This one has a single writer, and no package of ``net`` may import the client.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class ResponseFlow:
         """Fires when the paused writer may go on."""
 
     async def drain(self) -> None:
-        """Return when the client accepts more."""
+        """Wait until the client accepts more."""
         while self._is_paused:
             self._writer = Deferred()
             await self._writer
 
     def pauseProducing(self) -> None:
-        """Let the writer wait from now on: the connection holds enough."""
+        """Make the writer wait: the connection holds enough."""
         self._is_paused = True
 
     def resumeProducing(self) -> None:
-        """Let the writer go on."""
+        """Resume the writer."""
         self._is_paused = False
         writer, self._writer = self._writer, None
         if writer is not None:

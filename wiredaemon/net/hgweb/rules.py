@@ -1,7 +1,7 @@
-"""Decides what a request for version 1 or a page may do, from its head alone.
+"""Decides on the permission of a request for version 1 or a page, by its head alone.
 
-Mercurial's web application carries out what is granted here; the worker opens its own access
-settings exactly as far.
+Mercurial's web application runs the request with the permission granted here: the worker sets
+Mercurial's own access settings to exactly that.
 
 Source: http, section 5.
 """
@@ -26,7 +26,7 @@ _READING: Final = (b"GET", b"HEAD")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HgwebHead:
-    """The head of such a request."""
+    """The head of a request for version 1 or a page."""
 
     method: bytes
     command: bytes | None
@@ -34,7 +34,7 @@ class HgwebHead:
 
 
 def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse | Permission:
-    """Return the permission that the request is carried out with, or the response refusing it."""
+    """Return the permission that the request runs with, or the response that refuses it."""
     needs = None if head.command is None else settings.version1.get(head.command)
     denial = authorize_reading(settings.access, peer)
     if needs is not None and denial is None:
@@ -48,7 +48,7 @@ def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse 
         return text(denial.status, denial.message, denial.message + b"\n")
     if needs == _PUSH:
         return Permission.RW
-    # A batch may hold a push, and so may what extensions add to the pages: Mercurial checks those
+    # A batch may contain a push command, and pages of extensions may write: Mercurial checks both
     # again, by the permission that is granted here.
     may_write = head.method not in _READING and (needs is None or head.command == _BATCH)
     if may_write and authorize(settings.access, Permission.RW, peer) is None:

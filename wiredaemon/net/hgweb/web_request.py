@@ -1,4 +1,4 @@
-"""The head of an HTTP request in the form in which it travels to a worker."""
+"""Converts the head of an HTTP request to the form in which it travels to a worker."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.request import StreamingRequest
 
 _PORTS: Final = {False: 80, True: 443}
-"""The port that a URL means without naming one, by whether it is secure."""
+"""The default port of a URL, by whether the connection is secure."""
 
 
 def web_request(request: StreamingRequest, prefix: Names, rest: Names) -> WebRequest:
     """Return a request's head as the worker's WSGI application needs it.
 
     Args:
-        request: Its head is complete.
-        prefix: Path components of the repository.
-        rest: Components behind it.
+        request: The request, whose head is complete.
+        prefix: The components of the repository's path.
+        rest: The components behind it.
     """
     peer = request.peer()
     headers = tuple(
@@ -45,8 +45,8 @@ def web_request(request: StreamingRequest, prefix: Names, rest: Names) -> WebReq
 
 
 def _host_and_port(request: StreamingRequest, *, is_secure: bool) -> tuple[bytes, int]:
-    """Return where our end of the connection is; the Host header travels with the other headers."""
+    """Return the address of our end; the Host header travels with the other headers."""
     address = request.channel.getHost()
-    # A Unix socket has neither.
+    # A Unix socket has neither host nor port, and WSGI requires both (PEP 3333).
     host = getattr(address, "host", None) or "localhost"
     return host.encode(), getattr(address, "port", _PORTS[is_secure])

@@ -1,4 +1,4 @@
-"""The site: Twisted's HTTP/1.1 server with our channel and our requests."""
+"""The site: Twisted's HTTP/1.1 server with the project's channel and requests."""
 
 from __future__ import annotations
 
@@ -22,8 +22,15 @@ class ApiSite(Site):
     protocol: Any = KnownHeadChannel
 
     def __init__(self, application: Application, hosts: HostLookup) -> None:
-        """Serve hosts."""
+        """Make a site.
 
+        Args:
+            application: The APIs, limits and reactor that all resources share.
+            hosts: Finds the host at a path.
+        """
+
+        # A class of its own for each site: limits of one site are attributes of the class, so that
+        # a request need not set them.
         class SiteRequest(StreamingRequest):
             limits = application.limits
             reactor = application.reactor
@@ -38,7 +45,7 @@ class ApiSite(Site):
         self.known_heads = KnownHeads(application.limits.known_heads)
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Return what TLS may negotiate: no HTTP/2, which our channel does not speak."""
+        """Return the protocols for ALPN: no HTTP/2, which our channel does not speak."""
         return [b"http/1.1"]
 
 

@@ -1,7 +1,7 @@
-"""The Resource tree: from paths to hosts, APIs and commands.
+"""The Resource tree, which finds the host at a path, and the resource that answers there.
 
-A resource decides with `headers_received` what becomes of a request whose head is complete; which
-answer that is, the rules say.
+A resource decides in `headers_received` on a request whose head is complete, by the rules of its
+package.
 
 Source: http, section 3.
 """
@@ -27,23 +27,28 @@ if TYPE_CHECKING:
 
 
 class RootResource(Resource):
-    """The root of all paths, which finds what is at a path anew for each request."""
+    """The root of all paths, which finds the resource at a path anew for each request."""
 
     def __init__(self, application: Application, hosts: HostLookup) -> None:
-        """Serve hosts."""
+        """Make the root.
+
+        Args:
+            application: The APIs, limits and reactor that all resources share.
+            hosts: Finds the host at a path.
+        """
         super().__init__()
         self._application = application
         self.hosts = hosts
-        # As many as heads: each that is remembered needs a decision, many share one.
+        # As many decisions as heads: each remembered head needs one, and many heads share one.
         self._decisions: DecisionCache[Accepted] = DecisionCache(application.limits.known_heads)
 
     def getChild(self, name: bytes, request: StreamingRequest) -> Resource:
-        """Return what is at a path, which Twisted has split at its first slash."""
+        """Return the resource at a path, whose first component Twisted has split off."""
         names = (name, *(request.postpath or ()))
         return self.resource_at(() if names == (b"",) else names)
 
     def resource_at(self, names: Names) -> Resource:
-        """Return what is at a path now."""
+        """Return the resource that is at a path now."""
         found = self.hosts.find(names)
         if found is None:
             if self.hosts.may_list(names):
@@ -62,22 +67,22 @@ class RootResource(Resource):
 
 
 class FixedResource(Resource):
-    """The same answer for all."""
+    """A resource with the same response to all requests."""
 
     isLeaf = True
 
     def __init__(self, answer: HttpResponse) -> None:
-        """Answer everything with ``answer``."""
+        """Answer each request with ``answer``."""
         super().__init__()
         self._answer = answer
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """Answer."""
+        """Answer the request."""
         request.answer(self._answer)
 
 
 class PathResource(Resource):
-    """A path that may lead to another host each time: what is there is found for each request."""
+    """A path that may lead to another host each time: the host is found for each request."""
 
     isLeaf = True
 
@@ -88,7 +93,7 @@ class PathResource(Resource):
         self._names = names
 
     def headers_received(self, request: StreamingRequest) -> None:
-        """Let what is there now decide."""
+        """Let the resource that is there now decide."""
         request.question = None  # names the host that was there when the head was remembered
         request.resource = self._root.resource_at(self._names)
         request.resource.headers_received(request)
