@@ -1,7 +1,7 @@
 """The state machines of both sides, without I/O: no sockets, no clock, no threads.
 
-A connection has three verbs: ``receive_data`` returns the events of bytes, ``send_*`` queues
-frames, and ``data_to_send`` returns the frames that may leave.
+A connection has three kinds of methods: ``receive_data`` returns the events of received bytes,
+``send_*`` queues frames, and ``data_to_send`` returns the frames that may leave.
 """
 
 from wiredaemon.protocol.client import ClientConnection

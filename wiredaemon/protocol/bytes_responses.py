@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 _TEXT, _CBOR, _BYTES_OR_CBOR = ResponseForm.TEXT, ResponseForm.CBOR, ResponseForm.BYTES_OR_CBOR
-"""Asked for each object: a member takes 0.05 us to find in its enumeration."""
+"""Compared for each object: to find a member in its enumeration takes 0.05 us."""
 
 
 def bytes_form(value: Value, dialect: Dialect) -> tuple[bytes, int]:
-    """Return the bytes of a value and the flags that say what they are.
+    """Return the bytes of a value and the flags that mark them as raw bytes or CBOR.
 
     Raises:
         UnencodableError: The value has no form in the dialect.
@@ -42,7 +42,7 @@ def bytes_form(value: Value, dialect: Dialect) -> tuple[bytes, int]:
 
 
 class BytesResponse(Response):
-    """A byte string whose slices all say that more follows, but for the last."""
+    """A byte string in slices, each of which but the last has the flag that more follow."""
 
     kind = FrameType.BYTES_RESPONSE
 
@@ -54,7 +54,7 @@ class BytesResponse(Response):
         self._flags: int | None = None
 
     def send_object(self, value: Value) -> None:
-        """Hold the last slice back, send those before it."""
+        """Send all slices but the last one, which is held until it is known whether more follow."""
         data, flags = bytes_form(value, self._dialect)
         if self._flags not in (None, flags):
             message = "raw bytes and other values cannot be mixed in one result"

@@ -1,9 +1,8 @@
 """The client's side of a connection, for every dialect: the receiving half, and the whole.
 
-Content of responses is handed on as bytes (`ResponseDataReceived`), decoded from the stream's
-content encoding but not from CBOR: a caller that only passes it on need not look inside, and one
-that wants the objects uses a reader (``protocol.objects``). Errors, text and progress are read by
-``client_messages``.
+Content of responses is returned as bytes (`ResponseDataReceived`), decoded from the stream's
+content encoding but not from CBOR: a caller may pass it on unparsed, or get the objects from a
+reader (``protocol.objects``). Errors, text and progress are parsed by ``client_messages``.
 
 Source: server-state-machine, section 2.
 """
@@ -140,7 +139,7 @@ class ClientConnection(ClientOutput):
             return [self._fail(RemoteProtocolError(str(error), malformed=True))]
         if not self._active:
             return []
-        # One is named, the oldest as a rule; the others have the same fate.
+        # The error names one request, as a rule the oldest; it stands for all of them.
         message = f"input ended before the response to request {min(self._active)}"
         return [self._fail(RemoteProtocolError(message, malformed=True))]
 
@@ -155,9 +154,9 @@ class ClientConnection(ClientOutput):
     ) -> Sequence[RawFrame]:
         """Append the events of the frames in front that are plain, and return the other frames.
 
-        Plain is a part of a response that a request waits for, on a stream that is open and does
-        not end, without content encoding: nearly all that a worker says. They cost no
-        call each where others cost seven, and `_read` would find nothing more to check.
+        A frame is plain if it is a part of a response that a request waits for, on an open stream
+        that does not end with it, without content encoding: nearly all frames of a worker. They
+        cost no call each where others cost seven, and `_read` would find nothing more to check.
         """
         for number, (request_id, stream_id, stream_flags, kind, payload) in enumerate(frames):
             if (
@@ -195,6 +194,7 @@ class ClientConnection(ClientOutput):
     def _receive_frame(self, frame: Frame) -> Iterable[ClientEvent]:
         kind = self._dialect.types.get(frame.type_number)
         streams = self._input_streams
+        # Without flags there is nothing to open, decode or end: three calls saved for most frames.
         if not frame.stream_flags and frame.stream_id in streams.open:
             decoder, ended = None, False
         else:
@@ -204,6 +204,7 @@ class ClientConnection(ClientOutput):
             ended = frame.stream_id not in streams.open
         is_settings = kind is FrameType.STREAM_SETTINGS and self._dialect.sender_settings
         if is_settings:
+            # Before the stream ends below: its settings are refused with an error of their own.
             self._contents.receive_settings(self._decoded(frame, decoder), ended=ended)
         if ended:
             self._contents.forget(frame.stream_id)
@@ -214,8 +215,8 @@ class ClientConnection(ClientOutput):
     ) -> RemoteProtocolError:
         """Return the error for a frame of a request that does not wait for one.
 
-        A server that gives up on the whole connection says why in an error frame, and there may
-        be no request that it belongs to.
+        A server that gives the whole connection up sends the reason in an error frame, perhaps
+        under an id that no request has.
         """
         if kind is FrameType.ERROR_RESPONSE:
             failed = self._messages.read_error(self._decoded(frame, decoder))
@@ -262,7 +263,8 @@ class ClientConnection(ClientOutput):
     def _receive_response(
         self, frame: Frame, decoder: ContentDecoder | None
     ) -> Iterable[ClientEvent]:
-        # Neither flag is required, and both together end the response (section 2.3).
+        # Neither flag is required, and both together end the response (server-state-machine,
+        # section 2.3).
         end = bool(frame.flags & EOS)
         if decoder is not None:
             return self._decode_response(frame, decoder, end=end)

@@ -1,4 +1,4 @@
-"""Frames of servers beside the content of responses: errors, text output and progress.
+"""Frames of servers besides the content of responses: errors, text output and progress.
 
 Source: framing, sections 7 to 9.
 """
@@ -27,7 +27,7 @@ class MessageReader:
     """
 
     def __init__(self, dialect: Dialect, limits: Limits) -> None:
-        """Read frames of one dialect."""
+        """Parse frames of one dialect."""
         self._dialect = dialect
         self._limits = limits
 

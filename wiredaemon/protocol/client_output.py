@@ -1,6 +1,6 @@
 """The sending half of a client's connection: requests, their data and the client's settings.
 
-What a request is made of, ``client_requests`` knows.
+The frames of a request are made by ``client_requests``.
 
 Source: server-state-machine, section 2.2.
 """
@@ -27,7 +27,7 @@ _REQUEST_IDS: Final = 1 << 16
 
 
 class ClientOutput:
-    """What a client sends on one connection."""
+    """The output of a client on one connection."""
 
     def __init__(self, dialect: Dialect, content_encodings: Sequence[bytes]) -> None:
         """Begin with nothing sent.
@@ -44,7 +44,7 @@ class ClientOutput:
             raise LocalProtocolError(message)
         self._dialect = dialect
         self._content_encodings = content_encodings
-        """The profiles that were not offered yet."""
+        """The profiles to offer; empty once they were offered."""
         self._failed = False
         self._active: set[int] = set()
         """Requests that are not answered."""
@@ -71,10 +71,12 @@ class ClientOutput:
         """Send a command request and return its id: 1, 3, 5, ..., and over again when free.
 
         Args:
-            name: The command.
-            arguments: By name. In 0002 byte strings of at most 65535 bytes, or `RawBytes`.
+            name: The name of the command.
+            arguments: The values by name; in 0002 byte strings of at most 65535 bytes, or
+                `RawBytes`.
             has_data: `send_data` will follow, at least once.
-            redirect: What redirect targets can be followed, if the server knows any; only in 0006.
+            redirect: The redirect targets that can be followed, if the server knows any; only in
+                0006.
             extra: Further keys of the request map; only from 0003 on.
 
         Raises:
@@ -116,7 +118,7 @@ class ClientOutput:
         return self._output.take()
 
     def parts_to_send(self) -> list[bytes]:
-        """Return the same as headers and payloads in turn, for a stream of bytes."""
+        """Return the frames to send as headers and payloads in turn, for a stream of bytes."""
         return self._output.take_parts()
 
     def _send_settings(self, request_id: int) -> None:

@@ -23,9 +23,9 @@ class RequestReceived:
 
     request_id: int
     command: object
-    """The name. Anything but a byte string is refused when the command is looked up."""
+    """The name of the command; any type but bytes is refused when the command is looked up."""
     arguments: object
-    """The ``args`` as they came. Anything but a map is refused before the command runs."""
+    """The ``args`` as received; any type but a map is refused before the command runs."""
     has_data: bool = False
     """`DataReceived` events and then a `RequestCompleted` follow."""
     redirect: object = None
@@ -84,7 +84,7 @@ class RequestFailed:
     kind: bytes
     """``protocol``, ``server`` or ``command``; up to 0004 ``protocol`` or ``application``."""
     message: bytes
-    """Its atoms, formatted and joined; up to 0004 the text as it came."""
+    """The message's atoms, formatted and joined; up to 0004 the text as received."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class TextOutputReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressReceived(Progress):
-    """To clients: how far a command has come."""
+    """To clients: the progress of a command."""
 
     request_id: int
 

@@ -1,4 +1,4 @@
-"""Incoming streams: which are open, and which frames may be on them.
+"""Incoming streams: opening and ending them, and checking the frames on them.
 
 Source: server-state-machine, sections 1.3 and 2.3; framing, section 13.
 """

@@ -47,7 +47,7 @@ class MapRequest(IncomingRequest):
 
     @property
     def is_requested(self) -> bool:
-        """The frame without ``more`` has come."""
+        """The frame without the ``more`` flag was received."""
         return self._requested
 
     def receive_frame(self, frame: Frame) -> None:
@@ -71,7 +71,7 @@ def read_request(
     """Decode the map of a request (server-state-machine, section 1.10).
 
     Raises:
-        RemoteProtocolError: It is none, or crosses a limit.
+        RemoteProtocolError: The payload is no request, or crosses a limit.
     """
     try:
         if dialect.whole_request:
@@ -85,7 +85,7 @@ def read_request(
         raise _refuse(request_id, content)
     if b"name" not in content:
         raise _nameless()
-    # Taken out of the map, which is nobody else's, so that the rest are the extra keys.
+    # Removed from the map, which is not shared, so that the rest of it are the extra keys.
     command = content.pop(b"name")
     arguments = content.pop(b"args", {})
     redirect = content.pop(b"redirect", None) if content else None
@@ -106,7 +106,7 @@ def _nameless() -> RemoteProtocolError:
 
 
 class MapRequestMachine(RequestMachine[MapRequest]):
-    """Dialects 0003 and later."""
+    """Receives the requests of dialects 0003 and later."""
 
     expected_text = "expected command request frame; got %d"
 
@@ -124,7 +124,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
             and limits.cbor_elements >= SMALL
             and limits.request_size >= SMALL
         )
-        """Small requests keep to the limits, whatever they hold."""
+        """The limits are so high that no small request can cross them."""
 
     def receive_plain(
         self, request_id: int, kind: int, payload: bytes

@@ -49,12 +49,12 @@ class NamedRequest(IncomingRequest):
 
     @property
     def is_requested(self) -> bool:
-        """The last argument has come."""
+        """All arguments were received."""
         return self._ended
 
     @property
     def is_inside_argument(self) -> bool:
-        """The value of the last argument continues in a frame that has not come."""
+        """The value of the last argument continues in a frame that was not received."""
         return self._open is not None
 
     def receive_argument(self, frame: Frame) -> None:
@@ -94,7 +94,7 @@ class NamedRequest(IncomingRequest):
         return name, value_size, bytearray(payload[start:])
 
     def read(self) -> RequestReceived:
-        """Return the arguments that have come."""
+        """Return the event with the arguments that were received."""
         return RequestReceived(
             request_id=self.request_id,
             command=self._name,
@@ -104,7 +104,7 @@ class NamedRequest(IncomingRequest):
 
 
 class NamedRequestMachine(RequestMachine[NamedRequest]):
-    """Dialect 0002."""
+    """Receives the requests of dialect 0002."""
 
     expected_text = "expected command frame; got %d"
 

@@ -61,9 +61,9 @@ class ObjectReader(ABC):
         self._size_limit = size_limit
         self._size = 0
         self.error: ResponseError | None = None
-        """The failure of the command that a status map reported."""
+        """The failure of the command, if the status map reported one."""
         self.location: object = None
-        """The place that the response is kept at, if the status was ``redirect``."""
+        """The location of the response, if the status was ``redirect``."""
 
     def receive_event(self, event: ResponseDataReceived) -> list[object]:
         """Return the objects that are complete now; a status map is not among them.

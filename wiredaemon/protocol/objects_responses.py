@@ -45,10 +45,10 @@ class ObjectsResponse(Response):
         self._held: list[bytes] = []
         self._held_size = 0
         self._is_cut = False
-        """What is held begins inside an object whose first part was sent."""
+        """The held pieces begin inside an object whose first part was sent."""
         self._is_inside = False
-        """What was sent last may be a part of an object: the object failed while its pieces were
-        made, or it came encoded."""
+        """The last payload may end inside an object: the object failed while its pieces were made,
+        or its bytes were passed on unparsed."""
         self._is_redirect = False
         """The response is a redirect, which no object may follow."""
 
@@ -91,7 +91,7 @@ class ObjectsResponse(Response):
             yield from self._coalesce_pieces(value)
 
     def end(self) -> None:
-        """Send what is held, and what the content encoding held back, in the last frames."""
+        """Send the held pieces, and the bytes that the encoder held back, in the last frames."""
         self._begin()
         self._flush()
         payloads = self._flushed_payloads()
@@ -173,7 +173,7 @@ class ObjectsResponse(Response):
         self._is_inside = work.is_part
 
     def _pass_on(self, parts: Sequence[bytes]) -> None:
-        """Send CBOR that came encoded; where its objects end is not known."""
+        """Send CBOR that is encoded already; the ends of its objects are not known."""
         if self.stream.is_identity:
             self._flush()
             for part in parts:

@@ -1,4 +1,4 @@
-"""The ids of one connection's requests: which may be answered, and which are in use.
+"""The ids of one connection's requests: those that may be answered, and those in use.
 
 Source: server-state-machine, sections 1.10 and 1.11; framing, section 14.
 """
@@ -21,7 +21,7 @@ class OpenRequests:
         """Begin without requests.
 
         Args:
-            limit: Complete requests that may wait for their answers, ``concurrent_requests``.
+            limit: The most complete requests without an answer, ``concurrent_requests``.
             keeps_ids: An id stays in use after its answer. In half duplex it must: the frames of
                 the answer have not left before input ends.
         """

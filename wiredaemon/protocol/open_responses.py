@@ -1,4 +1,4 @@
-"""The responses of one connection of which something was sent, and the end was not.
+"""The open responses of one connection: those that were begun and not ended.
 
 Source: server-state-machine, section 1.12; framing, section 13.
 """
@@ -32,15 +32,15 @@ class OpenResponses:
         self._streams = streams
         self._response_class = RESPONSES[dialect.response]
         self.by_id: dict[int, Response] = {}
-        """Responses of which something was sent, and the end was not."""
+        """Responses that were begun and not ended."""
 
     def get(self, request_id: int, value: Value = None) -> Response:
-        """Return the response of a request; begin it if nothing of it was sent.
+        """Return the response of a request, which is made if none was begun.
 
         Args:
-            request_id: The request.
-            value: The object that will be sent next, if one will: recorded ones need a response of
-                a class of its own.
+            request_id: The request's id.
+            value: The object to be sent next, if any: recorded ones need a response of a class of
+                their own.
 
         Raises:
             LocalProtocolError: The request is not waiting for an answer, or every stream is held.

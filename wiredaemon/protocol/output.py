@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import EncodedFrame
 
+# Even ids are the server's, and an id has 8 bits.
 _FIRST_SERVER_STREAM: Final = 2
 _LAST_SERVER_STREAM: Final = 254
 _MOST_ENCODING: Final = Limits().encoding_streams
 
 
 def slices(data: bytes) -> Iterator[bytes]:
-    """Cut data into payloads; no data gives none."""
+    """Cut data into payloads; empty data has no payload."""
     for start in range(0, len(data), SENT_PAYLOAD):
         yield data[start : start + SENT_PAYLOAD]
 
@@ -41,8 +42,8 @@ class Output:
         self.parts: list[bytes] = []
         """The header of each frame, followed by its payload.
 
-        A flat list: a stream of bytes is sent from it as it is. Pairs would have to be made for
-        each frame and taken apart again for the socket, 0.1 us each.
+        The list is flat, because it is sent to a socket as it is. A pair for each frame would be
+        made here and taken apart again for the socket, which costs 0.1 us.
         """
         self.size = 0
         """Bytes waiting, headers included."""
@@ -111,10 +112,10 @@ class OutputStream:
         self.is_identity = self.encoder is None or isinstance(self.encoder, Identity)
         """Payloads are sent as they are, whether or not ``identity`` was announced."""
         self.plain_flags: int | None = None
-        """The stream flags of each further payload, if no other thought is needed for it.
+        """The stream flags of all further payloads, if they are always the same.
 
-        None while the stream has still to begin or to announce its settings, and if its content
-        encoding changes payloads.
+        None while the stream must still begin or announce its settings, and if its content encoding
+        changes payloads.
         """
 
     def send_settings_once(self, request_id: int) -> None:
@@ -154,7 +155,7 @@ class OutputStream:
 
 
 class OutputStreams:
-    """The server's streams: 2 as long as one response follows the other, more side by side.
+    """The server's streams: only stream 2 while responses follow each other, more side by side.
 
     A response holds a stream from its first frame to its last, because a content encoding's
     context must not be shared by responses that interleave.
@@ -177,13 +178,14 @@ class OutputStreams:
         """Begin with no stream.
 
         Args:
-            dialect: The dialect that is spoken.
+            dialect: The dialect of the connection.
             output: Accepts the frames.
-            most_encoding: Streams that get a content encoding; those beyond go without.
+            most_encoding: The number of streams that get a content encoding (a zstd encoder holds
+                up to 1.5 MiB); further ones have none.
         """
         self._most_encoding = most_encoding
         self._encoding = 0
-        """Streams that got a content encoding."""
+        """The number of streams with a content encoding."""
         self._dialect = dialect
         self.output = output
         self.free: list[OutputStream] = []
@@ -218,8 +220,8 @@ class OutputStreams:
     def _new_stream(self) -> OutputStream:
         stream_id = self._new_id()
         encoding = self.encoding
-        # Encoders are kept with their streams and never taken back: the first streams, which are
-        # used most, have them.
+        # Streams keep their encoders, because a new zstd context costs about 40 us
+        # (docs/performance.md): so the first streams, which are used most, have them.
         if encoding not in {None, b"identity"}:
             self._encoding += 1
             if self._encoding > self._most_encoding:
@@ -227,9 +229,7 @@ class OutputStreams:
         return OutputStream(stream_id, self._dialect, self.output, encoding)
 
     def acquire_recorded(self, encoding: bytes) -> OutputStream:
-        """Return a new stream for one response that is encoded already.
-
-        Its id is free afterwards.
+        """Return a new stream for one response that is encoded already; its id is used once.
 
         Raises:
             LocalProtocolError: No id is left for one more stream.
@@ -248,16 +248,16 @@ class OutputStreams:
 
     @property
     def encoding(self) -> bytes | None:
-        """The content encoding that streams get as long as not too many have one."""
+        """The content encoding of further streams, as long as not too many have one."""
         return choose_encoding(self.offered) if self._dialect.sender_settings else None
 
     @property
     def may_encode(self) -> bool:
-        """Streams may have another content encoding than none: the client offers one."""
+        """Whether the client offers a content encoding that changes payloads."""
         return choose_encoding(self.offered) not in {None, b"identity"}
 
     def release(self, stream: OutputStream) -> None:
-        """Accept a stream back from its response."""
+        """Free a stream whose response has ended."""
         if stream.is_recorded:
             self._retired.append(stream.stream_id)
             return

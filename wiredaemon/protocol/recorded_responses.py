@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class RecordedResponse(Response):
     """A response as it was encoded before, ok map included, on a stream that ends with it.
 
-    The stream holds all that a client needs to decode it: neither the settings nor the contents of
-    other responses matter.
+    The stream has settings of its own, so that a client can decode it without the streams of other
+    responses (docs/decisions.md).
     """
 
     kind = FrameType.COMMAND_RESPONSE

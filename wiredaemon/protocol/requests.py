@@ -1,4 +1,4 @@
-"""Requests being received: what both forms of request have in common.
+"""Requests being received: the part that both forms of request share.
 
 A machine receives the frames of all requests of one connection, in any interleaving, and returns
 events. Its state follows from the requests that it holds: it is receiving while one of them is
@@ -45,7 +45,7 @@ class IncomingRequest(ABC):
         self.request_id = request_id
         self.has_data = has_data
         self.announced = False
-        """Its `RequestReceived` was returned."""
+        """The `RequestReceived` event was returned."""
         self.failure: RemoteProtocolError | None = None
         """The error in its content, which is raised when the request is complete."""
         self._limits = limits
@@ -115,7 +115,8 @@ class IncomingRequest(ABC):
             return []
         if self.announced:
             return [DataReceived(self.request_id, data)]
-        # Data in front of its request is legal, and useless: nothing can run yet.
+        # Data in front of its request is legal, but no command can read it: so it is kept up to
+        # the limit of data that nobody declared.
         self._early_data += data
         if len(self._early_data) > self._limits.undeclared_data:
             message = (
@@ -136,15 +137,15 @@ class RequestMachine(ABC, Generic[_Request]):
     """The requests that one connection is receiving."""
 
     expected_text: ClassVar[str]
-    """Refuses what cannot begin a request; ``%d`` is the frame type's number."""
+    """The error text for a frame that cannot begin a request; ``%d`` is its type's number."""
 
     def __init__(self, dialect: Dialect, limits: Limits, active: OpenRequests) -> None:
         """Begin without requests.
 
         Args:
-            dialect: The dialect that is spoken.
-            limits: Sizes and counts.
-            active: Knows the ids that complete requests have in use.
+            dialect: The dialect of the connection.
+            limits: Bounds the sizes and numbers of requests.
+            active: The complete requests, whose ids are in use.
         """
         self._dialect = dialect
         self._limits = limits
@@ -184,15 +185,15 @@ class RequestMachine(ABC, Generic[_Request]):
     def receive_plain(
         self, request_id: int, kind: int, payload: bytes
     ) -> RequestReceived | DataReceived | None:
-        """Receive one of the frames that nearly all are: as `receive_frame`, and quicker.
+        """Receive one of the commonest frames, as `receive_frame` does, and quicker.
 
         It returns the event of a whole request without data, or of data that is passed on and has
         not ended. For any other frame it returns None and has done nothing.
 
         Args:
-            request_id: The request.
+            request_id: The request's id.
             kind: The octet of type and flags.
-            payload: The payload.
+            payload: The frame's payload.
 
         Raises:
             RemoteProtocolError: As `receive_frame`.
@@ -276,7 +277,7 @@ class RequestMachine(ABC, Generic[_Request]):
 
     @abstractmethod
     def _finish_data(self, request: _Request) -> list[ServerEvent]:
-        """Complete a request whose last data has come."""
+        """Complete a request whose last data was received."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The class of response that each form of results has."""
+"""The table of the class of response for each form of results."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What all responses have in common: one object lives from a request's first frame to its last.
+"""The base of all responses: one object exists from a response's first frame to its last.
 
 The eras are subclasses in modules of their own: `BytesResponse` (0002 to 0004),
 `StatusMapResponse` (0005), `ObjectsResponse` and `RecordedResponse` (0006). Small results, which
-nearly all are, go past them by way of ``small_results``.
+nearly all are, are sent by ``small_results`` without such an object.
 
 Source: framing, sections 6 and 7.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _WORTH_A_THREAD: Final = 65536
 """Bytes of an object from which its content encoding is left to a thread.
 
-zstd encodes so much text in 0.2 to 0.6 ms; handing it to a thread and back costs about 0.05 ms.
+zstd encodes that much text in 0.2 to 0.6 ms; passing it to a thread and back costs about 0.05 ms.
 """
 LONGEST_MESSAGE: Final = 8192
 """Bytes of an error text that are sent; a quarter of a frame, and an error frame cannot be cut."""
@@ -54,9 +54,9 @@ class EncodingWork:
         self._encoder = encoder
         self._pieces = pieces
         self.is_part = is_part
-        """The pieces need not end where an object ends."""
+        """The pieces may end inside an object."""
         self.encoded: list[bytes] = []
-        """What the encoder returned for each piece, once the work is done."""
+        """The encoder's output for each piece, once the work is done."""
 
     def run(self) -> None:
         """Encode the pieces."""
@@ -91,7 +91,7 @@ class Response(ABC):
         yield
 
     def encoding_work(self, value: Value) -> EncodingWork | None:  # noqa: ARG002 dialects without encodings
-        """Return the content encoding of a large object as work for a thread; None: just send it.
+        """Return the content encoding of a large object as work for a thread; None for others.
 
         Raises:
             UnencodableError: The value has no form; nothing of it was sent.
@@ -99,7 +99,7 @@ class Response(ABC):
         return None
 
     def send_result(self, value: Value) -> None:
-        """Send the only object.
+        """Send the only object of the response, and end it.
 
         Raises:
             UnencodableError: The value has no form; nothing was sent.
@@ -141,7 +141,7 @@ class Response(ABC):
 
     def _send_error_map(self, message: bytes, arguments: Sequence[bytes]) -> None:
         if len(message) + sum(map(len, arguments)) > LONGEST_MESSAGE:
-            # Escaping may double the text.
+            # Half, because escaping each "%" may double the text.
             message = format_message(message, arguments)[: LONGEST_MESSAGE // 2]
             message, arguments = message.replace(b"%", b"%%"), ()
         self._send(EOS, self._encode(error_map(message, arguments)))
@@ -170,7 +170,7 @@ def is_worth_a_thread(value: Value) -> bool:
 
 
 def _content_size(value: object) -> int:
-    """Return about how many bytes a value has; the chunks of a generator count as none."""
+    """Return about how many bytes a value has; those of a generator count as none."""
     match value:
         case bytes() | str():
             return len(value)

@@ -1,4 +1,4 @@
-"""Sender protocol settings of 0006: what a client says of itself in front of its requests.
+"""Sender protocol settings of 0006, which a client may send in front of its requests.
 
 Source: server-state-machine, section 1.6; framing, section 10.
 """
@@ -53,7 +53,7 @@ class SenderSettingsReceiver:
 
 
 def _offered_encodings(settings: object) -> Container[object] | None:
-    """Return what settings offer; they say nothing else that concerns a server.
+    """Return the content encodings that settings offer; no other key concerns a server.
 
     Mercurial looks its key up in whatever the item is, and tests an encoding for membership in
     whatever it finds there. What raised an exception in it is malformed here.

@@ -1,4 +1,4 @@
-"""Side output: the payloads of text and progress that travel beside the content of a response.
+"""Side output: the payloads of text and progress frames, which are no content of a response.
 
 Source: framing, sections 8 and 9.
 """

@@ -1,7 +1,7 @@
 """The states of a server's connection: one table for its input, one for its output.
 
-What a single stream, request or response is doing is that object's own state. These two say only
-what the connection as a whole still accepts and what it may still send.
+A single stream, request or response has its own state. These two tables define only which input the
+connection as a whole still accepts, and which output it may still send.
 
 Source: server-state-machine, sections 1.2 and 1.11.
 """
@@ -26,14 +26,14 @@ class _Member(Enum):
 
 
 class InputState(_Member):
-    """What a connection accepts. The values are the names that debugreflect shows."""
+    """The state of a connection's input; the values are the names that debugreflect shows."""
 
     INITIAL = "initial"
-    """Nothing has come; sender protocol settings may come first."""
+    """No frame was received; sender protocol settings may come first."""
     SETTINGS = "protocol-settings-receiving"
     """Sender protocol settings have begun and go on in the next frame."""
     REQUESTS = "requests"
-    """Frames belong to requests. Shown is the state of those, ``idle`` or ``command-receiving``."""
+    """Frames belong to requests; debugreflect shows ``idle`` or ``command-receiving`` instead."""
     ENDED = "ended"
     """The peer has closed its side."""
     ERRORED = "errored"
@@ -41,7 +41,7 @@ class InputState(_Member):
 
 
 class InputEvent(_Member):
-    """What happens to a connection's input."""
+    """The events that change the state of a connection's input."""
 
     SETTINGS_FRAME = "a frame of sender protocol settings"
     SETTINGS_COMPLETE = "the last frame of sender protocol settings was accepted"
@@ -98,7 +98,7 @@ def advance_input(state: InputState, event: InputEvent) -> InputState:
 
 
 def frame_event(kind: FrameType | None) -> InputEvent:
-    """Return what a frame of this type, None for an unknown one, is to the table."""
+    """Return the event of a frame of this type; None stands for an unknown type."""
     return _FRAME_EVENTS.get(kind, InputEvent.OTHER_FRAME)
 
 
@@ -112,7 +112,7 @@ def refused_frame(
 
 
 class OutputState(_Member):
-    """What a connection may send."""
+    """The state of a connection's output."""
 
     HELD = "held"
     """Half duplex: frames are kept until input ends, or until the output is released."""
@@ -125,7 +125,7 @@ class OutputState(_Member):
 
 
 class OutputEvent(_Member):
-    """What happens to a connection's output."""
+    """The events that change the state of a connection's output."""
 
     RELEASED = "output may leave before input has ended"
     INPUT_ENDED = "no more bytes come from the peer"

@@ -77,7 +77,7 @@ class StreamContents:
 
     def _set_decoder(self, stream_id: int, decoder: ContentDecoder) -> None:
         self._decoders.pop(stream_id, None)
-        # It would only copy.
+        # A decoder of identity would only copy; without one the payload is the content.
         if isinstance(decoder, IdentityDecoder):
             return
         if len(self._decoders) >= self._limits.encoded_streams:
@@ -95,7 +95,7 @@ class StreamContents:
 
 
 def read_whole(decoder: ContentDecoder, limit: int, subject: str) -> bytes:
-    """Return all content of a frame that is not handed on in pieces.
+    """Return all content of a frame whose content is needed at once.
 
     Args:
         decoder: The decoder that was fed with the frame.
@@ -118,7 +118,7 @@ def read_whole(decoder: ContentDecoder, limit: int, subject: str) -> bytes:
 
 
 def _make_decoder(items: list[object]) -> ContentDecoder:
-    """Return the decoder that stream settings ask for."""
+    """Return the decoder of the encoding that stream settings name."""
     name, extra = items[0], items[1:]
     shown = name.decode("ascii", "backslashreplace") if isinstance(name, bytes) else repr(name)
     make = DECODERS.get(name) if isinstance(name, bytes) else None
