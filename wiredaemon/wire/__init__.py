@@ -1,4 +1,4 @@
-"""Values to bytes and back: frames, CBOR, content encodings, the table of dialects.
+"""Converts values to bytes and back: frames, CBOR, content encodings, the table of dialects.
 
-Nothing here keeps the state of a connection and nothing here does input or output.
+No module here keeps the state of a connection, and none does input or output.
 """

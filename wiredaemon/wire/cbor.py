@@ -44,8 +44,8 @@ _STRING_HEADS: Final = [encode_head(BYTES, size) for size in range(_SHORT_STRING
 """Heads of short byte strings, by length."""
 
 _UNHASHED_ELEMENTS: Final = 256
-"""Items that may have keys other than strings. 8,000 integers that collide take cbor2 0.83 s; the
-time grows with the square of the number, so that 256 take 1 ms."""
+"""The most items in an item that may have keys other than strings. 8,000 integers that collide take
+cbor2 0.83 s; the time grows with the square of the number, so that 256 take 1 ms."""
 
 
 class UnencodableError(TypeError):
@@ -56,7 +56,7 @@ class UnencodableError(TypeError):
 
 
 def encode(value: Value, order: KeyOrder) -> bytes:
-    """Encode one value: definite lengths, minimal integers, keys in the order asked for.
+    """Encode one value with definite lengths, the shortest heads, and keys in the given order.
 
     Raises:
         UnencodableError: The value, or one inside it, has no form on the wire.
@@ -65,7 +65,7 @@ def encode(value: Value, order: KeyOrder) -> bytes:
         value = value.data
     if type(value) is bytes:
         if len(value) < _SHORT_STRINGS:
-            # What most commands return. cbor2 takes 0.16 us for it, this takes 0.06.
+            # Most commands return a short string: cbor2 takes 0.16 us for it, this takes 0.06.
             return _STRING_HEADS[len(value)] + value
         return cbor2.dumps(value)
     if type(value) is dict:
@@ -147,7 +147,7 @@ def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one retur
 
 
 def _plain_other(value: object, order: KeyOrder) -> object:
-    """Convert types that are rare, and slow to test for."""
+    """Convert a value of a rare type, which the tests for abstract classes find slowly."""
     match value:
         case bytearray() | memoryview():
             return bytes(value)
@@ -180,7 +180,7 @@ def _plain_map(value: Mapping[Any, object], order: KeyOrder) -> dict[bytes, obje
         ordered.sort(key=len)
     plain_map = {}
     for key in ordered:
-        # Values of maps are mostly scalars or maps: for them the one call of `_plain` is spared.
+        # Values in maps are mostly scalars or maps, which need no call of `_plain`.
         element = value[keys[key]]
         if type(element) is dict:
             element = _plain_map(element, order)
@@ -215,14 +215,14 @@ def _plain_set(value: AbstractSet[Any], order: KeyOrder) -> cbor2.CBORTag:
 # --- in --------------------------------------------------------------------------------------
 
 _REFUSED: Final = (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError)
-"""The exceptions that cbor2 raises for what it refuses.
+"""The exceptions of cbor2 for input that it refuses.
 
 Its depth is set one lower than ours, because it does not count empty containers.
 """
 
 
 class ItemReader:
-    """Reads consecutive CBOR items from bytes that arrive in any cuts."""
+    """Reads consecutive CBOR items from bytes, cut in any way."""
 
     def __init__(self, rules: CborRules, limits: Limits) -> None:
         """Read items that keep to ``rules`` and ``limits``."""
@@ -325,10 +325,10 @@ def _decode(scanner: ItemScanner, item: bytes) -> object:
     """Decode the item whose end a scanner found.
 
     Raises:
-        CborError: It is well formed in its heads but not in its content.
+        CborError: The heads of the item are well formed, but not its content.
     """
-    # Strict refuses keys that are no strings, which small items may have. Python hashes strings
-    # with a secret, but integers as they are, so that a peer can choose some that collide.
+    # A strict decoder refuses keys other than strings, which small items may have. Python hashes
+    # strings with a secret, but integers as they are, so that a peer can choose some that collide.
     strict = scanner.elements > _UNHASHED_ELEMENTS
     try:
         return cbor2.loads(scanner.rewritten(item), strict_hashable_types=strict)

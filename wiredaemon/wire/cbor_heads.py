@@ -1,8 +1,8 @@
-"""Heads of CBOR items: how they are written, and scanned before anything is decoded.
+"""Heads of CBOR items: writing them, and scanning them before an item is decoded.
 
-The scan knows the subset of each era, depth, element count and exact end of an item without making
-a single object. What 0003 to 0005 accept beyond the subset it rewrites: a text string becomes the
-byte string of its UTF-8, a tag other than the set's is dropped.
+The scan checks the subset of each era, the depth and the element count, and finds the exact end of
+an item, without making a single object. It rewrites what 0003 to 0005 accept beyond the subset: a
+text string becomes the byte string of its UTF-8, a tag other than the set's is dropped.
 
 Source: framing, section 5.4.
 """
@@ -38,7 +38,7 @@ _HEADS: Final = {
 
 
 class CborError(ValueError):
-    """The bytes are not what the dialect accepts as CBOR, or cross a limit."""
+    """The bytes are no CBOR that the dialect accepts, or cross a limit."""
 
 
 class KeyOrder(Enum):
@@ -52,7 +52,7 @@ class KeyOrder(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CborRules:
-    """The CBOR that one dialect accepts, and how it writes its own."""
+    """The CBOR that one dialect accepts, and the order of keys that it writes."""
 
     strict: bool
     """Only the subset of framing, section 5.4, is accepted; otherwise any well-formed CBOR."""
@@ -96,8 +96,8 @@ class ItemScanner:
 
         Args:
             rules: The CBOR that the dialect accepts.
-            limits: Depth and element count.
-            start: Offset of the item's first byte in what is scanned.
+            limits: ``cbor_depth`` and ``cbor_elements``.
+            start: The offset of the item's first byte in the scanned data.
             elements: The number of items before it that count against the same limit.
         """
         self._strict = rules.strict
@@ -119,7 +119,7 @@ class ItemScanner:
         """Return the offset just behind the item, or None while it is incomplete.
 
         Args:
-            data: All bytes so far; what was scanned before is not scanned again.
+            data: All bytes so far; those that were scanned before are skipped.
 
         Raises:
             CborError: The item is not accepted; the text names why.
@@ -152,7 +152,7 @@ class ItemScanner:
             if major == TAG and after >= size:
                 break
             if major in (BYTES, TEXT) and number != _ENDLESS:
-                # A length of 2**62 is no more than an incomplete item: nothing is reserved for it.
+                # A huge length only makes an incomplete item: no memory is reserved for it.
                 if after + number > size:
                     if major == TEXT and self._strict:
                         self._refuse_text()
@@ -210,7 +210,7 @@ class ItemScanner:
                 raise CborError(message)
             self._enter(_ENDLESS)
             return
-        # Refused at the head: the items of a huge count need not come for it.
+        # Refused at the head, before the items of a huge count arrive.
         if head.number > self._limits.cbor_elements:
             self._refuse_elements()
         self._enter(head.number * items_per_entry)
@@ -289,4 +289,4 @@ _ACCEPT: Final[tuple[Callable[[ItemScanner, _Head], None], ...]] = (
     ItemScanner._accept_tag,
     ItemScanner._accept_special,
 )
-"""What to do with a head, by its major type; whole integers and byte strings need nothing."""
+"""The methods that accept a head, by major type; definite integers and byte strings need none."""

@@ -1,7 +1,7 @@
 """Small CBOR items of plain kinds, recognized by one table look-up for each octet of a head.
 
-Nearly every item that is received is one. All others are left to ``cbor_heads``, which scans
-anything and words what is wrong with it, but takes ten times as long.
+Nearly all received items are like this. Others are left to ``cbor_heads``, which scans any item and
+words the errors, but takes ten times as long.
 
 Source: framing, section 5.4.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 SMALL: Final = 2048
-"""Bytes of an item. So few hold too few map keys to make hash collisions hurt."""
+"""The largest small item in bytes; it holds too few map keys for hash collisions to cost time."""
 
 _SHORT: Final = 24
 _ONE_OCTET: Final = 0x18
@@ -21,10 +21,10 @@ _EMPTY_ARRAY: Final = 0x80
 _SET: Final = b"\xd9\x01\x02"
 """The tag in front of an array that makes it a set."""
 _ITEM: Final = 1 << 16
-"""One item that is still to come.
+"""The number that stands for one expected item.
 
 The scan keeps one number: its lower 16 bits are the offset of the next item, and the bits above
-are the number of items to come, so that one addition updates both.
+are the number of expected items, so that one addition updates both.
 """
 _UNKNOWN: Final = -1 << 40
 """A step that makes that number negative, whatever it was."""
@@ -83,7 +83,7 @@ def _strings_size(data: bytes, start: int) -> int:
     """Return the size of a short array of short byte strings.
 
     Raises:
-        IndexError: It is none, or ends too early.
+        IndexError: The bytes are no such array, or end too early.
     """
     count = data[start] - _EMPTY_ARRAY
     position = start + 1

@@ -1,6 +1,6 @@
 """Frames: the 8 octet header, its payload, and reading frames from a stream of bytes.
 
-What a frame means is left to the dialect (``wire.dialects``) and the connections.
+The dialect (``wire.dialects``) and the connections interpret the frames.
 
 Source: framing, sections 2 and 3.
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 HEADER_SIZE: Final = 8
 
 ALL_FRAMES: Final = 1 << 30
-"""More frames than one read can hold."""
+"""A number larger than that of the frames in any read."""
 _MOST_PARTS: Final = 64
-"""Pieces of one incomplete frame that are held apart before they are joined.
+"""The number of pieces of one incomplete frame at which they are joined.
 
 A bytes object costs 33 bytes beyond its content, and a peer may send single bytes: unjoined, a
-payload of 64 KiB could take 3 MiB. Joining only each 64th time still copies far less than joining
-at every read.
+payload of 64 KiB could take 3 MiB. Joining every 64th time still copies far less than joining at
+every read.
 """
 
 _HEADER: Final = struct.Struct("<HBHBBB")
@@ -59,17 +59,17 @@ class Frame:
     """
 
     request_id: int
-    """16 bit."""
+    """A number of 16 bits."""
     stream_id: int
-    """8 bit; odd from clients, even from servers."""
+    """A number of 8 bits; odd from clients, even from servers."""
     stream_flags: int
-    """See `StreamFlags`."""
+    """The bits of `StreamFlags`."""
     type_number: int
-    """4 bit; its meaning is the dialect's."""
+    """A number of 4 bits, to which the dialect gives a meaning."""
     flags: int
-    """4 bit; their meaning is the frame type's."""
+    """4 bits, to which the frame type gives meanings."""
     payload: bytes
-    """As on the wire, so perhaps content encoded."""
+    """The payload as on the wire, perhaps content encoded."""
 
 
 EncodedFrame: TypeAlias = tuple[bytes, bytes]
@@ -82,8 +82,8 @@ A plain tuple, because one is made for every frame: 0.02 us, where a named tuple
 RawFrame: TypeAlias = tuple[int, int, int, int, bytes]
 """One frame as received: request id, stream id, stream flags, the octet of type and flags, payload.
 
-`FrameReader` returns frames in this form, in 0.03 us each instead of 0.11 us for a `Frame`. Few are
-needed as one; for those there is `whole_frame`.
+`FrameReader` returns frames in this form, in 0.03 us each instead of 0.11 us for a `Frame`;
+`whole_frame` converts the few that are needed as one.
 """
 
 
@@ -94,7 +94,7 @@ def whole_frame(raw: RawFrame) -> Frame:
 
 
 class FrameError(ValueError):
-    """The bytes are no frame, or not a whole one, or too large a one."""
+    """The bytes are no frame, an incomplete one, or a too large one."""
 
 
 def encode_frame(  # noqa: PLR0913, PLR0917 the fields of the header, in its order
@@ -124,9 +124,9 @@ def encode_frame(  # noqa: PLR0913, PLR0917 the fields of the header, in its ord
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames, whatever the cuts it arrives in.
+    """Cuts a stream of bytes into frames; the bytes may arrive in any pieces.
 
-    It holds at most one incomplete frame, and the frames that it was asked to leave for later.
+    It holds at most one incomplete frame, and the frames beyond the number that it may return.
     After a `FrameError` it must not be used again.
     """
 
@@ -169,8 +169,8 @@ class FrameReader:
             low, high, request_id, stream_id, stream_flags, kind = _unpack(data, position)
             length = low | high << 16
             start = position + HEADER_SIZE
-            # A frame that is too large is refused when it is asked for, not when it is seen: the
-            # frames in front of it are returned first.
+            # A frame that is too large is refused by the next call: the frames in front of it are
+            # returned first.
             if len(frames) >= most or length > self._payload_limit:
                 if not frames and most > 0:
                     raise self._too_large(length)
@@ -188,13 +188,13 @@ class FrameReader:
     def _behind_held(
         self, data: bytes, most: int, frames: list[RawFrame]
     ) -> tuple[bytes, int] | None:
-        """Put data behind the bytes that are held, and append the frame that it completes.
+        """Append data to the held bytes, and append the frame that it completes to ``frames``.
 
         The held bytes are joined only once they make a frame, because a payload of 64 KiB may
         arrive in hundreds of reads.
 
         Returns:
-            The bytes to go on with, and where; None if no frame is complete.
+            The bytes to parse next, and the offset in them; None if no frame is complete.
         """
         if self._size + len(data) < self._needed and not self.pending:
             self._hold(data)
@@ -247,7 +247,7 @@ class FrameReader:
         """
         held = self._size
         if 0 < held < HEADER_SIZE:
-            # Mercurial shows the zeros of its buffer, too.
+            # Mercurial's text shows the whole buffer of its header, with the zeros behind.
             shown = self._held().ljust(HEADER_SIZE, b"\0")
             message = f"received incomplete frame: got {held} bytes: {shown!r}"
             raise FrameError(message)

@@ -23,7 +23,7 @@ Source: framing, section 2.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a peer may make the server hold, and for how long.
+    """The bounds of what a peer may make the server hold, and for how long.
 
     Sizes are bytes, times are seconds, bounds are inclusive.
     """

@@ -17,11 +17,11 @@ OK_MAP: Final = b"\xa1FstatusBok"
 """The encoded ``{b'status': b'ok'}`` that leads every result from 0005 on."""
 
 _ATOM_HEAD: Final = Struct("<HBB")
-"""Size of the message, number of labels, number of arguments."""
+"""The head of an atom: size of the message, number of labels, number of arguments."""
 
 
 class PayloadError(ValueError):
-    """A payload is not what its frame type holds."""
+    """A payload is not in the form of its frame type."""
 
 
 def error_map(message: bytes, arguments: Sequence[bytes]) -> Mapping[bytes, Value]:
@@ -38,7 +38,7 @@ def error_map(message: bytes, arguments: Sequence[bytes]) -> Mapping[bytes, Valu
 
 
 def redirect_map(redirect: Redirect) -> Mapping[bytes, Value]:
-    """Return the status map that leads elsewhere; what is not known is left out of it."""
+    """Return the status map of a redirect, without the keys whose values are not known."""
     location: dict[bytes, Value] = {b"url": redirect.url, b"mediatype": redirect.media_type}
     if redirect.size is not None:
         location[b"size"] = redirect.size
@@ -109,7 +109,7 @@ _CUT_ATOM: Final = "text-output frame ends inside an atom"
 
 
 def progress_map(progress: Progress) -> Mapping[bytes, Value]:
-    """Return the map of a ``progress`` frame; what is not known is left out of it."""
+    """Return the map of a ``progress`` frame, without the keys whose values are not known."""
     optional = {b"total": progress.total, b"label": progress.label, b"item": progress.item}
     known: dict[bytes, Value] = {key: value for key, value in optional.items() if value is not None}
     return {b"topic": progress.topic, b"pos": progress.position, **known}
@@ -139,7 +139,7 @@ def format_message(message: bytes, arguments: Sequence[bytes]) -> bytes:
 
 
 def format_atom(atom: object) -> bytes:
-    """Return the text of one atom (framing, section 8); anything else counts as no text."""
+    """Return the text of one atom (framing, section 8); empty for a value that is no atom."""
     match atom:
         case {b"msg": bytes() as message, **rest}:
             given = rest.get(b"args")

@@ -1,4 +1,4 @@
-"""Values that are sent: Python's types for CBOR items, and types of our own for other forms.
+"""Values that can be sent: Python's types for CBOR items, and own types for other forms.
 
 Source: framing, sections 5.4 and 6.
 """
@@ -36,7 +36,7 @@ A value that was received is an ``object``, whose type must be checked before us
 class RawBytes:
     """Bytes that dialects 0002 and 0003 send as they are, and later ones as a byte string.
 
-    A value, not to be changed. It is not frozen, because making it would take 0.14 us instead of
+    It must not be changed. It is not frozen, because to make a frozen one takes 0.14 us instead of
     0.07.
     """
 
@@ -55,7 +55,7 @@ class Encoded:
     """CBOR items that are encoded already, or the next part of some (0006 only)."""
 
     parts: Sequence[bytes]
-    """Each is sent in a frame of its own where there is no content encoding."""
+    """The parts; without a content encoding each is sent in a frame of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ Mercurial's clients follow redirects to no other.
 class Redirect:
     """The place where the response is kept, as the only object of a response (0006 only).
 
-    To be sent only to a client that listed the target. The wire has further keys, for a seed of
+    Send it only to a client that listed the target. The wire has further keys, for a seed of
     the hashes and for certificates of the target's server; Mercurial's clients ignore them, and
     they are left out.
 
@@ -99,15 +99,15 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a command has come in one of its topics.
+    """The progress of a command in one of its topics.
 
     Source: framing, section 9.
     """
 
     topic: bytes
-    """The name of what is counted."""
+    """The name of the activity whose steps are counted."""
     position: int
-    """-1 ends the topic."""
+    """The number of steps done; -1 ends the topic."""
     total: int | None = None
     """The position at the end, where it is known."""
     label: bytes | None = None
