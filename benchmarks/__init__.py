@@ -1,5 +1,6 @@
-"""Benchmarks: what a call costs the daemon's processor, beside what it costs its peers.
+"""Benchmarks: compare the processor time of a call in the daemon with that in its peers.
 
-Run by ``make bench`` or ``python -m benchmarks``; README.md says what each figure means. Owns the
-servers of the peers, ready-made loads, measuring and the report; nothing of the daemon imports it.
+``make bench`` or ``python -m benchmarks`` runs them; README.md explains each figure. The package
+owns the servers of the peers, ready-made loads, measuring and the report; the daemon does not
+import it.
 """

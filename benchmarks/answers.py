@@ -1,4 +1,4 @@
-"""Reading answers: each reader takes bytes as they come and counts the calls that are answered.
+"""Readers of answers: each receives bytes, cut in any way, and counts the answered calls.
 
 A wrong answer raises `BenchmarkError`, which ends the whole run: a server that answers errors fast
 must not look good.
@@ -25,14 +25,14 @@ _AMP_KEY: Final = 255
 
 
 class Answers(Protocol):
-    """Counts calls answered on one connection."""
+    """Counts the answered calls of one connection."""
 
     def feed(self, data: bytes) -> int:
         """Receive bytes and return how many calls they completed."""
 
 
 class Messages:
-    """Answers that are each the same bytes: an echo's."""
+    """Reads answers that are all the same bytes, as those of an echo."""
 
     def __init__(self, message: bytes) -> None:
         self._message = message
@@ -50,7 +50,7 @@ class Messages:
 
 
 class AmpAnswers:
-    """Boxes of AMP, each with the answer to one call."""
+    """Reads boxes of AMP, each with the answer to one call."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -69,7 +69,7 @@ class AmpAnswers:
         return count
 
     def _box_end(self) -> int | None:
-        """Where the first box ends; None while it is not whole."""
+        """Return the offset of the first box's end; None while the box is incomplete."""
         position = 0
         is_key = True
         while position + 2 <= len(self._buffer):
@@ -84,7 +84,7 @@ class AmpAnswers:
 
 
 class FrameAnswers:
-    """Response frames, in any order, of calls whose results are all the same."""
+    """Reads response frames, in any order, of calls whose results are all the same."""
 
     def __init__(
         self,
@@ -92,12 +92,12 @@ class FrameAnswers:
         profile: bytes = b"identity",
         decode: Callable[[bytes], bytes] | None = None,
     ) -> None:
-        """Say what is right.
+        """Make a reader.
 
         Args:
-            result: All payloads of one response, joined.
+            result: The right answer: all payloads of one response, joined.
             profile: The content encoding, at most 23 bytes.
-            decode: Undoes it for the next bytes of the stream; None if there is nothing to undo.
+            decode: Decodes the next bytes of the stream; None for ``identity``.
         """
         self._result = result
         self._profile = profile
@@ -121,7 +121,7 @@ class FrameAnswers:
         return count
 
     def _frame(self, frame: bytes) -> bool:
-        """Take one frame and say whether it completed a response."""
+        """Read one frame and return whether it completed a response."""
         request_id = int.from_bytes(frame[3:5], "little")
         stream_flags, kind, flags, payload = frame[6], frame[7] >> 4, frame[7] & 15, frame[8:]
         if kind in _STREAM_SETTINGS:
@@ -146,7 +146,7 @@ class FrameAnswers:
 
 
 class HttpAnswers:
-    """HTTP responses with status 200 whose bodies hold the answers of another kind."""
+    """Reads HTTP responses with status 200 whose bodies hold the answers of another kind."""
 
     def __init__(self, body: Answers) -> None:
         self._body = body
@@ -166,7 +166,7 @@ class HttpAnswers:
         return count
 
     def _response(self) -> tuple[bytes, int] | None:
-        """The body of the first response and where it ends; None while it is not whole."""
+        """Return the first response's body and the offset of its end; None while incomplete."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return None

@@ -1,8 +1,9 @@
-"""A large answer, from a worker and as it was kept: ``python -m benchmarks.cached --help``.
+"""A large answer, from a worker and from the cache: ``python -m benchmarks.cached --help``.
 
-The same ``filesdata`` of a whole made up repository, over HTTP, in each content encoding: asked of
-a daemon that keeps nothing, and of one that has kept it, by turns. Printed are medians of the time
-to the last byte and of the processor time of the daemon with its workers, and their ratios.
+The same ``filesdata`` of a whole generated repository is requested over HTTP, in each content
+encoding, from a daemon without a cache and from one with the answer in its cache, by turns. The
+table shows medians of the time to the last byte and of the processor time of the daemon with its
+workers, and their ratios.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One content encoding; seconds are medians."""
+    """The figures of one content encoding; seconds are medians."""
 
     encoding: str
     content_mib: float
@@ -53,12 +54,12 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times sooner the kept answer is there."""
+        """The elapsed time without the cache, divided by that with it."""
         return self.worker_seconds / self.kept_seconds
 
     @property
     def cpu_ratio(self) -> float:
-        """How many times less processor time it takes."""
+        """The processor time without the cache, divided by that with it."""
         return self.worker_cpu_seconds / self.kept_cpu_seconds
 
 
@@ -66,7 +67,7 @@ def ask(port: int, body: bytes) -> tuple[float, bytes]:
     """Return the time to the last byte, and all bytes.
 
     Raises:
-        BenchmarkError: The answer is none.
+        BenchmarkError: The response is no complete answer.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
     begun = time.perf_counter()
@@ -97,7 +98,7 @@ def content_of(client: ClientConnection, answer: bytes) -> bytes:
     """Decode an answer.
 
     Raises:
-        BenchmarkError: It is not complete, or an error.
+        BenchmarkError: The answer is incomplete, or an error.
     """
     events = client.receive_data(answer)
     while client.pending:
@@ -111,7 +112,7 @@ def wait_until_kept(folder: Path, count: int) -> None:
     """Wait until as many answers are in the cache of a server in a folder.
 
     Raises:
-        BenchmarkError: They are not in time.
+        BenchmarkError: It takes too long.
     """
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end:
@@ -168,7 +169,7 @@ def measure_one(
     """Return time and processor time of one answer, after checking it.
 
     Raises:
-        BenchmarkError: It is not.
+        BenchmarkError: The answer is wrong.
     """
     client, body = request_of(nodes, encoding)
     before = cpu_seconds(server.pid)
@@ -180,7 +181,7 @@ def measure_one(
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cached", description=__doc__)
     parser.add_argument("--changesets", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)

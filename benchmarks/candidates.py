@@ -35,8 +35,8 @@ def raw(command: bytes, count: int, dialect: str = "0003", *, tls: bool = False)
     Args:
         command: `echo` or `aecho`.
         count: Calls that are sent at once.
-        dialect: Of the listener.
-        tls: Over TLS.
+        dialect: The dialect of the listener.
+        tls: Connect over TLS.
     """
 
     def load(port: int) -> Load:
@@ -84,7 +84,7 @@ def post(count: int, dialect: str = "0003") -> Candidate:
 
 
 def echo(count: int) -> Candidate:
-    """A Twisted protocol that sends back what comes."""
+    """A Twisted protocol that sends back the bytes that it receives."""
     return Candidate(
         name="Twisted echo",
         program=peer("twisted_echo"),
@@ -93,7 +93,7 @@ def echo(count: int) -> Candidate:
 
 
 def echo_tls(count: int, certificate: Path) -> Candidate:
-    """The same over TLS.
+    """The echo over TLS.
 
     Args:
         count: Messages that are sent at once.
@@ -158,7 +158,7 @@ def aiohttp() -> Candidate:
 
 
 def _unverified() -> ssl.SSLContext:
-    """A client's context that trusts whatever it is shown: servers make their certificates."""
+    """Return a client's context that trusts any certificate: servers make their own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""All figures: which candidates stand beside each other, and the goals."""
+"""All figures: the candidates that are compared with each other, and the goals."""
 
 from __future__ import annotations
 
@@ -225,4 +225,4 @@ FIGURES: Final[Mapping[str, Callable[[Path], Figure]]] = {
     "tls-batch": _tls_batch,
     "tls-single": _tls_single,
 }
-"""Makers of the figures by name; each is given an empty folder for files that it needs."""
+"""Makers of the figures by name; each is called with an empty folder for its files."""

@@ -1,8 +1,8 @@
 """Clones from the daemon and from `hg serve`: ``python -m benchmarks.clones --help``.
 
-The repository is a made up one; the client writes each clone to the disk, as people's do. So the
-client's own work, which is the same beside every server, is part of each time; what the servers
-alone did is in a column of its own.
+The repository is generated; the client writes each clone to the disk, as people's do. So each time
+includes the client's own work, which is the same with every server; the processor time of the
+servers alone is in a column of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _V1_GOAL: Final = 1.2
 _NO_CACHE: Final = "[limits]\ncache_size = 0"
 _V2: Final = ("--config", "experimental.httppeer.advertise-v2=true")
 _V2_SAID: Final = "/ro/filesdata"
-"""In the log of a server that was asked over version 2."""
+"""The text in the log of a server that was called over version 2."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,7 +139,7 @@ def _measure(table: Table, servers: Servers, target: Path, rounds: int) -> None:
     """Clone from each in turn.
 
     Raises:
-        UnavailableError: A program cannot be had here.
+        UnavailableError: A program is missing and cannot be made here.
         BenchmarkError: A clone failed, or differs from its peer's.
     """
     running = [(one, servers.shared(one.program)) for one in table.candidates]
@@ -208,7 +208,7 @@ def _run(command: Sequence[str]) -> bytes:
     """Run a client and return its output.
 
     Raises:
-        BenchmarkError: It failed.
+        BenchmarkError: The client failed.
     """
     finished = subprocess.run(
         command,

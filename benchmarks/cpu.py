@@ -20,14 +20,14 @@ _ALLOWED: Final = sorted(os.sched_getaffinity(0))
 _KIB: Final = 1024
 
 SERVER_CORE: Final = _ALLOWED[0]
-"""Where each server and its children run."""
+"""The core on which each server and its children run."""
 LOAD_CORE: Final = _ALLOWED[-1]
-"""Where the load runs; the same core where there is only one."""
+"""The core on which the load runs; the same one where there is only one."""
 
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Keep this thread, and what it starts, on one core for as long as the block lasts."""
+    """Keep this thread, and the processes that it starts, on one core during the block."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -37,7 +37,7 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process, all its threads, and its children, running or waited for.
+    """Return the processor time of a process and its children, running or waited for.
 
     Running processes and their threads are exact; children that have ended count in clock ticks.
     """
@@ -48,7 +48,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def private_memory(pid: int) -> int:
-    """Bytes of memory that only this process and its children hold, each counted for itself."""
+    """Return the bytes of private memory of a process and of its children, added up."""
     return sum(_private(one) for one in _family(pid))
 
 
@@ -56,7 +56,7 @@ def allow_connections(count: int) -> None:
     """Raise this process's limit on open files, which servers inherit, to so many connections.
 
     Raises:
-        ValueError: The system does not allow so many.
+        ValueError: The system does not allow as many.
     """
     needed = count + 512
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -73,7 +73,7 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _waited_for(pid: int) -> float:
-    """Processor time of the children that have ended."""
+    """Return the processor time of the children that have ended."""
     # The program's name, in parentheses, may hold spaces; user and system time of children waited
     # for are the fields 16 and 17 of all, the 14th and 15th behind the name.
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

@@ -1,9 +1,9 @@
 """Rounds of ``kill -9`` in the middle of pushes: ``python -m benchmarks.crash --help``.
 
 In each round clients push side by side, at a random moment a worker or the whole daemon is killed,
-and the daemon is started again if it was its turn. Then every client pushes once more, without
-anybody's help. What counts: each push whose client was told that it succeeded is there, the
-repository verifies clean, and the later pushes work.
+and a killed daemon is started again. Then every client pushes once more, without any repair by
+hand. The run is good if each push that a client saw succeed is in the repository, the repository
+verifies clean, and the later pushes work.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LARGEST_FILE: Final = 2_000_000
 _FIRST_DELAYS: Final = (0.3, 1.5)
 """Seconds between which a push is killed blindly."""
 _TRANSACTION_DELAYS: Final = (0.0, 0.05)
-"""The same, behind the sight of an open transaction."""
+"""Seconds between which a push is killed, counted from the sight of an open transaction."""
 
 
 @dataclass(kw_only=True)
@@ -57,11 +57,11 @@ class Counts:
     transactions_left: int = 0
     """Kills that left an abandoned transaction."""
     recovered: int = 0
-    """Rolled back transactions, by the daemon's log."""
+    """Transactions that were rolled back, by the daemon's log."""
     lost: int = 0
     """Acknowledged changesets that are missing."""
     damaged: int = 0
-    """Rounds behind which ``hg verify`` complained."""
+    """Rounds after which ``hg verify`` complained."""
     stuck: int = 0
     """Later pushes that failed."""
 
@@ -113,12 +113,12 @@ class Hosting:
 
     @property
     def log(self) -> str:
-        """All it has logged, over all starts."""
+        """The daemon's log, over all starts."""
         return self._log.read_text(encoding="utf-8", errors="backslashreplace")
 
     @property
     def journal(self) -> Path:
-        """Exists while there is a transaction."""
+        """The file that exists while there is a transaction."""
         return self.repository / ".hg" / "store" / "journal"
 
     def kill(self, *, with_workers: bool) -> None:
@@ -173,7 +173,7 @@ def hg(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes
     """Run one ``hg`` command.
 
     Raises:
-        subprocess.CalledProcessError: It failed, and is checked.
+        subprocess.CalledProcessError: A checked command failed.
     """
     return subprocess.run(
         [sys.executable, "-m", "mercurial", "--config", "ui.username=crash", *arguments],
@@ -185,7 +185,7 @@ def hg(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes
 
 
 class Client:
-    """A clone that pushes; its branch is its own."""
+    """A clone that pushes to a branch of its own."""
 
     def __init__(self, number: int, folder: Path, dice: random.Random) -> None:
         """Make an empty repository."""
@@ -216,17 +216,17 @@ class Client:
         return False
 
     said = ""
-    """Why the last push failed."""
+    """The output of the last push that failed."""
 
 
 def run_rounds(rounds: int, folder: Path, *, clients: int = 3, seed: int = 1) -> Counts:
     """Run rounds and return their counts.
 
     Args:
-        rounds: How many.
-        folder: Exists, and is empty.
-        clients: That push side by side.
-        seed: Of all that is random but the machine's own speed.
+        rounds: The number of rounds.
+        folder: An empty folder.
+        clients: The number of clients that push side by side.
+        seed: The seed of all random choices; the machine's own speed stays random.
     """
     dice = random.Random(seed)  # noqa: S311 no secrets
     counts = Counts()
@@ -296,7 +296,7 @@ def _kill(victim: str, hosting: Hosting, counts: Counts) -> None:
 
 
 def _push_again(hosting: Hosting, pushers: Sequence[Client], counts: Counts) -> None:
-    """Push from each client once more: that must work without anybody's help."""
+    """Push from each client once more, which must work without any repair."""
     for pusher in pushers:
         if not pusher.push(hosting.url):
             counts.stuck += 1

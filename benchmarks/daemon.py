@@ -1,4 +1,4 @@
-"""The real daemon with every kind of listener, and its process as the kernel sees it."""
+"""The real daemon with every kind of listener, and the kernel's figures of its process."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from benchmarks.processes import Server
 
 DIALECTS: Final = ("0003", "0006")
-"""Spoken by raw listeners, one each."""
+"""The dialects of the raw listeners, one each."""
 DEADLINE: Final = 60.0
-"""Seconds for anything that is waited for."""
+"""The longest wait for anything, in seconds."""
 
 _ANY_PORT: Final = "tcp:0:interface=127.0.0.1"
 _LISTENING: Final = re.compile(r"\b([a-z_]+) listening on [a-z+]+://[^/\s]+:(\d+)")
@@ -36,11 +36,11 @@ _ALARMING: Final = re.compile(r"Traceback|Unhandled|#warn|#error|#critical|[Ww]a
 _KIB: Final = 1024
 _SAMPLE_SECONDS: Final = 0.1
 _SAMPLES: Final = 6
-"""In a row, in which nothing may change."""
+"""The number of samples in a row in which nothing may change."""
 _IDLE: Final = 0.02
-"""Share of a core that still counts as idle."""
+"""The share of a core that still counts as idle."""
 _STEADY: Final = 64 * _KIB
-"""Bytes by which memory that is steady may differ."""
+"""Bytes by which steady memory may differ."""
 
 
 class Daemon:
@@ -50,8 +50,8 @@ class Daemon:
         """Start it.
 
         Args:
-            folder: Does not exist.
-            commands: Name of a module of `benchmarks.servers`.
+            folder: The daemon's folder, which must not exist.
+            commands: The name of a module of `benchmarks.servers`.
         """
         self._servers = Servers(folder)
         file = Path(__file__).with_name("servers") / f"{commands}.py"
@@ -72,29 +72,29 @@ class Daemon:
         self._server.stop()
 
     def connect(self, listener: str, dialect: str) -> socket.socket:
-        """Connect to a listener, over TLS where it has that."""
+        """Connect to a listener, over TLS if it is a TLS listener."""
         ports = self._ports[listener]
         port = ports[0] if len(ports) == 1 else ports[DIALECTS.index(dialect)]
         return connect(port, self._tls if listener in {"https", "framed_tls"} else None)
 
     @property
     def log(self) -> str:
-        """All it has logged."""
+        """The daemon's log."""
         return (self._folder / "log").read_text(encoding="utf-8", errors="backslashreplace")
 
     @property
     def alarms(self) -> list[str]:
-        """The lines of its log that tell of a mistake."""
+        """The lines of the log that report a mistake."""
         return [line for line in self.log.splitlines() if _ALARMING.search(line)]
 
     @property
     def private(self) -> int:
-        """Bytes of memory that it alone holds."""
+        """Bytes of private memory."""
         return private_memory(self.pid)
 
     @property
     def resident(self) -> int:
-        """Bytes of memory that are present, shared ones included."""
+        """Bytes of resident memory, shared pages included."""
         return self._status("VmRSS")
 
     @property
@@ -103,7 +103,7 @@ class Daemon:
         return self._status("VmHWM")
 
     def reset_peak(self) -> None:
-        """Let `peak` begin with what is resident now."""
+        """Let `peak` begin with the memory that is resident now."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
 
     @property
@@ -161,7 +161,7 @@ class Control:
         """Run a command and return its raw result.
 
         Raises:
-            BenchmarkError: It failed.
+            BenchmarkError: The command failed.
         """
         request = whole_request(1, name, arguments or {}, begins=self._begins)
         self._begins = False

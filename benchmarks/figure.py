@@ -18,7 +18,7 @@ class Metric(Enum):
     """A quantity that is compared, under the name that the report uses."""
 
     CAPACITY = "capacity"
-    """Units for each second of the server's processor time: holds when others use the cores."""
+    """Units for each second of the server's processor time: steady when others use the cores."""
     RATE = "rate"
     """Units for each second of the clock."""
     P50 = "p50"
@@ -38,7 +38,7 @@ class Candidate:
 
 
 class Bound(Enum):
-    """From which side a goal must be reached."""
+    """The side from which a goal must be reached."""
 
     AT_LEAST = ">="
     AT_MOST = "<="
@@ -64,7 +64,7 @@ class Figure:
     """Candidates that are measured together."""
 
     name: str
-    """On the command line."""
+    """The name on the command line."""
     title: str
     unit: str = "call"
     """The unit in which an exchange is counted."""
@@ -75,7 +75,7 @@ class Figure:
 
 
 def beside(figure: Figure, root: Path) -> Figure:
-    """Return the figure with each of our candidates once more, served by another checkout.
+    """Return the figure with each of our candidates twice, once from another checkout.
 
     A goal is added for each: to be no worse.
     """
@@ -102,7 +102,7 @@ class Result:
 
     figure: Figure
     values: dict[str, dict[Metric, list[float]]] = field(default_factory=dict)
-    """By candidate and metric, one value for each round; without candidates that cannot run."""
+    """One value for each round, by candidate and metric; without candidates that cannot run."""
     unavailable: dict[str, str] = field(default_factory=dict)
     """Candidates that cannot run, with the reason."""
 

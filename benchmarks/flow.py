@@ -1,4 +1,4 @@
-"""One connection with far more data than anybody should hold, and an end that stops reading."""
+"""Transfers of far more data than either side should hold, with an end that stops reading."""
 
 from __future__ import annotations
 
@@ -51,14 +51,15 @@ if TYPE_CHECKING:
     from benchmarks.frames import Frame, Value
 
 HTTP: Final = frozenset({"http", "https"})
-"""Listeners where frames travel in HTTP; the others take them as they are."""
+"""Listeners whose frames travel in HTTP; those of the others travel on raw sockets."""
 
+# The largest window of zstd-8mb (RFC 9659).
 _LARGEST_WINDOW_LOG: Final = 23
 _FIRST_READ: Final = 4096
 _WRITE: Final = 64 * 1024
 _RECEIVED: Final = 64 * 1024
 _STRING_HEAD: Final = b"\x59" + PIECE.to_bytes(2, "big")
-"""CBOR's head of a byte string as long as a piece."""
+"""The CBOR head of a byte string as long as a piece."""
 _LINE_FIELDS: Final = 5
 
 
@@ -75,7 +76,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Its row in the table."""
+        """The name of the row in the table."""
         way = "up" if self.is_upload else "down"
         kind = "text" if self.kind == TEXT else "noise"
         return " ".join(filter(None, [self.listener, way, self.dialect, self.profile, kind]))
@@ -83,12 +84,12 @@ class Case:
 
 @dataclass(slots=True)
 class Rest:
-    """The memory held while the other end read nothing."""
+    """The memory and data held while the other end read nothing."""
 
     private: int = 0
-    """Bytes of the daemon's own memory."""
+    """Bytes of the daemon's private memory."""
     in_flight: int = 0
-    """Bytes of data that one end had given and the other had not taken."""
+    """Bytes of data that one end had sent and the other had not read."""
     in_kernel: int = 0
     """Bytes that the sockets of both ends held, frame headers and TLS included."""
 
@@ -97,14 +98,14 @@ def run(case: Case, pieces: int, daemon: Daemon, control: Control, *, stops: boo
     """Run one case to its end.
 
     Args:
-        case: What flows.
-        pieces: How much of it.
-        daemon: Holds little meanwhile.
-        control: A connection to it for commands beside.
+        case: The kind of transfer.
+        pieces: The number of pieces.
+        daemon: The daemon, whose memory is measured.
+        control: A second connection to it, for other commands meanwhile.
         stops: The reading end stops, far from the end of the data, until nothing moves any more.
 
     Raises:
-        BenchmarkError: The data did not come through as it was.
+        BenchmarkError: The received data differs from the sent data.
     """
     connection = daemon.connect(case.listener, case.dialect)
     try:
@@ -120,7 +121,7 @@ def run(case: Case, pieces: int, daemon: Daemon, control: Control, *, stops: boo
 def _download(
     case: Case, pieces: int, connection: socket.socket, control: Control, stopped: Daemon | None
 ) -> Rest:
-    """Ask for results, read the first bytes, stop, and read all."""
+    """Request results, read the first bytes, stop reading, and then read all."""
     arguments: dict[bytes, Value] = {b"kind": case.kind, b"pieces": pieces}
     begin = offer(case.profile.encode("ascii")) if case.profile else b""
     request = begin + whole_request(1, b"give", arguments, begins=not begin)
@@ -164,11 +165,11 @@ class _Answer:
 
     @property
     def ended(self) -> bool:
-        """The last frame came, and the end of the HTTP response."""
+        """Whether the last frame arrived, and the end of the HTTP response."""
         return self._is_complete and (self._chunks is None or self._chunks.ended)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Receive the next bytes."""
         if not data:
             raise BenchmarkError("the server closed the connection")
         if self._chunks is not None:
@@ -209,7 +210,7 @@ def _decoder(profile: str) -> Callable[[bytes], bytes]:
 def _upload(
     case: Case, pieces: int, connection: socket.socket, control: Control, stopped: Daemon | None
 ) -> Rest:
-    """Send data until nothing more goes, let the command go on, and send the others."""
+    """Send data until no more is accepted, let the command go on, and send the rest."""
     sender = _Sender(connection, _upload_parts(case, pieces))
     connection.settimeout(0)
     rest = Rest()
@@ -247,7 +248,7 @@ class _Sender:
         self._parts = parts
         self._part = memoryview(b"")
         self.sent = 0
-        """Bytes that the kernel took, or TLS."""
+        """Bytes that the kernel, or TLS, has accepted."""
         self.ended = False
 
     def push(self) -> int:
@@ -260,7 +261,7 @@ class _Sender:
                     break
                 self._part = memoryview(part)
             try:
-                # The same bytes again where TLS could not write them: else it complains.
+                # The same bytes again where TLS could not write them: OpenSSL refuses others.
                 count = self._connection.send(self._part[:_WRITE])
             except (BlockingIOError, ssl.SSLWantWriteError):
                 break
@@ -280,7 +281,7 @@ def _upload_parts(case: Case, pieces: int) -> Iterator[bytes]:
 
 
 def _uploaded(case: Case, pieces: int) -> bytes:
-    """The answer that the command must return for the data."""
+    """Return the answer that the command must return for the data."""
     digest = hashlib.sha256()
     for number in range(pieces):
         digest.update(piece(case.kind, number))
@@ -308,7 +309,7 @@ def _wait(connection: socket.socket, what: int) -> None:
 
 
 def _in_kernel(connection: socket.socket) -> int:
-    """Bytes in the queues of both ends' sockets."""
+    """Return the bytes in the queues of both ends' sockets."""
     own, other = (
         f"{address[1]:04X}" for address in (connection.getsockname(), connection.getpeername())
     )

@@ -1,6 +1,6 @@
-"""Frames and CBOR as the checks need them: taken apart and made from numbers alone.
+"""Frames and CBOR for the checks: parsed and made from numbers alone.
 
-No code of the daemon's, so that a mistake of its own is not repeated here.
+No code of the daemon is used, so that a mistake in it is not repeated here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _HEAD_SHOWN: Final = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One frame, taken apart."""
+    """One parsed frame."""
 
     request_id: int
     stream_id: int
@@ -49,14 +49,14 @@ class Frame:
 
 
 class Frames:
-    """Cuts bytes, however they come, into frames."""
+    """Parses bytes, cut in any way, into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     @property
     def unread(self) -> int:
-        """Bytes of a frame that is not whole."""
+        """Bytes of an incomplete frame."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -84,7 +84,7 @@ class Frames:
 
 
 class Chunks:
-    """Reads the body of one chunked HTTP response with status 200."""
+    """Reads one chunked HTTP response with status 200."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -92,7 +92,7 @@ class Chunks:
         self.ended = False
 
     def feed(self, data: bytes) -> bytes:
-        """Receive bytes and return those of the body among them, chunk by chunk."""
+        """Receive bytes and return the contents of complete HTTP chunks."""
         buffer = self._buffer
         buffer += data
         if self._is_head and not self._read_head():
@@ -144,7 +144,7 @@ def _head(major: int, number: int) -> bytes:
 
 
 def request_content(name: bytes, arguments: Mapping[bytes, Value]) -> bytes:
-    """The CBOR map of a request."""
+    """Return the CBOR map of a request."""
     content: dict[bytes, Value] = {b"args": arguments} if arguments else {}
     return cbor({**content, b"name": name})
 
@@ -157,7 +157,7 @@ def whole_request(
     begins: bool = True,
     has_data: bool = False,
 ) -> bytes:
-    """A request in one frame."""
+    """Return a request in one frame."""
     flags = NEW | (HAVE_DATA if has_data else 0)
     stream = STREAM_BEGIN if begins else 0
     content = request_content(name, arguments)

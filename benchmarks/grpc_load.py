@@ -1,8 +1,8 @@
 """Unary gRPC calls as ready-made HTTP/2 bytes; of each call only the stream id is filled in.
 
 No HPACK table is used when sending: each request carries the same literal header block. Answers are
-taken frame by frame; what counts is a DATA frame with the right message and the frame that ends its
-stream. Source: RFC 9113; gRPC over HTTP2.
+read frame by frame; a call counts as answered after a DATA frame with the right message and the
+frame that ends its stream. Source: RFC 9113; gRPC over HTTP2.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _literal(name: bytes, value: bytes) -> bytes:
-    """A header field without indexing, its name literal, nothing Huffman coded."""
+    """Return a header field without indexing, with a literal name and no Huffman code."""
     return bytes([0, len(name)]) + name + bytes([len(value)]) + value
 
 
@@ -47,9 +47,9 @@ class GrpcCalls:
         """Connect.
 
         Args:
-            port: Of the server, on loopback.
+            port: The server's port, on loopback.
             data: The message that each call sends and must receive.
-            count: Of the calls of one exchange.
+            count: The number of calls in one exchange.
         """
         self._port = port
         self._message = struct.pack(">BI", 0, len(data)) + data
@@ -87,11 +87,11 @@ class _Connection:
         )
 
     def has_streams(self, count: int) -> bool:
-        """Say whether so many streams are left."""
+        """Return whether as many streams are left."""
         return self._stream + 2 * count <= _LAST_STREAM
 
     def call(self, count: int) -> None:
-        """Make so many calls at once."""
+        """Make a number of calls at once."""
         needed = count * len(self._message)
         while self._window < needed:
             self._read()

@@ -1,4 +1,4 @@
-"""Loads: one connection each, plain blocking sockets, bytes that were made before."""
+"""Loads: each sends ready-made bytes on one connection, by a plain blocking socket."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def receive_into(connection: socket.socket, buffer: memoryview) -> int:
 
 
 def receive(connection: socket.socket) -> bytes:
-    """The next bytes that come.
+    """Return the next bytes that arrive.
 
     Raises:
         BenchmarkError: The server closed, or nothing came in time.
@@ -74,8 +74,8 @@ def receive(connection: socket.socket) -> bytes:
 class Calls:
     """Sends the same requests again and again, and reads as many answers.
 
-    Answers are compared with those of the exchange before as a whole, which costs next to nothing;
-    only where they differ, or come in parts, are they read one by one.
+    Answers are compared as a whole with those of the exchange before, which costs next to nothing;
+    they are read one by one only where they differ or arrive in parts.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class Calls:
         """Send nothing yet.
 
         Args:
-            connection: Connected.
-            requests: What one exchange sends.
+            connection: A connected socket.
+            requests: The bytes that one exchange sends.
             answers: Reads the answers.
-            count: How many calls `requests` is.
+            count: The number of calls in `requests`.
         """
         self._connection = connection
         self._requests = requests

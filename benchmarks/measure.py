@@ -1,4 +1,4 @@
-"""Measuring: candidates in turn, round by round: a bad minute of the machine is bad for all."""
+"""Measuring: candidates in turn, round by round, so that a slow minute of the machine hits all."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 _WARM_UP_SECONDS: Final = 0.5
 _MEMORY_ROUNDS: Final = 3
-"""Memory hardly differs from round to round, and each round is a new server."""
+"""Rounds of memory; few, because it hardly differs, and each round starts a new server."""
 
 
 def measure(figure: Figure, servers: Servers, *, rounds: int, seconds: float) -> Result:
     """Measure a figure.
 
     Args:
-        figure: Which.
-        servers: Starts and keeps its servers.
-        rounds: How often each candidate has its turn.
-        seconds: Of each turn; one exchange at least.
+        figure: The figure to measure.
+        servers: Starts and keeps the servers.
+        rounds: The number of turns of each candidate.
+        seconds: The duration of each turn, which has one exchange at least.
 
     Raises:
         BenchmarkError: A server did not start, or answered wrongly.
@@ -62,7 +62,7 @@ def measure(figure: Figure, servers: Servers, *, rounds: int, seconds: float) ->
 
 @contextlib.contextmanager
 def _showing(candidate: Candidate, server: Server) -> Iterator[None]:
-    """Say which candidate it was that failed, and what its server printed."""
+    """Add the name of the failed candidate, and its server's output, to an error."""
     try:
         yield
     except (BenchmarkError, OSError) as error:
@@ -106,7 +106,7 @@ def _time(load: Load, server: Server, seconds: float) -> dict[Metric, float]:
 
 
 def _memory_turn(candidate: Candidate, servers: Servers, connections: int) -> Turn:
-    """Each turn has a server of its own, for memory that was used once is kept for later."""
+    """Start a server for this turn alone, because Python keeps memory that was used once."""
 
     def turn() -> dict[Metric, float]:
         server = servers.start(candidate.program)

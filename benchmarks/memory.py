@@ -37,7 +37,7 @@ class Measured:
     growth: int
     """Growth of private memory while the other end read nothing, in this case."""
     growth_after: int
-    """The same when all was read and the connection closed."""
+    """The growth when all was read and the connection was closed."""
     peak: int
     """Highest growth of resident memory in this case."""
     in_flight: int
@@ -47,7 +47,7 @@ class Measured:
 
     @property
     def is_good(self) -> bool:
-        """Nothing was too much, and nothing was logged."""
+        """Whether memory stayed below the limit, and no mistake was logged."""
         return max(self.growth, self.growth_after) < LIMIT and not self.alarms
 
 
@@ -66,8 +66,8 @@ def main() -> int:
 
 
 def _run_all(cases: Iterable[Case], pieces: int, folder: Path) -> bool:
-    # An idle daemon maps the same files all the time: else whatever programs of others start and
-    # end would turn pages of those files from private ones to shared ones and back.
+    # An idle daemon maps the same files all the time: otherwise other programs that start and end
+    # would turn pages of those files from private ones to shared ones and back.
     is_good = True
     with Daemon(folder / "idle", "flow_commands"):
         for number, case in enumerate(cases):
@@ -83,7 +83,7 @@ def _run_all(cases: Iterable[Case], pieces: int, folder: Path) -> bool:
 
 
 def _cases(words: Sequence[str]) -> Iterator[Case]:
-    """All cases whose names have all the words."""
+    """Return the cases whose names contain all the words."""
     for listener in _LISTENERS:
         all_of_it = [Case(listener=listener, dialect=dialect) for dialect in ("0003", "0006")]
         all_of_it += [
@@ -98,7 +98,7 @@ def _cases(words: Sequence[str]) -> Iterator[Case]:
 
 
 def _measure(case: Case, pieces: int, folder: Path) -> Measured:
-    """Run one case with a daemon of its own, so that no case uses again what one before freed."""
+    """Run one case with a daemon of its own: none reuses memory that another one freed."""
     with Daemon(folder, "flow_commands") as daemon:
         beside = daemon.connect("framed", "0003")
         try:
@@ -126,7 +126,7 @@ def _measure(case: Case, pieces: int, folder: Path) -> Measured:
 
 
 def _warm(case: Case, daemon: Daemon, control: Control) -> None:
-    """Run the same way with little data, not encoded: an encoder's memory is to be seen."""
+    """Run the case with little data, unencoded, because an encoder's memory must be measured."""
     plain = replace(case, profile="", kind=NOISE)
     for _ in range(_WARM_CALLS):
         run(plain, _WARM_PIECES, daemon, control, stops=False)

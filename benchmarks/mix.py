@@ -1,4 +1,4 @@
-"""A mix of requests, each with content of its own, and what each must be answered with."""
+"""A mix of requests, each with content of its own and with the answer that it must get."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SMALL, _MIDDLE, _LARGE = 200, 3000, 40_000
 """Most bytes of content."""
 _LARGE_SHARE, _MIDDLE_SHARE = 0.002, 0.1
 _CUT_SHARE: Final = 0.1
-"""Share of requests that are sent in two frames although one would do."""
+"""The share of requests that are sent in two frames although one would do."""
 _MOST_OBJECTS: Final = 5
 _MOST_DATA_FRAMES: Final = 4
 _LARGEST_PAYLOAD: Final = 32768
@@ -43,13 +43,13 @@ class Request:
 
     command: str
     frames: list[bytes]
-    """To be sent in this order; frames of other requests may come between."""
+    """The frames in the order of sending; frames of other requests may come between them."""
     kind: int
-    """Type of the frames of the answer."""
+    """The type of the answer's frames."""
     flags: int
     """Flags of all its frames, `continuation` and `eos` aside."""
     answer: bytes
-    """Their payloads, joined."""
+    """The payloads of the answer's frames, joined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +63,19 @@ class _Call:
     is_raw: bool = False
     """The result has no CBOR form in dialect 0003."""
     failure: tuple[bytes, bytes] | None = None
-    """A message with one place, and what is put there."""
+    """A message with one ``%s``, and the argument for it."""
 
 
 class Mix:
     """Makes requests for one connection."""
 
     def __init__(self, dialect: str, name: bytes, seed: int) -> None:
-        """Begin.
+        """Make a mix.
 
         Args:
-            dialect: Of the connection.
-            name: Part of the content of its requests, and of no other connection's.
-            seed: Decides on everything.
+            dialect: The dialect of the connection.
+            name: A part of the content of its requests, and of no other connection's.
+            seed: The seed of all random choices.
         """
         self._dialect = dialect
         self._name = name

@@ -1,4 +1,4 @@
-"""Large data that is made where it is needed: each piece from its number, the same everywhere."""
+"""Large data that is generated where it is needed, each piece from its number."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.wire import PIECE
 
 NOISE: Final = b"noise"
-"""Nothing that a content encoding could make smaller."""
+"""The kind of pieces that no content encoding can make smaller."""
 TEXT: Final = b"text"
-"""Hexadecimal digits, each run of them four times: a few times smaller when encoded."""
+"""The kind that an encoding makes a few times smaller: runs of digits, four times each."""
 
 _REPEATED: Final = 4
 
@@ -25,7 +25,7 @@ def piece(kind: bytes, number: int) -> bytes:
 
 
 class Expected:
-    """Compares bytes, however they come, with pieces, each behind the same bytes."""
+    """Compares bytes, cut in any way, with the pieces, each behind the same prefix."""
 
     def __init__(
         self, kind: bytes, pieces: int, *, begin: bytes = b"", prefix: bytes = b""
@@ -33,10 +33,10 @@ class Expected:
         """Begin in front of the first piece.
 
         Args:
-            kind: Of the pieces.
-            pieces: How many.
-            begin: What comes before all.
-            prefix: What comes before each piece.
+            kind: The kind of the pieces.
+            pieces: The number of pieces.
+            begin: The bytes before all pieces.
+            prefix: The bytes before each piece.
         """
         self._kind = kind
         self._pieces = pieces
@@ -44,18 +44,18 @@ class Expected:
         self._number = 0
         self._due = begin
         self.size = 0
-        """Bytes that came and were right."""
+        """Bytes that were received and are right."""
 
     @property
     def is_complete(self) -> bool:
-        """All has come."""
+        """Whether all bytes were received."""
         return self._number == self._pieces and not self._due
 
     def take(self, data: bytes) -> None:
         """Compare the next bytes.
 
         Raises:
-            BenchmarkError: They are others, or too many.
+            BenchmarkError: The bytes differ, or are too many.
         """
         position = 0
         while position < len(data):

@@ -25,7 +25,7 @@ _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.02
 _LOG_SHOWN: Final = 2000
-"""Characters of the end of a log that an error shows."""
+"""The number of characters of a log's end that an error shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +36,13 @@ class Program:
     command: Callable[[Path], Sequence[str]]
     """Prepares an empty folder, where the process will run, and returns the command line."""
     port: re.Pattern[str] = re.compile(r"^port (\d+)$", re.MULTILINE)
-    """The output of a server that listens; the first group is its port."""
+    """Matches the output of a server that listens; the first group is the port."""
     ready: str = ""
-    """Text that it must have printed too before it is ready."""
+    """A further text in the output of a server that is ready."""
     root: Path | None = None
     """The checkout whose daemon it is; None for peers."""
     unavailable: str | None = None
-    """Printed by a version that cannot do what is measured: then it is left out, with its log."""
+    """The output of a version that cannot do what is measured: it is left out, with its log."""
 
 
 class Server:
@@ -61,7 +61,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """The end of what it has printed."""
+        """The end of the server's output."""
         return self._log.read_text(encoding="utf-8", errors="backslashreplace")[-_LOG_SHOWN:]
 
     def wait(self) -> None:
@@ -69,7 +69,7 @@ class Server:
 
         Raises:
             UnavailableError: This version cannot do what is measured.
-            BenchmarkError: It ended, or took too long.
+            BenchmarkError: The server ended, or took too long.
         """
         end = time.monotonic() + _START_SECONDS
         while True:
@@ -87,7 +87,7 @@ class Server:
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
-        """End it, and wait until it has ended."""
+        """End the server, and wait until it has ended."""
         self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)
@@ -101,7 +101,7 @@ class Servers:
     """The running servers; a context manager that ends them all."""
 
     folder: Path
-    """An empty folder, for theirs."""
+    """An empty folder, in which each server gets one of its own."""
     _running: dict[str, Server] = field(default_factory=dict)
     _started: int = 0
 
@@ -119,11 +119,11 @@ class Servers:
         return self._running[program.name]
 
     def start(self, program: Program) -> Server:
-        """Start a server which is the caller's own, to be stopped by the caller.
+        """Start a server for the caller alone, which must stop it.
 
         Raises:
             UnavailableError: This version cannot do what is measured.
-            BenchmarkError: It did not start, or would not be the checkout's own daemon.
+            BenchmarkError: The server did not start, or is not the checkout's own daemon.
         """
         self._started += 1
         folder = self.folder / str(self._started)
@@ -161,10 +161,10 @@ def environment(root: Path | None = None) -> dict[str, str]:
 def _check_imported(root: Path, folder: Path) -> None:
     """Check that a server imports the `wiredaemon` of its checkout.
 
-    Were the installed one imported instead, two checkouts would be compared that are the same.
+    If the installed one were imported instead, a checkout would be compared with itself.
 
     Raises:
-        BenchmarkError: It would import another.
+        BenchmarkError: The server would import another one.
     """
     done = subprocess.run(
         [sys.executable, "-c", "import wiredaemon; print(wiredaemon.__file__)"],

@@ -1,4 +1,4 @@
-"""The servers: how each is started."""
+"""The programs of all servers, with the command that starts each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUBPROCESS_SECONDS: Final = 600
 
 
 def peer(module: str, *arguments: str) -> Program:
-    """A program of `benchmarks.servers`."""
+    """Return a program of `benchmarks.servers`."""
     return Program(
         name=" ".join([module, *arguments]),
         command=lambda _: [sys.executable, "-m", f"benchmarks.servers.{module}", *arguments],
@@ -41,13 +41,13 @@ def wiredaemon(
     repository: Path | None = None,
     settings: str = "",
 ) -> Program:
-    """The real daemon with one listener; with TLS its certificate is its own development one.
+    """Return the real daemon with one listener; over TLS it uses its development certificate.
 
     Args:
         listener: A key of `[listen]`.
         dialect: For raw TCP, the listener's own.
-        repository: What `/` serves; None for a daemon without repositories.
-        settings: Further tables of its configuration, as they are.
+        repository: The repository at `/`; None for a daemon without repositories.
+        settings: Further tables of the configuration, as TOML.
     """
 
     def command(folder: Path) -> Sequence[str]:
@@ -80,11 +80,11 @@ def make_certificate(folder: Path) -> Path:
 
 
 def hg_serve(repository: Path, *, version: int = 2) -> Program:
-    """`hg serve`: of Mercurial 6.0.3, the last release that speaks version 2, or of today's.
+    """Return `hg serve` of Mercurial 6.0.3, the last release with version 2, or of today's.
 
     Args:
-        repository: What it serves.
-        version: Of the protocol: 1 for today's release.
+        repository: The repository to serve.
+        version: The protocol version: 2 for Mercurial 6.0.3, 1 for today's release.
     """
 
     def command(_: Path) -> Sequence[str]:
@@ -101,10 +101,10 @@ def hg_serve(repository: Path, *, version: int = 2) -> Program:
 
 
 def hg6() -> Path:
-    """The `hg` of Mercurial 6.0.3, made when it is first used.
+    """Return the path of Mercurial 6.0.3's `hg`, which is made at its first use.
 
     Raises:
-        UnavailableError: It cannot be made here.
+        UnavailableError: Mercurial 6.0.3 cannot be made here.
     """
     try:
         return mercurial6.mercurial6()

@@ -23,7 +23,7 @@ _COLUMN_WIDTH: Final = 30
 
 
 def table(result: Result) -> str:
-    """A figure for people: a line for each candidate, then a line for each goal."""
+    """Return a figure as a table: a line for each candidate, then a line for each goal."""
     figure = result.figure
     shown = _columns(figure)
     lines = [figure.title, ""]
@@ -41,7 +41,7 @@ def table(result: Result) -> str:
 
 
 def as_json(results: Sequence[Result], *, rounds: int, seconds: float) -> dict[str, Any]:
-    """Everything that was measured: times in seconds, memory in bytes, in the order of rounds."""
+    """Return all values as JSON: times in seconds, memory in bytes, in the order of rounds."""
     return {
         "machine": {
             "system": platform.platform(),
@@ -57,7 +57,7 @@ def as_json(results: Sequence[Result], *, rounds: int, seconds: float) -> dict[s
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median and, in brackets, the least and the most."""
+    """Return the median and, in brackets, the least and the greatest value."""
     if len(values) == 1:
         return _short(values[0])
     least, most = min(values), max(values)
@@ -83,7 +83,7 @@ def _columns(figure: Figure) -> list[tuple[str, Metric]]:
 
 
 def _scaled(metric: Metric, values: Sequence[float]) -> list[float]:
-    """Values in the units of the table: microseconds for each unit instead of capacity."""
+    """Return values in the units of the table: microseconds a unit in place of capacity."""
     match metric:
         case Metric.CAPACITY:
             return [_MICRO / value for value in values]
@@ -146,7 +146,7 @@ def _line(name: str, cells: Sequence[str]) -> str:
 
 
 def _short(value: float) -> str:
-    """Three digits that count, without exponent."""
+    """Return a number with three significant digits, without an exponent."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004
 
 

@@ -1,8 +1,8 @@
-"""One large file and a reader that takes its time: ``python -m benchmarks.slow_clone --help``.
+"""One large file and a slow reader: ``python -m benchmarks.slow_clone --help``.
 
-Whatever the way, the file is never in the daemon: it waits in the worker, or on the disk. In each
-case a daemon of its own has one worker for answers of any size; when the reader has gone, somebody
-else's question shows when that worker, or another in its place, is there again.
+In every case the file is never in the daemon: it waits in the worker, or on the disk. Each case has
+a daemon of its own, with one worker for answers of any size; when the reader has gone, the request
+of another client shows when that worker, or a replacement, is free again.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 LIMIT: Final = 8 * MIB
 """Bytes by which the daemon's private memory may grow."""
 BACK_SECONDS: Final = 5.0
-"""Until somebody else is answered, behind the end of a reader."""
+"""The most seconds from the end of a reader to an answer for another client."""
 
 _MEGABYTE: Final = 1_000_000
 _PIECE: Final = 20_000
-"""Bytes that the reader takes at once."""
+"""Bytes of one read by the reader."""
 _READ_SECONDS: Final = 1.0
 """A read that gets nothing ends after this time, so that memory is still sampled."""
 _DEADLINE: Final = 120.0
@@ -49,7 +49,7 @@ _LOOKED_AT: Final = 100_000
 _SHOWN: Final = 300
 _SECONDS: Final = 600
 _RECEIVE_BUFFER: Final = 65_536
-"""Bytes that the kernel keeps for the reader: it does not read ahead for it."""
+"""Bytes that the kernel buffers for the reader; few, so that it does not read ahead."""
 _DIALECT: Final = "0006"
 _SETTINGS: Final = "[limits]\nworker_processes = 2"
 _CAPABILITIES: Final = "HG20%2Cbundle2%3DHG20%250Achangegroup%253D01%252C02"
@@ -75,7 +75,7 @@ class Measured:
     growth: int
     """Growth of the daemon's private memory, without workers, at its highest."""
     after: int
-    """The same when the reader had gone."""
+    """The growth when the reader had gone."""
     worker: int
     """Resident memory of the largest worker at its highest."""
     rest: int
@@ -84,11 +84,11 @@ class Measured:
     back: float
     """Seconds from the end of the reader to an answer for another client."""
     workers: int
-    """Processes left then."""
+    """The number of workers at that time."""
 
     @property
     def is_good(self) -> bool:
-        """Nothing was too much or too late."""
+        """Whether memory and times stayed below their limits."""
         return max(self.growth, self.after) < LIMIT and self.back < BACK_SECONDS
 
 
@@ -166,7 +166,7 @@ def _framed(listener: str, begin: bytes, name: bytes, arguments: dict[bytes, Val
 
 
 def _version1(command: str, arguments: str) -> bytes:
-    """A request as today's clients send it."""
+    """Return a version 1 request as today's clients send it."""
     lines = [
         f"GET /?cmd={command} HTTP/1.1",
         "Host: x",
@@ -208,7 +208,7 @@ def _read_slowly(case: Case, port: int, rate: int, seconds: float, watch: Memory
     """Read an answer at a rate for some seconds, and leave; return the number of bytes read.
 
     Raises:
-        BenchmarkError: It was no such answer, or too short.
+        BenchmarkError: The answer was another one, or too short.
     """
     with _slow(port) as reader:
         reader.sendall(case.request)

@@ -28,9 +28,9 @@ class Download:
         """Send nothing yet.
 
         Args:
-            connection: Connected.
-            request: What one exchange sends.
-            size: Of the answer, without frame headers.
+            connection: A connected socket.
+            request: The bytes that one exchange sends.
+            size: The size of the answer, without frame headers.
             framed: The answer is cut into frames, the last of which says `eos`.
         """
         self._connection = connection
@@ -91,9 +91,9 @@ class HttpDownload:
         """Send nothing yet.
 
         Args:
-            connection: Connected.
-            request: What one exchange sends.
-            size: Of the answer, without frame headers and chunks.
+            connection: A connected socket.
+            request: The bytes that one exchange sends.
+            size: The size of the answer, without frame headers and HTTP chunks.
         """
         self._connection = connection
         self._request = request
@@ -117,7 +117,7 @@ class HttpDownload:
         self._connection.close()
 
     def _payloads(self, end: int) -> int:
-        """Add up the payloads of all frames; none may be divided among chunks."""
+        """Return the size of all payloads; no frame may be divided among HTTP chunks."""
         buffer = self._buffer
         position = buffer.index(b"\r\n\r\n") + 4
         size = 0
@@ -144,10 +144,10 @@ class Upload:
         """Send nothing yet.
 
         Args:
-            connection: Connected.
-            parts: What one exchange sends.
+            connection: A connected socket.
+            parts: The bytes that one exchange sends.
             answers: Reads the answer.
-            size: Of the data sent, without what is around it.
+            size: The size of the sent data, without the framing around it.
         """
         self._connection = connection
         self._parts = list(parts)

@@ -1,4 +1,4 @@
-"""Whether the daemon stays right under load: ``python -m benchmarks.stress --help``."""
+"""A check that the daemon answers right under load: ``python -m benchmarks.stress --help``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PERCENT: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Left:
-    """The daemon's state when one connection is left, the one that asks."""
+    """The daemon's state when only the connection that queries it is left."""
 
     descriptors: list[str]
     objects: dict[str, int]
@@ -68,7 +68,7 @@ def main() -> int:
 def _check(
     daemon: Daemon, idle: Daemon, listener: str, connections: int, options: argparse.Namespace
 ) -> list[str]:
-    """Do equal runs behind a short one, and say what was wrong."""
+    """Do equal runs behind a short one, and return the mistakes."""
     faults = []
     connection = daemon.connect("framed", "0003")
     try:
@@ -106,7 +106,7 @@ def _run(daemon: Daemon, listener: str, connections: int, window: int, seconds: 
 
 
 def _left(daemon: Daemon, control: Control, before: _Left | None) -> _Left:
-    """Look at what is left, as soon as it is no more than before or after a while."""
+    """Return the state that is left, once it is no more than before, or after a while."""
     end = time.monotonic() + DEADLINE / 4
     while True:
         daemon.settle()

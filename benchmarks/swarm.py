@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 _READ: Final = 64 * 1024
 _IDS: Final = 1 << 16
 _FIRST_ID: Final = _IDS - 101
-"""So that ids begin again at 1 soon."""
+"""The first request id; high, so that ids soon begin again at 1."""
 _BEGIN_OFFSET: Final = 6
-"""Offset of the stream flags in a frame's header."""
+"""The offset of the stream flags in a frame's header."""
 _POLL_SECONDS: Final = 0.2
 _SHOWN: Final = 200
 _LEAVE_EVERY: Final = 10
-"""One of so many connections leaves in the middle of everything."""
+"""One in this number of connections leaves with its requests in flight."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Counts:
     """The counts of one run."""
 
     answered: Counter[str] = field(default_factory=Counter)
-    """Right answers, by command."""
+    """The number of right answers, by command."""
     abandoned: int = 0
     """Requests of connections that left before the answer."""
     bytes_in: int = 0
@@ -54,7 +54,7 @@ class Counts:
 
 @dataclass(slots=True)
 class _Open:
-    """A request that is not answered."""
+    """A request without an answer."""
 
     request: Request
     since: float
@@ -83,12 +83,12 @@ class _Peer:
         self._streams: dict[int, int | None] = {}
         """Streams that have begun, each with the request whose answer it carries now."""
         self._settled: set[int] = set()
-        """Streams whose settings have come."""
+        """Streams whose settings were received."""
         connection.settimeout(0)
 
     @property
     def wants_to_write(self) -> bool:
-        """Bytes wait that the kernel did not accept."""
+        """Whether bytes wait that the kernel did not accept."""
         return bool(self._out)
 
     def fill(self, window: int) -> None:
@@ -106,7 +106,7 @@ class _Peer:
         """Send as much as the kernel accepts."""
         while self._out:
             try:
-                # TLS wants the same bytes again if it could not write them: `_out` only grows.
+                # OpenSSL demands the same bytes if it could not write them: `_out` only grows.
                 count = self.connection.send(memoryview(self._out)[:_READ].tobytes())
             except (BlockingIOError, ssl.SSLWantWriteError):
                 return
@@ -114,7 +114,7 @@ class _Peer:
             self._counts.bytes_out += count
 
     def read(self) -> None:
-        """Take all that has come and check it."""
+        """Receive all bytes that have arrived, and check them."""
         while True:
             try:
                 data = self.connection.recv(_READ)
@@ -129,7 +129,7 @@ class _Peer:
                 return
 
     def _mingle(self) -> None:
-        """Put the frames of all requests in an order by chance; those of one keep theirs."""
+        """Return the frames of all requests in random order; those of one request keep theirs."""
         unsent = self._unsent
         while unsent:
             position = self._random.randrange(len(unsent))
@@ -173,7 +173,7 @@ class _Peer:
             self._complete(each, one)
 
     def _check_stream(self, each: Frame) -> None:
-        """Streams begin once, and carry one answer after the other."""
+        """Check that streams begin once, and carry one answer after the other."""
         stream_id = each.stream_id
         begins = bool(each.stream_flags & STREAM_BEGIN)
         if begins == (stream_id in self._streams) or stream_id % 2:
@@ -211,15 +211,15 @@ def swarm(  # noqa: PLR0913 what a run is
     of their answers.
 
     Args:
-        daemon: To connect to.
-        listener: Of both dialects, which take turns.
-        connections: At once.
-        window: Requests in flight on each.
-        seconds: For which requests are made.
-        seed: Decides on their contents.
+        daemon: The daemon to connect to.
+        listener: The kind of listener; its two dialects take turns.
+        connections: The number of connections at once.
+        window: The number of requests in flight on each.
+        seconds: The time for which requests are made.
+        seed: The seed of their contents.
 
     Raises:
-        BenchmarkError: An answer was wrong, or did not come.
+        BenchmarkError: An answer was wrong or missing.
     """
     counts = Counts()
     peers: list[_Peer] = []
@@ -246,7 +246,7 @@ def swarm(  # noqa: PLR0913 what a run is
 
 
 def _leave(selector: selectors.BaseSelector, leaving: list[_Peer]) -> int:
-    """Close connections in the middle of everything; return how many requests were in flight."""
+    """Close connections with requests in flight; return the number of those requests."""
     for peer in leaving:
         selector.unregister(peer.connection)
         peer.connection.close()

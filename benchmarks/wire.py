@@ -1,4 +1,4 @@
-"""Ready-made bytes: what the loads send. Built from numbers alone, no code of the daemon's."""
+"""The ready-made bytes that the loads send, built from numbers without code of the daemon."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DATA: Final = b"thirty bytes of argument: 0123"
-"""The argument of a call and its answer."""
+"""The argument of a call, and also its answer."""
 
 BATCH: Final = 64
 """Calls that arrive together."""
@@ -39,13 +39,13 @@ HTTP_API: Final = {"0003": "exp-http-v2-0001", "0006": "exp-http-v2-0003"}
 
 
 def frame(request_id: int, flags: tuple[int, int], type_number: int, payload: bytes) -> bytes:
-    """One frame of client stream 1.
+    """Return one frame of client stream 1.
 
     Args:
-        request_id: 16 bits.
-        flags: Of the stream and of the frame.
-        type_number: 4 bits.
-        payload: As it is sent.
+        request_id: The request's id, 16 bits.
+        flags: The flags of the stream and of the frame.
+        type_number: The number of the frame type, 4 bits.
+        payload: The payload as it is sent.
     """
     return (
         len(payload).to_bytes(3, "little")
@@ -56,11 +56,11 @@ def frame(request_id: int, flags: tuple[int, int], type_number: int, payload: by
 
 
 def request(request_id: int, name: bytes, data: bytes | None, *, begins: bool) -> bytes:
-    """One command-request frame, which is the whole request.
+    """Return one command-request frame, which is the whole request.
 
     Args:
-        request_id: 16 bits.
-        name: Of the command, at most 23 bytes.
+        request_id: The request's id, 16 bits.
+        name: The name of the command, at most 23 bytes.
         data: The argument `data`, 24 to 255 bytes; None for no arguments.
         begins: The frame is the first of its stream.
     """
@@ -70,7 +70,7 @@ def request(request_id: int, name: bytes, data: bytes | None, *, begins: bool) -
 
 
 def request_map(name: bytes, data: bytes | None) -> bytes:
-    """The CBOR map of a request: canonical in every dialect."""
+    """Return the CBOR map of a request, whose form is right in every dialect."""
     called = b"\x44name" + bytes([0x40 | len(name)]) + name
     if data is None:
         return b"\xa1" + called
@@ -78,12 +78,12 @@ def request_map(name: bytes, data: bytes | None) -> bytes:
 
 
 def cbor_bytes(data: bytes) -> bytes:
-    """A CBOR byte string of 24 to 255 bytes."""
+    """Return a CBOR byte string of 24 to 255 bytes."""
     return bytes([0x58, len(data)]) + data
 
 
 def requests(name: bytes, count: int = BATCH) -> bytes:
-    """Requests with ids of their own, all in stream 1, which begins with each repetition.
+    """Return requests with ids of their own, all in stream 1, which begins with each repetition.
 
     A frame may say that its stream begins although it is open. Source: framing, section 13.
     """
@@ -93,17 +93,17 @@ def requests(name: bytes, count: int = BATCH) -> bytes:
 
 
 def offer(profile: bytes) -> bytes:
-    """The client's settings in dialect 0006, first of all frames: one content encoding.
+    """Return the client's settings in dialect 0006, its first frame: one content encoding.
 
     Args:
-        profile: At most 23 bytes. Source: framing, section 10.
+        profile: The name of the encoding, at most 23 bytes. Source: framing, section 10.
     """
     settings = b"\xa1\x50contentencodings\x81" + bytes([0x40 | len(profile)]) + profile
     return frame(1, (STREAM_BEGIN, EOS), SENDER_SETTINGS, settings)
 
 
 def data_frames(request_id: int, size: int) -> Iterable[bytes]:
-    """Command data as frames of dialect 0003, 32 of them in one value; `size` is in whole MiB."""
+    """Return command data as frames of dialect 0003, 32 in one value; `size` is in whole MiB."""
     middle = frame(request_id, (0, CONTINUATION), COMMAND_DATA_0003, bytes(PIECE))
     last = frame(request_id, (0, EOS), COMMAND_DATA_0003, bytes(PIECE))
     in_one = MIB // PIECE
@@ -112,12 +112,12 @@ def data_frames(request_id: int, size: int) -> Iterable[bytes]:
 
 
 def int32(data: bytes) -> bytes:
-    """A message of Twisted's Int32StringReceiver."""
+    """Return a message of Twisted's Int32StringReceiver."""
     return len(data).to_bytes(4, "big") + data
 
 
 def amp_box(ask: int, data: bytes) -> bytes:
-    """A call of AMP's command `Echo`: 16-bit lengths, pairs of key and value, an empty key."""
+    """Return a call of AMP's command `Echo`: pairs of key and value with 16-bit lengths."""
     pairs = {b"_ask": b"%x" % ask, b"_command": b"Echo", b"data": data}
     return b"".join(_amp(key) + _amp(value) for key, value in pairs.items()) + b"\0\0"
 
@@ -127,12 +127,12 @@ def _amp(data: bytes) -> bytes:
 
 
 def http_head(path: str, length: int, media_type: str | None = None) -> bytes:
-    """The head of a POST request on a connection that is kept.
+    """Return the head of a POST request on a kept connection.
 
     Args:
         path: The request target.
-        length: Of the body.
-        media_type: Of body and answer; None for octets.
+        length: The size of the body.
+        media_type: The type of body and answer; None for octets.
     """
     lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1"]
     if media_type is None:
@@ -144,15 +144,15 @@ def http_head(path: str, length: int, media_type: str | None = None) -> bytes:
 
 
 def http_post(path: str, body: bytes, media_type: str | None = None) -> bytes:
-    """A whole POST request on a connection that is kept."""
+    """Return a whole POST request on a kept connection."""
     return http_head(path, len(body), media_type) + body
 
 
 def api_path(dialect: str, command: str) -> str:
-    """The URL path of a command read through a dialect."""
+    """Return the URL path of a command in a dialect."""
     return f"/api/{HTTP_API[dialect]}/ro/{command}"
 
 
 def framing(dialect: str) -> str:
-    """The media type of a dialect."""
+    """Return the media type of a dialect."""
     return f"application/mercurial-exp-framing-{dialect}"

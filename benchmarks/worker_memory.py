@@ -15,11 +15,11 @@ _SAMPLE_SECONDS: Final = 1.0
 """Time between samples: reading a process's memory maps stops it for milliseconds."""
 _DEADLINE: Final = 120.0
 _SAMPLES: Final = 6
-"""In a row, 0.1 s apart, in which nothing may change."""
+"""The number of samples in a row, 0.1 s apart, in which nothing may change."""
 _STEADY: Final = 64 * _KIB
-"""Bytes by which memory that is steady may differ."""
+"""Bytes by which steady memory may differ."""
 _IDLE: Final = 0.003
-"""Seconds of processor time between two samples that still count as none."""
+"""Seconds of processor time between two samples that still count as idle."""
 
 
 class MemoryWatch:

@@ -1,4 +1,4 @@
-"""The commands of `benchmarks.memory`: much data, and a command that waits to be told to go on."""
+"""The commands of `benchmarks.memory`: large data, and a command that waits for another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _COUNTS = {"given": 0, "taken": 0}
-"""Bytes of data: given by `give`, taken by `hold`."""
+"""Bytes of data: those sent by `give`, and those read by `hold`."""
 _HELD: list[Deferred[None]] = []
 """The Deferreds that `go` fires."""
 
@@ -55,7 +55,7 @@ async def hold(context: Any) -> RawBytes:  # noqa: ANN401
 
 @command("go", permission=Permission.RO)
 def go(_context: Any) -> RawBytes:  # noqa: ANN401
-    """Let held commands go on; return how many they were."""
+    """Resume held commands; return their number."""
     held = list(_HELD)
     _HELD.clear()
     for waiting in held:

@@ -1,4 +1,4 @@
-"""The commands of `benchmarks.stress`: one of each sort, and one that counts what is left."""
+"""The commands of `benchmarks.stress`: one of each sort, and one that counts leftovers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COUNTED: Final = frozenset(
     }
     | {"TLSMemoryBIOProtocol", "Server", "Deferred", "DelayedCall", "coroutine", "generator"}
 )
-"""Types of what a connection or a request leaves behind, if anything."""
+"""The types of objects that a connection or a request might leave behind."""
 
 
 @command("echo", permission=Permission.RO, arguments=_DATA)
@@ -88,7 +88,7 @@ def blocks(_context: Any, data: bytes, count: int) -> Iterator[list[bytes | int]
 
 @command("left", permission=Permission.RO)
 def left(_context: Any) -> RawBytes:  # noqa: ANN401
-    """Count what waits in the reactor and what lives in memory, as lines of `name number`."""
+    """Count the reactor's entries and the live objects, as lines of `name number`."""
     gc.collect()
     counts = Counter(type(each).__name__ for each in gc.get_objects())
     lines = {name: counts[name] for name in sorted(_COUNTED)}

@@ -25,7 +25,7 @@ class Peer(amp.AMP):
     transport: ITCPTransport
 
     def connectionMade(self) -> None:
-        """Send small answers at once."""
+        """Turn Nagle's algorithm off."""
         super().connectionMade()
         self.transport.setTcpNoDelay(True)
 

@@ -1,4 +1,4 @@
-"""Twisted Protocol that sends back what it receives: the limit of the transport."""
+"""A Twisted Protocol that sends back the bytes it receives: the limit of the transport."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from benchmarks.servers.listening import serve
 
 
 class Echo(Protocol):
-    """Sends back what it receives, not knowing where a message ends."""
+    """Sends back the bytes it receives, without knowing where a message ends."""
 
     transport: ITCPTransport
 
     def connectionMade(self) -> None:
-        """Send small answers at once."""
+        """Turn Nagle's algorithm off."""
         self.transport.setTcpNoDelay(True)
 
     def dataReceived(self, data: bytes) -> None:
-        """Send it back."""
+        """Send the bytes back."""
         self.transport.write(data)
 
 

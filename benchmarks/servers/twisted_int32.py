@@ -1,4 +1,4 @@
-"""Twisted Int32StringReceiver that sends back each message: the least that knows messages."""
+"""A Twisted Int32StringReceiver that sends back each message: the simplest framing."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Echo(Int32StringReceiver):
     transport: ITCPTransport
 
     def connectionMade(self) -> None:
-        """Send small answers at once."""
+        """Turn Nagle's algorithm off."""
         self.transport.setTcpNoDelay(True)
 
     def stringReceived(self, string: bytes) -> None:
-        """Send it back."""
+        """Send the message back."""
         self.sendString(string)
 
 

@@ -1,4 +1,4 @@
-"""Twisted push producer: 256 MiB in writes of 32 KiB, unframed, for each byte received."""
+"""A Twisted push producer: sends 256 MiB in writes of 32 KiB, unframed, for each byte received."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.wire import BULK, PIECE
 
 @implementer(IPushProducer)
 class Push(Protocol):
-    """Writes while the transport takes it."""
+    """Writes while the transport accepts more."""
 
     # A consumer too, of which the interfaces of transports say nothing.
     transport: Any
@@ -22,7 +22,7 @@ class Push(Protocol):
     _is_paused = False
 
     def connectionMade(self) -> None:
-        """Be told when the transport is full."""
+        """Register as the transport's producer, which pauses this when it is full."""
         self.transport.registerProducer(self, streaming=True)
         self._piece = bytes(PIECE)
 
@@ -32,16 +32,16 @@ class Push(Protocol):
         self._write()
 
     def pauseProducing(self) -> None:
-        """The transport holds enough."""
+        """Stop writing: the transport holds enough."""
         self._is_paused = True
 
     def resumeProducing(self) -> None:
-        """The transport has sent it."""
+        """Write again: the transport has sent its buffer."""
         self._is_paused = False
         self._write()
 
     def stopProducing(self) -> None:
-        """The peer has gone."""
+        """Stop: the peer has gone."""
         self._left = 0
 
     def _write(self) -> None:

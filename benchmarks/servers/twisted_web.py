@@ -1,8 +1,8 @@
-"""twisted.web Site with a trivial resource: sends back a small body, or the size of a large one.
+"""A twisted.web Site that sends back a small body, or the size of a large one.
 
-As twisted.web has it by default: access log lines are formatted, and not written. With the
-argument `logged` they are written to standard output, as under twistd; with `quiet` there is no
-access log, and POST bodies are not searched for forms.
+By default access log lines are formatted and not written, as twisted.web does. With the argument
+`logged` they are written to standard output, as under twistd; with `quiet` there is no access log,
+and POST bodies are not searched for forms.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Post(Resource):
     isLeaf = True
 
     def render_POST(self, http_request: Request) -> bytes:
-        """Answer, when the whole body has come."""
+        """Answer when the whole body has arrived."""
         body = http_request.content
         if body is None:
             return b""

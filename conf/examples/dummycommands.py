@@ -1,15 +1,15 @@
-"""The two smallest commands: one for everybody who may read, one for those who may write."""
+"""Two minimal commands: one needs the permission to read, the other the permission to write."""
 
 from wiredaemon.commands import Permission, RawBytes, command
 
 
 @command("customreadonly", permission=Permission.RO)
 def customreadonly(context):
-    """Answer raw bytes to whoever may read."""
+    """Return raw bytes to a peer that may read."""
     return RawBytes(b"customreadonly bytes response")
 
 
 @command("customreadwrite", permission=Permission.RW)
 def customreadwrite(context):
-    """Answer raw bytes to whoever may write."""
+    """Return raw bytes to a peer that may write."""
     return RawBytes(b"customreadwrite bytes response")

@@ -195,8 +195,8 @@ class ObjectsResponse(Response):
             if not encoded:
                 continue
             size += len(encoded)
-            # The cuts are those of Mercurial: what is held leaves in front of a piece that does
-            # not fit beside it, however small the frame is.
+            # The cuts are those of Mercurial: held pieces leave in front of a piece that does not
+            # fit into the same frame, however small the frame is.
             if len(encoded) > SENT_PAYLOAD:
                 self._flush()
                 for payload in slices(encoded):

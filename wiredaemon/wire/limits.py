@@ -234,7 +234,7 @@ class Limits:
 
     # Together they may take as much as the whole cache: four times `cache_entry`.
     cache_recordings: int = 4
-    """Responses that are recorded at once; what is sent beside them is not kept."""
+    """Responses that are recorded at once; others that are sent meanwhile are not kept."""
 
     # Each is a file that must not be dropped meanwhile, of up to `cache_entry`.
     cache_uploads: int = 16
