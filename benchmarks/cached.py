@@ -130,6 +130,7 @@ def measure(folder: Path, changesets: int, rounds: int) -> list[Row]:
     """
     repository = folder / "repository"
     summary = generate(repository, changesets=changesets)
+    # The daemon answers a request for secret changesets with an error.
     nodes = [node for node in summary.nodes if node not in summary.secret]
     rows = []
     with Servers(folder / "servers") as servers:
@@ -137,12 +138,15 @@ def measure(folder: Path, changesets: int, rounds: int) -> list[Row]:
         keeping = servers.start(wiredaemon(repository=repository))
         try:
             for number, encoding in enumerate(_ENCODINGS, start=1):
+                # Fills the cache, and gives the content that every later answer must have.
                 client, body = request_of(nodes, encoding)
                 _, answer = ask(keeping.port, body)
                 content = content_of(client, answer)
                 wait_until_kept(servers.folder, number)
+                # So that both servers have a worker and the files are in the system's memory.
                 ask(asking.port, body)
                 from_worker, kept = [], []
+                # By turns, so that a slow minute of the machine hits both.
                 for _ in range(rounds):
                     from_worker.append(measure_one(asking, nodes, encoding, content))
                     kept.append(measure_one(keeping, nodes, encoding, content))
@@ -174,6 +178,7 @@ def measure_one(
     client, body = request_of(nodes, encoding)
     before = cpu_seconds(server.pid)
     taken, answer = ask(server.port, body)
+    # Before the check below, which runs in this process and may take longer than the answer.
     used = cpu_seconds(server.pid) - before
     if content_of(client, answer) != content:
         raise BenchmarkError("another answer")

@@ -31,6 +31,7 @@ DEADLINE: Final = 60.0
 """The longest wait for anything, in seconds."""
 
 _ANY_PORT: Final = "tcp:0:interface=127.0.0.1"
+# The system chooses ports: the log says which.
 _LISTENING: Final = re.compile(r"\b([a-z_]+) listening on [a-z+]+://[^/\s]+:(\d+)")
 _ALARMING: Final = re.compile(r"Traceback|Unhandled|#warn|#error|#critical|[Ww]arning")
 _KIB: Final = 1024
@@ -62,6 +63,7 @@ class Daemon:
         self._ports = {
             name: [int(port) for each, port in ports if each == name] for name, _ in ports
         }
+        # Made by the daemon at its start, for lack of another one.
         certificate = next(self._folder.rglob("development-certificate.pem"))
         self._tls = ssl.create_default_context(cafile=str(certificate))
 
@@ -104,6 +106,7 @@ class Daemon:
 
     def reset_peak(self) -> None:
         """Let `peak` begin with the memory that is resident now."""
+        # 5 resets VmHWM (proc(5)).
         Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
 
     @property
@@ -138,6 +141,7 @@ class Daemon:
                 and abs(memory - last[1]) <= _STEADY
                 and used - last[2] <= _IDLE * (then - last[3])
             )
+            # In a row: a timer or the garbage collector may still be due after one calm sample.
             calm = calm + 1 if is_calm else 0
 
     def _status(self, name: str) -> int:

@@ -54,6 +54,7 @@ def measure(figure: Figure, servers: Servers, *, rounds: int, seconds: float) ->
                 turns[candidate.name] = _memory_turn(candidate, servers, figure.connections)
             else:
                 turns[candidate.name] = _time_turn(candidate, server, seconds, loads)
+        # Candidates take turns in each round, so that a slow minute of the machine hits all.
         for _ in range(rounds):
             for name, turn in turns.items():
                 result.add(name, turn())
@@ -72,10 +73,11 @@ def _showing(candidate: Candidate, server: Server) -> Iterator[None]:
 def _time_turn(
     candidate: Candidate, server: Server, seconds: float, loads: contextlib.ExitStack
 ) -> Turn:
-    """Connect and warm up."""
+    """Connect and warm up, and return the turn."""
     with _showing(candidate, server):
         load = candidate.connect(server.port)
         loads.callback(load.close)
+        # Imports, caches and the interpreter's specialized code are not what is measured.
         _time(load, server, _WARM_UP_SECONDS)
 
     def turn() -> dict[Metric, float]:
@@ -92,6 +94,7 @@ def _time(load: Load, server: Server, seconds: float) -> dict[Metric, float]:
     cpu = cpu_seconds(server.pid)
     start = now = clock()
     end = start + seconds * 1e9
+    # At least one exchange, also if it takes longer than a turn.
     while now < end:
         before = now
         count += load.exchange()
@@ -118,6 +121,7 @@ def _memory_turn(candidate: Candidate, servers: Servers, connections: int) -> Tu
                 opened.callback(load.close)
                 load.exchange()
 
+            # The first connection makes whatever all connections share.
             open_one()
             before = private_memory(server.pid)
             for _ in range(connections):

@@ -76,6 +76,7 @@ class Server:
             ended = self._process.poll() is not None
             text = self._log.read_text(encoding="utf-8", errors="backslashreplace")
             found = self._program.port.search(text)
+            # A program may listen before it is ready: the port alone is not enough.
             if found and self._program.ready in text and not ended:
                 self.port = int(found[1])
                 return
@@ -92,6 +93,7 @@ class Server:
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
+            # A server that hangs must not keep the other measurements from running.
             self._process.kill()
             self._process.wait()
 
@@ -148,6 +150,7 @@ def environment(root: Path | None = None) -> dict[str, str]:
     Args:
         root: The checkout that `wiredaemon` is imported from; None for this one.
     """
+    # The checkout first: it hides this one's package, whose `benchmarks` are still found.
     path = [str(root or ROOT), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,

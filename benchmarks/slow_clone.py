@@ -51,6 +51,7 @@ _SECONDS: Final = 600
 _RECEIVE_BUFFER: Final = 65_536
 """Bytes that the kernel buffers for the reader; few, so that it does not read ahead."""
 _DIALECT: Final = "0006"
+# Two, because streams never hold the last worker: one is left for answers of any size.
 _SETTINGS: Final = "[limits]\nworker_processes = 2"
 _CAPABILITIES: Final = "HG20%2Cbundle2%3DHG20%250Achangegroup%253D01%252C02"
 
@@ -95,6 +96,7 @@ class Measured:
 def main() -> int:
     """Run the cases, print the table, and return the process's exit code: 1 if one is over."""
     options = _options()
+    # As an exception, so that the daemon is stopped and the folder removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     is_good = True
     with tempfile.TemporaryDirectory(prefix="slow-clone-") as name, on_core(LOAD_CORE):
@@ -185,6 +187,7 @@ def _measure(case: Case, servers: Servers, repository: Path, rate: int, seconds:
         wiredaemon(case.listener, dialect=dialect, repository=repository, settings=_SETTINGS)
     )
     try:
+        # Starts a worker, whose start would otherwise count as growth.
         _probe(case, server.port)
         watch = MemoryWatch(server.pid)
         read = _read_slowly(case, server.port, rate, seconds, watch)
@@ -223,6 +226,7 @@ def _read_slowly(case: Case, port: int, rate: int, seconds: float, watch: Memory
             data = reader.recv(_PIECE)
             if not data:
                 raise BenchmarkError(f"the answer ended behind {read} bytes")
+            # Only the beginning is kept: marks are there, and this process shall stay small.
             if len(first) < _LOOKED_AT:
                 first += data
             read += len(data)
@@ -244,6 +248,7 @@ def _first(reader: socket.socket, watch: MemoryWatch) -> bytes:
 
 def _slow(port: int) -> socket.socket:
     reader = socket.socket()
+    # Before connecting: the kernel announces the size of its window then.
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     reader.settimeout(_READ_SECONDS)
     reader.connect(("127.0.0.1", port))

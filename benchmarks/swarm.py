@@ -63,7 +63,7 @@ class _Open:
 
 
 class _Peer:
-    """One connection."""
+    """One connection, which makes requests and checks every answer."""
 
     def __init__(
         self, connection: socket.socket, dialect: str, number: int, counts: Counts
@@ -84,6 +84,7 @@ class _Peer:
         """Streams that have begun, each with the request whose answer it carries now."""
         self._settled: set[int] = set()
         """Streams whose settings were received."""
+        # Never blocking: all connections share one thread.
         connection.settimeout(0)
 
     @property
@@ -125,11 +126,13 @@ class _Peer:
             self._counts.bytes_in += len(data)
             for each in self._frames.feed(data):
                 self._take(each)
+            # A short read of a plain socket was the last one: a system call saved. TLS returns one
+            # record a read, so that a short one says nothing.
             if not isinstance(self.connection, ssl.SSLSocket) and len(data) < _READ:
                 return
 
     def _mingle(self) -> None:
-        """Return the frames of all requests in random order; those of one request keep theirs."""
+        """Queue the frames of all requests in random order; those of one request keep theirs."""
         unsent = self._unsent
         while unsent:
             position = self._random.randrange(len(unsent))
@@ -144,6 +147,7 @@ class _Peer:
                 unsent.pop()
 
     def _free_id(self) -> int:
+        # Ids of clients are odd, and 2**16 is even: so they stay odd when they begin again.
         while self._next_id in self.open:
             self._next_id = (self._next_id + 2) % _IDS
         request_id = self._next_id
@@ -235,6 +239,7 @@ def swarm(  # noqa: PLR0913 what a run is
                 peer.fill(window)
                 _watch(selector, peer)
             _run_until(selector, began + seconds, window)
+            # Before the others have finished, so that the daemon must cancel running commands.
             counts.abandoned = _leave(selector, peers[::_LEAVE_EVERY])
             staying = [peer for number, peer in enumerate(peers) if number % _LEAVE_EVERY]
             _wait_for_answers(selector, staying)
@@ -280,5 +285,6 @@ def _wait_for_answers(selector: selectors.BaseSelector, peers: list[_Peer]) -> N
 
 def _watch(selector: selectors.BaseSelector, peer: _Peer) -> None:
     events = selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.wants_to_write else 0)
+    # Compared first: `modify` is a system call.
     if selector.get_key(peer.connection).events != events:
         selector.modify(peer.connection, events, peer)

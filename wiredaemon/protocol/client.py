@@ -109,6 +109,7 @@ class ClientConnection(ClientOutput):
                     return events
                 reading = self._read(frames)
             else:
+                # Behind events that wait, so that the order of bytes is kept.
                 self._given.append(data)
             for event in reading:
                 events.append(event)
@@ -182,6 +183,7 @@ class ClientConnection(ClientOutput):
 
     def _read(self, frames: Iterable[RawFrame]) -> Iterator[ClientEvent]:
         """Yield the events of frames, of the bytes behind them, and of bytes received meanwhile."""
+        # A generator, so that a frame of decoded gigabytes can be left in the middle.
         for raw in frames:
             yield from self._receive_frame(whole_frame(raw))
         while self._reader.pending:

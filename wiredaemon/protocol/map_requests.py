@@ -132,6 +132,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         """Receive a request that is complete in one frame, or data that goes on."""
         if kind != _WHOLE_REQUEST:
             return self._receive_more_data(request_id, kind, payload)
+        # Three tests without a call; `_refuse_known` finds out which of them failed.
         if (
             request_id in self._waiting
             or request_id in self._answered

@@ -64,6 +64,7 @@ class ObjectsResponse(Response):
 
     def send_in_steps(self, value: Value) -> Iterator[None]:
         """Send an object as `send_object` does, and stop whenever a frame of it is ready."""
+        # The texts of Mercurial's own errors.
         if self._is_redirect:
             raise MisplacedError("object follows alternatelocationresponse")
         if isinstance(value, Redirect):
@@ -81,6 +82,7 @@ class ObjectsResponse(Response):
             self._begin()
             yield from self._coalesce_pieces(value)
             return
+        # Encoded before the response begins, so that a value without a form leaves nothing behind.
         encoded = self._encode(value)
         self._begin()
         if self.stream.is_identity and len(encoded) + self._held_size < SENT_PAYLOAD:
@@ -162,6 +164,7 @@ class ObjectsResponse(Response):
         if isinstance(value, Encoded):
             self._begin()
             return EncodingWork(encoder, value.parts, is_part=True)
+        # Made here and not in the thread: a generator inside the value may run a command's code.
         pieces = list(cbor.encode_pieces(value, self._dialect.cbor.key_order))
         self._begin()
         return EncodingWork(encoder, pieces)
@@ -193,7 +196,7 @@ class ObjectsResponse(Response):
         self._is_inside = True
         for encoded in encoded_pieces:
             if not encoded:
-                continue
+                continue  # the encoder holds the piece back
             size += len(encoded)
             # The cuts are those of Mercurial: held pieces leave in front of a piece that does not
             # fit into the same frame, however small the frame is.

@@ -109,6 +109,7 @@ class OutputStream:
         """Encoded payloads may be sent."""
         self.is_recorded = is_recorded
         self.encoder = None if encoding is None or is_recorded else ENCODERS[encoding]()
+        # Asked for each payload, so that no test of the encoder's type is needed there.
         self.is_identity = self.encoder is None or isinstance(self.encoder, Identity)
         """Payloads are sent as they are, whether or not ``identity`` was announced."""
         self.plain_flags: int | None = None
@@ -261,6 +262,7 @@ class OutputStreams:
         if stream.is_recorded:
             self._retired.append(stream.stream_id)
             return
+        # 0002 begins its stream anew with each response.
         if self._dialect.restarts_streams:
             stream.restart()
         self.free.append(stream)

@@ -130,6 +130,7 @@ class IncomingRequest(ABC):
 _Request = TypeVar("_Request", bound=IncomingRequest)
 _Step: TypeAlias = "Callable[[Any, Frame], list[ServerEvent]]"
 Steps: TypeAlias = "Mapping[tuple[RequestsState, FrameType], _Step]"
+# A frame's type has 4 bits.
 _FRAME_NUMBERS: Final = 16
 
 
@@ -165,7 +166,8 @@ class RequestMachine(ABC, Generic[_Request]):
         Raises:
             RemoteProtocolError: The frame is not allowed now; the connection has failed.
         """
-        # A list for each state, made from the table: one look-up for each frame.
+        # A list for each state, made from the table: one look-up by number for each frame, in place
+        # of two enumerations and a tuple.
         steps = self._steps_receiving if self.receiving else self._steps_idle
         step = steps[frame.type_number]
         if step is not None:
@@ -249,6 +251,7 @@ class RequestMachine(ABC, Generic[_Request]):
 
     def _complete(self, request: _Request) -> list[ServerEvent]:
         """Remove a complete request and return the events that are still due."""
+        # Absent where the request was complete with its first frame and never registered.
         self.receiving.pop(request.request_id, None)
         events = request.announce()
         if request.failure is not None:
@@ -280,6 +283,7 @@ class RequestMachine(ABC, Generic[_Request]):
         """Complete a request whose last data was received."""
 
 
+# Cached: once for each dialect, not for each connection.
 @cache
 def _tables(
     machine: type[RequestMachine[Any]], dialect: Dialect

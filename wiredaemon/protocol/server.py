@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import Frame, RawFrame
 
+# One object for all connections without limits of their own: ruff refuses a call as a default.
 _NO_LIMITS_GIVEN: Final = Limits()
 
 _MACHINES: Final[dict[RequestForm, type[MapRequestMachine | NamedRequestMachine]]] = {
@@ -144,6 +145,7 @@ class ServerConnection(ServerOutput):
             # For many frames the room is checked once here; few are mostly data, and need none.
             fit = is_bounded or _FEW_FRAMES < len(frames) <= self._open_requests.room
             self._receive_frames(frames, events, fit=fit)
+            # Without progress the frames inside wait for an answer.
             if not self._reader.pending or not (frames or data):
                 break
             data = b""
@@ -172,6 +174,7 @@ class ServerConnection(ServerOutput):
                 if stream_flags > BEGIN or stream_id not in streams:
                     self._check_stream(stream_id, stream_flags)
                 event = None
+                # Settings, and the frames behind them, are left to `_receive_frame`.
                 if self._input_state is _REQUESTS or self._begins_requests(kind):
                     event = receive_plain(request_id, kind, payload)
                 if event is None:
@@ -249,6 +252,7 @@ class ServerConnection(ServerOutput):
 
     def _check_stream(self, stream_id: int, stream_flags: int) -> None:
         self._input_streams.begin_where_flagged(stream_id, stream_flags)
+        # Mercurial's servers refuse them as well (docs/decisions.md).
         if stream_flags & ENCODED:
             message = "content encoded frames are not accepted from clients"
             raise RemoteProtocolError(message, malformed=True)

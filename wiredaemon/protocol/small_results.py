@@ -46,6 +46,7 @@ _RESPONSE_KIND: Final = DIALECTS["0006"].numbers[FrameType.COMMAND_RESPONSE] << 
 _FIRST_KIND: Final = _RESPONSE_KIND | CONTINUATION
 _LAST_KIND: Final = _RESPONSE_KIND | EOS
 """Type and flags of the response frames of 0006."""
+# The bytes of a response of 0006 besides its object: three headers and the ok map.
 _FIXED_SIZE: Final = 3 * HEADER_SIZE + len(OK_MAP)
 
 
@@ -137,6 +138,7 @@ def _send_on(stream: OutputStream, request_id: int, content: bytes) -> None:
         send(request_id, kind, CONTINUATION, content, encoded)
         send(request_id, kind, EOS, b"")
         return
+    # Each piece through the encoder by itself, as `ObjectsResponse` does: the frames are the same.
     first = encoder.encode(OK_MAP)
     if first:
         send(request_id, kind, CONTINUATION, first, ENCODED)

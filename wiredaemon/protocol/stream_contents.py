@@ -76,6 +76,7 @@ class StreamContents:
         self._set_decoder(stream_id, _make_decoder(items))
 
     def _set_decoder(self, stream_id: int, decoder: ContentDecoder) -> None:
+        # First, so that new settings of the same stream do not count twice against the limit.
         self._decoders.pop(stream_id, None)
         # A decoder of identity would only copy; without one the payload is the content.
         if isinstance(decoder, IdentityDecoder):
@@ -126,6 +127,7 @@ def _make_decoder(items: list[object]) -> ContentDecoder:
         message = f"error setting stream decoder: unknown stream decoder: {shown}"
         raise RemoteProtocolError(message)
     if extra:
+        # Mercurial's text has the name without its hyphen.
         subject = shown.replace("-", "")
         message = (
             f"error setting stream decoder: {subject} decoder received unexpected additional values"

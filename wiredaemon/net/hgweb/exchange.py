@@ -131,6 +131,7 @@ class HgwebExchange:
         try:
             await self._respond()
         except CancelledError:
+            # By `connection_lost`, which has ended the exchange.
             return
         except (CommandError, ServerError) as error:
             self._fail(error)
@@ -147,6 +148,7 @@ class HgwebExchange:
             async for value in self._values(stream):
                 await self._receive(value)
         finally:
+            # Also after a failure: the timer of a push would refuse a request that is over.
             if self._push is not None:
                 self._push.stop()
             stream.close()
@@ -175,6 +177,8 @@ class HgwebExchange:
     async def _receive(self, value: object) -> None:
         """Receive the head of the response, or the next part of its body."""
         match value:
+            # The worker is our own, but its answers pass through extensions of Mercurial: so the
+            # order of head and body is checked.
             case bytes() if self._state is not ExchangeState.WAITING:
                 self._count(len(value))
                 self._request.response.write_body(value)
@@ -187,6 +191,7 @@ class HgwebExchange:
     def _begin(self, head: dict[bytes, Any]) -> None:
         headers = [(name, value) for name, value in head[b"headers"]]
         length = announced_length(headers)
+        # These responses announce a length without having a body.
         if self._wanted.method != b"HEAD" and head[b"status"] not in WITHOUT_BODY:
             self._left = length
         self._advance(ExchangeInput.HEAD)

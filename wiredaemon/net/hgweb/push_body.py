@@ -57,6 +57,7 @@ class PushBody:
 
     def start(self) -> None:
         """Receive the body."""
+        # Before the body is claimed, because the claim delivers bytes that were kept.
         self._stream.watch_input(self)
         self._wait()
         self._request.body.claim(self)
@@ -99,6 +100,7 @@ class PushBody:
             shown = f"the request body is slower than {self._limits.body_rate} B/s (body_rate)\n"
             self._end_with(text(408, b"Request Timeout", shown.encode("ascii")))
             return
+        # A pause that goes on counts for the next window, too.
         self._received_before = self._received
         self._was_paused = self._is_paused
         self._wait()

@@ -36,6 +36,8 @@ _TURN: Final = 32
 _SIDE_BY_SIDE: Final = 4
 """Repositories that are described at once for one list: other requests need workers too."""
 
+# A list depends on its reader and changes at any time, so that no cache may keep it; descriptions
+# come from owners of repositories, so that browsers must neither guess types nor run scripts.
 _HEADERS: Final = (
     (b"X-Content-Type-Options", b"nosniff"),
     (b"Cache-Control", b"no-cache"),
@@ -86,6 +88,7 @@ class IndexResource(Resource):
     async def _answer(self, request: StreamingRequest) -> None:
         listing = await self._hosts.list_below(self._names)
         rows = await self._readable(request, listing.entries)
+        # A configured prefix is public anyway; any other path must not reveal that it exists.
         if not rows and not self._hosts.is_configured(self._names):
             answer = not_found()
         elif request.method not in {b"GET", b"HEAD"}:

@@ -53,6 +53,7 @@ class HgwebResource(Resource):
         command = _query_command(request)
         if command == b"capabilities" and not self._rest:
             decide(request, self._host, self._answer_capabilities)
+        # Behind capabilities, which never reach Mercurial.
         elif not _STEPS.isdisjoint(self._rest):
             request.answer(not_found())
         elif self._host.has_repository:
@@ -83,6 +84,7 @@ class HgwebResource(Resource):
         if granted is Permission.RW and (wanted.content_length or 0) > limits.push_size:
             request.answer(too_large("push_size", limits.push_size))
             return
+        # A push is streamed: it may be as large as `push_size` and is not held in memory.
         if not wanted.has_body or granted is Permission.RW:
             HgwebExchange(request, repository, wanted, limits).start()
             return

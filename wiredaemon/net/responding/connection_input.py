@@ -107,7 +107,8 @@ class ConnectionInput:
         self._is_working = False
         self.proceed()
         if was_paused and self._is_paused and self._data.incoming:
-            # TLS delivers a few records more after a pause, and command data may be many of them.
+            # Paused again, because TLS delivers a few records more after each pause, and a body of
+            # command data may be many of them.
             self._transport.pause_input()
 
     def receive_end(self) -> None:
@@ -155,6 +156,7 @@ class ConnectionInput:
     def _end(self) -> None:
         """Handle the end of input, once all frames in front of it were handled."""
         self._stage = advance_input(self._stage, InputStep.ALL_SEEN)
+        # Asked before the call below, which releases held output.
         was_held = self._connection.output_held
         events = self._connection.receive_end()
         for event in events:
@@ -220,6 +222,7 @@ class ConnectionInput:
                 self._data.receive(event)
             else:
                 self._on_event(event)
+        # The last data of this read: its command is woken once for all of it.
         if self._data.unfed is not None:
             self._data.wake()
         requests.settle()
@@ -227,6 +230,8 @@ class ConnectionInput:
     def _on_event(self, event: ServerEvent) -> None:
         match event:
             case RequestReceived():
+                # A command that declares no data starts when its data has ended: whether the
+                # request is complete is known only then.
                 if self._admission.expects_data(event):
                     self._admit(event)
                 else:
@@ -293,5 +298,6 @@ class ConnectionInput:
         asked.addCallbacks(decided, refused).addCallback(go_on).addErrback(self._on_bug)
 
     def _on_bug(self, failure: Failure) -> None:
+        # A callback that raised has left the flag set; without this, input would stop for ever.
         self._is_working = False
         self._requests.on_bug(failure)

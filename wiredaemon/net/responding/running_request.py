@@ -90,6 +90,7 @@ class RunningRequest:
         If input has failed behind the request, nothing is sent and the command is about to be
         cancelled.
         """
+        # By exact type first: the tests for generators and awaitables run Python code.
         if type(result) in PLAIN and not self._owner.connection.output_ended:
             self._end_with(result)
         elif isinstance(result, Waiting):
@@ -114,6 +115,7 @@ class RunningRequest:
 
     def _on_result(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
         if self.state is RequestState.ENDED:
+            # Cancelled, but the Deferred has a result all the same: nothing closed the generator.
             self._close()
             return
         self.state = advance_request(self.state, RequestStep.GO_ON)
@@ -136,6 +138,7 @@ class RunningRequest:
         else:
             try:
                 value = result
+                # Plain results have the same form in all dialects but 0002: a call saved.
                 if self._owner.is_text or type(result) not in PLAIN:
                     value = present(self.command, result, self._owner.dialect)
                 work = self._encoding_work(value) if connection.encodes else None
@@ -160,6 +163,7 @@ class RunningRequest:
         """Resume sending objects, if the output had no room for them."""
         if self.state is not RequestState.STALLED:
             return
+        # A Deferred is that of a thread's batch; without one a generator was stopped in a loop.
         waiting, self._pending = self._pending, None
         self.state = advance_request(self.state, RequestStep.GO_ON)
         if isinstance(waiting, Deferred):
@@ -251,6 +255,7 @@ class RunningRequest:
         self._pending = encoding
 
         def encoded(_: None) -> bool:
+            # A thread cannot be cancelled: it ends behind its request, whose stream is gone.
             if self.state is RequestState.ENDED:
                 return False
             self.state = advance_request(self.state, RequestStep.GO_ON)
@@ -280,6 +285,7 @@ class RunningRequest:
             if not sent:
                 self._owner.progress()
                 raise CancelledError
+        # Checked again, because the flush calls the transport, which may cancel the request.
         self._owner.flush()
         self._check_running()
         if not self._owner.has_room(self):
