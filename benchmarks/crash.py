@@ -67,7 +67,7 @@ class Counts:
 
     @property
     def is_good(self) -> bool:
-        """Nothing was lost, damaged or stuck."""
+        """Whether nothing was lost, damaged or stuck."""
         return not (self.lost or self.damaged or self.stuck)
 
 
@@ -97,6 +97,7 @@ class Hosting:
         twistd = Path(sysconfig.get_path("scripts"), "twistd")
         command = [str(twistd), "--nodaemon", "--pidfile=", "wiredaemon", "--config"]
         with self._log.open("ab") as log:
+            # The log goes on over all starts; readiness is that of this start.
             self._seen = log.tell()
             self._process = subprocess.Popen(
                 [*command, str(self._file)], stdout=log, stderr=log, env=_environment()
@@ -129,7 +130,7 @@ class Hosting:
         if with_workers:
             kill_all(workers)
         self._process.wait()
-        # Their push goes on, and they end behind it: their answers are not read any more.
+        # Workers that were not killed finish their push and end: nothing reads their answers.
         wait_for_end(workers)
         self.start()
 
@@ -166,6 +167,7 @@ def wait_for_end(pids: Sequence[int]) -> None:
 
 
 def _environment() -> dict[str, str]:
+    # No user's hgrc, and the same output in every locale.
     return {**os.environ, "HGRCPATH": "", "HGPLAIN": "1", "HGENCODING": "utf-8"}
 
 
@@ -274,6 +276,7 @@ def _run_round(
         counts.nothing_to_kill += 1
     else:
         _kill(victim, hosting, counts)
+    # Before the pushes below, which have it rolled back.
     counts.transactions_left += hosting.journal.exists()
     counts.interrupted += sum(not push.result() for push in pushing)
     _push_again(hosting, pushers, counts)

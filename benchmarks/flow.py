@@ -55,6 +55,7 @@ HTTP: Final = frozenset({"http", "https"})
 
 # The largest window of zstd-8mb (RFC 9659).
 _LARGEST_WINDOW_LOG: Final = 23
+# Little, so that nearly all of the answer waits in the daemon and the kernel.
 _FIRST_READ: Final = 4096
 _WRITE: Final = 64 * 1024
 _RECEIVED: Final = 64 * 1024
@@ -139,12 +140,14 @@ def _download(
         rest = Rest(private=stopped.private, in_kernel=_in_kernel(connection))
         given = int(control.ask(b"counts").split()[0])
         rest.in_flight = given - expected.size
+        # Then the memory that is measured would not be that of a daemon that waits.
         if given >= pieces * PIECE:
             raise BenchmarkError("all was given before anybody read it: use more data")
     while not answer.ended:
         answer.feed(receive(connection))
     if not expected.is_complete:
         raise BenchmarkError(f"the results ended behind {expected.size} bytes")
+    # An answer that was sent as it is would pass every other check.
     if case.profile and not answer.was_encoded:
         raise BenchmarkError("the answer was not encoded")
     return rest
@@ -215,6 +218,7 @@ def _upload(
     connection.settimeout(0)
     rest = Rest()
     if stopped is not None:
+        # Pushes on between samples, until neither side moves any more.
         stopped.settle(sender.push)
         rest = Rest(private=stopped.private, in_kernel=_in_kernel(connection))
         if sender.ended:
@@ -222,6 +226,7 @@ def _upload(
         rest.in_flight = sender.sent - int(control.ask(b"counts").split()[1])
     sender.push()
     end = time.monotonic() + DEADLINE
+    # Again and again, because the command may not have started.
     while control.ask(b"go") != b"1":
         if time.monotonic() > end:
             raise BenchmarkError("the command does not wait")
@@ -313,6 +318,7 @@ def _in_kernel(connection: socket.socket) -> int:
     own, other = (
         f"{address[1]:04X}" for address in (connection.getsockname(), connection.getpeername())
     )
+    # Each connection has a line for each end here; its fifth field is the sizes of both queues.
     total = 0
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()

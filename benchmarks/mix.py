@@ -103,6 +103,7 @@ class Mix:
             most = _LARGE
         elif chance < _MIDDLE_SHARE:
             most = _MIDDLE
+        # A slice of ready-made bytes: to generate new ones would cost more than the call.
         start = self._random.randrange(len(_FILLING) - most)
         size = self._random.randrange(most)
         return b"%s/%d:" % (self._name, self._count) + _FILLING[start : start + size]
@@ -110,6 +111,7 @@ class Mix:
     def _frames(self, request_id: int, call: _Call) -> list[bytes]:
         content = request_content(call.name, call.arguments)
         if len(content) > _LARGEST_PAYLOAD:
+            # Both parts must fit a frame.
             cut = self._random.randrange(len(content) - _LARGEST_PAYLOAD, _LARGEST_PAYLOAD)
         elif self._random.random() < _CUT_SHARE:
             cut = self._random.randrange(1, len(content))
@@ -133,6 +135,7 @@ class Mix:
         start = 0
         for end in ends:
             flags = EOS if end == len(data) else CONTINUATION
+            # Two equal cuts would make an empty frame, of which the daemon allows few in a row.
             if end > start:
                 frames.append(frame(request_id, (0, flags), kind, data[start:end]))
             start = end
@@ -150,7 +153,7 @@ class Mix:
         return RESPONSE["0003"], CBOR, objects
 
     def _failed(self, message: bytes, argument: bytes) -> tuple[int, int, bytes]:
-        # Longer ones are cut: the requests here keep below.
+        # The daemon cuts error texts of more than 8 KiB; `_fail` keeps below that.
         if self._dialect == "0003":
             return ERROR_RESPONSE, APPLICATION, message.replace(b"%s", argument)
         error: dict[bytes, Value] = {b"args": [argument], b"message": message}

@@ -47,6 +47,7 @@ def as_json(results: Sequence[Result], *, rounds: int, seconds: float) -> dict[s
             "system": platform.platform(),
             "python": platform.python_version(),
             "cores": os.cpu_count(),
+            # Tells a reader whether other programs were running.
             "load": os.getloadavg(),
         },
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},

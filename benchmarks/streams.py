@@ -73,6 +73,7 @@ class Download:
                 is_last = bool(flags & EOS)
             if is_last and position <= end:
                 return size
+            # The rest of a header is moved to the front; a payload is skipped without being kept.
             kept = max(0, end - position)
             buffer[:kept] = buffer[position : position + kept]
             position = max(0, position - end)
@@ -98,6 +99,7 @@ class HttpDownload:
         self._connection = connection
         self._request = request
         self._size = size
+        # Room for the headers of frames and chunks.
         self._buffer = bytearray(size + size // 8)
 
     def exchange(self) -> int:
@@ -107,6 +109,7 @@ class HttpDownload:
         end = 0
         while not self._buffer.endswith(_LAST_CHUNK, 0, end):
             end += receive_into(self._connection, buffer[end : end + MIB])
+        # Checked behind the last byte, so that checking does not slow reading down.
         size = self._payloads(end)
         if size != self._size:
             raise BenchmarkError(f"{size} bytes came instead of {self._size}")

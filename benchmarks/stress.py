@@ -74,6 +74,7 @@ def _check(
     try:
         control = Control(connection)
         try:
+            # Both, so that they map the same files.
             for each in (idle, daemon):
                 _run(each, listener, connections, options.window, _WARM_SECONDS)
             before = _left(daemon, control, None)
@@ -84,10 +85,12 @@ def _check(
                 after.append(_left(daemon, control, before))
                 print(_report(number, counts, after[-1].private), flush=True)
                 faults += _compare(before, after[-1])
+                # A mix that left a command out would prove nothing of it.
                 faults += [
                     f"{name} was never run" for name in COMMANDS if not counts.answered[name]
                 ]
                 _ask_again(daemon, listener)
+            # From the first full run, which allocates memory that every later run uses again.
             growth = after[-1].private - after[0].private
             print(f"  growth from run 1 to run {options.runs}: {growth / MIB:.2f} MiB", flush=True)
             if growth >= GROWTH_LIMIT:
@@ -109,6 +112,7 @@ def _left(daemon: Daemon, control: Control, before: _Left | None) -> _Left:
     """Return the state that is left, once it is no more than before, or after a while."""
     end = time.monotonic() + DEADLINE / 4
     while True:
+        # Connections that were left are noticed and closed behind the run.
         daemon.settle()
         lines = control.ask(b"left").decode("ascii").splitlines()
         pairs = (line.rpartition(" ") for line in lines)

@@ -112,6 +112,7 @@ class CommandContext:
         handle = origin.repositories.get(needs)
         if handle is None:
             handle = origin.repositories[needs] = origin.host.repository(origin.peer, needs)
+        # Only a cacheable command gets a handle of its own, which keeps the request's form.
         return handle if self.cached_as is None else handle.cached(self.cached_as, self.followed)
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:

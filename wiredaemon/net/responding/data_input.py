@@ -131,7 +131,7 @@ class DataInput:
         requests, limit = self._requests, self._limits.buffered_data
         self.wake()
         if data.size > limit and request_id not in requests.running:
-            requests.settle()  # the request may have come in the same read
+            requests.settle()  # a request of the same read may not have started
         # A running command pauses the peer. For one that cannot start this would be for ever: the
         # command in front of it may wait for data that lies behind.
         if requests.is_over or data.size <= limit or request_id in requests.running:
