@@ -30,7 +30,7 @@ _RESULTS: Final = {"0003": DATA, "0006": wire.STATUS_OK + wire.cbor_bytes(DATA)}
 
 
 def raw(command: bytes, count: int, dialect: str = "0003", *, tls: bool = False) -> Candidate:
-    """Wiredaemon over raw TCP.
+    """Return wiredaemon over raw TCP.
 
     Args:
         command: `echo` or `aecho`.
@@ -52,12 +52,13 @@ def raw(command: bytes, count: int, dialect: str = "0003", *, tls: bool = False)
 
 
 def raw_zstd(count: int) -> Candidate:
-    """Wiredaemon over raw TCP, its answers compressed as one stream."""
+    """Return wiredaemon over raw TCP, with answers compressed as one stream."""
     requests = wire.requests(b"echo", count)
 
     def load(port: int) -> Load:
         connection = connect(port)
         connection.sendall(wire.offer(_ZSTD))
+        # One decoder for the connection, as all answers are parts of one zstd frame.
         answers = FrameAnswers(_RESULTS["0006"], _ZSTD, zstd.ZstdDecompressor().decompress)
         return Calls(connection, requests, answers, count).without_repetition()
 
@@ -69,7 +70,7 @@ def raw_zstd(count: int) -> Candidate:
 
 
 def post(count: int, dialect: str = "0003") -> Candidate:
-    """Wiredaemon over HTTP: one call in a POST, or several in a multirequest."""
+    """Return wiredaemon over HTTP: one call in a POST, or several in a multirequest."""
     command = "echo" if count == 1 else "multirequest"
     body = wire.requests(b"echo", count)
     request = wire.http_post(wire.api_path(dialect, command), body, wire.framing(dialect))

@@ -136,7 +136,7 @@ def _tables(repository: Path, public: Path) -> Sequence[Table]:
 
 
 def _measure(table: Table, servers: Servers, target: Path, rounds: int) -> None:
-    """Clone from each in turn.
+    """Clone from each server in turn, and add the times to its candidate.
 
     Raises:
         UnavailableError: A program is missing and cannot be made here.
@@ -146,8 +146,10 @@ def _measure(table: Table, servers: Servers, target: Path, rounds: int) -> None:
     contents = set()
     with on_core(LOAD_CORE):
         for one, server in running:
+            # Not timed: it fills the servers' caches, and shows that all give the same clone.
             _clone(table, server, target)
             contents.add(_content(target))
+            # A client may fall back to another protocol without a word.
             if table.logged not in server.log:
                 raise BenchmarkError(f"{table.name}, {one.name}: no {table.logged}: {server.log}")
         if len(contents) > 1:
@@ -160,6 +162,7 @@ def _measure(table: Table, servers: Servers, target: Path, rounds: int) -> None:
 
 
 def _clone(table: Table, server: Server, target: Path) -> float:
+    # Outside of the time that is measured.
     shutil.rmtree(target, ignore_errors=True)
     command = [*table.client(), "clone", "--noupdate", *table.options]
     began = time.monotonic()
@@ -171,7 +174,7 @@ def _clone(table: Table, server: Server, target: Path) -> float:
 
 
 def _content(clone: Path) -> str:
-    """Return the keys and values that two equal clones have in common."""
+    """Return a digest of a clone's files, changesets and phases; equal clones have the same."""
     nodes = _run([*_hg7(), "-R", str(clone), "manifest", "--all"])
     nodes += _run([*_hg7(), "-R", str(clone), "log", "-T", "{node} {phase}\n"])
     return hashlib.sha256(nodes).hexdigest()

@@ -58,6 +58,7 @@ class GrpcCalls:
 
     def exchange(self) -> int:
         """Send the calls, wait for all answers, and return their number."""
+        # A stream id is used once; a connection without ids is replaced.
         if not self._connection.has_streams(self._count):
             self._connection.close()
             self._connection = _Connection(self._port, self._message)
@@ -83,6 +84,7 @@ class _Connection:
         self._connection.sendall(
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
             + _frame(_SETTINGS, 0, 0, b"")
+            # The largest window, so that the server never waits for this client.
             + _frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _WINDOW - _DEFAULT_WINDOW))
         )
 
@@ -93,6 +95,7 @@ class _Connection:
     def call(self, count: int) -> None:
         """Make a number of calls at once."""
         needed = count * len(self._message)
+        # The server opens the window of the connection as it reads.
         while self._window < needed:
             self._read()
         self._window -= needed

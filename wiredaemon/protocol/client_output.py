@@ -47,16 +47,16 @@ class ClientOutput:
         """The profiles to offer; empty once they were offered."""
         self._failed = False
         self._active: set[int] = set()
-        """Requests that are not answered."""
+        """The ids of requests without a complete response."""
         self._sending: set[int] = set()
-        """Requests whose data is not complete."""
+        """The ids of requests whose data is not complete."""
         self._next_id = 1
         self._output = Output()
         self._stream = OutputStream(_CLIENT_STREAM, dialect, self._output, None)
 
     @property
     def active(self) -> frozenset[int]:
-        """Requests that are not answered."""
+        """The ids of requests without a complete response."""
         return frozenset(self._active)
 
     def send_command(
@@ -88,8 +88,10 @@ class ClientOutput:
             message = "cannot issue new commands: the connection has failed"
             raise LocalProtocolError(message)
         command = Command(name, arguments, has_data, redirect, extra or {})
+        # Before an id is taken, because this may raise: then nothing was changed.
         frames = request_frames(command, self._dialect)
         request_id = self._allocate()
+        # In front of the first request; a server accepts settings only as the first frames.
         if self._content_encodings:
             self._send_settings(request_id)
         for frame in frames:
@@ -131,7 +133,7 @@ class ClientOutput:
         for _ in range(_REQUEST_IDS // 2):
             request_id = self._next_id
             self._next_id = (self._next_id + 2) % _REQUEST_IDS
-            # An id whose data goes on is in use even if the server has answered.
+            # An id whose data is still being sent is in use even if the server has answered.
             if request_id not in self._active and request_id not in self._sending:
                 return request_id
         message = "all request ids are in use"

@@ -100,6 +100,7 @@ def _map_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
     flags = REQUEST_NEW | (REQUEST_HAVE_DATA if command.has_data else 0)
     if len(content) <= SENT_PAYLOAD:
         return [RequestFrame(FrameType.COMMAND_REQUEST, flags, content)]
+    # Every frame but the first continues the request, and every frame but the last has more behind.
     *before, last = slices(content)
     frames = []
     for payload in before:
@@ -121,6 +122,7 @@ def _named_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
     frames = [RequestFrame(FrameType.COMMAND_NAME, flags or NAME_EOS, _plain_name(command.name))]
     for name, value in arguments:
         frames += _argument_frames(name, value)
+    # The last frame of all arguments has a flag that ends them.
     if arguments:
         last = frames.pop()
         frames.append(last._replace(flags=last.flags | ARGUMENT_EOA))

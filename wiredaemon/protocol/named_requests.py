@@ -37,7 +37,7 @@ class NamedRequest(IncomingRequest):
             frame.request_id, has_data=bool(frame.flags & NAME_HAVE_DATA), limits=limits
         )
         self.has_arguments = bool(frame.flags & NAME_HAVE_ARGUMENTS)
-        # The end counts more than what the other flags announce.
+        # The flag of the end takes precedence over the other flags.
         if frame.flags & NAME_EOS:
             self.has_data = self.has_arguments = False
         self._name = frame.payload
@@ -79,6 +79,7 @@ class NamedRequest(IncomingRequest):
             self._ended = self._ended or bool(frame.flags & ARGUMENT_EOA)
 
     def _begin_argument(self, payload: bytes) -> tuple[bytes, int, bytearray]:
+        # Data may follow the last argument, but no further argument: its command may be running.
         if self.announced:
             message = f"command argument of request {self.request_id} follows the last argument"
             raise RemoteProtocolError(message, malformed=True)
@@ -115,7 +116,7 @@ class NamedRequestMachine(RequestMachine[NamedRequest]):
 
     @staticmethod
     def _unexpected(frame: Frame) -> RemoteProtocolError:
-        # Mercurial failed on this one without an answer.
+        # Mercurial fails on such a frame without an answer, so that it counts as malformed.
         message = f"received unexpected frame type: {frame.type_number}"
         return RemoteProtocolError(message, malformed=True)
 

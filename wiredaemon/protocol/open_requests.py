@@ -31,8 +31,8 @@ class OpenRequests:
         """Complete requests without an answer."""
         self._unfinished: set[int] = set()
         """Requests without an answer whose data has not ended."""
-        # Only half duplex writes to it; an empty set of its own would cost each idle connection
-        # of raw TCP 216 bytes.
+        # Only half duplex changes it; an empty set of its own would take 216 bytes of each idle
+        # connection of raw TCP.
         self.answered: set[int] = set() if keeps_ids else _NO_IDS
         """Ids that stay in use although their requests were answered."""
 
@@ -67,6 +67,7 @@ class OpenRequests:
         """
         if request_id in self._unfinished:
             self.complete(request_id)
+        # Answered before its data ended; in half duplex the id stays in use all the same.
         elif self._keeps_ids:
             self._check_room()
             self.answered.add(request_id)
@@ -83,7 +84,7 @@ class OpenRequests:
         return request_id in self.waiting or request_id in self._unfinished
 
     def check_answerable(self, request_id: int) -> None:
-        """Refuse an answer that no request waits for.
+        """Raise an error for an answer that no request waits for.
 
         Raises:
             LocalProtocolError: The request is unknown, or answered.
