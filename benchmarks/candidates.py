@@ -85,7 +85,7 @@ def post(count: int, dialect: str = "0003") -> Candidate:
 
 
 def echo(count: int) -> Candidate:
-    """A Twisted protocol that sends back the bytes that it receives."""
+    """Return a Twisted protocol that sends back the bytes that it receives."""
     return Candidate(
         name="Twisted echo",
         program=peer("twisted_echo"),
@@ -94,7 +94,7 @@ def echo(count: int) -> Candidate:
 
 
 def echo_tls(count: int, certificate: Path) -> Candidate:
-    """The echo over TLS.
+    """Return the Twisted echo over TLS.
 
     Args:
         count: Messages that are sent at once.
@@ -110,7 +110,7 @@ def echo_tls(count: int, certificate: Path) -> Candidate:
 
 
 def int32(count: int) -> Candidate:
-    """A Twisted protocol that sends back messages with their length in front."""
+    """Return a Twisted protocol that sends back messages with their length in front."""
     message = wire.int32(DATA)
     return Candidate(
         name="Int32StringReceiver echo",
@@ -120,7 +120,7 @@ def int32(count: int) -> Candidate:
 
 
 def amp(count: int) -> Candidate:
-    """Twisted's AMP."""
+    """Return a server of Twisted's AMP."""
     boxes = b"".join(wire.amp_box(ask, DATA) for ask in range(1, count + 1))
     return Candidate(
         name="AMP",
@@ -130,7 +130,7 @@ def amp(count: int) -> Candidate:
 
 
 def grpc(count: int) -> Candidate:
-    """The synchronous server of grpcio, which answers in threads."""
+    """Return the synchronous server of grpcio, which answers in threads."""
     return Candidate(
         name="grpcio sync",
         program=peer("grpcio_sync"),
@@ -139,22 +139,22 @@ def grpc(count: int) -> Candidate:
 
 
 def site() -> Candidate:
-    """twisted.web as it is by default."""
+    """Return twisted.web with its default settings."""
     return _trivial_post("twisted.web Site", "twisted_web")
 
 
 def logged_site() -> Candidate:
-    """twisted.web with its access log written, as the daemon writes its own under twistd."""
+    """Return twisted.web with its access log written, as it is under twistd."""
     return _trivial_post("twisted.web Site, log written", "twisted_web", "logged")
 
 
 def quiet_site() -> Candidate:
-    """twisted.web without access log and search for forms, for scale."""
+    """Return twisted.web without access log and search for forms, for scale."""
     return _trivial_post("twisted.web Site, no log, no forms", "twisted_web", "quiet")
 
 
 def aiohttp() -> Candidate:
-    """Aiohttp without access log."""
+    """Return aiohttp without access log."""
     return _trivial_post("aiohttp", "aiohttp_web")
 
 

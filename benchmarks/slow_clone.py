@@ -80,7 +80,7 @@ class Measured:
     worker: int
     """Resident memory of the largest worker at its highest."""
     rest: int
-    """The same when the reader had gone."""
+    """Resident memory of the largest worker when the reader had gone."""
     read: int
     back: float
     """Seconds from the end of the reader to an answer for another client."""

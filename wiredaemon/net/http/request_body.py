@@ -41,7 +41,7 @@ class BodyState(IntEnum):
     UNDECIDED = auto()
     """The request is still being decided: bytes that arrive are kept, and reading is paused."""
     UNDECIDED_COMPLETE = auto()
-    """The same, and all bytes have arrived."""
+    """The request is still being decided, and all bytes have arrived."""
     RECEIVED = auto()
     """A receiver gets the bytes."""
     DRAINED = auto()
