@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: another Mercurial to talk to, and repositories to talk about."""
+"""Tools that tests and benchmarks share: Mercurial 6.0, and made up repositories."""

@@ -1,7 +1,7 @@
 """Repositories of thousands of changesets, made in seconds: `python -m tools.generated FOLDER`.
 
 Owns writing a made up history (`histories`) as a real repository, with phases, bookmarks and tags.
-Mercurial is loaded by the program only, never by who calls `generate`.
+Mercurial is loaded by the program only, never by the caller of `generate`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _SECONDS: Final = 300
 _PUBLIC_SHARE: Final = 0.7
-"""Of all changesets, in the order they were made, before secret ones."""
+"""The share of changesets that are public: the first ones made, not counting secret ones."""
 
 _FORMAT: Final = (
     (b"format", b"revlog-compression", b"zlib"),
@@ -33,12 +33,12 @@ _FORMAT: Final = (
     (b"format", b"use-share-safe", b"no"),
     (b"format", b"use-persistent-nodemap", b"no"),
 )
-"""What Mercurial 6.0 reads however it was built, whatever the defaults are today."""
+"""The format options that every build of Mercurial 6.0 reads, whatever today's defaults are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What was made. Nodes are 40 hex digits."""
+    """The changesets that were made. Nodes are 40 hex digits."""
 
     changesets: int
     secret: tuple[str, ...]
@@ -62,14 +62,14 @@ def generate(
     formats that Mercurial 6.0 reads.
 
     Args:
-        folder: Where.
-        changesets: How many, at least 40.
-        seed: Of whatever is chosen.
+        folder: The folder to make the repository in.
+        changesets: The number of changesets, at least 40.
+        seed: The seed of all random choices.
         removals: Whether files are removed and renamed; version 2 of Mercurial's own server cannot
             serve those.
 
     Raises:
-        subprocess.CalledProcessError: It could not be made; its `output` holds the text.
+        subprocess.CalledProcessError: Making it failed; `output` holds the printed text.
     """
     command = [sys.executable, "-m", __name__, "--json", str(folder)]
     command += ["--changesets", str(changesets), "--seed", str(seed)]

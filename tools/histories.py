@@ -1,4 +1,4 @@
-"""Made up histories: what the changesets of a repository are, before anything writes them.
+"""Made up histories: the changesets of a repository, before anything writes them.
 
 Owns the choices, all of them drawn from one seed, so that a seed always gives the same repository.
 Nothing here knows Mercurial; `generated` writes what this module makes up.
@@ -85,7 +85,7 @@ class Change:
     parents: tuple[int, ...]
     branch: bytes
     files: Mapping[bytes, File | None]
-    """What changed against the first parent; None is a removal."""
+    """The files that differ from the first parent; None is a removal."""
     text: bytes
     user: bytes
     date: tuple[int, int]
@@ -96,7 +96,7 @@ class Change:
 
 @dataclass(slots=True)
 class _Line:
-    """One head that is worked on."""
+    """One head that new changesets are added to."""
 
     branch: bytes
     tip: int
@@ -105,13 +105,13 @@ class _Line:
 
 
 class History:
-    """A history of a size.
+    """A history of a given number of changesets.
 
     Args:
-        changesets: How many, at least 40.
-        seed: Whatever is chosen follows from it.
+        changesets: The number of changesets, at least 40.
+        seed: The seed of all random choices.
         removals: Whether files are ever removed or renamed.
-        nodes: The hex node of each changeset made up so far: filled by who writes them, for tags.
+        nodes: The hex node of each changeset made up so far: the writer appends them, for tags.
 
     Raises:
         ValueError: Too few changesets.
@@ -141,7 +141,7 @@ class History:
             self._edits += [self._renamed, self._removed, self._added_again]
 
     def changes(self) -> Iterator[Change]:
-        """Make the changesets up, one after the other."""
+        """Yield the made up changesets, parents first."""
         yield self._first()
         yield from self._finished_branch()
         while self._made < self._changesets - _SECRETS:

@@ -53,7 +53,7 @@ class BuildError(Exception):
 
 @cache
 def mercurial6() -> Path:
-    """Give the path of its `hg`: what `WIREDAEMON_HG6` names, or one made here, in two minutes.
+    """Return the path of its `hg`: what `WIREDAEMON_HG6` names, or one made here, in two minutes.
 
     Raises:
         UnavailableError: It cannot be made here.
@@ -64,12 +64,12 @@ def mercurial6() -> Path:
 
 
 def installed(folder: Path) -> Path:
-    """Give the `hg` of an installation, made if there is none or only a part of one.
+    """Return the `hg` of an installation, made if there is none or only a part of one.
 
     Processes that ask at once wait for each other.
 
     Args:
-        folder: Of the virtual environment; the one around it is made, and hidden from git.
+        folder: The virtual environment; the one around it is made, and hidden from git.
 
     Raises:
         UnavailableError: It cannot be made here.

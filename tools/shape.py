@@ -29,7 +29,7 @@ _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Large:
-    """Something that is larger than its limit."""
+    """A function, class or module that is larger than its limit."""
 
     kind: str
     size: int
@@ -47,7 +47,7 @@ class Module:
 
     @property
     def lines(self) -> int:
-        """How many lines it has."""
+        """The number of lines."""
         return self.text.count("\n")
 
     def functions(self) -> Iterator[_Function]:
@@ -73,7 +73,7 @@ class Module:
         )
 
     def docstring_lines(self) -> int:
-        """How many lines are docstrings."""
+        """The number of lines in docstrings."""
         return sum(map(_docstring_lines, ast.walk(self.tree)))
 
 
@@ -110,7 +110,7 @@ def function_lines(node: _Function, lines: Sequence[str]) -> int:
 
 
 def large(modules: list[Module]) -> Iterator[Large]:
-    """Everything that is larger than its limit."""
+    """Return the functions, classes and modules that are larger than their limits."""
     for module in modules:
         if module.lines > MODULE_LINES:
             yield Large(kind="module", size=module.lines, name=module.name)

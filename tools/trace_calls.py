@@ -152,14 +152,14 @@ def hg(folder: Path, *arguments: str) -> bytes:
 
 
 def commit(folder: Path, name: str) -> bytes:
-    """Commit one new file, and give the changeset's node."""
+    """Commit one new file, and return the changeset's node."""
     (folder / name).write_text(f"{name}\n" * 10, encoding="utf-8")
     hg(folder, "commit", "--addremove", "--user", "trace", "--message", name)
     return bytes.fromhex(hg(folder, "log", "-r", ".", "-T", "{node}").decode())
 
 
 def bundles(folder: Path, count: int) -> list[bytes]:
-    """Commit files one after the other, and give a bundle of each changeset; none of them stays."""
+    """Commit files in turn; return a bundle of each changeset; none of them stays."""
     made: list[bytes] = []
     clone = folder.with_name("clone")
     subprocess.run(
@@ -189,7 +189,7 @@ class Watched:
         self.repository = folder
 
     def trace(self, ask: Callable[[], None]) -> Trace:
-        """Ask once, and give what the reactor's thread called meanwhile."""
+        """Ask once, and return what the reactor's thread called meanwhile."""
         from twisted.internet.threads import blockingCallFromThread  # noqa: PLC0415
 
         call: Any = blockingCallFromThread
@@ -258,7 +258,7 @@ def configure(folder: Path, ports: dict[str, int]) -> Config:
 
 
 def run(folder: Path) -> dict[str, Trace]:
-    """Run a daemon in a folder, and give what each request called."""
+    """Run a daemon in a folder, and return what each request called."""
     from twisted.internet import reactor as installed  # noqa: PLC0415
 
     from wiredaemon.daemon.service import WireDaemonService  # noqa: PLC0415

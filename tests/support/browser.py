@@ -98,7 +98,7 @@ class Browser:
             raise
 
     def __enter__(self) -> Self:
-        """Give it, running."""
+        """Return the running daemon."""
         return self
 
     def __exit__(
@@ -126,7 +126,7 @@ class Browser:
         self._wait(lambda: self._loaded != before)
 
     def evaluate(self, script: str) -> Any:
-        """Give the value of an expression in the page, a promise's when it is kept.
+        """Return the value of an expression in the page, a promise's when it is kept.
 
         Scripts of ours are not subject to the page's Content-Security-Policy.
         """
@@ -138,13 +138,13 @@ class Browser:
         return answer["result"].get("value")
 
     def texts(self, selector: str) -> list[str]:
-        """Give the texts that elements show, in order, as CSS lets them be seen."""
+        """Return the texts that elements show, in order, as CSS lets them be seen."""
         nodes = f"document.querySelectorAll({json.dumps(selector)})"
         found: list[str] = self.evaluate(f"[...{nodes}].map(node => node.innerText)")
         return found
 
     def style(self, selector: str, name: str) -> str:
-        """Give a CSS property of the first such element, as it is applied."""
+        """Return a CSS property of the first such element, as it is applied."""
         node = f"document.querySelector({json.dumps(selector)})"
         found: str = self.evaluate(f"getComputedStyle({node}).getPropertyValue({json.dumps(name)})")
         return found

@@ -66,14 +66,14 @@ class FakeHandle:
         return b"".join(part for parts in self.parts for part in parts)
 
     async def open(self, command: bytes, arguments: Mapping[bytes, Value]) -> FakeStream:
-        """Give the stream of an answer."""
+        """Return the stream of an answer."""
         self.asked.append((command, dict(arguments)))
         return FakeStream(self)
 
     async def stream(
         self, command: bytes, arguments: Mapping[bytes, Value]
     ) -> AsyncGenerator[Encoded, None]:
-        """Give the parts."""
+        """Yield the parts."""
         stream = await self.open(command, arguments)
         try:
             while parts := await stream.read():
@@ -90,7 +90,7 @@ class FakeStream:
         self._number = 0
 
     async def read(self) -> list[bytes]:
-        """Give the next parts; none at the end."""
+        """Return the next parts; none at the end."""
         handle, number = self._handle, self._number
         self._number += 1
         if number >= len(handle.parts):
@@ -146,7 +146,7 @@ class Kept:
         command: bytes = COMMAND,
         may_redirect: bool = True,
     ) -> AsyncGenerator[Any, None]:
-        """Give what one request is answered."""
+        """Return what one request is answered."""
         cached = CacheableRepository(
             cache=self.cache,
             path=b"/repository",
@@ -159,7 +159,7 @@ class Kept:
         return asked.stream(command, {b"nodes": [b"n"]} if arguments is None else arguments)
 
     async def ask(self, encoding: bytes | None = b"zlib", **more: Any) -> Any:
-        """Give the content of an answer, or the redirect, once what is kept of it is kept."""
+        """Return the content of an answer, or the redirect, once what is kept of it is kept."""
         parts = []
         async with aclosing(self.stream(encoding, **more)) as stream:
             async for part in stream:
@@ -179,7 +179,7 @@ class Kept:
 
 
 def content_of(parts: Sequence[Encoded | Recorded]) -> bytes:
-    """Give the objects in a whole answer."""
+    """Return the objects in a whole answer."""
     data = b"".join(piece for part in parts for piece in part.parts)
     profiles = {part.encoding for part in parts if isinstance(part, Recorded)}
     if not profiles:
@@ -235,7 +235,7 @@ class ObjectServer(Resource):
         return b""
 
     def render_GET(self, request: Request) -> bytes:
-        """Give an object."""
+        """Return an object."""
         self.requests.append((request.method, request.path))
         if request.path not in self.objects:
             request.setResponseCode(404)

@@ -89,7 +89,7 @@ class Daemon:
         return daemon
 
     def __enter__(self) -> Self:
-        """Give the daemon, which `start` has made ready."""
+        """Return the daemon, which `start` has made ready."""
         return self
 
     def __exit__(
@@ -139,7 +139,7 @@ class Daemon:
     def wait_for_log(
         self, pattern: str | re.Pattern[str], *, after: int = 0, deadline: float = DEADLINE
     ) -> re.Match[str]:
-        """Wait until a line of the log matches, and give the match.
+        """Wait until a line of the log matches, and return the match.
 
         Args:
             pattern: Searched for in each line.

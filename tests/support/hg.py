@@ -77,7 +77,7 @@ class Hg:
         )
 
     def run(self, *arguments: str, folder: Path, deadline: float = DEADLINE) -> bytes:
-        """Give what a command prints, to both outputs.
+        """Return what a command prints, to both outputs.
 
         Raises:
             HgError: It ended with an error.
@@ -94,7 +94,7 @@ class Hg:
         return output
 
     def refusal(self, *arguments: str, folder: Path) -> bytes:
-        """Give what a command prints that must end with an error.
+        """Return what a command prints that must end with an error.
 
         Raises:
             AssertionError: It has succeeded.
@@ -106,15 +106,15 @@ class Hg:
         raise AssertionError(f"hg {' '.join(arguments)} succeeded:\n{output!r}")
 
     def text(self, *arguments: str, folder: Path) -> str:
-        """Give what a command prints, as text."""
+        """Return what a command prints, as text."""
         return self.run(*arguments, folder=folder).decode("utf-8")
 
     def nodes(self, revisions: str, *, folder: Path) -> list[str]:
-        """Give the nodes of revisions, in hg's order."""
+        """Return the nodes of revisions, in hg's order."""
         return self.text("log", "-r", revisions, "-T", "{node}\n", folder=folder).split()
 
     def view(self, folder: Path, revisions: str = "all()") -> View:
-        """Give what a repository says of some revisions, and of what points at them."""
+        """Return what a repository says of some revisions, and of what points at them."""
         lines = self.text("log", "-r", revisions, "-T", _CHANGESET, folder=folder).splitlines()
         changesets = {one["node"]: one for one in map(json.loads, lines)}
         heads = self.nodes(f"heads({revisions})", folder=folder)
@@ -151,7 +151,7 @@ HG7: Final = Hg((sys.executable, "-m", "mercurial"))
 
 
 def client_environment() -> dict[str, str]:
-    """Give an environment in which names are UTF-8 and no proxy stands before loopback."""
+    """Return an environment in which names are UTF-8 and no proxy stands before loopback."""
     ours = {
         name: value for name, value in environment().items() if not name.lower().endswith("_proxy")
     }
@@ -159,13 +159,13 @@ def client_environment() -> dict[str, str]:
 
 
 def copy_repository(source: Path, target: Path) -> Path:
-    """Copy a repository, so that a change of one is none of the other, and give the copy."""
+    """Copy a repository, so that a change of one is none of the other, and return the copy."""
     shutil.copytree(source, target, symlinks=True)
     return target
 
 
 def read_tree(folder: Path) -> dict[bytes, tuple[str, bytes]]:
-    """Give each file below a folder, but for Mercurial's own: kind and content by path.
+    """Return each file below a folder, but for Mercurial's own: kind and content by path.
 
     The kind is `x`, `l` or nothing, as in manifests; what a link points at is its content.
     """

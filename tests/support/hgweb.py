@@ -191,7 +191,7 @@ CHUNKED: Final = "Transfer-Encoding: chunked"
 
 
 def keeps_alive(hosted: Hosted) -> bool:
-    """Say whether the next request is answered on the same connection."""
+    """Return whether the next request is answered on the same connection."""
     assert hosted.channel.timeOut == 60, "an idle connection is closed some time"
     hosted.send(ask("GET", HEADS)).answer(b"next", headers=[("Content-Length", "4")])
     expected = head("200 Reason", "Content-Length: 4") + b"next"

@@ -23,7 +23,7 @@ both_duplexes = pytest.mark.parametrize("half_duplex", [True, False], ids=["half
 
 
 def taken_failures(events: list[LogEvent]) -> list[LogEvent]:
-    """Give the errors logged so far and forget them."""
+    """Return the errors logged so far and forget them."""
     found = failures(events)
     events.clear()
     return found

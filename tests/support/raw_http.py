@@ -86,7 +86,7 @@ class RawConnection:
         self._unread = bytearray()
 
     def __enter__(self) -> Self:
-        """Give the connection, which is open."""
+        """Return the connection, which is open."""
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -35,7 +35,7 @@ def run_hg(*arguments: str, folder: Path) -> bytes:
 
 
 def make_repository(folder: Path) -> Path:
-    """Make an empty Mercurial repository in a folder that does not exist, and give the folder."""
+    """Make an empty Mercurial repository in a folder that does not exist, and return the folder."""
     run_hg("init", str(folder), folder=folder.parent)
     return folder
 

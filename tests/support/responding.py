@@ -46,7 +46,7 @@ def make_command(function: Callable[..., Any], **declared: Any) -> Command:
 
 
 def make_origin(dialect: str) -> Origin:
-    """Give an origin that hosts nothing."""
+    """Return an origin that hosts nothing."""
     host = CommandsOnly(Registry(), ApiSwitches(), AccessRules())
     return Origin(
         host=host,
@@ -218,5 +218,5 @@ class Responding:
 
 
 def failures(events: Sequence[LogEvent]) -> list[LogEvent]:
-    """Give what was logged as an error, unhandled errors of Deferreds among it."""
+    """Return what was logged as an error, unhandled errors of Deferreds among it."""
     return [event for event in events if event["log_level"] >= LogLevel.error]

@@ -1,4 +1,4 @@
-"""Repositories served by one running daemon, each at a path of its own, and who asked for what."""
+"""Repositories served by one running daemon, each at a path of its own, and its requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Served:
     folders: Mapping[str, Path]
     """By name, which is also the path."""
     authority: Path | None = None
-    """PEM file of who vouches for the HTTPS listener."""
+    """The PEM file of the authority that signed the HTTPS listener's certificate."""
 
     @classmethod
     def start(
@@ -74,7 +74,7 @@ class Served:
         )
 
     def __enter__(self) -> Self:
-        """Give it, running."""
+        """Return the running daemon."""
         self.daemon.__enter__()
         return self
 
@@ -83,7 +83,7 @@ class Served:
         self.daemon.__exit__(*exception)  # type: ignore[arg-type]
 
     def url(self, name: str, *, listener: str = "http") -> str:
-        """Where a repository is."""
+        """Return the URL of a repository."""
         # `hg` finds no address in a certificate.
         host = "localhost" if listener == "https" else LOOPBACK
         return f"{listener}://{host}:{self.daemon.port(listener)}/{name}"

@@ -47,11 +47,11 @@ def factory_of(
     framings: Sequence[str] = tuple(API),
     certificate: Path | None = None,
 ) -> IProtocolFactory:
-    """Give what listens for one kind of URL.
+    """Return what listens for one kind of URL.
 
     Args:
-        kind: Scheme of the URL.
-        commands: To serve; by default the seeds'.
+        kind: The scheme of the URL.
+        commands: The commands to serve; by default the seeds'.
         framings: In order; raw listeners speak the last one where ALPN chooses no other.
         certificate: Folder of `write_certificate`, for the kinds with TLS.
     """
@@ -80,7 +80,7 @@ def factory_of(
 
 @asynccontextmanager
 async def listening(factory: IProtocolFactory) -> AsyncIterator[int]:
-    """Listen on loopback, and give the port."""
+    """Listen on loopback, and yield the port."""
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
 
     anywhere: Any = reactor
@@ -108,5 +108,5 @@ class _Scripted(Protocol):
 
 
 def scripted(*answers: bytes, closes: bool = True) -> Factory:
-    """Give what answers everybody with these bytes, one after the other, and then may close."""
+    """Return what answers everybody with these bytes, one after the other, and then may close."""
     return Factory.forProtocol(lambda: _Scripted(answers, closes=closes))

@@ -1,4 +1,4 @@
-"""When there is no sense in running tests, or in running more of them, and what is said then."""
+"""Ends a session of tests that cannot pass, with a message that says why."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _fail(item: pytest.Item, frame: FrameType | None, seconds: float) -> None:
 
 
 def _runs(item: pytest.Item, frame: FrameType | None) -> bool:
-    """Whether code of the test's module is running, or waits for a call that it made."""
+    """Return whether code of the test's module is running, or waits for a call that it made."""
     while frame is not None:
         if frame.f_code.co_filename == str(item.path):
             return True

@@ -88,11 +88,11 @@ class FakeHost:
         self._repository = repository
 
     def settings(self) -> Settings | Deferred[Settings]:
-        """What the test gave."""
+        """Return the settings that the test set."""
         return self.now
 
     def repository(self, peer: Peer, permission: Permission) -> Any:  # noqa: ARG002 of Host
-        """The test's, if there is one."""
+        """Return the test's repository, if there is one."""
         if self._repository is None:
             raise ServerError("no repository is served at this path")
         return self._repository
@@ -139,19 +139,19 @@ class Connection:
         return self
 
     def take(self) -> bytes:
-        """All it has sent since, but for the first two headers of each head."""
+        """Return all bytes sent since the last call, without the first two headers of each head."""
         sent = self.transport.io.getvalue()
         self.transport.io.seek(0)
         self.transport.io.truncate()
         return _STAMP.sub(rb"\1", sent)
 
     def exchange(self, request: bytes) -> bytes:
-        """What a request is answered."""
+        """Send a request and return the answer."""
         return self.send(request).take()
 
     @property
     def is_closed(self) -> bool:
-        """The site has closed it."""
+        """Whether the site has closed the connection."""
         return self.transport.disconnecting
 
 
@@ -186,7 +186,7 @@ class Web:
         return Connection(self, secure=secure)
 
     def exchange(self, request: bytes, *, secure: bool = False) -> bytes:
-        """What one request is answered on a connection of its own, which stays open."""
+        """Send one request on a connection of its own, which stays open, and return the answer."""
         connection = self.connect(secure=secure)
         answer = connection.exchange(request)
         assert not connection.is_closed
@@ -194,14 +194,14 @@ class Web:
 
 
 def ask(method: str, target: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """A request without a body."""
+    """Return a request without a body."""
     lines = [f"{method} {target} HTTP/1.1", "Host: test"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def path_of(era: str, command: str, permission: str = "ro") -> str:
-    """Where a command is."""
+    """Return the path of a command."""
     return f"/api/{API[era]}/{permission}/{command}"
 
 

@@ -1,1 +1,1 @@
-"""What the daemon and its workers both know of repositories, without Mercurial or Twisted."""
+"""Repositories as the daemon and its workers both know them, without Mercurial or Twisted."""

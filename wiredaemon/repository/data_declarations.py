@@ -45,7 +45,7 @@ def _asks_worker(
 
     Args:
         name: The name on the wire, of both commands.
-        arguments: What peers may give; the worker gets all of them, with their defaults.
+        arguments: Those that peers may send; the worker gets all of them, with their defaults.
         declared: Further fields of `Command`.
     """
     asked = name.encode()

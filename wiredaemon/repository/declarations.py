@@ -34,7 +34,7 @@ _0002: Final = frozenset({"0002"})
 
 
 def repository_facts(description: Description) -> RepositoryFacts:
-    """Return what capability descriptors say of a repository."""
+    """Return the facts about a repository that capability descriptors show."""
     return RepositoryFacts(
         version1=description.capabilities,
         reduced=text.reduce_capabilities(description.capabilities),
@@ -76,7 +76,7 @@ async def heads(context: Context, publiconly: bool) -> object:  # noqa: FBT001 n
     text=TextForm(result=bytes, arguments={"nodes": text.parse_nodes}),
 )
 async def known(context: Context, nodes: Sequence[object]) -> object:
-    """Say of each node whether it is served."""
+    """Return for each node whether it is served."""
     if not all(isinstance(node, bytes) for node in nodes):
         raise CommandError("the elements of argument nodes must be byte strings")
     return await context.repository.call(b"known", {b"nodes": cast("Sequence[bytes]", nodes)})

@@ -1,4 +1,4 @@
-"""What a worker's ``describe`` returns about one repository: both sides import this.
+"""The description of a repository that a worker's ``describe`` returns: both sides import this.
 
 ``worker.describe`` fills it in, and ``net.hosting`` decides on requests with it.
 """
@@ -21,7 +21,7 @@ Setting: TypeAlias = "bool | Sequence[bytes]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """All that the daemon must know of a repository before it can decide on a request.
+    """The settings and files of a repository that the daemon needs to decide on a request.
 
     Source: http, sections 2 and 5; commands, sections 2.1 and 4.3.
     """

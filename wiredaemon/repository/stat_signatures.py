@@ -82,5 +82,5 @@ class WatchedFiles:
         return self._last + stat_files(self._others)
 
     def stat_state_anew(self) -> StatSignatures:
-        """Return the same with every signature of now, to compare with those of before."""
+        """Stat every file again, and return the signatures to compare with earlier ones."""
         return stat_files(self._all)

@@ -1,4 +1,4 @@
-"""What the daemon and its workers agree on beyond the protocol: both sides import this.
+"""The agreement of the daemon and its workers beyond the protocol: both sides import this.
 
 A worker speaks `WORKER_DIALECT` on its standard input and output. Each request carries one more
 key, ``context``; three commands are for the daemon alone.
@@ -67,7 +67,7 @@ class CallContext:
     """The repository, the user and the permission of a command: a map in the request map."""
 
     repository: bytes
-    """The path of its working folder."""
+    """The repository's working folder, as a path."""
     user: str | None = None
     permission: Permission = Permission.RO
     """The permission that the daemon has granted; a command with ``RW`` is taken for a write."""

@@ -1,4 +1,4 @@
-"""Redirect targets, as they are configured."""
+"""Redirect targets: the servers that the configuration names."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Target:
     upload: str
     """``put:URL``, with the names put behind it, or ``s3://bucket/prefix``."""
     endpoint_url: str = ""
-    """Of the S3 service; empty for Amazon's."""
+    """The URL of the S3 service; empty for Amazon's."""
     region: str = ""
-    """Of the S3 bucket; empty for what boto3 is configured with."""
+    """The region of the S3 bucket; empty for the one that boto3 is configured with."""
     tls_versions: tuple[str, ...] = ()
     sni_required: bool | None = None
     min_size: int = 1024 * 1024
-    """Bytes of content below which nobody is sent there."""
+    """The smallest content that clients are redirected for, in bytes."""
     fresh_seconds: float = 3600.0
     """Time for which an object is taken to be there since it was seen."""
 
     @property
     def described(self) -> RedirectTarget:
-        """What clients are told of it."""
+        """The target as capability descriptors show it."""
         return RedirectTarget(
             name=self.name.encode(),
             protocol=urlsplit(self.url).scheme.encode(),

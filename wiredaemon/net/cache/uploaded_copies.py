@@ -31,7 +31,7 @@ class UploadedCopy:
     """An object that was uploaded."""
 
     size: int
-    """Bytes."""
+    """The size of the object in bytes."""
     sha1: bytes
     sha256: bytes
     seen: int

@@ -29,7 +29,7 @@ CHECK_SECONDS: Final = 30.0
 
 
 class UploadError(Exception):
-    """A server did not take or show an object."""
+    """A server did not accept or return an object."""
 
 
 class Uploader(Protocol):
@@ -38,12 +38,12 @@ class Uploader(Protocol):
     def put(self, name: str, file: IO[bytes], size: int) -> Deferred[None]:
         """Upload a file from its beginning under a name, and close it in any case.
 
-        It fails where the server does not take it. It may be cancelled.
+        It fails if the server does not accept the object. It may be cancelled.
         """
 
 
 class HttpClient:
-    """Asks HTTP servers what uploads need.
+    """Sends the HTTP requests that uploads need.
 
     Args:
         reactor: For connections.
@@ -55,14 +55,14 @@ class HttpClient:
         self._cooperator = Cooperator(scheduler=lambda turn: reactor.callLater(0, turn))
 
     def put(self, url: str, headers: Headers, file: IO[bytes]) -> Deferred[None]:
-        """Upload a file; fails with `UploadError` unless the server takes it."""
+        """Upload a file; fails with `UploadError` unless the server accepts it."""
         body = FileBodyProducer(file, self._cooperator)
         asked = self._agent.request(b"PUT", url.encode("ascii"), headers, body)
         done = asked.addCallback(self._check_put)
         return self._bounded(done, UPLOAD_SECONDS)
 
     def size_of(self, url: str) -> Deferred[int | None]:
-        """Return the size of what is there; None if nothing is, or its size is not told."""
+        """Return the size of the object; None if it is missing or the server does not say."""
         asked = self._agent.request(b"HEAD", url.encode("ascii"))
         return self._bounded(asked.addCallback(self._size), CHECK_SECONDS)
 
@@ -179,7 +179,7 @@ def make_uploader(
     client: HttpClient,
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
 ) -> Uploader:
-    """Return what uploads to a target."""
+    """Return the uploader of a target."""
     if target.upload.startswith(S3):
         return S3Uploader(target, reactor)
     return HttpUploader(client, target.upload.removeprefix(PUT))

@@ -1,1 +1,1 @@
-"""What is served at which path, to whom, under which settings."""
+"""Hosts: which repository a path leads to, its settings, and access to it."""

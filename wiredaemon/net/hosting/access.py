@@ -48,7 +48,7 @@ class ApiSwitches:
     """The switches of the APIs that a repository offers over HTTP."""
 
     enabled: bool = True
-    """``/api`` exists at all."""
+    """Whether ``/api`` exists at all."""
     http_v2: bool = True
     debugreflect: bool = False
 

@@ -40,7 +40,7 @@ class LocatedRepository(NamedTuple):
     names: Names
     """The path below the collection's prefix; empty for its folder itself."""
     path: bytes
-    """Its folder, absolute."""
+    """The repository's working folder, as an absolute path."""
 
 
 class Budget:
@@ -51,7 +51,7 @@ class Budget:
 
     @property
     def is_spent(self) -> bool:
-        """A name was left out, for there were too many."""
+        """Whether the search left out a name because the budget was used up."""
         return self._left < 0
 
     def spend(self) -> bool:
@@ -67,7 +67,7 @@ class Collection:
     prefix: str
     """``/`` or ``/name/name``, without the star."""
     folder: Path
-    """Absolute; it may be missing."""
+    """The folder to search, as an absolute path; it may be missing."""
     enters_repositories: bool = False
     """Repositories inside of others' working folders are found too: two stars."""
 
@@ -79,11 +79,11 @@ class Collection:
     def find(self, names: Sequence[bytes], depth: int) -> LocatedRepository | None:
         """Return the repository at ``names``, or the nearest one above.
 
-        Only the folders on the way are looked at.
+        Reads only the folders on the way.
 
         Args:
-            names: Below the prefix.
-            depth: Of repositories below the folder, at most.
+            names: The path's components below the prefix.
+            depth: The most levels below the folder at which a repository is found.
         """
         located = None
         for taken, path, is_repository in self._walk(names, depth):
@@ -104,9 +104,9 @@ class Collection:
         Blocks while it reads folders, which may be many.
 
         Args:
-            names: Below the prefix.
+            names: The path's components below the prefix.
             depth: As for `find`.
-            budget: What it takes from it are the names that it reads.
+            budget: The names that the search may still read; each name read counts.
         """
         found = deque(
             LocatedRepository(names, path)
@@ -124,7 +124,7 @@ class Collection:
                 found.extend(self._below(place, budget, linked))
 
     def _walk(self, names: Sequence[bytes], depth: int) -> Iterator[tuple[int, bytes, bool]]:
-        """Go down, and give for each folder on the way: names taken, path, is it a repository."""
+        """Walk down, and yield for each folder: names taken, path, is it a repository."""
         path: bytes | None = os.fsencode(self.folder)
         for taken in range(min(len(names), depth) + 1):
             if path is None:
@@ -228,7 +228,7 @@ def changed_at(repository: bytes) -> float | None:
 
 
 def _shared(inside: bytes) -> bytes:
-    """Return the ``.hg`` folder that holds the history of a shared repository, else the same."""
+    """Return the ``.hg`` folder that holds a repository's history: another one if it is shared."""
     try:
         with open(posixpath.join(inside, b"sharedpath"), "rb") as file:  # noqa: PTH123 the same
             return posixpath.normpath(posixpath.join(inside, file.read(4096).rstrip(b"\n")))

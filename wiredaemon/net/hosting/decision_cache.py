@@ -40,7 +40,7 @@ class DecisionCache(Generic[_Decision]):
         self._decisions: dict[tuple[Hashable, str | None, bool], tuple[Settings, _Decision]] = {}
 
     def find(self, settings: Settings, peer: Peer, question: Hashable) -> _Decision | None:
-        """Return what was decided, or None where that is unknown or no longer holds.
+        """Return the decision, or None where that is unknown or no longer holds.
 
         Settings are compared by identity: a host makes a new object when anything in them changes,
         and comparing their contents would cost more than the decision. The cache holds the object,

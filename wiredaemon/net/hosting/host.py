@@ -1,4 +1,4 @@
-"""Hosts: what answers at a path, a repository behind the worker pool or commands alone.
+"""Hosts: a host answers at a path, with a repository behind the worker pool or with commands alone.
 
 Owns the settings that a request is decided with, and when they are stale. Which path leads to which
 host is in ``host_lookup``.
@@ -63,7 +63,7 @@ class Settings:
 
 
 class Host(Protocol):
-    """Something that serves commands at a path."""
+    """The commands served at a path, and their settings."""
 
     @property
     def registry(self) -> Registry:
@@ -135,7 +135,7 @@ class HostedRepository:
             registry: The commands that can be called.
             switches: The APIs that are on where the repository's hgrc does not say.
             access: The rules that hold where the repository's hgrc does not say.
-            pool: Runs what needs Mercurial.
+            pool: The workers that run whatever needs Mercurial.
             cache: Keeps the answers of cacheable commands; None keeps none.
         """
         self.path = path
@@ -158,7 +158,7 @@ class HostedRepository:
     def settings(self) -> Settings | Deferred[Settings]:
         """Return the settings; a Deferred while a worker describes the repository.
 
-        It fails where the repository cannot be described.
+        The Deferred fails if the repository cannot be described.
         """
         if self._settings is not None and self._files.stat_settings() == self._signatures:
             return self._settings
