@@ -39,7 +39,8 @@ def made_both_ways(
     outputs = Output(), Output()
     small, begun = (OutputStreams(form, output) for output in outputs)
     if offered is not None:
-        small.offered = begun.offered = offered
+        small.offer(offered)
+        begun.offer(offered)
     for number, value in enumerate(values):
         assert SMALL_RESULTS[form.response](number, value, small, form)
         stream = begun.acquire()

@@ -60,6 +60,10 @@ class Output:
         return list(zip(parts, parts))  # noqa: B905 never odd; `strict` takes 0.13 us more
 
 
+_DEFAULT_ENCODING: Final = choose_encoding(DEFAULT_OFFER)
+"""The content encoding of a client that sends no settings."""
+
+
 class OutputStream:
     """One stream of frames, with its content encoding.
 
@@ -168,8 +172,8 @@ class OutputStreams:
         "_most_encoding",
         "_next_id",
         "_retired",
+        "encoding",
         "free",
-        "offered",
         "output",
     )
 
@@ -194,8 +198,8 @@ class OutputStreams:
         self._next_id = _FIRST_SERVER_STREAM
         self._retired: list[int] = []
         """Ids of streams that have ended, in that order."""
-        self.offered: Container[object] = DEFAULT_OFFER
-        """The content encodings that the client knows."""
+        self.encoding = _DEFAULT_ENCODING if dialect.sender_settings else None
+        """The content encoding that streams get as long as not too many have one."""
 
     def acquire(self) -> OutputStream:
         """Return a stream that no other response holds, the lowest if there are several.
@@ -247,15 +251,15 @@ class OutputStreams:
         message = "every stream is held by a response that has not ended"
         raise LocalProtocolError(message)
 
-    @property
-    def encoding(self) -> bytes | None:
-        """The content encoding of further streams, as long as not too many have one."""
-        return choose_encoding(self.offered) if self._dialect.sender_settings else None
+    def offer(self, encodings: Container[object]) -> None:
+        """Choose the content encoding among those that the client knows."""
+        if self._dialect.sender_settings:
+            self.encoding = choose_encoding(encodings)
 
     @property
     def may_encode(self) -> bool:
-        """Whether the client offers a content encoding that changes payloads."""
-        return choose_encoding(self.offered) not in {None, b"identity"}
+        """Streams may have another content encoding than none: the client offers one."""
+        return self.encoding not in {None, b"identity"}
 
     def release(self, stream: OutputStream) -> None:
         """Free a stream whose response has ended."""

@@ -113,7 +113,7 @@ class ServerOutput:
 
     def _offer(self, encodings: Container[object]) -> None:
         """Choose content encodings from those that the client knows."""
-        self._streams.offered = encodings
+        self._streams.offer(encodings)
         self.encodes = self._streams.may_encode
 
     def data_to_send(self) -> list[EncodedFrame]:

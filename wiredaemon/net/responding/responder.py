@@ -270,7 +270,9 @@ class Responder:
         """Start requests, flush output and resume input, as far as an event allows it."""
         if not self.is_over:
             self.settle()
-            self.on_progress()
+            # Behind the end of input there is nothing to go on with.
+            if not self._has_all_input:
+                self.on_progress()
 
     def on_failed(self, request: RunningRequest, failure: Failure) -> None:
         """Answer a request whose command failed."""

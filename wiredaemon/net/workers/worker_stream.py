@@ -152,10 +152,6 @@ class WorkerStream:
         self.taken = 0
         """Bytes that the reader has read."""
 
-    def _advance(self, seen: StreamInput) -> None:
-        """Change the state, which nothing else does."""
-        self.state = advance(self.state, seen)
-
     # --- the reader --------------------------------------------------------------------------
 
     async def read(self) -> list[bytes]:
@@ -201,7 +197,7 @@ class WorkerStream:
         state = self.state
         if state in {StreamState.LEFT, StreamState.CLOSED}:
             return
-        self._advance(StreamInput.LEAVE)
+        self.state = advance(self.state, StreamInput.LEAVE)
         # At once: what is spooled counts against all other streams.
         self._queue.clear()
         self.break_data()
@@ -218,7 +214,7 @@ class WorkerStream:
 
     def _resume(self) -> None:
         if self.state is StreamState.PAUSED and self._queue.has_room:
-            self._advance(StreamInput.DRAIN)
+            self.state = advance(self.state, StreamInput.DRAIN)
             self._feed.resume_output()
 
     # --- the worker --------------------------------------------------------------------------
@@ -237,7 +233,7 @@ class WorkerStream:
         """Receive the ok map, which has a frame of its own, or what may be an error map."""
         # Compared, not decoded: all but failed commands begin with these very bytes.
         if self._status is None and data == OK_MAP:
-            self._advance(StreamInput.BEGIN)
+            self.state = advance(self.state, StreamInput.BEGIN)
             return
         if self._status is None:
             self._status = ResponseReader(self._limits, size_limit=self._limits.frame_payload)
@@ -255,7 +251,7 @@ class WorkerStream:
             return
         # One read of the pipe may bring more frames after it was paused.
         if self.state is StreamState.FLOWING and self._queue.is_full:
-            self._advance(StreamInput.FILL)
+            self.state = advance(self.state, StreamInput.FILL)
             self._feed.pause_output()
             self._on_full()
         self._wake()
@@ -286,7 +282,7 @@ class WorkerStream:
     def _end(self) -> None:
         # The worker is free for its next command, which reading what is held must neither pause
         # nor resume, nor send data to.
-        self._advance(StreamInput.END)
+        self.state = advance(self.state, StreamInput.END)
         self._sends_data = False
         self._wake()
 
