@@ -137,6 +137,8 @@ def _plain(value: object, order: KeyOrder) -> object:  # noqa: PLR0911 one retur
                 element
                 if type(element) in _SCALARS
                 or (type(element) is int and -_LARGEST <= element <= _LARGEST)
+                else _plain_map(element, order)
+                if type(element) is dict
                 else _plain(element, order)
                 for element in value
             ]

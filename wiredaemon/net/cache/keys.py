@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wiredaemon import __version__
@@ -74,14 +75,20 @@ def keys_of(
         b"version": _API,
         b"repo": repository,
         b"args": arguments,
-        b"software": __version__,
+        b"software": __version__.encode(),
         # As text, in 3 us: 14 files as arrays of numbers take 13 us, most of what a key costs.
         b"state": repr(state).encode(),
     }
     digest = hashlib.sha1(cbor.encode(content, KeyOrder.BYTEWISE), usedforsecurity=False)
     encoded = digest.copy()
-    encoded.update(cbor.encode({b"encoding": cached_as.profile}, KeyOrder.BYTEWISE))
+    encoded.update(_encoding_part(cached_as.profile))
     return Keys(digest.hexdigest(), encoded.hexdigest())
+
+
+@lru_cache(maxsize=8)  # there are three profiles
+def _encoding_part(profile: bytes) -> bytes:
+    """Return the part of a key that is the content encoding's."""
+    return cbor.encode({b"encoding": profile}, KeyOrder.BYTEWISE)
 
 
 def is_settled(state: StatSignatures, now: int) -> bool:

@@ -20,6 +20,7 @@ from wiredaemon.net.responding.blocking import BlockingContext, run_in_thread
 from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.generators import END, close, next_of
 from wiredaemon.net.responding.states import RequestState, RequestStep, advance_request
+from wiredaemon.wire.values import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,9 +98,8 @@ class RunningRequest:
             self._wait_for(Deferred.fromCoroutine(result.coroutine))
         elif isinstance(result, Deferred):
             self._wait_for(result)
-        elif is_objects(result) or is_async_objects(result):
-            self._objects = result
-            self._is_async = not is_objects(result)
+        elif (is_async := is_async_objects(result)) or is_objects(result):
+            self._objects, self._is_async = result, is_async
             if not self._owner.connection.output_ended:
                 self._send_objects()
         elif self._owner.connection.output_ended:
@@ -228,7 +228,9 @@ class RunningRequest:
     def _send_object(self, value: Any) -> bool | Deferred[bool]:  # noqa: ANN401 whatever a command returns
         """Send an object; return whether it was sent, by a Deferred if a thread encodes it."""
         try:
-            shown = present(self.command, value, self._owner.dialect)
+            shown = value
+            if self._owner.is_text or type(value) is not Encoded:  # what workers send is that
+                shown = present(self.command, value, self._owner.dialect)
             work = self._encoding_work(shown) if self._owner.connection.encodes else None
             if work is not None:
                 return self._encode(work)

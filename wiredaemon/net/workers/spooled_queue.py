@@ -35,17 +35,14 @@ class PieceQueue:
     def __init__(self, memory: int, budget: SpoolBudget) -> None:
         self._most = max(1, memory)
         self._budget = budget
-        self._pieces: deque[bytes] = deque()
+        self.pieces: deque[bytes] = deque()
+        """The pieces in memory, in front of those in the file; empty only if no piece waits."""
         self._size = 0
         self._file: IO[bytes] | None = None
         self._written = 0
         self._read = 0
         self.may_spool = False
         """Pieces that do not fit into memory go to a file."""
-
-    def __bool__(self) -> bool:
-        """Return whether pieces wait."""
-        return bool(self._pieces)
 
     @property
     def is_full(self) -> bool:
@@ -72,7 +69,7 @@ class PieceQueue:
         if self._written > self._read or (self.may_spool and self._size >= self._most):
             self._write(piece)
         else:
-            self._pieces.append(piece)
+            self.pieces.append(piece)
             self._size += len(piece)
 
     def take(self, most: int) -> list[bytes]:
@@ -83,20 +80,20 @@ class PieceQueue:
         """
         taken: list[bytes] = []
         size = 0
-        while self._pieces and size < most:
-            piece = self._pieces.popleft()
+        while self.pieces and size < most:
+            piece = self.pieces.popleft()
             taken.append(piece)
             size += len(piece)
         self._size -= size
         while self._written > self._read and self._size < self._most:
             piece = self._read_back()
-            self._pieces.append(piece)
+            self.pieces.append(piece)
             self._size += len(piece)
         return taken
 
     def clear(self) -> None:
         """Drop all pieces, and give their part of the budget back."""
-        self._pieces.clear()
+        self.pieces.clear()
         self._size = 0
         self._forget_file()
 

@@ -160,7 +160,7 @@ class WorkerStream:
         Raises:
             CommandError, ServerError: The command failed.
         """
-        while not self._queue:
+        while not self._queue.pieces:
             if self._error is not None:
                 raise self._error
             if self.state in {StreamState.ENDED, StreamState.CLOSED}:
