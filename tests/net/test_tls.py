@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from OpenSSL import SSL
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
+from zope.interface import implementer
 
-from wiredaemon.net.tls import TlsError, server_options
+from wiredaemon.net.tls import TlsError, over_tls, server_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +53,57 @@ def test_what_is_no_certificate_is_refused(
     key = write(tmp_path, "key.pem", authority.issue_cert("localhost").private_key_pem)
     with pytest.raises(TlsError, match=r"cert\.pem"):
         server_options(certificate, key)
+
+
+@implementer(IPushProducer)
+class Producer:
+    """Remembers that it was stopped."""
+
+    is_stopped = False
+
+    def pauseProducing(self) -> None:
+        """Nothing waits."""
+
+    def resumeProducing(self) -> None:
+        """Nothing waits."""
+
+    def stopProducing(self) -> None:
+        self.is_stopped = True
+
+
+class Slow(StringTransport):
+    """Has always something left to send, for a peer that reads nothing."""
+
+    def loseConnection(self) -> None:
+        """Wait for what is left."""
+
+
+def test_a_peers_farewell_stops_the_producer_though_the_peer_reads_nothing_more(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
+    issued = authority.issue_cert("localhost")
+    options = server_options(
+        write(tmp_path, "cert.pem", *issued.cert_chain_pems),
+        write(tmp_path, "key.pem", issued.private_key_pem),
+    )
+    server: Any = over_tls(Factory.forProtocol(Protocol), options).buildProtocol(None)
+    make: Any = Slow
+    transport = make()
+    server.makeConnection(transport)
+    client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+    client.set_connect_state()
+    for _ in range(2):
+        try:
+            client.do_handshake()
+        except SSL.WantReadError:
+            server.dataReceived(client.bio_read(1 << 16))
+            client.bio_write(transport.value())
+            transport.clear()
+    server.dataReceived(client.bio_read(1 << 16))
+    producer = Producer()
+    server.registerProducer(producer, True)  # noqa: FBT003 Twisted's signature
+    server.write(b"part of an answer")
+    client.shutdown()
+    assert not producer.is_stopped
+    server.dataReceived(client.bio_read(1 << 16))
+    assert producer.is_stopped

@@ -206,6 +206,7 @@ def test_the_end_of_tls_has_the_name_that_we_override() -> None:
     )
     source = inspect.getsource(TLSMemoryBIOProtocol)
     assert "self._tlsShutdownFinished(" in source, changed("_tlsShutdownFinished", user)
+    assert getattr(TLSMemoryBIOProtocol, "_producer", 0) is None, changed("_producer", user)
 
 
 def test_a_client_connection_has_the_names_that_we_lean_on() -> None:

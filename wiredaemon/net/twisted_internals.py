@@ -208,7 +208,12 @@ class ServerTls(TLSMemoryBIOProtocol):
         Twisted waits for the producer of the response, whose writes it drops from now on
         (docs/decisions.md).
         """
+        producer = self._producer
         super()._tlsShutdownFinished(reason)
+        if producer is not None:
+            # What is written from now on is dropped. The socket may stay open for long, where the
+            # peer does not read what was written before: the commands need not run until then.
+            producer.stopProducing()
         consumer: Any = self.transport
         consumer.unregisterProducer()
 
