@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-def _do_nothing() -> None:
-    """Stand for a callback that nobody has set."""
-
-
 @implementer(IPushProducer)
 class Responder:
     """Runs the commands of one connection.
@@ -105,7 +101,7 @@ class Responder:
         self._has_all_input = False
         self._aborted: Sequence[RequestAborted] = ()
         self.is_over = False
-        self.on_progress: Callable[[], None] = _do_nothing
+        self.on_progress: Callable[[], object] = lambda: None
         """Is called when a request has ended or the peer accepts answers again: input may go on."""
 
     # --- requests, for the input -------------------------------------------------------------
