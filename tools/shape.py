@@ -63,7 +63,7 @@ class Module:
                 yield node
 
     def comments(self) -> int:
-        """How many lines are comments for readers: those for tools do not count."""
+        """The number of lines that are comments for readers: those for tools do not count."""
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
         return sum(
             token.type == tokenize.COMMENT

@@ -54,7 +54,7 @@ class Trace:
 
     @property
     def modules(self) -> int:
-        """How many modules the functions are in."""
+        """The number of modules that the functions are in."""
         return len({module for module, _ in self.calls})
 
 

@@ -85,7 +85,7 @@ class Browser:
         self._loaded = ""
         """Names the document that was loaded last."""
         self.problems: list[str] = []
-        """What the page in view complains about: errors of scripts, refused or missing parts."""
+        """Return complaints of the page in view: errors of scripts, refused or missing parts."""
         try:
             target = self._ask("Target.createTarget", url="about:blank")["targetId"]
             attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)

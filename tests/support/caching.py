@@ -212,20 +212,20 @@ class ObjectServer(Resource):
         self.requests: list[tuple[bytes, bytes]] = []
         """Method and path."""
         self.headers: dict[bytes, bytes | None] = {}
-        """Of the last PUT."""
+        """The headers of the last PUT."""
         self.status = 201
-        """That a PUT is answered with."""
+        """The status that a PUT is answered with."""
         self.loses = False
-        """What is put is not there afterwards."""
+        """Whether objects are lost after they were put."""
         self.port = 0
 
     @property
     def url(self) -> str:
-        """Where its objects are."""
+        """The URL below which its objects are."""
         return f"http://127.0.0.1:{self.port}/objects/"
 
     def render_PUT(self, request: Request) -> bytes:
-        """Take an object."""
+        """Accept an object."""
         self.requests.append((b"PUT", request.path))
         names = (b"Content-Type", b"Authorization", b"Content-Length")
         self.headers = {name: request.getHeader(name) for name in names}

@@ -28,7 +28,7 @@ def configuration(
 
     Args:
         data: The data folder.
-        repository: What `/` serves; `None` for a daemon without repositories.
+        repository: The repository at `/`; `None` for a daemon without repositories.
         framings: `[api.framings]`: framings of each API, in order.
         listen: Names of the listeners that are on, each on a loopback port the system chooses;
             the others are off.

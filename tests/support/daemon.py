@@ -58,7 +58,7 @@ class Daemon:
 
         Args:
             configuration: The text of its configuration, whose listeners use `ANY_PORT`.
-            folder: Where the configuration is written, and where the process runs; it exists.
+            folder: The folder of the configuration and of the process; it exists.
             deadline: Seconds until the log must say that it is ready.
 
         Raises:
@@ -143,7 +143,7 @@ class Daemon:
 
         Args:
             pattern: Searched for in each line.
-            after: How many lines to leave out: `lines_logged()` of an earlier moment.
+            after: The number of lines to skip: `lines_logged()` of an earlier moment.
             deadline: Seconds until the line must have come.
 
         Raises:

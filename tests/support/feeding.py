@@ -31,7 +31,7 @@ Side: TypeAlias = ServerConnection | ClientConnection
 
 
 class Outcome(NamedTuple):
-    """What a server connection made of its input."""
+    """The events that a server connection made of its input."""
 
     events: list[Event]
     state: InputState | RequestsState

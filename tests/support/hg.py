@@ -50,7 +50,7 @@ class HgError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What a repository says of itself; two with the same content are equal."""
+    """The content of a repository as `hg` prints it; two with the same content are equal."""
 
     changesets: Mapping[str, Any]
     """Node to everything that `hg log` says about it, phase included."""

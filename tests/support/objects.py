@@ -24,7 +24,7 @@ class ObjectStore(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where its objects are."""
+        """The URL below which its objects are."""
         return f"http://127.0.0.1:{self.server_address[1]}/answers/"
 
     def fetched(self) -> list[str]:

@@ -240,11 +240,11 @@ def settings_frames(*profiles: bytes, request_id: int = 1) -> list[bytes]:
 
 
 class Answer(NamedTuple):
-    """What one request was answered, its frames put together."""
+    """The answer to one request, its frames put together."""
 
     content: bytes
     flags: tuple[int, ...]
-    """Of each response frame."""
+    """The flags of each response frame."""
     error: bytes | None = None
     """Payload of an error frame."""
 

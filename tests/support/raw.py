@@ -112,7 +112,7 @@ class Raw:
         """Connect.
 
         Args:
-            dialect: Of the listener.
+            dialect: The listener's dialect.
             commands: Served at the root by a host that is open to everybody.
             host: At the root, in place of that one.
             hosts: In place of both, by prefix, or all that is served.
@@ -203,14 +203,14 @@ class Raw:
         return list(dict.fromkeys(one.request_id for one in peers.parse_frames(self.wire)))
 
     def contents(self, *request_ids: int) -> list[bytes]:
-        """What these requests were answered, each complete and without an error frame."""
+        """Return the answers to these requests, each complete and without an error frame."""
         answers = self.answers
         assert all(answers[request_id].error is None for request_id in request_ids)
         return [answers[request_id].content for request_id in request_ids]
 
 
 def result(dialect: str, *values: object) -> bytes:
-    """What a response with these objects holds; raw bytes as they are up to 0002."""
+    """Return the payload of a response with these objects; raw bytes as they are up to 0002."""
     canonical = dialect != "0006"
     if dialect == "0002":
         return b"".join(value for value in values if isinstance(value, bytes))
@@ -221,7 +221,7 @@ def result(dialect: str, *values: object) -> bytes:
 
 
 def refusal(dialect: str, message: bytes, *arguments: bytes) -> peers.Answer:
-    """How a request is answered whose command is refused."""
+    """Return the answer to a request whose command is refused."""
     if dialect in {"0002", "0003", "0004"}:
         return peers.Answer(b"", (), message % arguments if arguments else message)
     error: dict[bytes, object] = {b"message": message}
@@ -232,7 +232,7 @@ def refusal(dialect: str, message: bytes, *arguments: bytes) -> peers.Answer:
 
 
 def server_error(dialect: str, text: bytes) -> peers.Answer:
-    """How a request is answered that failed for no fault of its own."""
+    """Return the answer to a request that failed for no fault of its own."""
     if dialect != "0006":
         return refusal(dialect, text)
     atoms: list[object] = [{b"msg": text}]

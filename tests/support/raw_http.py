@@ -76,7 +76,7 @@ class RawConnection:
             deadline: Seconds for the connect and each later read or write.
         """
         self.authority = f"{LOOPBACK}:{port}"
-        """What belongs in the `Host` header."""
+        """The value of the `Host` header."""
         plain = socket.create_connection((LOOPBACK, port), timeout=deadline)
         try:
             self.socket = plain if tls is None else tls.wrap_socket(plain, server_hostname=LOOPBACK)
@@ -102,7 +102,7 @@ class RawConnection:
         self.socket.sendall(data)
 
     def end_input(self) -> None:
-        """Tell the server that nothing more will be sent (not with TLS)."""
+        """Close the sending side of the connection (not with TLS)."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def exchange(self, request: bytes) -> RawResponse:
@@ -175,7 +175,7 @@ class RawConnection:
         return rest
 
     def unread(self) -> bytes:
-        """What has been received behind the last response; more may be on its way."""
+        """The bytes received behind the last response; more may be on its way."""
         return bytes(self._unread)
 
     def _receive_more(self) -> bool:

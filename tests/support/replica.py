@@ -21,7 +21,7 @@ class Record:
     parents: list[bytes]
     text: bytes
     base: bytes | None
-    """What it was sent as a delta to."""
+    """The base of the delta that it was sent as."""
     raw: dict[bytes, Any] = field(repr=False)
 
 
@@ -47,8 +47,8 @@ def read_records(
     """Read records with parents and texts.
 
     Args:
-        objects: What comes.
-        count: How many records.
+        objects: The objects received.
+        count: The number of records.
         known: Texts that the client has; those read are added.
         have_parents: A base may be a parent, sent or not; else only what was sent just now.
     """

@@ -16,7 +16,7 @@ DEADLINE: Final = 60.0
 
 
 def run_hg(*arguments: str, folder: Path) -> bytes:
-    """What one `hg` command prints, run by the installed `mercurial` package.
+    """Return the output of one `hg` command, run by the installed `mercurial` package.
 
     Raises:
         subprocess.CalledProcessError: It ended with an error; its `output` holds the text.

@@ -66,7 +66,7 @@ class RecordingTransport:
         self.input: list[str] = []
         """``pause`` and ``resume`` as they came."""
         self.outcomes: list[object] = []
-        """How the exchange ended; the test fails if it ends twice."""
+        """The end of the exchange; the test fails if it ends twice."""
         self.on_write: Callable[[], None] | None = None
 
     def send_output(self, connection: ServerConnection) -> None:
@@ -101,7 +101,7 @@ class RecordingTransport:
 
     @property
     def size(self) -> int:
-        """How many bytes were sent."""
+        """The number of bytes sent."""
         return sum(
             len(header) + len(payload) for frames in self.writes for header, payload in frames
         )
@@ -209,7 +209,7 @@ class Responding:
         )
 
     def result(self, *values: object) -> bytes:
-        """What a response with these objects holds."""
+        """Return the payload of a response with these objects."""
         canonical = self.dialect != "0006"
         content = b"".join(peers.item(value, canonical=canonical) for value in values)
         if self.dialect in {"0005", "0006"}:

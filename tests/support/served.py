@@ -97,7 +97,7 @@ class Served:
 
         Args:
             target: A pattern of the path and query of the request.
-            after: How many lines of the log to leave out.
+            after: The number of lines of the log to skip.
 
         Raises:
             DaemonError: There was none.

@@ -16,7 +16,7 @@ _WHERE: Final = "import wiredaemon; print(wiredaemon.__file__)"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Look for the package, and follow the reactor until the session ends."""
+    """Check the package, and watch the reactor until the session ends."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         _check_package(session.config.rootpath)
     _stop_with_reactor(session)

@@ -151,7 +151,7 @@ class Connection:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the site has closed the connection."""
+        """Return whether the site has closed the connection."""
         return self.transport.disconnecting
 
 

@@ -31,7 +31,7 @@ class Description:
     api: Mapping[bytes, bool]
     """The switches of ``[experimental]`` that a trusted file sets, under the daemon's own names."""
     requirements: Sequence[bytes]
-    """What a client must know to read the raw store, sorted."""
+    """The features that a client needs to read the raw store, sorted."""
     compression: Sequence[bytes]
     """Names of compression engines of version 1, the preferred one first."""
     stream_allowed: bool

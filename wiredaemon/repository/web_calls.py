@@ -30,7 +30,7 @@ class WebRequest:
 
     method: bytes
     script_name: bytes = b""
-    """Where the repository is: the front part of the path, percent-decoded; ``b"/team/repo"``."""
+    """The repository's part of the path, the front one, percent-decoded; ``b"/team/repo"``."""
     path_info: bytes = b""
     """The rest of the path, percent-decoded: empty or with a slash in front."""
     query: bytes = b""

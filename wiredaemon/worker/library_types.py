@@ -127,7 +127,7 @@ class Changelog(Revlog, Protocol):
 
 
 class Storage(Protocol):
-    """What holds the revisions of a file, or of a folder's manifest."""
+    """The revisions of a file, or of a folder's manifest."""
 
     def get_revlog(self) -> Revlog:
         """Return the revisions."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheableRepository:
-    """What must be known of a repository so that its answers can be kept."""
+    """The facts about a repository that keeping its answers needs."""
 
     cache: ResponseCache
     path: bytes
@@ -94,7 +94,7 @@ class CachedRepository:
 
     Args:
         handle: Asks a worker.
-        repository: What is known of the repository.
+        repository: The facts about the repository.
         cached_as: The form of the response.
         followed: The redirects that the client follows.
     """

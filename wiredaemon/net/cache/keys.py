@@ -31,7 +31,7 @@ _API: Final = b"exp-http-v2-0003"
 
 @dataclass(frozen=True, slots=True)
 class CachedAs:
-    """What the response to a cacheable command is going to be."""
+    """The form of the response to a cacheable command."""
 
     command: bytes
     media_type: bytes
@@ -48,9 +48,9 @@ class Keys(NamedTuple):
     """Hexadecimal SHA-1 of all that makes two answers the same."""
 
     content: str
-    """Of the objects, whatever encoding they are sent in."""
+    """The key of the objects, whatever encoding they are sent in."""
     entry: str
-    """Of the encoded response."""
+    """The key of the encoded response."""
 
 
 def keys_of(
@@ -62,7 +62,7 @@ def keys_of(
         cached_as: The command, and how it is going to be answered.
         repository: Path of its working folder.
         arguments: All of them, defaults included.
-        state: What `stat_files` says of the files that decide about answers.
+        state: The signatures of the files that decide about answers, from `stat_files`.
 
     Raises:
         UnencodableError: An argument has no form on the wire.
@@ -98,7 +98,7 @@ def is_settled(state: StatSignatures, now: int) -> bool:
     Mercurial's own way to avoid just that.
 
     Args:
-        state: What `stat_files` has just said.
+        state: The signatures that `stat_files` has just returned.
         now: Nanoseconds since 1970.
     """
     # A loop, for a generator would be resumed for each file.

@@ -49,7 +49,7 @@ class Recording:
         return self._file is not None
 
     def write(self, parts: Sequence[bytes]) -> None:
-        """Take what was sent; beyond the limit all is dropped.
+        """Record what was sent; beyond the limit, drop all of it.
 
         Raises:
             OSError: It cannot be written; all is dropped.

@@ -74,7 +74,7 @@ class _Work(NamedTuple):
     place: _Place
     key: str
     entry: KeptResponse | None
-    """To be uploaded; None to see whether the object is there."""
+    """The content to upload; None to check whether the object is there."""
     encoding: bytes
 
 
@@ -93,7 +93,7 @@ class Redirects:
 
         Args:
             targets: In the order of preference.
-            folder: Of the cache.
+            folder: The cache's folder.
             limits: ``cache_entries`` and ``cache_uploads``.
             reactor: For connections, threads and timing.
             clock: Seconds since 1970.
@@ -122,7 +122,7 @@ class Redirects:
         return [place.target.described for place in self._places]
 
     def start(self, open_content: Callable[[KeptResponse], IO[bytes] | None]) -> None:
-        """Look what was uploaded before.
+        """Read which copies were uploaded before.
 
         Args:
             open_content: Gives the file of a kept response.
@@ -174,10 +174,10 @@ class Redirects:
         """Have a kept response uploaded where it is not.
 
         Args:
-            key: Of the content.
+            key: The content's key.
             entry: The response.
             encoding: That it is in.
-            followed: What its client follows, to whom alone that matters; None for everybody.
+            followed: The redirects that its client follows; None for everybody.
         """
         for place in self._places:
             target = place.target

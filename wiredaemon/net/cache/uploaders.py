@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.cache.targets import Target
 
 CONNECT_SECONDS: Final = 10.0
+"""Seconds for one connection to a target, by HTTP or to S3."""
 UPLOAD_SECONDS: Final = 900.0
 """Time for one upload: 256 MiB at 300 kB/s."""
 CHECK_SECONDS: Final = 30.0

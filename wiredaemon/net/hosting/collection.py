@@ -51,7 +51,7 @@ class Budget:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the search left out a name because the budget was used up."""
+        """Return whether the search left out a name because the budget was used up."""
         return self._left < 0
 
     def spend(self) -> bool:

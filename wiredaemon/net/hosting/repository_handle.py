@@ -34,7 +34,7 @@ class RepositoryHandle:
         pool: Runs the commands.
         gate: Holds commands back while an abandoned transaction is rolled back.
         share: The share of the workers that streams of this peer count against, as `share_of` says.
-        cacheable: What is known for keeping answers; None if no answers are kept.
+        cacheable: The facts that keeping answers needs; None if no answers are kept.
     """
 
     def __init__(

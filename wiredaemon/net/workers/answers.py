@@ -1,4 +1,4 @@
-"""What a worker answers to one command, and the answer that is one value.
+"""Answers of workers: the interface that receives one, and the answer that is one value.
 
 The other kind of answer is a `WorkerStream`.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class WorkerAnswer(Protocol):
-    """Receives what a worker says to one command."""
+    """Receives a worker's answer to one command."""
 
     def receive(self, data: bytes) -> None:
         """Receive the content of a frame.

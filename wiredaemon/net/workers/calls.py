@@ -1,4 +1,4 @@
-"""The commands that a pool runs or is going to run, and what becomes of each."""
+"""Calls: the commands that a pool runs or is going to run, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Call(ABC, Generic[ResultT]):
     """One command, from the moment it is asked for until its worker is free again.
 
     Args:
-        pool: Runs it.
+        pool: The pool that runs the command.
         context: The repository, the user and the permission.
-        command: Its name.
+        command: The command's name.
         arguments: Its arguments, which were checked.
     """
 
@@ -58,7 +58,7 @@ class Call(ABC, Generic[ResultT]):
         self.command = command
         self.arguments = arguments
         self.result: Deferred[ResultT] = Deferred(lambda _: pool.cancel(self))
-        """The caller's, and the only one on the way of its value."""
+        """The Deferred that the caller has; no other one is made for the value."""
         self.worker: WorkerProcess | None = None
         """The worker that runs it, or has run it."""
         self.grace: IDelayedCall | None = None
@@ -99,9 +99,9 @@ class StreamCall(Call[WorkerStream]):
     """A command whose answer is passed on as it comes; its result is the stream.
 
     Args:
-        pool: Runs it.
+        pool: The pool that runs the command.
         context: The repository, the user and the permission.
-        command: Its name.
+        command: The command's name.
         arguments: Its arguments, which were checked.
         share: Names the peer, of which all streams together may hold a share of the workers; None
             for a peer that may hold all.

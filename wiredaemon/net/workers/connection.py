@@ -42,7 +42,7 @@ class ConnectionOwner(Protocol):
         """Note that the worker may have its next command, before anybody sees the answer."""
 
     def answer_refused(self, error: RemoteProtocolError) -> None:
-        """Stop a worker that said what cannot be understood, or too much."""
+        """Stop a worker whose answer is malformed or too large."""
 
     def close_input(self) -> None:
         """Close the worker's input; it ends, in its own time."""
@@ -95,7 +95,7 @@ class WorkerConnection:
         self._flush()
 
     def receive_data(self, data: bytes) -> None:
-        """Pass what the worker says to the answer of the command that runs."""
+        """Pass the worker's output to the answer of the command that runs."""
         for event in self._protocol.receive_data(data):
             match event:
                 case ResponseDataReceived():

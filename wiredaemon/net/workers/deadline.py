@@ -30,7 +30,7 @@ class Deadline:
     """Calls one function after some time, unless it is set anew or cleared before.
 
     Args:
-        reactor: Calls later.
+        reactor: The reactor that makes the delayed calls.
     """
 
     __slots__ = ("_call", "_reactor")
@@ -41,7 +41,7 @@ class Deadline:
 
     @property
     def is_set(self) -> bool:
-        """The call is still to come."""
+        """Whether a call is pending."""
         return self._call is not None and bool(self._call.active())
 
     def set(self, seconds: float, action: Callable[..., object], *arguments: object) -> None:
@@ -50,7 +50,7 @@ class Deadline:
         self._call = self._reactor.callLater(seconds, action, *arguments)
 
     def clear(self) -> None:
-        """Call nothing."""
+        """Cancel the pending call, if any."""
         call, self._call = self._call, None
         if call is not None and call.active():
             call.cancel()

@@ -1,4 +1,4 @@
-"""What a worker answers when it is asked to describe a repository."""
+"""Reads a worker's answer to ``describe``."""
 
 from __future__ import annotations
 

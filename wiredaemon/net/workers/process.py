@@ -90,7 +90,7 @@ class WorkerProcess(ProcessProtocol):
     transport: Any
     """Set by Twisted: the process that runs, with its ``pipes``, which no interface names."""
     connection: WorkerConnection
-    """What goes through its pipes; there is one as soon as the process was started."""
+    """The connection over its pipes; it exists as soon as the process was started."""
     memory: ResidentMemory
     _errors: ErrorOutput
 
@@ -101,7 +101,7 @@ class WorkerProcess(ProcessProtocol):
         self._owner = owner
         self._deadline = Deadline(reactor)
         self._exit_reason: str | None = None
-        """How the process has ended; None while it runs."""
+        """The way in which the process ended; None while it runs."""
         self._output_lost = False
         """The pipe of its output is closed: no answer can come any more."""
         self._start_failure = ""

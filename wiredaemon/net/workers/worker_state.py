@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class WorkerState(Enum):
-    """What a worker is doing."""
+    """The state of a worker."""
 
     STARTING = auto()
     """It was started, and has not said that it is ready."""
@@ -28,7 +28,7 @@ class WorkerState(Enum):
 
 
 class WorkerInput(Enum):
-    """What happens to a worker."""
+    """The events of a worker."""
 
     READY = auto()
     """It has said that it can work."""

@@ -33,7 +33,7 @@ reader's transport holds more than ``worker_stream_buffer`` was meant to allow.
 
 
 class StreamState(Enum):
-    """Where a stream stands between its worker and its reader."""
+    """The state of a stream between its worker and its reader."""
 
     WAITING = auto()
     """The worker has not begun to answer."""
@@ -50,7 +50,7 @@ class StreamState(Enum):
 
 
 class StreamInput(Enum):
-    """What happens to a stream."""
+    """The events of a stream."""
 
     BEGIN = auto()
     """The worker has said that the command succeeds."""
