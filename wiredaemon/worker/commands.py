@@ -87,13 +87,13 @@ class WorkerCommands:
         """Run one command and yield its objects.
 
         Args:
-            command: Its name.
+            command: The command's name.
             arguments: The arguments of the request, which the daemon has checked.
             extra: Further keys of the request map; they hold the `CallContext`.
             body: The command data, if there are any.
 
         Raises:
-            CommandError, ServerError: It failed, for a reason that the peer may read.
+            CommandError, ServerError: The command failed, for a reason that the peer may read.
         """
         if command == READY:
             yield Only(mercurial_version())

@@ -15,7 +15,7 @@ def create_repository(folder: Path) -> None:
     The user's own Mercurial configuration decides its format, as with ``hg init``.
 
     Raises:
-        SystemExit: It cannot be made; the text is Mercurial's own.
+        SystemExit: The repository cannot be made; the text is Mercurial's own.
     """
     # Not from `library`, which sets up a server: here the user's own settings count. It must be
     # initialized before the rest of it is imported.

@@ -58,7 +58,7 @@ def _patch_searches() -> None:
 
 
 def _patch_pages() -> None:
-    """Let pages for people show what is served."""
+    """Let pages for people show served changesets only."""
     webutil.filectx = _of_changeset(webutil.filectx)
     webutil.children = _served_children
     webutil.filerevnav = _ServedNavigation

@@ -66,7 +66,7 @@ class Run(Protocol):
         """Return the command's objects, one after the other.
 
         Raises:
-            CommandError, ServerError: It failed, for a reason that the peer may read.
+            CommandError, ServerError: The command failed, for a reason that the peer may read.
         """
 
 
@@ -127,7 +127,7 @@ class Worker:
     Args:
         source: The descriptor to read from; blocking.
         target: The descriptor to write to; blocking, which is all the back-pressure there is.
-        run: Runs one command.
+        run: The function that runs one command.
     """
 
     def __init__(self, source: int, target: int, run: Run) -> None:

@@ -43,7 +43,7 @@ def check_node(node: object, where: bytes) -> bytes:
         where: The argument that it was in, for the message.
 
     Raises:
-        Refusal: It is no byte string of 20 bytes.
+        Refusal: The value is no byte string of 20 bytes.
     """
     if not isinstance(node, bytes):
         raise Refusal(b"%s: a node must be a byte string" % where)

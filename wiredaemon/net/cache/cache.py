@@ -51,8 +51,8 @@ class ResponseCache:
         Args:
             folder: The folder of the cache; it is made if need be.
             limits: ``cache_size`` and others; where it is 0, nothing is kept.
-            reactor: For threads and its clock.
-            redirects: Takes copies of what was recorded.
+            reactor: The reactor, for threads and its clock.
+            redirects: The redirects, which copy recorded answers to targets.
             clock: Nanoseconds since 1970.
         """
         self.clock = clock

@@ -93,7 +93,7 @@ class CachedRepository:
     """Answers one request; implements `wiredaemon.commands.Repository`.
 
     Args:
-        handle: Asks a worker.
+        handle: The handle that runs commands in workers.
         repository: The facts about the repository.
         cached_as: The form of the response.
         followed: The redirects that the client follows.

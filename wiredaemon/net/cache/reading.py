@@ -24,7 +24,7 @@ class FileReader:
         """Return the next piece; none at the end, and once it is closed. Blocks.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The file cannot be read.
         """
         if not self._begin():
             return b""
@@ -37,7 +37,7 @@ class FileReader:
         """Return size and CRC-32, and go back to the beginning. Blocks.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The file cannot be read.
         """
         if not self._begin():
             return 0, 0

@@ -45,14 +45,14 @@ class Recording:
 
     @property
     def is_going_on(self) -> bool:
-        """It was neither dropped nor finished."""
+        """Whether the recording was neither dropped nor finished."""
         return self._file is not None
 
     def write(self, parts: Sequence[bytes]) -> None:
         """Record what was sent; beyond the limit, drop all of it.
 
         Raises:
-            OSError: It cannot be written; all is dropped.
+            OSError: The file cannot be written; the recording is dropped.
         """
         if self._file is None:
             return
@@ -87,7 +87,7 @@ class Recording:
             A file to be kept and what it is; None if it is too large. `clean` is due in any case.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         file, self._file = self._file, None
         if file is None:
@@ -125,7 +125,7 @@ def measure(path: Path) -> tuple[int, int]:
     """Return size and CRC-32 of a file.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with path.open("rb", buffering=0) as file:
         return measure_open(file)

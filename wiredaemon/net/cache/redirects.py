@@ -95,7 +95,7 @@ class Redirects:
             targets: In the order of preference.
             folder: The cache's folder.
             limits: ``cache_entries`` and ``cache_uploads``.
-            reactor: For connections, threads and timing.
+            reactor: The reactor, for connections, threads and timing.
             clock: Seconds since 1970.
         """
         self._reactor = reactor

@@ -33,7 +33,7 @@ class StoreError(Exception):
 
 
 class DamagedError(Exception):
-    """An entry's file is not what its name says."""
+    """An entry's file does not match its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class ResponseStore:
         """Open the file of an entry, which stays readable even if the entry goes.
 
         Raises:
-            DamagedError: It is missing, or has another size.
+            DamagedError: The file is missing, or has another size.
         """
         path = self.folder / entry.name
         try:
@@ -176,7 +176,7 @@ class ResponseStore:
             self._unlink(entry.name)
 
     def temporary(self) -> Path:
-        """Return the path of a file to be made; `commit` or who made it removes it."""
+        """Return the path of a file to be made; `commit` or the caller removes it."""
         self._temporaries += 1
         return self.folder / f"{_TEMPORARY}{os.getpid()}-{self._temporaries}"
 
@@ -184,7 +184,7 @@ class ResponseStore:
         """Make a file that is complete the one of an entry.
 
         Raises:
-            OSError: It cannot be renamed; the file is still there.
+            OSError: The file cannot be renamed; it is still there.
         """
         path.replace(self.folder / entry.name)
         before = self._entries.peek(entry.key)

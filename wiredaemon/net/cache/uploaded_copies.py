@@ -112,7 +112,7 @@ class UploadedCopies:
         """Remember a copy, in a file too.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         temporary = self._folder / _TEMPORARY
         temporary.unlink(missing_ok=True)

@@ -47,7 +47,7 @@ class HttpClient:
     """Sends the HTTP requests that uploads need.
 
     Args:
-        reactor: For connections.
+        reactor: The reactor, for connections.
     """
 
     def __init__(self, reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
@@ -122,7 +122,7 @@ class S3Uploader:
 
     Args:
         target: Names the bucket, and the service.
-        reactor: For threads.
+        reactor: The reactor, for threads.
     """
 
     def __init__(self, target: Target, reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.host import Host, Settings
 
 _DESCRIBED_AT_ONCE = 4
-"""Repositories that lists have described at once; the other workers are for other requests."""
+"""Repositories that lists have described at once: half of the smallest default pool of workers, so
+that other requests still find one."""
 
 
 class FoundHost(NamedTuple):

@@ -27,14 +27,14 @@ class WorkerAnswer(Protocol):
         """Receive the content of a frame.
 
         Raises:
-            RemoteProtocolError: It cannot belong to an answer.
+            RemoteProtocolError: The content cannot belong to an answer.
         """
 
     def check_end(self) -> None:
         """Check that the answer is complete: its last frame was received.
 
         Raises:
-            RemoteProtocolError: It is not.
+            RemoteProtocolError: The answer is incomplete.
         """
 
     def finish(self) -> None:

@@ -43,7 +43,7 @@ class Call(ABC, Generic[ResultT]):
         pool: The pool that runs the command.
         context: The repository, the user and the permission.
         command: The command's name.
-        arguments: Its arguments, which were checked.
+        arguments: The command's arguments, already checked.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class StreamCall(Call[WorkerStream]):
         pool: The pool that runs the command.
         context: The repository, the user and the permission.
         command: The command's name.
-        arguments: Its arguments, which were checked.
+        arguments: The command's arguments, already checked.
         share: Names the peer, of which all streams together may hold a share of the workers; None
             for a peer that may hold all.
         has_data: Command data are sent through the stream.

@@ -81,7 +81,7 @@ class WorkerConnection:
         *,
         has_data: bool = False,
     ) -> None:
-        """Send a command to a worker that runs none; ``answer`` receives what it says."""
+        """Send a command to a worker that runs none; ``answer`` receives its output."""
         # Before anything is sent, for what cannot be encoded fails this answer.
         self._answer = answer
         try:

@@ -16,14 +16,14 @@ class Reactor(Protocol):
     def callLater(
         self, delay: float, action: Callable[..., object], /, *args: object
     ) -> IDelayedCall:
-        """Do what ``IReactorTime`` says."""
+        """See ``IReactorTime``."""
 
     def seconds(self) -> float:
-        """Do what ``IReactorTime`` says."""
+        """See ``IReactorTime``."""
 
     @property
     def spawnProcess(self) -> Any:  # noqa: ANN401 we pass a part of its many arguments
-        """Do what ``IReactorProcess`` says."""
+        """See ``IReactorProcess``."""
 
 
 class Deadline:

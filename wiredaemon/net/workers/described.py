@@ -15,7 +15,7 @@ class RepositoryUnavailableError(Exception):
     """A repository cannot be opened or its configuration cannot be read."""
 
     def __init__(self, reason: str) -> None:
-        """Say which file or folder, and why; for the operator, it names paths of the server."""
+        """Name the file or folder and the reason, for the operator: the text shows server paths."""
         super().__init__(reason)
         self.reason = reason
 
@@ -24,7 +24,7 @@ def check_description(description: object) -> dict[bytes, object]:
     """Return the map that describes a repository.
 
     Raises:
-        ServerError: It is none.
+        ServerError: The value is no description.
     """
     if not isinstance(description, dict):
         raise ServerError("the repository worker gave no description")

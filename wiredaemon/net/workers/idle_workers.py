@@ -19,7 +19,7 @@ class IdleWorkers:
     One timer serves all of them: a timer for each would be set and cancelled with every command.
 
     Args:
-        reactor: For its timer.
+        reactor: The reactor, for the timer.
         seconds: Time after which a worker is offered to ``on_idle_long``, ``worker_idle_seconds``.
         on_idle_long: Ends a worker, if it should end.
     """

@@ -53,7 +53,7 @@ class WorkerPool:
     """Runs repository commands, one at a time on each worker.
 
     Args:
-        reactor: For processes and timers.
+        reactor: The reactor, for processes and timers.
         limits: The fields ``worker_*``.
         command: The worker program and its arguments.
     """
@@ -119,8 +119,8 @@ class WorkerPool:
         Args:
             context: The repository, the user and the permission; with ``RW`` the command is taken
                 for a write.
-            command: Its name.
-            arguments: Its arguments, which were checked.
+            command: The command's name.
+            arguments: The command's arguments, already checked.
 
         Returns:
             Fires with the result as decoded, or fails with `CommandError` or `ServerError`. When
@@ -144,8 +144,8 @@ class WorkerPool:
 
         Args:
             context: The repository, the user and the permission.
-            command: Its name.
-            arguments: Its arguments, which were checked.
+            command: The command's name.
+            arguments: The command's arguments, already checked.
             share: Names the peer, which may hold half of the workers for streams; None for a peer
                 that may hold all.
             has_data: Command data are sent through the stream.

@@ -82,7 +82,7 @@ class WorkerProcess(ProcessProtocol):
     """One worker.
 
     Args:
-        reactor: Runs its process and its timer.
+        reactor: The reactor, for the process and its timer.
         limits: ``worker_result`` and ``worker_start_seconds``.
         owner: Is notified of its life.
     """
@@ -166,7 +166,7 @@ class WorkerProcess(ProcessProtocol):
         *,
         has_data: bool = False,
     ) -> None:
-        """Run one command on an idle worker; ``answer`` receives what it says."""
+        """Run one command on an idle worker; ``answer`` receives its output."""
         self.advance(WorkerInput.RUN)
         self.connection.send_command(answer, command, arguments, extra, has_data=has_data)
 

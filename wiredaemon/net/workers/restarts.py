@@ -29,7 +29,7 @@ class Restarts:
     """Delays starts that are likely to fail again, twice as long each time.
 
     Args:
-        reactor: For its timer.
+        reactor: The reactor, for the timer.
         try_again: Called when the delay is over.
     """
 

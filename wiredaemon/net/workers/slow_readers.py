@@ -27,7 +27,7 @@ class SlowReaders:
     """Frees the workers of slow readers, as long as other streams wait for a worker.
 
     Args:
-        reactor: For its timer.
+        reactor: The reactor, for the timer.
         limits: ``worker_drain_rate`` and ``worker_drain_seconds``.
         blocking: Returns the streams that hold a worker while others wait for one; none if no
             stream waits.

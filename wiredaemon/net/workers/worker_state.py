@@ -16,13 +16,13 @@ class WorkerState(Enum):
     """The state of a worker."""
 
     STARTING = auto()
-    """It was started, and has not said that it is ready."""
+    """The worker was started, and has not reported that it is ready."""
     IDLE = auto()
-    """It waits for a command."""
+    """The worker waits for a command."""
     BUSY = auto()
-    """It runs a command."""
+    """The worker runs a command."""
     ENDING = auto()
-    """It was told to end, or is being killed; its command may still be answered."""
+    """The worker was asked to end, or is being killed; its command may still be answered."""
     LOST = auto()
     """Its process is gone."""
 
@@ -31,9 +31,9 @@ class WorkerInput(Enum):
     """The events of a worker."""
 
     READY = auto()
-    """It has said that it can work."""
+    """The worker reported that it can work."""
     RUN = auto()
-    """It was given a command."""
+    """The worker was sent a command."""
     ANSWERED = auto()
     """Its command is over, whether it was answered or failed."""
     END = auto()

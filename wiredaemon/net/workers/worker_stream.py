@@ -40,9 +40,9 @@ class StreamState(Enum):
     FLOWING = auto()
     """Objects come from the worker."""
     PAUSED = auto()
-    """As much is held as may be: the worker waits for the reader."""
+    """The buffer is full: the worker waits for the reader."""
     LEFT = auto()
-    """The reader has left; what the worker still says is dropped."""
+    """The reader has left; further output of the worker is dropped."""
     ENDED = auto()
     """The worker has ended its answer; the reader may still read what is held."""
     CLOSED = auto()
