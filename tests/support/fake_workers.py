@@ -125,7 +125,7 @@ class FakeWorker:
         self.flush()
 
     def fill(self) -> None:
-        """Say so much that a reader who does not read makes the worker wait."""
+        """Answer with so much that a reader that does not read makes the worker wait."""
         while self.output.is_read:
             self.say(PIECE)
 

@@ -41,7 +41,7 @@ class HgError(Exception):
     """A command ended with an error; `output` is all that it printed."""
 
     def __init__(self, command: Sequence[str], code: int, output: bytes) -> None:
-        """Say what ended how."""
+        """Make the message from the command and its exit status."""
         text = output.decode("utf-8", "backslashreplace")
         super().__init__(f"hg {' '.join(command)}: exit code {code}\n{text[-4000:]}")
         self.code = code

@@ -54,10 +54,11 @@ class DecisionCache(Generic[_Decision]):
     ) -> None:
         """Keep a decision; it takes the place of one under older settings.
 
-        The decision that was remembered first makes room for one too many: who asks many questions
-        once costs the others one walk through the rules each, and the cache needs no order of use.
+        The decision that was remembered first makes room for one too many: a peer that asks many
+        questions costs the others one walk through the rules each; no order of use is kept.
         """
         decisions = self._decisions
         decisions[question, peer.user, peer.is_secure] = settings, decision
+        # A dict keeps the order of insertion, so its first key is the decision remembered first.
         if len(decisions) > self._most:
             del decisions[next(iter(decisions))]

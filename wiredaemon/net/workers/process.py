@@ -72,7 +72,7 @@ class ProcessOwner(Protocol):
         """Note that a worker's process is gone; called once.
 
         Args:
-            worker: Its command, if it ran one, has failed already.
+            worker: The process that ended; its command, if any, has failed already.
             state: The state that it was in before.
             reason: Why it ended, for the log.
         """
