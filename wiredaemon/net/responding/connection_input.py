@@ -131,13 +131,15 @@ class ConnectionInput:
         if pending:
             self._read_on()
             pending = connection.pending
-        stage = self._stage
-        if stage is InputStage.ENDING and not pending:
+        if self._stage is InputStage.OPEN and not pending:
+            # Nearly always nothing waits and the peer takes answers: the table need not be asked.
+            incoming = self._data.incoming
+            backed_up = bool(incoming) and self._data.is_backed_up(self._is_paused)
+            if not (backed_up or self._is_paused or requests.output_paused):
+                return
+        if self._stage is InputStage.ENDING and not pending:
             self._end()
-        if stage is InputStage.OPEN and not pending and not self._data.incoming:
-            self._regulate(Backlog.NOTHING)  # nearly always, so `_waiting` is not asked
-        else:
-            self._regulate(self._waiting())
+        self._regulate(self._waiting())
 
     def _read_on(self) -> None:
         """Handle the frames that wait inside, as far as requests in front of them were answered."""

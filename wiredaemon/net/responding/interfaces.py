@@ -108,6 +108,8 @@ class Requests(Protocol):
 
     is_over: bool
     """The exchange has ended: no input counts any more."""
+    output_paused: bool
+    """The peer takes no answers for now."""
 
     @property
     def running(self) -> Mapping[int, object]:

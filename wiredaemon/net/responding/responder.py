@@ -56,10 +56,10 @@ class Responder:
     __slots__ = (
         "_aborted",
         "_has_all_input",
+        "_is_full_duplex",
         "_is_starting",
         "_is_strict",
         "_most_running",
-        "_output_paused",
         "_queue",
         "_transport",
         "_waits_for_end",
@@ -69,6 +69,7 @@ class Responder:
         "is_text",
         "limits",
         "on_progress",
+        "output_paused",
         "reactor",
         "running",
     )
@@ -87,6 +88,7 @@ class Responder:
         self.dialect = connection.dialect
         self.is_text = self.dialect.response is ResponseForm.TEXT
         self._is_strict = self.dialect.strict_arguments
+        self._is_full_duplex = not half_duplex
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
         """Commands without data start only at the end of input, which has not arrived."""
@@ -96,7 +98,7 @@ class Responder:
         self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
         self.running: dict[int, RunningRequest] = {}
         """Requests whose command was called and that are not answered, by id."""
-        self._output_paused = False
+        self.output_paused = False
         self._is_starting = False
         self._has_all_input = False
         self._aborted: Sequence[RequestAborted] = ()
@@ -131,7 +133,7 @@ class Responder:
 
     def load(self) -> Load:
         """Return the state of all requests together."""
-        if self._output_paused and self._queue:
+        if self.output_paused and self._queue:
             return Load.BLOCKED
         for request in self.running.values():
             data = request.data
@@ -155,13 +157,13 @@ class Responder:
         if self._has_all_input and not self._queue and not self.running:
             self._finish()
         # Else the output is held until the end of input: there is nothing to flush.
-        elif not self._waits_for_end or not self.connection.output_held:
+        elif self._is_full_duplex or not self.connection.output_held:
             self.flush()
 
     # --- running -----------------------------------------------------------------------------
 
     def _may_start(self, command: Command) -> bool:
-        if len(self.running) >= self._most_running or self._output_paused:
+        if len(self.running) >= self._most_running or self.output_paused:
             return False
         return not self._waits_for_end or command.has_data
 
@@ -250,7 +252,7 @@ class Responder:
 
     def has_room(self, request: RunningRequest) -> bool:
         """Return whether output has room; held output of a request with data is released for it."""
-        if self._output_paused:
+        if self.output_paused:
             return False
         connection = self.connection
         if connection.output_size < self.limits.output_high or not connection.output_held:
@@ -260,7 +262,7 @@ class Responder:
         # Held output waits for the end of input, and the input for the command (docs/decisions.md).
         connection.release_output()
         self.flush()
-        return not self._output_paused
+        return not self.output_paused
 
     def progress(self) -> None:
         """Start requests, flush output and resume input, as far as an event allows it."""
@@ -333,11 +335,11 @@ class Responder:
 
     def pauseProducing(self) -> None:
         """Stop starting requests and sending objects: the peer accepts no more for now."""
-        self._output_paused = True
+        self.output_paused = True
 
     def resumeProducing(self) -> None:
         """Start requests and send objects again: the peer accepts more."""
-        self._output_paused = False
+        self.output_paused = False
         if not self.is_over:
             self._go_on()
             if not self.is_over:
