@@ -24,9 +24,9 @@ _GLOBAL_VERSION: Final = 1
 _LOCAL_VERSION: Final = 1
 """The version of the key's form: change it with a command's answer or an entry's content."""
 _TICK: Final = 20_000_000
-"""Nanoseconds: two ticks, at 100 Hz, of the clock that Linux takes modification times from."""
+"""Nanoseconds: more than a tick of the clock that Linux takes modification times from."""
 _API: Final = b"exp-http-v2-0003"
-"""Speaks 0006; what is asked on raw connections is answered alike."""
+"""The API whose answers are kept; those of raw connections in 0006 are the same bytes."""
 
 
 @dataclass(frozen=True, slots=True)

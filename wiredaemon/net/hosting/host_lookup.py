@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.host import Host, Settings
 
 _DESCRIBED_AT_ONCE = 4
-"""Repositories that lists have described at once: half of the smallest default pool of workers, so
-that other requests still find one."""
+"""The number of repositories that lists have described at once: workers are for other requests too."""
 
 
 class FoundHost(NamedTuple):
