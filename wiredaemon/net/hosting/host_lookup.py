@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.host import Host, Settings
 
 _DESCRIBED_AT_ONCE = 4
-"""The number of repositories that lists have described at once: workers are for other requests too."""
+"""Repositories that lists have described at once; workers are for other requests too."""
 
 
 class FoundHost(NamedTuple):
