@@ -273,3 +273,21 @@ def test_a_released_answer_ends_with_an_error_frame_when_input_breaks(dialect: s
     assert isinstance(run.transport.outcomes[0], RemoteProtocolError)
     last = peers.parse_frames(run.transport.wire)[-1]
     assert last.type_number == peers.NUMBERS[dialect]["error"]
+
+
+async def echoes(context: Any) -> AsyncIterator[bytes]:
+    async for piece in context.data:
+        yield piece
+
+
+@every_dialect
+@both_duplexes
+def test_a_command_that_answers_its_data_in_front_of_broken_input_is_no_fault_of_its_own(
+    dialect: str, *, half_duplex: bool
+) -> None:
+    run = Responding(dialect, make_command(echoes, has_data=True), half_duplex=half_duplex)
+    frames = peers.request_frames(dialect, 1, b"echoes", data=bytes(400_000), cut=4000)
+    run.receive(*frames[:9])
+    run.receive(b"".join(frames[9:]) + peers.frame(1, 1, b"\xa0", request_id=9))
+    (outcome,) = run.transport.outcomes
+    assert isinstance(outcome, RemoteProtocolError)  # and nothing was logged: see conftest

@@ -121,8 +121,9 @@ class RunningRequest:
         self.state = advance_request(self.state, RequestStep.GO_ON)
         if self._objects is None or result is END:
             self.take(result)
-        else:
+        elif not self._owner.connection.output_ended:
             self._take_object(result)
+        # Else the input behind the request was broken: in a moment the request is cancelled.
         self._owner.progress()
 
     def _on_failure(self, failure: Failure) -> None:
