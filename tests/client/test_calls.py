@@ -228,6 +228,7 @@ def test_text_that_nobody_watches_is_dropped() -> None:
 def test_what_has_no_form_on_the_wire_is_refused_and_other_calls_go_on() -> None:
     talk = Talk()
     with pytest.raises(ClientError, match="the request cannot be sent: a value of type float"):
+        # The wrong type is the subject of this test.
         talk.calls.start(Call(), b"a", {b"b": 1.5}, has_data=False, extra={})  # type: ignore[dict-item]
     talk.start()
     assert talk.wire.take() == b"".join(peers.request_frames("0006", 1, b"heads"))

@@ -22,7 +22,7 @@ _LARGE_ANSWERS: Final = Limits(cbor_elements=16_000_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """How to connect, and how much of a response the client holds."""
+    """The settings of a client: how it connects, and how much of a response it holds."""
 
     dialect: Dialect | None = None
     """The framing to speak; None for the server's preferred one over HTTP, 0006 over raw TCP."""

@@ -44,7 +44,7 @@ class Command:
     dialects: frozenset[str] = ALL_DIALECTS
     """The dialects that have the command."""
     exposed: bool = True
-    """Whether it can be called over this protocol; if not, only its name is known."""
+    """Whether clients can call the command over this protocol; if not, they only see its name."""
     text: TextForm | None = None
     has_data: bool = False
     """The command reads command data; otherwise such data is counted and dropped."""

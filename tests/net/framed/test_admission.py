@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from support import peers
 from support.raw import Raw, refusal, result, server_error
-from support.responding import failures, make_command
+from support.responding import make_command
 from support.web import FakeHost, settings_of
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import LogEvent, capturedLogs
 from twisted.python.failure import Failure
 
 from wiredaemon.commands import Permission, ServerError, TextForm
@@ -20,7 +19,6 @@ from wiredaemon.net.hosting.collection import Collection
 from wiredaemon.net.hosting.host_lookup import HostLookup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from wiredaemon.commands import Command
@@ -33,15 +31,6 @@ TEXT: Final = TextForm(result=lambda value: value)
 CLOSED: Final = settings_of(access=AccessRules(allow_read=("nobody",)))
 WRITERS: Final = settings_of(access=AccessRules(allow_push=("*",)))
 NO_WRITERS: Final = settings_of(access=AccessRules())
-
-
-@pytest.fixture(autouse=True)
-def logged() -> Iterator[None]:
-    """No test here may leave an error in the log, unhandled ones included."""
-    with capturedLogs() as events:
-        recorded: list[LogEvent] = events  # type: ignore[assignment]
-        yield
-    assert failures(recorded) == []
 
 
 def where(name: str) -> Command:

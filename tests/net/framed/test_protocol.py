@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from support import peers
 from support.raw import PEER, Raw, RawTransport, protocol_error, result
-from support.responding import failures, make_command
+from support.responding import make_command
 from support.serving import write_certificate
 from support.web import FakeHost, dummy_commands
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.logger import LogEvent, capturedLogs
 from twisted.python.failure import Failure
 
 from wiredaemon.commands import Argument, ArgumentType, TextForm
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from twisted.logger import LogEvent
+
     from wiredaemon.commands import Command
 
 DIALECT_NAMES: Final = ("0002", "0003", "0004", "0005", "0006")
@@ -33,15 +34,6 @@ every_dialect = pytest.mark.parametrize("dialect", DIALECT_NAMES)
 KIB: Final = 1024
 OBJECT: Final = bytes(32 * KIB)
 TEXT: Final = TextForm(result=lambda value: value)
-
-
-@pytest.fixture(autouse=True)
-def logged() -> Iterator[list[LogEvent]]:
-    """What was logged; no test here may leave an error there, unhandled ones included."""
-    with capturedLogs() as events:
-        recorded: list[LogEvent] = events  # type: ignore[assignment]
-        yield recorded
-    assert failures(recorded) == []
 
 
 def plain(_: Any) -> bytes:

@@ -6,18 +6,19 @@ import gc
 from typing import TYPE_CHECKING
 
 import pytest
+from support.logs import observed
 from support.responding import failures
-from twisted.logger import LogEvent, capturedLogs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from twisted.logger import LogEvent
 
 
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[list[LogEvent]]:
     """What was logged; a test that expects errors takes them out of the list."""
-    with capturedLogs() as events:
-        recorded: list[LogEvent] = events  # type: ignore[assignment]
-        yield recorded
+    with observed() as events:
+        yield events
         gc.collect()
-    assert failures(recorded) == []
+    assert failures(events) == []

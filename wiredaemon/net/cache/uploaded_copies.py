@@ -35,7 +35,7 @@ class UploadedCopy:
     sha1: bytes
     sha256: bytes
     seen: int
-    """When the object was last seen there, in seconds since 1970."""
+    """The time at which the object was last seen there, in seconds since 1970."""
 
     def encode(self) -> bytes:
         """Return the content of its file."""

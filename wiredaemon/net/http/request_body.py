@@ -169,7 +169,7 @@ class RequestBody:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all bytes have arrived, or none can arrive any more."""
+        """Whether no byte can follow: all have arrived, or the client has gone."""
         return self.state in _ALL_HERE
 
     def drain(self) -> None:

@@ -29,7 +29,7 @@ class InputStage(IntEnum):
     ENDING = auto()
     """The peer has ended its side, and frames of it still wait inside."""
     DECIDING_LAST = auto()
-    """As `DECIDING`, and the peer has ended its side."""
+    """The same as `DECIDING`, but the peer has ended its side."""
     ENDED = auto()
     """The peer has ended its side, and all its frames were handled."""
 
@@ -100,7 +100,7 @@ MAY_READ: Final[Mapping[tuple[Backlog, Load], bool]] = {
     (Backlog.DATA, Load.NEEDING_DATA): False,
     (Backlog.DATA, Load.BLOCKED): False,
 }
-"""Whether the connection reads from its peer; no other place decides that."""
+"""Whether the connection reads from its peer; only this table decides it."""
 
 
 # --- running requests -----------------------------------------------------------------------------
