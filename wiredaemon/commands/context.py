@@ -17,9 +17,13 @@ class Peer:
     """The client at the other end."""
 
     address: str
-    """Host and port, or the path of a Unix socket."""
+    """Host and port, or the path of a Unix socket; port 0 where a proxy did not tell the port."""
     user: str | None = None
     """The authenticated user; None where nobody logged in."""
+    groups: frozenset[str] = frozenset()
+    """The groups that the user is in, without ``@``."""
+    read_only: bool = False
+    """The user logged in with something that allows reading only, such as a read-only token."""
     is_secure: bool = False
     """The connection is encrypted, or local to this machine."""
 

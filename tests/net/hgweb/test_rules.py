@@ -86,11 +86,11 @@ def test_where_everything_is_open_only_the_method_decides(
         (AccessRules(allow_push=("*",)), SECURE, RW),
         (AccessRules(allow_push=("ann",)), SECURE, refused(401, b"push not authorized")),
         (AccessRules(allow_push=("ann",)), ANN, RW),
-        (AccessRules(allow_push=("bob",)), ANN, refused(401, b"push not authorized")),
+        (AccessRules(allow_push=("bob",)), ANN, refused(403, b"push not authorized")),
         (
             AccessRules(allow_push=("*",), deny_push=("ann",)),
             ANN,
-            refused(401, b"push not authorized"),
+            refused(403, b"push not authorized"),
         ),
         (AccessRules(allow_push=("*",), allow_pull=False), ANN, RW),
     ],
@@ -129,7 +129,8 @@ def test_a_pull_is_never_given_more_than_the_right_to_read(command: bytes) -> No
 @pytest.mark.parametrize(("command", "method"), list(product((*PULLS, b"batch"), METHODS)))
 def test_without_pull_no_command_is_carried_out(command: bytes, method: bytes) -> None:
     access = AccessRules(allow_pull=False, allow_push=("*",))
-    assert check(command, method, access, ANN) == refused(401, b"pull not authorized")
+    assert check(command, method, access, ANN) == refused(403, b"pull not authorized")
+    assert check(command, method, access, SECURE) == refused(401, b"pull not authorized")
 
 
 @pytest.mark.parametrize("command", PAGES)
@@ -153,7 +154,7 @@ def test_who_may_not_read_is_told_that_first_of_all(
     for command in COMMANDS:
         answer = check(command, method, access, peer)
         form = page if command in PAGES else refused
-        assert answer == form(401, b"read not authorized")
+        assert answer == form(403 if peer is ANN else 401, b"read not authorized")
 
 
 def test_who_is_allowed_to_read_may() -> None:

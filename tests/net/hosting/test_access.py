@@ -31,6 +31,11 @@ def decide(
     return authorize(rules, permission, Peer(address="peer:1", user=user, is_secure=secure))
 
 
+def refused(denial: Denial, user: str | None) -> Denial:
+    """The same reason has another status where a login has been made."""
+    return Denial(403, denial.message) if user else denial
+
+
 def writable(
     *,
     allow_push: tuple[str, ...] = ALL,
@@ -60,7 +65,7 @@ def test_by_default_everybody_may_pull(user: str | None, secure: bool) -> None: 
 @pytest.mark.parametrize("user", [None, "", "ann"])
 def test_by_default_nobody_may_push(user: str | None) -> None:
     assert decide(AccessRules(), RW, user, secure=False) == SECURE
-    assert decide(AccessRules(), RW, user, secure=True) == PUSH
+    assert decide(AccessRules(), RW, user, secure=True) == refused(PUSH, user)
 
 
 # --- row 1: deny_read --------------------------------------------------------------------------
@@ -88,7 +93,9 @@ def test_deny_read_refuses_its_members_and_whoever_has_no_name(
     user: str | None,
     denied: bool,  # noqa: FBT001 parameter
 ) -> None:
-    assert decide(writable(deny_read=names), permission, user) == (READ if denied else None)
+    assert decide(writable(deny_read=names), permission, user) == (
+        refused(READ, user) if denied else None
+    )
 
 
 # --- row 2: allow_read -------------------------------------------------------------------------
@@ -116,15 +123,17 @@ def test_allow_read_refuses_whoever_is_not_its_member(
     user: str | None,
     denied: bool,  # noqa: FBT001 parameter
 ) -> None:
-    assert decide(writable(allow_read=names), permission, user) == (READ if denied else None)
+    assert decide(writable(allow_read=names), permission, user) == (
+        refused(READ, user) if denied else None
+    )
 
 
 @BOTH
 def test_deny_read_wins_over_allow_read(permission: Permission) -> None:
     rules = writable(deny_read=("ann",), allow_read=("ann", "bob"))
-    assert decide(rules, permission, "ann") == READ
+    assert decide(rules, permission, "ann") == refused(READ, "ann")
     assert decide(rules, permission, "bob") is None
-    assert decide(rules, permission, "eve") == READ
+    assert decide(rules, permission, "eve") == refused(READ, "eve")
 
 
 # --- row 3: allow-pull -------------------------------------------------------------------------
@@ -132,14 +141,16 @@ def test_deny_read_wins_over_allow_read(permission: Permission) -> None:
 
 def test_without_allow_pull_nobody_may_pull_and_push_is_not_affected() -> None:
     rules = writable(allow_push=("ann",), allow_pull=False)
-    assert decide(rules, RO, "ann") == PULL
+    assert decide(rules, RO, "ann") == refused(PULL, "ann")
     assert decide(rules, RO, None) == PULL
     assert decide(rules, RW, "ann") is None
 
 
 def test_read_is_decided_before_pull() -> None:
-    assert decide(writable(deny_read=ALL, allow_pull=False), RO, "ann") == READ
-    assert decide(writable(allow_read=("bob",), allow_pull=False), RO, "ann") == READ
+    assert decide(writable(deny_read=ALL, allow_pull=False), RO, "ann") == refused(READ, "ann")
+    assert decide(writable(allow_read=("bob",), allow_pull=False), RO, "ann") == refused(
+        READ, "ann"
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +171,7 @@ def test_push_ssl_requires_tls_unless_it_is_off() -> None:
 
 def test_read_is_decided_before_tls_and_tls_before_push() -> None:
     assert decide(writable(deny_read=ALL), RW, secure=False) == READ
-    assert decide(writable(allow_read=("bob",)), RW, "ann", secure=False) == READ
+    assert decide(writable(allow_read=("bob",)), RW, "ann", secure=False) == refused(READ, "ann")
     assert decide(writable(deny_push=ALL), RW, secure=False) == SECURE
     assert decide(writable(allow_push=()), RW, secure=False) == SECURE
 
@@ -185,7 +196,7 @@ def test_deny_push_refuses_its_members_and_whoever_has_no_name(
     user: str | None,
     denied: bool,  # noqa: FBT001 parameter
 ) -> None:
-    assert decide(writable(deny_push=names), RW, user) == (PUSH if denied else None)
+    assert decide(writable(deny_push=names), RW, user) == (refused(PUSH, user) if denied else None)
 
 
 @pytest.mark.parametrize(
@@ -211,13 +222,103 @@ def test_allow_push_refuses_whoever_is_not_its_member(
     user: str | None,
     denied: bool,  # noqa: FBT001 parameter
 ) -> None:
-    assert decide(writable(allow_push=names), RW, user) == (PUSH if denied else None)
+    assert decide(writable(allow_push=names), RW, user) == (refused(PUSH, user) if denied else None)
 
 
 def test_deny_push_wins_over_allow_push() -> None:
     rules = writable(allow_push=("ann", "bob"), deny_push=("ann",))
-    assert decide(rules, RW, "ann") == PUSH
+    assert decide(rules, RW, "ann") == refused(PUSH, "ann")
     assert decide(rules, RW, "bob") is None
+
+
+# --- groups ------------------------------------------------------------------------------------
+
+
+def grouped(*groups: str, user: str | None = "ann", read_only: bool = False) -> Peer:
+    return Peer(
+        address="peer:1",
+        user=user,
+        groups=frozenset(groups),
+        read_only=read_only,
+        is_secure=True,
+    )
+
+
+@pytest.mark.parametrize("permission", [RO, RW])
+def test_a_group_in_a_list_stands_for_its_members(permission: Permission) -> None:
+    rules = writable(allow_push=("bob", "@devs"), allow_read=("@devs", "@guests"))
+    assert authorize(rules, permission, grouped("devs", "others")) is None
+    assert authorize(rules, permission, grouped("others")) == refused(READ, "ann")
+    assert authorize(rules, permission, grouped("@devs")) == refused(READ, "ann")
+    assert authorize(rules, permission, grouped("Devs")) == refused(READ, "ann")
+
+
+@pytest.mark.parametrize("permission", [RO, RW])
+def test_a_member_of_a_denied_group_is_denied(permission: Permission) -> None:
+    rules = writable(allow_read=("ann",), deny_read=("@out",))
+    assert authorize(rules, permission, grouped("devs")) is None
+    assert authorize(rules, permission, grouped("devs", "out")) == refused(READ, "ann")
+    rules = writable(allow_push=("ann",), deny_push=("@out",))
+    assert authorize(rules, RW, grouped("out")) == refused(PUSH, "ann")
+
+
+def test_a_user_whose_name_looks_like_a_group_has_no_rights_of_it() -> None:
+    rules = writable(allow_push=("@devs",))
+    assert authorize(rules, RW, grouped(user="@devs")) == refused(PUSH, "@devs")
+
+
+def test_groups_without_a_user_are_no_login() -> None:
+    rules = writable(allow_push=("@devs",))
+    assert authorize(rules, RW, grouped("devs", user=None)) == PUSH
+
+
+# --- logins that may only read -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("*",), ("ann",), ("@devs",)])
+def test_a_login_that_may_only_read_never_writes(names: tuple[str, ...]) -> None:
+    peer = grouped("devs", read_only=True)
+    rules = writable(allow_push=names, allow_read=names)
+    assert authorize(rules, RO, peer) is None
+    message = b"push not authorized: this login may only read"
+    assert authorize(rules, RW, peer) == Denial(403, message)
+
+
+# --- where a login would help ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rules", "permission", "helps"),
+    [
+        (writable(allow_read=("ann",)), RO, True),
+        (writable(allow_read=("@devs",)), RW, True),
+        (writable(deny_read=("ann",)), RO, True),
+        (writable(deny_read=ALL), RO, False),
+        (writable(allow_pull=False), RO, False),
+        (writable(allow_push=()), RW, False),
+        (writable(allow_push=("ann",)), RW, True),
+        (writable(deny_push=("ann",)), RW, True),
+        (writable(deny_push=ALL), RW, False),
+        (writable(deny_push=("ann",), allow_push=()), RW, False),
+    ],
+)
+def test_a_login_helps_where_a_user_may_what_nobody_else_may(
+    rules: AccessRules,
+    permission: Permission,
+    helps: bool,  # noqa: FBT001 parameter
+) -> None:
+    denial = decide(rules, permission)
+    assert denial is not None
+    assert (denial.status, denial.login_helps) == (401, helps)
+    denied = decide(writable(allow_read=("bob",)), permission, "ann")
+    assert denied is not None
+    assert (denied.status, denied.login_helps) == (403, False)
+
+
+def test_tls_is_asked_for_before_a_login() -> None:
+    denial = decide(AccessRules(allow_push=("ann",)), RW, secure=False)
+    assert denial == SECURE
+    assert not denial.login_helps
 
 
 # --- what a repository's hgrc changes ----------------------------------------------------------
@@ -268,5 +369,5 @@ def test_who_may_not_read_may_do_nothing_and_is_told_the_same(user: str | None) 
     rules = writable(allow_read=("ann", "bob"), deny_read=("bob",))
     peer = Peer(address="peer:1", user=user, is_secure=True)
     denial = authorize_reading(rules, peer)
-    assert denial == (None if user == "ann" else READ)
+    assert denial == (None if user == "ann" else refused(READ, user))
     assert {authorize(rules, each, peer) for each in (RO, RW)} == {denial}

@@ -35,6 +35,8 @@ def test_a_decision_is_found_again_from_any_address() -> None:
         Peer(address=ALICE.address, user="bob", is_secure=True),
         Peer(address=ALICE.address, user=None, is_secure=True),
         Peer(address=ALICE.address, user="", is_secure=True),
+        Peer(address=ALICE.address, user="alice", is_secure=True, groups=frozenset({"devs"})),
+        Peer(address=ALICE.address, user="alice", is_secure=True, read_only=True),
     ],
 )
 def test_what_was_decided_for_one_peer_serves_no_other(peer: Peer) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.commands import Permission
 from wiredaemon.commands.capabilities import describe_api
 from wiredaemon.net.hosting.access import authorize
-from wiredaemon.net.http.responses import HttpResponse
+from wiredaemon.net.http.responses import HttpResponse, denied_version1
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor_heads import KeyOrder
 from wiredaemon.wire.dialects import ResponseForm
@@ -49,8 +49,7 @@ def answer_capabilities(
     """Return the response to ``?cmd=capabilities``: version 1's, or the map that was asked for."""
     denial = authorize(settings.access, Permission.RO, peer)
     if denial is not None:
-        body = b"0\n%s\n" % denial.message
-        return HttpResponse(status=denial.status, reason=denial.message, headers=(), body=body)
+        return denied_version1(denial)
     # Dialect 0002 had no upgrade: an API with no other dialect is not offered.
     upgradable = [api for api in apis if _describing(api) is not None]
     wanted = numbered_header(header, b"X-HgUpgrade").split()

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import Permission
-from wiredaemon.net.hosting.access import authorize, authorize_reading
-from wiredaemon.net.http.responses import HttpResponse, text
+from wiredaemon.net.hosting.access import Denial, authorize, authorize_reading
+from wiredaemon.net.http.responses import denied_page, denied_version1
 
 if TYPE_CHECKING:
     from wiredaemon.commands import Peer
     from wiredaemon.net.hosting.host import Settings
+    from wiredaemon.net.http.responses import HttpResponse
 
 _BATCH: Final = b"batch"
 _PUSH: Final = b"push"
+_METHOD: Final = 405
 _READING: Final = (b"GET", b"HEAD")
 
 
@@ -40,12 +42,10 @@ def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse 
     if needs is not None and denial is None:
         permission = Permission.RW if needs == _PUSH else Permission.RO
         if permission is Permission.RW and head.method != b"POST":
-            return _refused(405, b"push requires POST request")
+            return denied_version1(Denial(_METHOD, b"push requires POST request"))
         denial = authorize(settings.access, permission, peer)
     if denial is not None:
-        if needs is not None:
-            return _refused(denial.status, denial.message)
-        return text(denial.status, denial.message, denial.message + b"\n")
+        return denied_page(denial) if needs is None else denied_version1(denial)
     if needs == _PUSH:
         return Permission.RW
     # A batch may contain a push command, and pages of extensions may write: Mercurial checks both
@@ -54,8 +54,3 @@ def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse 
     if may_write and authorize(settings.access, Permission.RW, peer) is None:
         return Permission.RW
     return Permission.RO
-
-
-def _refused(status: int, message: bytes) -> HttpResponse:
-    """Return a response whose reason phrase and body a version 1 client shows."""
-    return HttpResponse(status=status, reason=message, headers=(), body=b"0\n%s\n" % message)

@@ -1,11 +1,15 @@
 """Decides what a peer may do, by hgweb's rules, from settings and the peer alone.
 
+Beyond hgweb's rules, ``@name`` in a list stands for the members of a group, a login that allows
+reading only is refused everything else, and a user who logged in and lacks a right gets 403: 401
+would ask for a login (docs/decisions.md).
+
 Source: http, sections 2 and 5.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import Permission
@@ -17,6 +21,13 @@ if TYPE_CHECKING:
     from wiredaemon.repository.descriptions import Setting
 
 
+ALL: Final = ("*",)
+"""The list that everybody is a member of, also whoever has not logged in."""
+
+GROUP: Final = "@"
+"""Stands in front of a group's name in lists of users."""
+
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 UNAVAILABLE: Final = b"the repository is not available; the server's log says why"
 
 
@@ -63,12 +74,15 @@ class Denial:
 
     status: int
     message: bytes
+    login_helps: bool = field(default=False, compare=False)
+    """Some user may do what this peer may not, and the peer has not logged in."""
 
 
-_READ: Final = Denial(401, b"read not authorized")
-_PULL: Final = Denial(401, b"pull not authorized")
-_SECURE: Final = Denial(403, b"ssl required")
-_PUSH: Final = Denial(401, b"push not authorized")
+_READ: Final = b"read not authorized"
+_PULL: Final = b"pull not authorized"
+_PUSH: Final = b"push not authorized"
+_READ_ONLY: Final = b"push not authorized: this login may only read"
+SECURE: Final = b"ssl required"
 
 
 def authorize(rules: AccessRules, permission: Permission, peer: Peer) -> Denial | None:
@@ -77,30 +91,46 @@ def authorize(rules: AccessRules, permission: Permission, peer: Peer) -> Denial 
     if denial is not None:
         return denial
     if permission is Permission.RO:
-        return None if rules.allow_pull else _PULL
+        return None if rules.allow_pull else _denied(peer, _PULL, is_for_some=False)
     if rules.push_ssl and not peer.is_secure:
-        return _SECURE
-    if rules.deny_push and (not peer.user or _is_member(peer.user, rules.deny_push)):
-        return _PUSH
-    if not _is_member(peer.user, rules.allow_push):
-        return _PUSH
+        return Denial(_FORBIDDEN, SECURE)
+    if (rules.deny_push and (not peer.user or _is_member(peer, rules.deny_push))) or not _is_member(
+        peer, rules.allow_push
+    ):
+        is_for_some = rules.deny_push != ALL and bool(rules.allow_push)
+        return _denied(peer, _PUSH, is_for_some=is_for_some)
+    if peer.read_only:
+        return Denial(_FORBIDDEN, _READ_ONLY)
     return None
 
 
 def authorize_reading(rules: AccessRules, peer: Peer) -> Denial | None:
     """Decide whether a peer may see that a repository is there: its pages need no more."""
-    if rules.deny_read and (not peer.user or _is_member(peer.user, rules.deny_read)):
-        return _READ
-    if rules.allow_read and not _is_member(peer.user, rules.allow_read):
-        return _READ
+    if (rules.deny_read and (not peer.user or _is_member(peer, rules.deny_read))) or (
+        rules.allow_read and not _is_member(peer, rules.allow_read)
+    ):
+        return _denied(peer, _READ, is_for_some=rules.deny_read != ALL)
     return None
 
 
 def may_everybody_pull(rules: AccessRules) -> bool:
     """Return whether every peer may read, one without a user among them."""
-    return rules.allow_pull and not rules.deny_read and rules.allow_read in {(), ("*",)}
+    return rules.allow_pull and not rules.deny_read and rules.allow_read in {(), ALL}
 
 
-def _is_member(user: str | None, names: tuple[str, ...]) -> bool:
+def _denied(peer: Peer, message: bytes, *, is_for_some: bool) -> Denial:
+    """Return a denial; ``is_for_some`` says whether the lists allow the same to any user."""
+    if peer.user:
+        return Denial(_FORBIDDEN, message)
+    return Denial(_UNAUTHORIZED, message, is_for_some)
+
+
+def _is_member(peer: Peer, names: tuple[str, ...]) -> bool:
     """``*`` alone is everybody; inside a longer list it is an ordinary name."""
-    return names == ("*",) or (bool(user) and user in names)
+    if names == ALL:
+        return True
+    user = peer.user
+    # A name that looks like a group must not give its user the rights of the group.
+    if not user or user.startswith(GROUP):
+        return False
+    return user in names or any(f"{GROUP}{group}" in names for group in peer.groups)

@@ -3,10 +3,11 @@
 Deciding a request walks the rules of its host: the switches, the lists of users, the registry of
 commands. Clients ask the same few questions again and again, so the answer is kept.
 
-What was decided for one peer must never serve another one. The rules read three things of a peer's
-situation, and all three are part of the key: the settings in force, the user's name and whether the
-connection is secure. Whatever else a decision depends on belongs into the question itself, for
-instance the host and the media types of an HTTP request.
+What was decided for one peer must never serve another one. The rules read five things, and all of
+them are part of the key or compared with it: the settings in force, the user's name, the groups,
+whether the login allows reading only, and whether the connection is secure. Whatever else a
+decision depends on belongs into the question itself, for instance the host and the media types of
+an HTTP request.
 
 Within one connection or one body the peer cannot change, and settings are read once. There the
 admissions keep commands by name in a plain dict, whose lookup calls no Python: they are asked for
@@ -27,7 +28,7 @@ _Decision = TypeVar("_Decision")
 
 
 class DecisionCache(Generic[_Decision]):
-    """Decisions by the settings in force, the peer's user and security, and the question.
+    """Decisions by the settings in force, the peer's login and security, and the question.
 
     Args:
         most: Decisions that are kept, those that were remembered last; 0 keeps none.
@@ -37,7 +38,7 @@ class DecisionCache(Generic[_Decision]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._decisions: dict[tuple[Hashable, str | None, bool], tuple[Settings, _Decision]] = {}
+        self._decisions: dict[Hashable, tuple[Settings, _Decision]] = {}
 
     def find(self, settings: Settings, peer: Peer, question: Hashable) -> _Decision | None:
         """Return the decision, or None where that is unknown or no longer holds.
@@ -46,7 +47,7 @@ class DecisionCache(Generic[_Decision]):
         and comparing their contents would cost more than the decision. The cache holds the object,
         so its identity cannot pass to another one.
         """
-        known = self._decisions.get((question, peer.user, peer.is_secure))
+        known = self._decisions.get(_key(peer, question))
         return known[1] if known is not None and known[0] is settings else None
 
     def remember(
@@ -58,7 +59,11 @@ class DecisionCache(Generic[_Decision]):
         questions costs the others one walk through the rules each; no order of use is kept.
         """
         decisions = self._decisions
-        decisions[question, peer.user, peer.is_secure] = settings, decision
+        decisions[_key(peer, question)] = settings, decision
         # A dict keeps the order of insertion, so its first key is the decision remembered first.
         if len(decisions) > self._most:
             del decisions[next(iter(decisions))]
+
+
+def _key(peer: Peer, question: Hashable) -> Hashable:
+    return question, peer.user, peer.is_secure, peer.groups, peer.read_only

@@ -5,7 +5,7 @@ Source: http, section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.net.hosting.access import UNAVAILABLE
@@ -25,6 +25,8 @@ class HttpResponse:
     reason: bytes
     headers: tuple[tuple[bytes, bytes], ...] = (TEXT_PLAIN,)
     body: bytes = b""
+    login_helps: bool = field(default=False, compare=False)
+    """It refuses what some users may do: where logins are known, it asks for one."""
 
 
 def text(status: int, reason: bytes, body: bytes) -> HttpResponse:
@@ -68,5 +70,30 @@ def unavailable() -> HttpResponse:
 def denied(denial: Denial) -> HttpResponse:
     """Return the response to a failed authorization; Mercurial's clients show its reason phrase."""
     return HttpResponse(
-        status=denial.status, reason=denial.message, headers=(), body=b"permission denied"
+        status=denial.status,
+        reason=denial.message,
+        headers=(),
+        body=b"permission denied",
+        login_helps=denial.login_helps,
+    )
+
+
+def denied_version1(denial: Denial) -> HttpResponse:
+    """Return the response to a command of version 1, whose client shows reason phrase and body."""
+    return HttpResponse(
+        status=denial.status,
+        reason=denial.message,
+        headers=(),
+        body=b"0\n%s\n" % denial.message,
+        login_helps=denial.login_helps,
+    )
+
+
+def denied_page(denial: Denial) -> HttpResponse:
+    """Return the response to a page that may not be shown."""
+    return HttpResponse(
+        status=denial.status,
+        reason=denial.message,
+        body=denial.message + b"\n",
+        login_helps=denial.login_helps,
     )
