@@ -32,8 +32,6 @@ class UrlAdmission:
         self._origin = origin
         self._registry = origin.host.registry
         self._ran = False
-        self._admitted: dict[object, Admitted] = {}
-        """Commands of a multirequest that were admitted, by name."""
 
     def begin_read(self) -> None:
         """Do nothing: the settings are those of the request's head, for the whole body."""
@@ -54,11 +52,7 @@ class UrlAdmission:
         """Return the command of a request, or refuse the exchange."""
         name, accepted = event.command, self._accepted
         if accepted.command == MULTIREQUEST:
-            # By the exact type: other names may be unhashable, or equal to a name in bytes.
-            if type(name) is bytes and name in self._admitted:
-                return self._admitted[name]
-            admitted = self._admitted[name] = Admitted(self._admit_any(name), self._origin)
-            return admitted
+            return Admitted(self._admit_any(name), self._origin)
         if self._ran:
             raise ExchangeRefusedError(_ok(b"multiple commands cannot be issued to this URL"))
         # The URL's command was found when the head was decided.

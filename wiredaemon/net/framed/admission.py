@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.hosting.access import UNAVAILABLE, authorize
+from wiredaemon.net.hosting.decision_cache import DecisionCache
 from wiredaemon.net.responding.context import Origin
 from wiredaemon.net.responding.interfaces import Admitted
 
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
 
 PATH: Final = b"path"
+# More than Mercurial and an embedding program declare together; each takes some 200 bytes.
+_MOST_ADMITTED: Final = 64
 _log: Final = Logger()
 
 
 class RawAdmission:
     """The admission of one raw connection."""
 
-    __slots__ = ("_admitted", "_dialect", "_fresh", "_hosts", "_peer", "_root", "_settings")
+    __slots__ = ("_admitted", "_dialect", "_hosts", "_is_current", "_peer", "_root", "_settings")
 
     def __init__(self, hosts: HostLookup, dialect: Dialect, peer: Peer) -> None:
         """Admit the commands that the hosts' settings allow a peer to run.
@@ -50,17 +53,19 @@ class RawAdmission:
         self._dialect = dialect
         self._peer = peer
         self._settings: Settings | None = None
-        self._admitted: dict[object, Admitted] = {}
-        """Commands that were admitted at ``/`` under those settings, by name."""
-        self._fresh: dict[object, Admitted] | None = None
-        """The same mapping, once this read has found those settings still in force; else None."""
+        """The root's settings under which commands were admitted last."""
+        self._is_current = False
+        """This read has found those settings still in force."""
+        # Of this connection alone: what is admitted names the connection's own peer.
+        self._admitted: DecisionCache[Admitted] = DecisionCache(_MOST_ADMITTED)
+        """Commands that were admitted at ``/``, by name."""
 
     def begin_read(self) -> None:
         """Note that new input follows: the root's settings are looked up once for all of it.
 
         Each look-up costs a stat call for each file that the settings come from.
         """
-        self._fresh = None
+        self._is_current = False
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Return whether the request is for a command that declares data."""
@@ -76,13 +81,15 @@ class RawAdmission:
         root, name = self._root, event.command
         settings: Settings | Deferred[Settings] | None = None
         # Bytes only: other types may be unhashable, or equal to a name without being one.
-        if root is not None and not event.extra and type(name) is bytes and name in self._admitted:
-            if self._fresh is not None:
-                return self._fresh[name]
-            settings = root.settings()
-            if settings is self._settings:
-                self._fresh = self._admitted
-                return self._admitted[name]
+        if self._settings is not None and not event.extra and type(name) is bytes:
+            known = self._admitted.find(self._settings, self._peer, name)
+            if known is not None and root is not None:
+                if self._is_current:
+                    return known
+                settings = root.settings()
+                if settings is self._settings:
+                    self._is_current = True
+                    return known
         path = _path(event)
         if path is None:
             raise CommandError("path must be a byte string")
@@ -123,10 +130,8 @@ class RawAdmission:
         )
         admitted = Admitted(command, origin)
         if host is self._root:
-            if settings is not self._settings:
-                self._settings = settings
-                self._admitted.clear()
-            self._admitted[command.name.encode()] = admitted
+            self._settings = settings
+            self._admitted.remember(settings, self._peer, command.name.encode(), admitted)
         return admitted
 
 

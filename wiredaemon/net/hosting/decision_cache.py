@@ -9,9 +9,8 @@ whether the login allows reading only, and whether the connection is secure. Wha
 decision depends on belongs into the question itself, for instance the host and the media types of
 an HTTP request.
 
-Within one connection or one body the peer cannot change, and settings are read once. There the
-admissions keep commands by name in a plain dict, whose lookup calls no Python: they are asked for
-each frame.
+The site keeps one for the heads of HTTP requests, and each raw connection one for the commands that
+it was admitted to.
 """
 
 from __future__ import annotations
