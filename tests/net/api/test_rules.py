@@ -178,12 +178,18 @@ class Door:
 
     def accepted(self, api: Api, era: str, command: bytes, permission: Permission) -> Accepted:
         """What a head that passes every row is accepted as."""
+        reading = {
+            each.name.encode(): each
+            for each in self.registry.exposed(DIALECTS[era])
+            if permission is Permission.RW or each.permission is Permission.RO
+        }
         return Accepted(
             dialect=DIALECTS[era],
             permission=permission,
             command=command,
             declaration=self.registry.find(command, DIALECTS[era]),
             framings=api.framings,
+            commands=reading if command == b"multirequest" else {},
         )
 
 

@@ -52,7 +52,9 @@ class UrlAdmission:
         """Return the command of a request, or refuse the exchange."""
         name, accepted = event.command, self._accepted
         if accepted.command == MULTIREQUEST:
-            return Admitted(self._admit_any(name), self._origin)
+            # By the exact type: other names may be unhashable, or equal to a name in bytes.
+            command = accepted.commands.get(name) if type(name) is bytes else None
+            return Admitted(command or self._admit_any(name), self._origin)
         if self._ran:
             raise ExchangeRefusedError(_ok(b"multiple commands cannot be issued to this URL"))
         # The URL's command was found when the head was decided.

@@ -13,7 +13,7 @@ from wiredaemon.net.hosting.access import authorize
 from wiredaemon.net.http.responses import HttpResponse, denied, no_such_method, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from wiredaemon.commands import Command, Peer
     from wiredaemon.commands.registry import Registry
@@ -51,6 +51,9 @@ class Accepted:
     """The command of that name; None for a multirequest."""
     framings: Sequence[Dialect]
     """All framings of the API, the preferred one first."""
+    # Decided with the head, which is remembered: deciding for each frame takes 0.4 us of 4.7.
+    commands: Mapping[bytes, Command]
+    """The commands that a multirequest may run, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,7 @@ def check_command(  # noqa: PLR0913, PLR0917 all that decides
         command=head.command,
         declaration=declaration,
         framings=api.framings,
+        commands=_covered(registry, dialect, permission) if declaration is None else {},
     )
 
 
@@ -173,6 +177,15 @@ def _check_name(
     if not permission.covers(command.permission):
         return insufficient_permissions(name)
     return None
+
+
+def _covered(registry: Registry, dialect: Dialect, permission: Permission) -> dict[bytes, Command]:
+    """Return the exposed commands that a permission covers, by name."""
+    return {
+        command.name.encode(): command
+        for command in registry.exposed(dialect)
+        if permission.covers(command.permission)
+    }
 
 
 def _check_media_types(api: Api, head: CommandHead) -> HttpResponse | None:
