@@ -18,11 +18,14 @@ BELOW: Final[Mapping[str, frozenset[str]]] = {
     "wire": frozenset(),
     "protocol": frozenset({"wire"}),
     "commands": frozenset({"wire"}),
+    "accounts": frozenset({"wire"}),
     "repository": frozenset({"wire", "protocol", "commands"}),
     "worker": frozenset({"wire", "protocol", "commands", "repository"}),
     "client": frozenset({"wire", "protocol", "commands", "net"}),
-    "net": frozenset({"wire", "protocol", "commands", "repository"}),
-    "daemon": frozenset({"wire", "protocol", "commands", "repository", "client", "net"}),
+    "net": frozenset({"wire", "protocol", "commands", "accounts", "repository"}),
+    "daemon": frozenset(
+        {"wire", "protocol", "commands", "accounts", "repository", "client", "net"}
+    ),
 }
 """Each package of ours, and the others it may import. No package may import ``worker``."""
 
@@ -49,6 +52,7 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "wire": frozenset({"cbor2", "backports.zstd", "compression.zstd"}),
     "protocol": frozenset(),
     "commands": frozenset(),
+    "accounts": frozenset({"twisted", "zope.interface", "bcrypt"}),
     "repository": frozenset(),
     "worker": frozenset({"mercurial"}),
     "client": frozenset({"twisted", "zope.interface"}),
@@ -58,6 +62,7 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
 """Each package of ours, and what it may import besides the standard library."""
 
 ONLY_IN: Final[Mapping[str, str]] = {
+    "bcrypt": "wiredaemon/accounts/bcrypt_hashes.py",
     "cbor2": "wiredaemon/wire/cbor.py",
     "OpenSSL": "wiredaemon/net/tls.py",
     "boto3": "wiredaemon/net/cache/uploaders.py",

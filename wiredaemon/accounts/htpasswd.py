@@ -1,0 +1,66 @@
+"""The htpasswd file: a line ``name:hash`` for each user, all hashes made by bcrypt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.accounts.bcrypt_hashes import DECOY, hash_problem
+from wiredaemon.accounts.files import AccountsFileError, lines_of
+from wiredaemon.accounts.names import name_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_HOW: Final = "make it with `wiredaemon user passwd` or `htpasswd -B`"
+
+
+class Htpasswd:
+    """The hashes of all users' passwords.
+
+    Args:
+        hashes: The bcrypt hash of each user's password.
+    """
+
+    def __init__(self, hashes: Mapping[str, str]) -> None:
+        self._hashes = hashes
+        self._decoys = tuple(hashes.values()) or (DECOY,)
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether there is a user of this name."""
+        return name in self._hashes
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of all users, in the order of the file."""
+        return iter(self._hashes)
+
+    def find(self, name: str, number: int) -> tuple[bool, str]:
+        """Return whether there is a user of this name, and the hash to compare a password with.
+
+        Args:
+            name: The name.
+            number: Chooses one of all users' hashes where this name has none, so that an unknown
+                user takes as long as known ones; it should depend on nothing but the name.
+        """
+        decoy = self._decoys[number % len(self._decoys)]
+        return name in self._hashes, self._hashes.get(name, decoy)
+
+
+def parse_htpasswd(file: Path, text: str) -> Htpasswd:
+    """Return the users of a file.
+
+    Raises:
+        AccountsFileError: A line is wrong; it is named.
+    """
+    hashes: dict[str, str] = {}
+    for number, line in lines_of(text):
+        name, colon, hashed = line.partition(":")
+        problem = name_problem(name) if colon else "a line is NAME:HASH"
+        if problem is None and name in hashes:
+            problem = f"{name} is there twice"
+        if problem is None and (wrong := hash_problem(hashed)):
+            problem = f"the password of {name} cannot be used: {wrong}; {_HOW}"
+        if problem is not None:
+            raise AccountsFileError(file, problem, number)
+        hashes[name] = hashed
+    return Htpasswd(hashes)
