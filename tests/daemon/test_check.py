@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.daemon.certificate import development_certificate
 from wiredaemon.daemon.check import check
 from wiredaemon.daemon.config import Commands, Config, Data, Framed, Listen, Tls
@@ -129,3 +130,26 @@ def test_a_command_file_or_module_that_is_missing_is_refused(
     key, problem, accepted = problem_of(replace(config, commands=Commands(load=(source,))))
     assert (key, problem) == ("commands.load", f"{source} does not exist")
     assert 'a file ("file.py")' in accepted
+
+
+@pytest.mark.parametrize("key", ["htpasswd", "tokens", "groups"])
+def test_a_wrong_file_of_accounts_is_found_with_its_line(
+    config: Config, tmp_path: Path, key: str
+) -> None:
+    file = tmp_path / key
+    file.write_text("# who\n\nann\n", "utf-8")
+    auth = replace(AuthConfig(), **{key: file})  # type: ignore[arg-type] # one of three fields
+    named, problem, _ = problem_of(replace(config, auth=auth))
+    assert named == f"auth.{key}"
+    assert problem.startswith(f"{file} line 3: a line is ")
+
+
+def test_a_missing_file_of_accounts_says_how_to_make_it(config: Config, tmp_path: Path) -> None:
+    key, problem, accepted = problem_of(
+        replace(config, auth=AuthConfig(htpasswd=tmp_path / "nosuch"))
+    )
+    assert (key, problem) == (
+        "auth.htpasswd",
+        f"{tmp_path}/nosuch: cannot be read: No such file or directory",
+    )
+    assert "`wiredaemon user add`" in accepted

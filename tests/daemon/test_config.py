@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.daemon.config import LOOPBACK, Api, Commands, Config, Data, Framed, Listen, Log, Tls
 from wiredaemon.daemon.config_file import load_config
 from wiredaemon.daemon.toml_table import ConfigurationError
@@ -63,6 +64,9 @@ def test_an_empty_file_gives_the_defaults(load: Callable[[str], Config], tmp_pat
         commands=Commands(load=()),
         log=Log(requests=False),
         limits=Limits(),
+        auth=AuthConfig(
+            htpasswd=None, tokens=None, groups=None, certificate_user="cn", realm="wiredaemon"
+        ),
     )
 
 
@@ -104,6 +108,11 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
         frame_payload = 32768
         drain_seconds = 1
         [auth]
+        htpasswd = "users.htpasswd"
+        tokens = "/etc/tokens"
+        groups = "groups"
+        certificate_user = "san:email"
+        realm = "our code"
         """
     )
     conf = tmp_path / "conf"
@@ -138,6 +147,13 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
         commands=Commands(load=("package.module", conf / "examples" / "dummycommands.py")),
         log=Log(requests=True),
         limits=Limits(frame_payload=32768, drain_seconds=1.0),
+        auth=AuthConfig(
+            htpasswd=conf / "users.htpasswd",
+            tokens=Path("/etc/tokens"),
+            groups=conf / "groups",
+            certificate_user="san:email",
+            realm="our code",
+        ),
     )
 
 
@@ -285,7 +301,14 @@ WRONG: Final = [
     ("[limits]\ndrain_seconds = nan", "limits.drain_seconds", "nan is not accepted", "a number"),
     ("[limits]\ndrain_seconds = inf", "limits.drain_seconds", "inf is not accepted", "a number"),
     ("[limits]\noutput_low = 1", "limits.output_low", "unknown key", "output_high"),
-    ("[auth]\nhtpasswd = 'a'", "auth.htpasswd", "unknown key", "no keys in this version"),
+    ("[auth]\nusers = 'a'", "auth.users", "unknown key", "htpasswd, tokens, groups"),
+    ("[auth]\nhtpasswd = 1", "auth.htpasswd", "1 is not accepted", "a path"),
+    ("[auth]\nrealm = ''", "auth.realm", "'' is not accepted", "printable ASCII"),
+    ("[auth]\nrealm = 'a\"b'", "auth.realm", "is not accepted", "printable ASCII"),
+    ("[auth]\nrealm = 'ä'", "auth.realm", "'ä' is not accepted", "printable ASCII"),
+    ("[auth]\nrealm = 1", "auth.realm", "1 is not accepted", "printable ASCII"),
+    ("[auth]\ncertificate_user = 'dn'", "auth.certificate_user", "'dn' is", '"cn" or "san:email"'),
+    ("[auth]\ncertificate_user = []", "auth.certificate_user", "[] is", '"cn" or "san:email"'),
     ("[data\n", "", "is not TOML", "TOML"),
 ]
 
@@ -356,10 +379,7 @@ def test_the_shipped_file_names_every_key() -> None:
         return {name.replace("-", "_") for name in values}
 
     defaults = Config(data=Data(folder=ROOT))
-    assert names(tables) == {
-        *(name for name in asdict(defaults) if name != "file"),
-        "auth",
-    }
+    assert names(tables) == {name for name in asdict(defaults) if name != "file"}
     assert names(tables["data"]) == {"folder"}
     assert names(tables["listen"]) == set(asdict(LOOPBACK))
     assert names(tables["tls"]) == {*asdict(Tls()), "client_ca"}
@@ -368,6 +388,7 @@ def test_the_shipped_file_names_every_key() -> None:
     assert names(tables["web"]) == set(asdict(AccessRules()))
     assert names(tables["commands"]) == {"load"}
     assert names(tables["log"]) == set(asdict(Log()))
+    assert names(tables["auth"]) == set(asdict(AuthConfig()))
     assert names(tables["limits"]) == set(asdict(Limits()))
 
 

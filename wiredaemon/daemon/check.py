@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.endpoints import serverFromString
 
+from wiredaemon.daemon.auth_config import check_auth
 from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.targets import S3
@@ -39,6 +40,7 @@ def check(config: Config, reactor: IReactorCore) -> None:
     _check_tls(config)
     _check_commands(config)
     _check_redirects(config)
+    check_auth(config.auth, config.file)
 
 
 # The port, where it stands first; empty for no port at all.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.daemon.redirect_config import Redirect
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.collection import Collection
@@ -133,6 +134,7 @@ class Config:
     log: Log = Log()
     redirect: Redirect = field(default_factory=Redirect)
     limits: Limits = field(default_factory=Limits)
+    auth: AuthConfig = field(default_factory=AuthConfig)
 
     @property
     def repositories(self) -> Mapping[str, Path]:

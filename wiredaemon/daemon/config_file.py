@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from wiredaemon.daemon.auth_config import read_auth
 from wiredaemon.daemon.config import (
     FRAMINGS,
     LOOPBACK,
@@ -42,7 +43,6 @@ def load_config(file: Path) -> Config:
     """
     file = file.absolute()
     top = Table(file, "", _parse(file), _TABLES)
-    top.table("auth", ())
     return Config(
         file=file,
         data=_data(top),
@@ -55,6 +55,7 @@ def load_config(file: Path) -> Config:
         log=_log(top),
         redirect=read_redirect(top),
         limits=_limits(top),
+        auth=read_auth(top),
     )
 
 
@@ -174,7 +175,7 @@ def _web(top: Table) -> AccessRules:
         if keys[name] != name or (key != name and name in table.values):
             raise table.error(key, "given twice, in two spellings", "one of them")
         keys[name] = key
-    users = 'a list of user names, or ["*"] for every user'
+    users = 'a list of user names and @groups, or ["*"] for every user'
     return AccessRules(
         push_ssl=table.boolean(keys["push_ssl"], default=_WEB.push_ssl),
         allow_push=table.words(keys["allow_push"], users),
