@@ -42,6 +42,8 @@ __all__ = [
     "response_while_sending",
     "save_idle_timeout",
     "target_of",
+    "unfinished_line",
+    "version_of",
 ]
 
 # --- twisted.web.http.HTTPChannel: requests whose heads are known --------------------------------
@@ -75,6 +77,19 @@ def request_line(channel: HTTPChannel) -> tuple[bytes, bytes, bytes]:
 def target_of(channel: HTTPChannel) -> bytes:
     """Return the target of the request whose head is being read; empty before its first line."""
     return getattr(channel, "_path", b"")
+
+
+def version_of(channel: HTTPChannel) -> bytes:
+    """Return the version of the request whose head is being read; empty before its first line."""
+    return getattr(channel, "_version", b"")
+
+
+def unfinished_line(channel: HTTPChannel) -> bytes:
+    """Return the beginning of the line that is being read; empty outside of a head."""
+    transport: Any = channel.transport
+    if channel._busyReceiving or not channel.line_mode or transport.disconnecting:
+        return b""
+    return bytes(channel._buffer)
 
 
 def is_between_requests(channel: Any) -> bool:  # noqa: ANN401 what it has of a base class is not annotated

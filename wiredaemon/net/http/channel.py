@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.web.http import HTTPChannel
 
 from wiredaemon.net.http.known_heads import LONGEST
+from wiredaemon.net.http.strict_heads import LINE_END, fault_of_line, refuse_head
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.twisted_internals import (
     is_between_requests,
     receive_parsed_request,
     target_of,
+    unfinished_line,
+    version_of,
 )
 from wiredaemon.net.write_now import send_at_once
 
@@ -64,6 +67,17 @@ class KnownHeadChannel(HTTPChannel):
             if not data:
                 return
         super().dataReceived(data)
+        if b"\n" in unfinished_line(self):
+            # Nothing that follows could end this line properly.
+            refuse_head(self, LINE_END)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Receive a line of a head, or refuse the head."""
+        fault = fault_of_line(line, version_of(self))
+        if fault is None:
+            super().lineReceived(line)
+        else:
+            refuse_head(self, fault)
 
     @property
     def totalHeadersSize(self) -> int:  # type: ignore[override]

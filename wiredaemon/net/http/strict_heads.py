@@ -1,0 +1,47 @@
+"""Request heads that two readers of HTTP may understand differently: they are refused.
+
+A proxy in front that sees another length than we do lets one client put a request in front of
+another client's. Twisted refuses most such heads itself; here are those that it reads.
+
+Source: RFC 9112, sections 2.2, 5.2 and 6.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+LINE_END: Final = "lines of a request end in CR and LF"
+FOLDED: Final = "a header may not go on in the next line"
+ENCODED: Final = "the only Transfer-Encoding is chunked, in HTTP/1.1"
+
+_ENCODING: Final = b"transfer-encoding"
+
+
+def fault_of_line(line: bytes, version: bytes) -> str | None:
+    """Return why a line of a head is refused, or None.
+
+    Args:
+        line: The line without its end; empty behind the last header.
+        version: The version in the request line; empty while that is read.
+    """
+    if b"\n" in line or b"\r" in line:
+        return LINE_END
+    if line[:1] in {b" ", b"\t"}:
+        return FOLDED
+    name, _, value = line.partition(b":")
+    if name.lower() != _ENCODING:
+        return None
+    return None if value.strip().lower() == b"chunked" and version == b"HTTP/1.1" else ENCODED
+
+
+def refuse_head(transport: Any, fault: str) -> None:  # noqa: ANN401 several interfaces of Twisted
+    """Answer a head that names no certain request, and close: what follows cannot be read."""
+    body = fault.encode("ascii") + b"\n"
+    head = (
+        b"HTTP/1.1 400 Bad Request\r\n"
+        b"Content-Type: text/plain\r\n"
+        b"Content-Length: %d\r\n"
+        b"Connection: close\r\n\r\n"
+    )
+    transport.write(head % len(body) + body)
+    transport.loseConnection()
