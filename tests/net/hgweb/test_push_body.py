@@ -40,6 +40,18 @@ def test_continue_is_said_to_who_waits_for_it(hosted: Hosted) -> None:
     assert hosted.take() == head("200 Reason", CHUNKED) + chunks(b"done")
 
 
+def test_continue_is_said_when_there_is_a_worker(hosted: Hosted) -> None:
+    hosted.workers.are_busy = True
+    hosted.connection.send(posted(UNBUNDLE, b"body", Expect="100-continue")[:-4])
+    assert hosted.take() == b""
+    hosted.workers.are_busy = False
+    hosted.workers.waiting[0].callback(None)
+    assert hosted.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    hosted.send(b"body")
+    hosted.workers.last.answer(b"done")
+    assert hosted.take() == head("200 Reason", CHUNKED) + chunks(b"done")
+
+
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_nothing_is_read_until_there_is_a_worker(hosted: Hosted, *, is_whole: bool) -> None:
     hosted.workers.are_busy = True

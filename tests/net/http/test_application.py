@@ -14,6 +14,7 @@ from support.eras import (
 )
 from support.web import (
     FIRST,
+    MEDIA,
     SECOND,
     FakeHost,
     Web,
@@ -32,6 +33,7 @@ from twisted.python.failure import Failure
 from wiredaemon.commands import (
     ServerError,
 )
+from wiredaemon.net.hosting.access import AccessRules
 
 if TYPE_CHECKING:
     from wiredaemon.net.hosting.host import Settings
@@ -58,6 +60,57 @@ def test_a_request_waits_for_the_settings_and_its_body_with_it(era: str) -> None
     assert connection.take() == framed_answer(era, *READ[era])
     assert connection.transport.producerState == "producing"
     assert not connection.is_closed
+
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def expecting(era: str, version: str = "HTTP/1.1") -> bytes:
+    """The head of a request whose client waits before it sends the body."""
+    headers = {"Accept": MEDIA[era], "Content-Type": MEDIA[era], "Expect": "100-Continue"}
+    request = posted(era, "customreadonly", ONE[era], headers=headers)
+    return request[: -len(ONE[era])].replace(b"HTTP/1.1", version.encode())
+
+
+@ERAS
+def test_a_client_is_told_to_continue_when_the_settings_are_known(era: str) -> None:
+    web, _, asked = waiting_web(era)
+    connection = web.connect()
+    assert connection.exchange(expecting(era)) == b""
+    asked.callback(settings_of())
+    assert connection.take() == CONTINUE
+    assert connection.exchange(ONE[era]) == framed_answer(era, *READ[era])
+    assert not connection.is_closed
+
+
+@ERAS
+def test_a_client_that_does_not_wait_is_not_told_to_continue(era: str) -> None:
+    web, _, asked = waiting_web(era)
+    connection = web.connect()
+    assert connection.exchange(expecting(era) + ONE[era][:9]) == b""
+    asked.callback(settings_of())
+    assert connection.take() == b""
+    assert connection.exchange(ONE[era][9:]) == framed_answer(era, *READ[era])
+
+
+@ERAS
+def test_settings_may_refuse_a_client_that_waits_in_place_of_it(era: str) -> None:
+    web, _, asked = waiting_web(era)
+    connection = web.connect()
+    assert connection.exchange(expecting(era)) == b""
+    asked.callback(settings_of(access=AccessRules(allow_pull=False)))
+    assert connection.take() == fixed_answer(
+        "401 pull not authorized", b"permission denied"
+    ).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+
+@ERAS
+def test_http_1_0_knows_no_continue(era: str) -> None:
+    web, _, asked = waiting_web(era)
+    connection = web.connect()
+    assert connection.exchange(expecting(era, "HTTP/1.0")) == b""
+    asked.callback(settings_of())
+    assert connection.take() == b""
 
 
 @ERAS

@@ -12,7 +12,7 @@ Source: http, section 1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
 from twisted.web.server import Request
@@ -23,6 +23,7 @@ from wiredaemon.net.http.request_body import BodyInput, BodyState, RequestBody
 from wiredaemon.net.http.response_writer import ResponseWriter
 from wiredaemon.net.peer import show_address
 from wiredaemon.net.twisted_internals import request_line, save_idle_timeout
+from wiredaemon.net.write_now import write_now
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.wire.limits import Limits
+
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class HeadReceiver(Protocol):
@@ -87,6 +91,23 @@ class StreamingRequest(Request):
         self._raw_head = channel.take_head()
         self.resource = self.site.getResourceFor(self)
         self.resource.headers_received(self)
+        if self.body.state is BodyState.UNDECIDED:
+            self._hold_continue()
+
+    def _hold_continue(self) -> None:
+        """Send "100 Continue" only when the body is wanted: nobody has decided on it yet.
+
+        Twisted would send it as soon as `gotLength` returns.
+        """
+        expected = self.header(b"Expect")
+        if expected is None:
+            return
+        self.requestHeaders.removeHeader(b"Expect")
+        if expected.lower() == b"100-continue" and self.clientproto == b"HTTP/1.1":
+            self.body.ask_client = self._ask_for_body
+
+    def _ask_for_body(self) -> None:
+        write_now(self.channel.transport, [_CONTINUE])
 
     def begin(self, known: KnownHead) -> None:
         """Begin with a head that was parsed and whose resource was found before."""
@@ -123,7 +144,8 @@ class StreamingRequest(Request):
         """
         head, headers, length = self._raw_head, self.requestHeaders, self.body.declared
         # Not with Expect: Twisted writes "100 Continue" where a known head is not parsed again.
-        if head is not None and length and not headers.hasHeader(b"Expect"):
+        expects = self.body.ask_client is not None or headers.hasHeader(b"Expect")
+        if head is not None and length and not expects:
             known = KnownHead(self.method, self.uri, headers, length, resource, question)
             self.site.known_heads.remember(head, known)
 
@@ -238,7 +260,8 @@ class StreamingRequest(Request):
             return False
         # Nobody knows how long a chunked body is; a client that expects "100 Continue" and gets
         # another answer may send its body all the same, or not.
-        if body.declared is None or self.requestHeaders.hasHeader(b"Expect"):
+        expects = body.ask_client is not None or self.requestHeaders.hasHeader(b"Expect")
+        if body.declared is None or expects:
             return True
         return body.declared - body.received > self.limits.drained_body
 

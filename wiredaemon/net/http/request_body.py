@@ -11,7 +11,7 @@ from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -97,6 +97,8 @@ class RequestBody:
     """Bytes that the head announced; None for a chunked body, whose size is unknown."""
     received = 0
     """Bytes that have arrived."""
+    ask_client: Callable[[], None] | None = None
+    """Asks a client that expects to be asked for the body; None where it sends the body unasked."""
     _receiver: BodyReceiver | None = None
     _is_paused = False
     idle_timeout: float | None = None
@@ -161,6 +163,8 @@ class RequestBody:
         early, self._early = self._early, None
         if self._is_paused:
             self.resume()
+        if self.ask_client is not None and early is None:
+            self.ask_client()
         for data in early or ():
             if self._receiver is receiver:
                 receiver.receive_data(data)
