@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Command, Peer, Permission, Repository
     from wiredaemon.net.hosting.host import Host
+    from wiredaemon.net.http.identification import Identification
 
 FIRST: Final = "exp-http-v2-0001"
 SECOND: Final = "exp-http-v2-0003"
@@ -123,12 +124,13 @@ class _Transport(StringTransport):
 class Connection:
     """One connection to the site."""
 
-    def __init__(self, web: Web, *, secure: bool = False) -> None:
+    def __init__(self, web: Web, *, secure: bool = False, address: str = "192.168.1.1") -> None:
         """Connect."""
-        self.transport = _Transport()  # type: ignore[no-untyped-call]
+        peer = IPv4Address("TCP", address, 54321)
+        self.transport = _Transport(peerAddress=peer)  # type: ignore[no-untyped-call]
         if secure:
             alsoProvides(self.transport, ISSLTransport)
-        protocol = web.site.buildProtocol(IPv4Address("TCP", "192.168.1.1", 54321))
+        protocol = web.site.buildProtocol(peer)
         assert protocol is not None
         self.protocol = protocol
         self.protocol.makeConnection(self.transport)
@@ -164,6 +166,7 @@ class Web:
         host: Host | None = None,
         hosts: Mapping[str, Host] | HostLookup | None = None,
         limits: Limits | None = None,
+        identification: Identification | None = None,
     ) -> None:
         """Serve a host at the root.
 
@@ -172,18 +175,24 @@ class Web:
             host: At the root.
             hosts: In its place, by prefix, or all that is served.
             limits: The server's.
+            identification: Finds out who sends requests.
         """
         self.clock = Clock()
         apis = apis_speaking(framings or API)
-        application = Application(apis=apis, limits=limits or Limits(), reactor=self.clock)
+        application = Application(
+            apis=apis,
+            limits=limits or Limits(),
+            reactor=self.clock,
+            identification=identification,
+        )
         served = hosts if hosts is not None else {"/": host or FakeHost()}
         self.site = make_site(
             application, served if isinstance(served, HostLookup) else HostLookup(served)
         )
 
-    def connect(self, *, secure: bool = False) -> Connection:
+    def connect(self, *, secure: bool = False, address: str = "192.168.1.1") -> Connection:
         """Open a connection."""
-        return Connection(self, secure=secure)
+        return Connection(self, secure=secure, address=address)
 
     def exchange(self, request: bytes, *, secure: bool = False) -> bytes:
         """Send one request on a connection of its own, which stays open, and return the answer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from twisted.internet.address import UNIXAddress
@@ -17,6 +19,21 @@ def show_address(address: IAddress) -> str:
     """Return a printable address: host and port, or the path of a Unix socket."""
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     return f"{host}:{port}" if host is not None else str(getattr(address, "name", address))
+
+
+def host_of(peer: Peer) -> str:
+    """Return the host of a peer's address, without the port; of a Unix socket its path."""
+    return peer.address.rpartition(":")[0] or peer.address
+
+
+@lru_cache(maxsize=256)
+def is_local(address: str) -> bool:
+    """Return whether an address, as `show_address` returns it, is of this machine."""
+    host = address.rpartition(":")[0]
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return True  # the path of a Unix socket
 
 
 def peer_of(transport: ITransport) -> Peer:

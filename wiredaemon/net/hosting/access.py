@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 ALL: Final = ("*",)
 """The list that everybody is a member of, also whoever has not logged in."""
 
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 GROUP: Final = "@"
 """Stands in front of a group's name in lists of users."""
 
-_UNAUTHORIZED, _FORBIDDEN = 401, 403
 UNAVAILABLE: Final = b"the repository is not available; the server's log says why"
 
 

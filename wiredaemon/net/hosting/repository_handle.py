@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wiredaemon.net.cache.cached_repository import CachedRepository
+from wiredaemon.net.peer import host_of, is_local
 from wiredaemon.wire.values import Encoded
 
 if TYPE_CHECKING:
@@ -101,9 +101,4 @@ def share_of(peer: Peer) -> str | None:
     """
     if peer.user:
         return f"user {peer.user}"
-    host = peer.address.rpartition(":")[0]
-    try:
-        is_local = ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        is_local = True  # the path of a Unix socket
-    return None if is_local else host
+    return None if is_local(peer.address) else host_of(peer)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.net.hosting.host import Host
+    from wiredaemon.net.http.identification import Identification
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.limits import Limits
@@ -61,6 +62,8 @@ class Application:
     apis: Sequence[Api]
     limits: Limits
     reactor: Any
+    identification: Identification | None = None
+    """Finds out who sends a request; None where nobody can log in."""
     keeps_log: bool = False
     """A line is logged for each request."""
 

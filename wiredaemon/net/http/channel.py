@@ -25,6 +25,7 @@ from wiredaemon.net.write_now import send_at_once
 
 if TYPE_CHECKING:
     from wiredaemon.commands import Peer
+    from wiredaemon.net.http.identification import Client
 
 _END: Final = b"\r\n\r\n"
 
@@ -39,6 +40,8 @@ class KnownHeadChannel(HTTPChannel):
     transport: Any
     peer: Peer | None = None
     """The client, once a request has asked for it."""
+    client: Client | None = None
+    """More of the client, where requests may come with a login."""
     _addresses: tuple[Any, Any] | None = None
     _head: bytes | None = None
     """The bytes of the head that is parsed next, if it may be remembered."""

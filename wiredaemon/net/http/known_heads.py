@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
 
+    from wiredaemon.accounts.credentials import Password, Token
     from wiredaemon.net.http.request import HeadReceiver
 
 LONGEST: Final = 1024
@@ -34,6 +35,8 @@ class KnownHead(NamedTuple):
     """Decides on each request with this head; it keeps nothing of a single request."""
     question: Any
     """The parts of the head that the resource's decision depends on."""
+    credentials: Password | Token | None = None
+    """The password or token in the head: it is checked anew for each request."""
 
 
 class KnownHeads:

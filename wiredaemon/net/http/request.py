@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
+    from wiredaemon.accounts.credentials import Password, Token
+    from wiredaemon.net.http.identification import Identification
     from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.wire.limits import Limits
 
@@ -54,9 +56,15 @@ class StreamingRequest(Request):
     limits: ClassVar[Limits]
     reactor: ClassVar[IReactorTime]
     keeps_log: ClassVar[bool]
+    identification: ClassVar[Identification | None] = None
+    """Finds out who sends a request; None where nobody can log in."""
     body: RequestBody
     response: ResponseWriter
     """Exists from the end of the head on."""
+    credentials: Password | Token | None = None
+    """The password or token in the head, where logins are known."""
+    _peer: Peer | None = None
+    """The sender of this request; None if it is the client of the connection, not logged in."""
     question: Any = None
     """The parts of a remembered head that a decision depends on; None if the head is new."""
     _raw_head: bytes | None = None
@@ -90,7 +98,10 @@ class StreamingRequest(Request):
         self.body.declared = length
         self._raw_head = channel.take_head()
         self.resource = self.site.getResourceFor(self)
-        self.resource.headers_received(self)
+        if self.identification is None:
+            self.resource.headers_received(self)
+        else:
+            self.identification.begin(self)
         if self.body.state is BodyState.UNDECIDED:
             self._hold_continue()
 
@@ -122,6 +133,14 @@ class StreamingRequest(Request):
         self.body.declared = known.length
         self.question = known.question
         self.resource = known.resource
+        if self.identification is None:
+            self.resource.headers_received(self)
+        else:
+            self.credentials = known.credentials
+            self.identification.begin(self)
+
+    def decide(self) -> None:
+        """Let the resource decide: the peer is known now."""
         self.resource.headers_received(self)
 
     def receive_whole(self, data: bytes) -> None:
@@ -146,7 +165,9 @@ class StreamingRequest(Request):
         # Not with Expect: Twisted writes "100 Continue" where a known head is not parsed again.
         expects = self.body.ask_client is not None or headers.hasHeader(b"Expect")
         if head is not None and length and not expects:
-            known = KnownHead(self.method, self.uri, headers, length, resource, question)
+            known = KnownHead(
+                self.method, self.uri, headers, length, resource, question, self.credentials
+            )
             self.site.known_heads.remember(head, known)
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -210,13 +231,19 @@ class StreamingRequest(Request):
         return self.body.declared
 
     def peer(self) -> Peer:
-        """Return the client, described once for each connection."""
+        """Return the client; without logins it is described once for each connection."""
+        if self._peer is not None:
+            return self._peer
         channel = self.channel
         if channel.peer is None:
             address = show_address(channel.getPeer())
             channel.peer = Peer(address=address, is_secure=bool(channel.isSecure()))
         peer: Peer = channel.peer
         return peer
+
+    def set_peer(self, peer: Peer) -> None:
+        """Learn who sends this request."""
+        self._peer = peer
 
     # --- the response ------------------------------------------------------------------------
 
@@ -228,6 +255,8 @@ class StreamingRequest(Request):
         """
         if self.is_abandoned or self.response.is_begun:
             return
+        if response.login_helps and self.identification is not None:
+            response = self.identification.challenged(response, self.peer())
         closes = self._body_may_be_long()
         # A response written now takes the place of "100 Continue".
         self.requestHeaders.removeHeader(b"Expect")

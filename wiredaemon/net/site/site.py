@@ -35,6 +35,7 @@ class ApiSite(Site):
             limits = application.limits
             reactor = application.reactor
             keeps_log = application.keeps_log
+            identification = application.identification
 
         arguments: dict[str, Any] = {
             "requestFactory": SiteRequest,

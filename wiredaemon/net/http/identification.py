@@ -1,0 +1,165 @@
+"""Finds out who sends a request, from its head, before its resource decides on it.
+
+There are three ways: a password or a token in the header ``Authorization``, a TLS client
+certificate, and the word of a trusted proxy. All three end at `Logins.log_in`.
+
+Source: docs/users.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from wiredaemon.accounts.credentials import Named
+from wiredaemon.accounts.login import LoginError, RetryLaterError, TooManyFailuresError
+from wiredaemon.commands import Peer
+from wiredaemon.net.hosting.access import SECURE
+from wiredaemon.net.http.application import end_with
+from wiredaemon.net.http.authorization import UnreadableError, challenges, read_credentials
+from wiredaemon.net.http.responses import TEXT_PLAIN, HttpResponse, text
+from wiredaemon.net.peer import show_address
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from wiredaemon.accounts.credentials import Password, Token
+    from wiredaemon.net.http.proxies import Proxies
+    from wiredaemon.net.http.request import StreamingRequest
+    from wiredaemon.net.logins import Logins
+
+_FORBIDDEN: Final = 403
+_IN_PLAIN_TEXT: Final = text(
+    _FORBIDDEN, SECURE, b"passwords and tokens are accepted over TLS only\n"
+)
+
+
+class Client(NamedTuple):
+    """The client of a connection, as far as it is the same for all requests."""
+
+    peer: Peer
+    is_proxy: bool
+    """It is a trusted proxy: each request may be another client's."""
+    certificate_user: str | None
+    """The user that the client's certificate names."""
+
+
+class Identification:
+    """Finds out who sends the requests of one site.
+
+    Args:
+        logins: Logs peers in.
+        realm: The name of what logins are for.
+        proxies: The proxies whose word counts; None for none.
+    """
+
+    def __init__(self, logins: Logins, *, realm: str, proxies: Proxies | None = None) -> None:
+        self._logins = logins
+        self._proxies = proxies
+        self._realm = realm
+
+    def begin(self, request: StreamingRequest) -> None:
+        """Find out who sends a request; then its resource decides, or it is refused."""
+        client = request.channel.client
+        if client is None:
+            client = request.channel.client = _client_of(request, self._proxies)
+        peer, is_proxy, named = client
+        if is_proxy and self._proxies is not None:
+            peer, named = self._proxies.client(peer, request.requestHeaders)
+        request.set_peer(peer)
+        credentials: Password | Token | Named | None = None
+        # Whom a proxy has let in is known; what else it passes on was meant for the proxy.
+        if self._logins.is_open and not (is_proxy and named):
+            try:
+                credentials = request.credentials or self._read(request)
+            except UnreadableError as error:
+                request.answer(self._unauthorized(str(error), peer))
+                return
+            if credentials is not None and not self._logins.may_send(peer):
+                request.answer(_IN_PLAIN_TEXT)
+                return
+        if credentials is None and named:
+            credentials = Named(named)
+        if credentials is None:
+            request.decide()
+        else:
+            self._log_in(request, peer, credentials)
+
+    def _read(self, request: StreamingRequest) -> Password | Token | None:
+        # A head that is known was read when it was new.
+        if request.question is not None:
+            return None
+        request.credentials = read_credentials(request.requestHeaders)
+        return request.credentials
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def _log_in(
+        self, request: StreamingRequest, peer: Peer, credentials: Password | Token | Named
+    ) -> None:
+        try:
+            asked = self._logins.log_in(credentials, peer)
+        except LoginError as error:
+            request.answer(self._refused(error, peer))
+            return
+        if isinstance(asked, Peer):
+            request.set_peer(asked)
+            request.decide()
+            return
+        # Nothing of the body is read meanwhile, and no client is told to send one.
+        request.body.pause()
+
+        def on_login(known: Peer) -> None:
+            if not request.is_abandoned:
+                request.set_peer(known)
+                request.decide()
+
+        def on_failure(failure: Failure) -> Failure | None:
+            if not isinstance(failure.value, LoginError):
+                return failure
+            request.answer(self._refused(failure.value, peer))
+            return None
+
+        asked.addCallbacks(on_login, on_failure)
+        end_with(request, asked)
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def challenged(self, response: HttpResponse, peer: Peer) -> HttpResponse:
+        """Return the response to what some users may do, so that it asks for a login.
+
+        Where a password would be sent in plain text, it asks for TLS instead.
+        """
+        if peer.user or not self._logins.is_open:
+            return response
+        if not self._logins.may_send(peer):
+            body = response.body.replace(response.reason, SECURE)
+            return replace(response, status=_FORBIDDEN, reason=SECURE, body=body)
+        asking = challenges(self._realm, bearer=self._logins.accepts_tokens)
+        return replace(response, headers=(*response.headers, *asking))
+
+    def _refused(self, error: LoginError, peer: Peer) -> HttpResponse:
+        if not isinstance(error, RetryLaterError):
+            return self._unauthorized(error.message, peer)
+        seconds = math.ceil(error.retry_after)
+        # Mercurial's clients show the reason phrase alone.
+        is_failures = isinstance(error, TooManyFailuresError)
+        reason = b"too many failed logins" if is_failures else b"too many logins at once"
+        return HttpResponse(
+            status=429 if is_failures else 503,
+            reason=b"%s: try again in %d seconds" % (reason, seconds),
+            headers=(TEXT_PLAIN, (b"Retry-After", b"%d" % seconds)),
+            body=error.message.encode() + b"\n",
+        )
+
+    def _unauthorized(self, message: str, peer: Peer) -> HttpResponse:
+        answer = text(401, b"Unauthorized", message.encode() + b"\n")
+        return self.challenged(answer, peer)
+
+
+def _client_of(request: StreamingRequest, proxies: Proxies | None) -> Client:
+    channel = request.channel
+    address = channel.getPeer()
+    peer = Peer(address=show_address(address), is_secure=bool(channel.isSecure()))
+    return Client(peer, proxies is not None and proxies.trusts(address), None)

@@ -1,0 +1,78 @@
+"""Logs peers in, on every transport: who may send a password, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.accounts.credentials import Password, Token
+from wiredaemon.accounts.login import Login, LoginError
+from wiredaemon.commands import Peer
+from wiredaemon.net.peer import host_of, is_local
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from wiredaemon.accounts.authenticator import Authenticator
+    from wiredaemon.accounts.credentials import Named
+
+_TOKEN: Final = b"wd_"
+"""All tokens begin with it."""
+
+
+class Logins:
+    """The logins of all listeners.
+
+    Args:
+        authenticator: Knows users, passwords, tokens and groups.
+        plain_passwords: Accept passwords and tokens also over connections that others could read.
+    """
+
+    def __init__(self, authenticator: Authenticator, *, plain_passwords: bool = False) -> None:
+        self._authenticator = authenticator
+        self._plain_passwords = plain_passwords
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a password or a token can be right at all."""
+        return self._authenticator.is_open
+
+    @property
+    def accepts_tokens(self) -> bool:
+        """Whether a token can be right."""
+        return self._authenticator.accepts_tokens
+
+    def may_send(self, peer: Peer) -> bool:
+        """Return whether a peer may send passwords and tokens: nobody between can read them."""
+        return peer.is_secure or self._plain_passwords or is_local(peer.address)
+
+    def log_in(self, credentials: Password | Token | Named, peer: Peer) -> Peer | Deferred[Peer]:
+        """Return the peer, logged in; at once where the result is known.
+
+        A token may come as the password of its user, for clients that know nothing else.
+
+        Raises, or fails with:
+            LoginError: The credentials are wrong, or cannot be verified now.
+        """
+        name = None
+        if (
+            isinstance(credentials, Password)
+            and credentials.password.startswith(_TOKEN)
+            and self._authenticator.accepts_tokens
+        ):
+            name, credentials = credentials.name, Token(credentials.password)
+        asked = self._authenticator.authenticate(credentials, host_of(peer))
+        if isinstance(asked, Login):
+            return _logged_in(peer, asked, name)
+        return asked.addCallback(lambda login: _logged_in(peer, login, name))
+
+
+def _logged_in(peer: Peer, login: Login, name: str | None) -> Peer:
+    if name is not None and name != login.user:
+        raise LoginError
+    return Peer(
+        address=peer.address,
+        is_secure=peer.is_secure,
+        user=login.user,
+        groups=login.groups,
+        read_only=login.read_only,
+    )
