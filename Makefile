@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # One process of tests for each processor. A file stays together: its tests share daemons.
 SIDE_BY_SIDE := -n auto --dist loadfile
 
-.PHONY: run test check test-long test-oldest lint types unit bench memory stress crash clones slow-clone format clean
+.PHONY: run test check test-long test-oldest lint types unit bench memory stress crash clones slow-clone fuzz format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -62,6 +62,10 @@ clones: $(VENV)/.run-stamp
 slow-clone: $(VENV)/.run-stamp
 	$(BIN)/python -m benchmarks.slow_clone $(SLOW_CLONE)
 
+# `make fuzz FUZZ="cbor http --seconds 60"` runs some targets only, for a minute each.
+fuzz: $(VENV)/.fuzz-stamp
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
+
 format: $(VENV)/.dev-stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -87,6 +91,10 @@ $(VENV)/.dev-stamp: pyproject.toml | $(BIN)/python
 $(VENV)/.bench-stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[hg,bench]'
 	@touch $@ $(VENV)/.run-stamp
+
+$(VENV)/.fuzz-stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wiredaemon needs Python 3.11 or later: make PYTHON=...")'
