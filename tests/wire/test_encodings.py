@@ -325,6 +325,24 @@ def test_a_stream_may_end_but_nothing_may_follow_its_end(name: str) -> None:
         decoded(make(), sent + b"\0")
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize("cut", [0, 4], ids=["whole", "its checksum apart"])
+def test_nothing_is_pending_behind_a_zlib_stream_that_ends_with_a_full_step(
+    steps: int, cut: int
+) -> None:
+    sent = zlib.compress(bytes(steps * DECODED_STEP))
+    decoder = ZlibDecoder()
+    size = 0
+    for part in (sent[: len(sent) - cut], sent[len(sent) - cut :]):
+        decoder.feed(part)
+        # Two reads more than there are steps, and never a loop without end.
+        for _ in range(steps + 2):
+            size += len(decoder.read())
+            if not decoder.pending:
+                break
+    assert (size, decoder.pending) == (steps * DECODED_STEP, False)
+
+
 def test_a_skippable_zstd_frame_counts_as_the_only_one() -> None:
     # RFC 8878 3.1.2
     skipped = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"

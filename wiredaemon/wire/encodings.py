@@ -166,7 +166,9 @@ class ZlibDecoder:
             raise ContentError(message) from error
         _nothing_behind_the_end("zlib", decompressor.unused_data)
         self._fed = decompressor.unconsumed_tail
-        self._pending = bool(self._fed) or len(data) == DECODED_STEP
+        # A stream that ends with a full step has nothing behind it: whoever reads while something
+        # is pending would never stop.
+        self._pending = not decompressor.eof and (bool(self._fed) or len(data) == DECODED_STEP)
         return data
 
 
