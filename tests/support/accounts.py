@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import TYPE_CHECKING
 
 import bcrypt
+from twisted.internet.defer import Deferred
 
 from wiredaemon.accounts.tokens import StoredToken, make_token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
@@ -44,3 +47,29 @@ def add_token(
     text = file.read_text("utf-8") if file.exists() else ""
     rewrite(file, f"{text}{stored.encode()}\n")
     return token.encode(), stored
+
+
+class ThreadsByHand:
+    """Checks that wait until a test lets them run."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Deferred[bool], Callable[[], bool]]] = deque()
+        self.calls = 0
+
+    def call(
+        self, check: Callable[[bytes, str], bool], password: bytes, hashed: str
+    ) -> Deferred[bool]:
+        self.calls += 1
+        done: Deferred[bool] = Deferred()
+        self.waiting.append((done, lambda: check(password, hashed)))
+        return done
+
+    def run_one(self) -> None:
+        """Run the check that has waited for the longest time."""
+        done, check = self.waiting.popleft()
+        done.callback(check())
+
+    def run(self) -> None:
+        """Run all checks, also those that are begun meanwhile."""
+        while self.waiting:
+            self.run_one()

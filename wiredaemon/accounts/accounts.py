@@ -41,6 +41,16 @@ class Accounts:
         return bool(changed)
 
     @property
+    def has_passwords(self) -> bool:
+        """There is a file of users who have passwords."""
+        return self._htpasswd is not None
+
+    @property
+    def has_tokens(self) -> bool:
+        """There is a file of tokens."""
+        return self._tokens is not None
+
+    @property
     def htpasswd(self) -> Htpasswd:
         """The users who have passwords."""
         return self._htpasswd.value if self._htpasswd else _NOBODY

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.python.failure import Failure
 
-from wiredaemon.accounts.login import ILogin, Login
+from wiredaemon.accounts.credentials import Named, Password, Token
+from wiredaemon.accounts.login import ILogin, Login, LoginError
+from wiredaemon.accounts.places import place_of
+from wiredaemon.accounts.tokens import find_token
 
 if TYPE_CHECKING:
     from twisted.cred.portal import Portal
     from twisted.internet.defer import Deferred
 
     from wiredaemon.accounts.accounts import Accounts
-    from wiredaemon.accounts.credentials import Named, Password, Token
+    from wiredaemon.accounts.failure_log import FailureLog
+    from wiredaemon.accounts.login_failures import LoginFailures
+    from wiredaemon.accounts.password_logins import PasswordLogins
+
+_NOBODY: Final = "nobody by a token"
+"""What the log says of tokens that are nobody's."""
 
 
 class Authenticator:
@@ -22,17 +30,27 @@ class Authenticator:
     Args:
         portal: The portal, with a checker for each kind of credentials.
         accounts: What the checkers look at.
-        accepts_passwords: There is a file of users and their passwords.
-        accepts_tokens: There is a file of tokens.
+        passwords: Logins by password, which go through the portal too.
+        failures: Says who must wait after failures.
+        log: Is told of failures.
     """
 
     def __init__(
-        self, portal: Portal, accounts: Accounts, *, accepts_passwords: bool, accepts_tokens: bool
+        self,
+        portal: Portal,
+        accounts: Accounts,
+        *,
+        passwords: PasswordLogins,
+        failures: LoginFailures,
+        log: FailureLog,
     ) -> None:
         self._portal = portal
         self._accounts = accounts
-        self.accepts_passwords = accepts_passwords
-        self.accepts_tokens = accepts_tokens
+        self._passwords = passwords
+        self._failures = failures
+        self._log = log
+        self.accepts_passwords = accounts.has_passwords
+        self.accepts_tokens = accounts.has_tokens
 
     @property
     def is_open(self) -> bool:
@@ -44,15 +62,53 @@ class Authenticator:
     ) -> Login | Deferred[Login]:
         """Return the login that credentials give, at once where it is known.
 
+        A Deferred may be cancelled: its caller waits no longer.
+
         Args:
             credentials: What the peer presented.
             address: The peer's host, without its port.
 
         Raises:
-            LoginError: There is none. A Deferred fails with it.
+            LoginError: There is none: wrong credentials, too many failures, or too many others who
+                wait. A Deferred fails with it.
         """
-        self._accounts.refresh()
-        return _now(self._portal.login(credentials, address, ILogin).addCallback(_login_of))
+        if self._accounts.refresh():
+            self._passwords.forget()
+        match credentials:
+            case Password():
+                return self._log_in_by_password(credentials, address)
+            case Token():
+                return self._log_in_by_token(credentials, place_of(address))
+            case Named():
+                return _at_once(log_in(self._portal, credentials))
+
+    def _log_in_by_password(self, credentials: Password, address: str) -> Login | Deferred[Login]:
+        if not self.accepts_passwords:
+            raise LoginError
+        return self._passwords.log_in(credentials, address)
+
+    def _log_in_by_token(self, credentials: Token, place: str) -> Login:
+        """Return the login of a token. A right one never waits: nobody guesses 256 random bits."""
+        try:
+            return _at_once(log_in(self._portal, credentials))
+        except LoginError:
+            expired = find_token(self._accounts.tokens, credentials.secret)
+            refusal = None if expired else self._failures.refusal_of_place(place)
+            if refusal is not None:
+                self._log.refuse(place, _NOBODY)
+                raise refusal from None
+            if expired:
+                # No guess: whoever has it had the right one.
+                self._log.fail(place, f"{expired.user!a} by the expired token {expired.id}")
+            else:
+                self._failures.add_at(place)
+                self._log.fail(place, _NOBODY)
+            raise
+
+
+def log_in(portal: Portal, credentials: Password | Token | Named) -> Deferred[Login]:
+    """Return the login that a portal gives for credentials."""
+    return portal.login(credentials, None, ILogin).addCallback(_login_of)
 
 
 def _login_of(result: tuple[object, object, object]) -> Login:
@@ -61,21 +117,11 @@ def _login_of(result: tuple[object, object, object]) -> Login:
     return login
 
 
-def _now(waiting: Deferred[Login]) -> Login | Deferred[Login]:
-    """Return what a Deferred has, or the Deferred itself if it has nothing yet."""
+def _at_once(login: Deferred[Login]) -> Login:
+    """Return what a Deferred has; raise what it failed with. It waits for nothing."""
     outcomes: list[Login | Failure] = []
-    is_waiting = True
-
-    def take(outcome: Login | Failure) -> Login | Failure | None:
-        if is_waiting:
-            outcomes.append(outcome)
-            return None
-        return outcome
-
-    waiting.addBoth(take)
-    is_waiting = False
-    if not outcomes:
-        return waiting
-    if isinstance(outcomes[0], Failure):
-        outcomes[0].raiseException()
-    return outcomes[0]
+    login.addBoth(outcomes.append)
+    outcome = outcomes[0]
+    if isinstance(outcome, Failure):
+        outcome.raiseException()
+    return outcome

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.cred.portal import Portal
 
 from wiredaemon.accounts.accounts import Accounts
-from wiredaemon.accounts.authenticator import Authenticator
+from wiredaemon.accounts.authenticator import Authenticator, log_in
+from wiredaemon.accounts.check_queue import CheckQueue
 from wiredaemon.accounts.check_threads import CheckThreads
 from wiredaemon.accounts.checkers import NamedChecker, PasswordChecker, TokenChecker
+from wiredaemon.accounts.failure_log import FailureLog
+from wiredaemon.accounts.login_failures import LoginFailures
+from wiredaemon.accounts.password_logins import PasswordLogins
 from wiredaemon.accounts.realm import LoginRealm
+from wiredaemon.accounts.verified_logins import VerifiedLogins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twisted.internet.interfaces import IReactorTime
+
+    from wiredaemon.accounts.checkers import CallInThread
     from wiredaemon.accounts.config import AuthConfig
     from wiredaemon.wire.limits import Limits
 
 
 def make_authenticator(
     config: AuthConfig,
-    limits: Limits,  # noqa: ARG001 the bounds come with what obeys them
+    limits: Limits,
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
     now: Callable[[], float] = time.time,
 ) -> Authenticator:
@@ -37,14 +46,29 @@ def make_authenticator(
     Raises:
         AccountsFileError: A file cannot be used.
     """
-    accounts = Accounts(config)
+    threads = CheckThreads(reactor)
+    return join(Accounts(config), limits, reactor, threads.call, now)
+
+
+def join(
+    accounts: Accounts,
+    limits: Limits,
+    clock: IReactorTime,
+    call_in_thread: CallInThread,
+    now: Callable[[], float] = time.time,
+) -> Authenticator:
+    """Return an authenticator of given accounts, clock and threads."""
     portal = Portal(LoginRealm(accounts))
-    portal.registerChecker(PasswordChecker(accounts, CheckThreads(reactor).call))
+    portal.registerChecker(PasswordChecker(accounts, call_in_thread))
     portal.registerChecker(TokenChecker(accounts, now))
     portal.registerChecker(NamedChecker())
-    return Authenticator(
-        portal,
-        accounts,
-        accepts_passwords=config.htpasswd is not None,
-        accepts_tokens=config.tokens is not None,
+    failures = LoginFailures(limits, clock.seconds)
+    log = FailureLog(clock, limits.login_failure_seconds, limits.login_records)
+    passwords = PasswordLogins(
+        partial(log_in, portal),
+        queue=CheckQueue(limits.login_queue, clock.seconds),
+        failures=failures,
+        verified=VerifiedLogins(limits.login_cache_seconds, clock.seconds),
+        log=log,
     )
+    return Authenticator(portal, accounts, passwords=passwords, failures=failures, log=log)

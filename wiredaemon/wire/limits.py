@@ -145,6 +145,33 @@ class Limits:
     drain_seconds: float = 2.0
     """Time in which `drained_body` must arrive."""
 
+    # --- logins ----------------------------------------------------------------------------------
+
+    # A person who has forgotten a password tries three or four. One who guesses has 7,200 a day.
+    login_failures: int = 5
+    """Failed logins of one address, and of one user's name, in `login_failure_seconds`; 0 does not
+    limit them."""
+
+    login_failure_seconds: float = 60.0
+    """Time in which `login_failures` are allowed again."""
+
+    # A push of Mercurial logs in 8 times, at 0.2 to 0.3 s for each check.
+    login_cache_seconds: float = 60.0
+    """Time that a verified password is not checked again; 0 checks each time."""
+
+    # The last one waits for 10 s: clients give up after some 30.
+    login_queue: int = 64
+    """Passwords that wait to be checked before "busy" is answered: those of users from where they
+    have logged in before, and all others, as many of each."""
+
+    # Some 2 MiB in each of four tables. Passwords are checked too slowly to fill one in a minute.
+    login_records: int = 10_000
+    """Addresses, names and pairs of both whose failures or logins are remembered."""
+
+    # Over a weekend and some days of illness.
+    login_known_seconds: float = 7 * 24 * 3600.0
+    """Time after a login in which failures of others do not limit this user at this address."""
+
     # --- workers ---------------------------------------------------------------------------------
 
     # HGitaly's rule has fewer, and then two slow readers would stop every repository. Each holds
