@@ -24,8 +24,11 @@ def parse_groups(file: Path, text: str) -> Mapping[str, frozenset[str]]:
         group = group.strip()
         problem = name_problem(group) if colon else "a line is GROUP: USER USER"
         for member in members.split():
-            problem = problem or name_problem(member)
-            groups_of.setdefault(member, set()).add(group)
+            if member in groups_of:
+                groups_of[member].add(group)
+            else:
+                problem = problem or name_problem(member)
+                groups_of[member] = {group}
         if problem is not None:
             raise AccountsFileError(file, problem, number)
     return {user: frozenset(groups) for user, groups in groups_of.items()}

@@ -12,7 +12,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.accounts.files import AccountsFileError, lines_of
@@ -26,6 +26,7 @@ LONGEST_TOKEN: Final = 128
 """Bytes of a presented token that are looked at; ours have 55."""
 
 _TOKEN: Final = re.compile(rb"wd_(?P<id>[0-9a-f]{8})_[A-Za-z0-9_-]+")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _ID: Final = re.compile(r"[0-9a-f]{8}")
 _HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _EXPIRES: Final = "expires="
@@ -128,6 +129,10 @@ def _parse_line(line: str) -> StoredToken:
 
 def _parse_time(text: str) -> datetime:
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        # Four times as fast as strptime, and too generous alone.
+        time = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:
-        raise ValueError(f"{text!r} is no time such as 2030-12-31T23:59:59Z") from None
+        time = None
+    if time is None:
+        raise ValueError(f"{text!r} is no time such as 2030-12-31T23:59:59Z")
+    return time
