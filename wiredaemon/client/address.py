@@ -27,6 +27,7 @@ class Scheme:
 SCHEMES: Final[Mapping[str, Scheme]] = {
     "http": Scheme(is_http=True, is_secure=False, port=80),
     "https": Scheme(is_http=True, is_secure=True, port=443),
+    # The ports of the daemon's own default listeners: no port is registered for the protocol.
     "hgrpc": Scheme(is_http=False, is_secure=False, port=8010),
     "hgrpcs": Scheme(is_http=False, is_secure=True, port=8011),
 }
@@ -68,8 +69,10 @@ def parse_url(url: str) -> Address:
         raise UrlError(f"{url!r} must begin with one of {kinds}")
     if not parts.hostname:
         raise UrlError(f"{url!r} names no host")
+    # The URL goes into a request line: a line end in it would be a header of the caller's choice.
     if not url.isascii() or not url.isprintable() or " " in url:
         raise UrlError(f"{url!r} must be percent-encoded: printable ASCII, no spaces")
+    # Refused, not ignored: a password in a URL would be taken for a login, and is none.
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise UrlError(f"{url!r} may hold a host, a port and a path, and nothing else")
     return Address(

@@ -81,6 +81,7 @@ def read_beginning(response: IResponse, limit: int, *, is_cut: bool) -> Deferred
             done.errback(BrokenProtocolError(f"an answer of more than {limit} bytes"))
 
     def on_end(error: BaseException | None) -> None:
+        # What is cut off is for an error's text: as much as came is better than another error.
         if error is None or is_cut:
             done.callback(bytes(received))
         else:

@@ -63,6 +63,7 @@ class Call:
 
     async def __anext__(self) -> object:
         """Return the next object, once it has arrived."""
+        # A loop: a failure and `close` wake the caller as well, with nothing to take.
         while not self._objects:
             if self._failure is not None:
                 raise self._failure
@@ -70,6 +71,7 @@ class Call:
                 raise StopAsyncIteration
             await self._arrival()
         value = self._objects.popleft()
+        # Only then: reading stays paused as long as any object waits.
         if not self._objects:
             self.on_change()
         return value
@@ -95,6 +97,7 @@ class Call:
         self.close()
 
     def _arrival(self) -> Deferred[None]:
+        # Before the connection is told, because it may have the object at hand and wake us at once.
         waiter = self._waiter = Deferred()
         self.on_change()
         return waiter

@@ -74,6 +74,8 @@ async def connect(
         ClientError: The server cannot be reached, or does not offer what the options ask for.
     """
     address = parse_url(url)
+    # Before anything is sent: a server that chose an unknown one would only be found out by its
+    # answer.
     unknown = [name for name in options.content_encodings if name not in DECODERS]
     if unknown:
         known = ", ".join(sorted(name.decode() for name in DECODERS))

@@ -46,6 +46,8 @@ def read_description(descriptor: object) -> Description:
 def _read_command(command: Mapping[object, object]) -> DescribedCommand:
     permissions = command.get(b"permissions")
     arguments = command.get(b"args")
+    # A server's word, so that nothing in it may be taken for granted; what is not understood is
+    # left out, and the server refuses if that was wrong.
     needs_push = isinstance(permissions, list) and Permission.RW.description in permissions
     types = {
         name: _read_type(argument)
@@ -61,6 +63,7 @@ def _read_command(command: Mapping[object, object]) -> DescribedCommand:
 def _read_type(argument: object) -> ArgumentType | None:
     """Parse the type that 0006 declares, or take that of the example in 0003 to 0005."""
     match argument:
+        # Both keys: the example of an argument in 0003 to 0005 may itself be a map.
         case {b"type": bytes() as name, b"required": bool()}:
             return _BY_NAME.get(name)
         case _:

@@ -37,6 +37,8 @@ def describe(error: BaseException, address: Address) -> ClientError:
         error: The exception, as Twisted raised it.
         address: The server's address, for the text.
     """
+    # Deepest first: Twisted wraps the reason of a failed request in errors of its own, which say no
+    # more than that it failed.
     for cause in _causes(error):
         known = _describe_cause(cause, address)
         if known is not None:
@@ -70,6 +72,7 @@ def within(
 def _describe_cause(cause: BaseException, address: Address) -> ClientError | None:
     if isinstance(cause, ClientError):
         return cause
+    # Before other errors of TLS: distrust is one of them, and has an option that helps.
     distrust = tls.distrust(cause)
     if distrust is not None:
         return UntrustedError(f"the certificate of {address} is not trusted: {distrust}")

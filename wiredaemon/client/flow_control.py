@@ -18,6 +18,7 @@ class FlowControl:
 
     async def drain(self) -> None:
         """Return when the transport takes more."""
+        # The transport may be full again by the time that one of several writers is woken.
         while not self._is_open:
             waiter: Deferred[None] = Deferred()
             self._waiting.append(waiter)

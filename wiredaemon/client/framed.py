@@ -84,6 +84,8 @@ class FramedClientProtocol(Protocol):
             # Older versions of Twisted call this behind a refused certificate as well.
             return
         chosen = self.transport.negotiatedProtocol
+        # None where the server knows no ALPN: it then speaks its listener's dialect, which the
+        # caller has to know.
         if chosen is None or chosen == self._dialect.media_type:
             self._be_ready()
             return
@@ -200,6 +202,8 @@ class FramedConnection:
         if self._description is None:
             try:
                 self._description = read_description(await self.call(b"capabilities").result())
+            # A server without the command, or without the right to it, can still be called: without
+            # types, arguments are bytes.
             except (CommandError, ServerError):
                 return None
         return self._description

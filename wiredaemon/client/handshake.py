@@ -24,16 +24,22 @@ API_NAMES: Final = (b"exp-http-v2-0003", b"exp-http-v2-0001")
 """The APIs that are asked for, the preferred one first."""
 
 HEADERS: Final[Mapping[bytes, Sequence[bytes]]] = {
+    # As Mercurial's clients send it, so that a cache on the way keeps this answer apart from
+    # version 1's (http, section 4).
     b"Vary": [b"X-HgProto-1,X-HgUpgrade-1"],
     b"X-HgProto-1": [b"cbor"],
     b"X-HgUpgrade-1": [b" ".join(API_NAMES)],
     b"Accept": [b"application/mercurial-0.1"],
 }
+# A descriptor of all of this project's commands has 2 KiB; two thousand times that for servers with
+# many of their own.
 LARGEST_ANSWER: Final = 4 * 1024 * 1024
 """The most bytes of the handshake's response that are read."""
 
 _CBOR: Final = b"application/mercurial-cbor"
 _VERSION1: Final = b"application/mercurial-"
+# Not strict, because servers of 0003 to 0005 answer in any CBOR; the order of keys is for encoding
+# only.
 _RULES: Final = CborRules(strict=False, key_order=KeyOrder.BYTEWISE)
 _OK: Final = 200
 _BY_MEDIA_TYPE: Final = {dialect.media_type: dialect for dialect in DIALECTS.values()}
@@ -61,6 +67,7 @@ def read_answer(
     """
     if status != _OK or not content_type.startswith(_VERSION1):
         raise HttpAnswerError(status, reason, content)
+    # Without parameters and exactly, as Mercurial's clients compare (http, section 4).
     if content_type != _CBOR:
         return {}
     try:

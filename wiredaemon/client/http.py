@@ -95,6 +95,7 @@ class HttpConnection:
         url = self.address.url + b"/?cmd=capabilities"
         limits = (self.address, self.options.connect_seconds, self.reactor)
         try:
+            # A time for each of the two: a server may send a head at once and its body never.
             response = await within(self.ask(b"GET", url, HEADERS, None), *limits)
             reading = read_beginning(response, LARGEST_ANSWER, is_cut=False)
             content = await within(reading, *limits)
@@ -149,6 +150,8 @@ class HttpConnection:
         offer = self._known_offer
         if permission is None:
             described = offer.description and offer.description.commands.get(command)
+            # The lesser right, where nobody says which: what needs more is refused by the server,
+            # and nothing is done by mistake.
             permission = described.permission if described else Permission.RO
         parts = [offer.base, permission.value.encode(), quote_from_bytes(command, safe="").encode()]
         url = b"/".join([self.address.url, *parts])
@@ -165,6 +168,8 @@ class HttpConnection:
     async def close(self) -> None:
         """Close the connections; those in use close when their responses are complete."""
         closed = self._pool.close()
+        # Given up in silence: the caller is done, and the server's side of a TLS close is not its
+        # business.
         await closed.addTimeout(CLOSE_SECONDS, self.reactor, onTimeoutCancel=lambda *_: None)
 
 
@@ -181,6 +186,8 @@ async def connect_http(
     connection = HttpConnection(reactor, address, options)
     try:
         await connection.handshake()
+    # Also when it is cancelled: the pool keeps the connection of the handshake, and its timer,
+    # otherwise.
     except BaseException:
         await connection.close()
         raise

@@ -48,6 +48,7 @@ class _PooledProtocol(HTTP11ClientProtocol):
             if not early.called:
                 early.errback(failure)
 
+        # Behind the request, which makes the proxy.
         abort_for_loss(self)
         sending = response_while_sending(self)
         if sending is not None:

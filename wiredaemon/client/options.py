@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
     from wiredaemon.wire.dialects import Dialect
 
+# Longer than a round trip to anywhere, shorter than the patience of whoever waits for a program to
+# end.
 CLOSE_SECONDS: Final = 5.0
 """Seconds that closing may take: over TLS the server has to close its side as well."""
 
+# An object of `largest_object` with nothing but nodes in it has 12 million.
 _LARGE_ANSWERS: Final = Limits(cbor_elements=16_000_000)
 """A client wants what it asked for, so it bounds the size of objects more than their elements."""
 
@@ -32,14 +35,18 @@ class ClientOptions:
     """A PEM file of the certificates to trust; None for the system's."""
     trusts_anybody: bool = False
     """Do not verify the server's certificate and name."""
+    # What Twisted's own endpoints allow for a connection.
     connect_seconds: float = 30.0
     """Seconds for each step: name and TCP connection, TLS handshake, capabilities."""
     silent_seconds: float | None = None
     """Seconds that a call may wait without a byte in or out; None for no limit."""
     limits: Limits = _LARGE_ANSWERS
     """The limits of frames, and of the depth and elements of objects."""
+    # Objects of Mercurial's commands are texts of files, which it holds in memory itself; larger
+    # files are kept elsewhere (LFS).
     largest_object: int = 256 * 1024 * 1024
     """The most bytes of one object of a response."""
+    # A quarter of the largest object: enough for one call to be drained while another waits.
     untaken_bytes: int = 64 * 1024 * 1024
     """The most bytes of untaken responses that are held while other calls go on."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def failure_of(event: RequestFailed) -> Exception:
     """Return the error that an error frame stands for."""
     match event.kind:
+        # What Mercurial sends for all failures (framing, section 7).
         case b"server":
             return ServerError(event.message)
         case b"protocol":

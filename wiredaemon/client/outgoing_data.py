@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 Data: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 """The data whole or in pieces; each piece is asked for when the one before was sent."""
 
+# Four frames of the largest size: with one frame a piece, the coroutine and its flow control would
+# be woken for each.
 _PIECE: Final = 128 * 1024
 
 
@@ -21,6 +23,7 @@ async def pieces(data: Data) -> AsyncGenerator[bytes, None]:
             for part in _cut(piece):
                 yield part
         return
+    # Bytes are an iterable of numbers.
     for piece in [data] if isinstance(data, bytes) else data:
         for part in _cut(piece):
             yield part

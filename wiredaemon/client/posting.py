@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.values import Value
 
+# A page of text; error pages of proxies have more, and say nothing more in it.
 _SHOWN: Final = 4096
 """The most bytes of a response without frames that an error keeps."""
 _OK: Final = 200
@@ -40,6 +41,7 @@ class _WholeProducer:
         self.length = len(content)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        # In one write: it is one request, and was made whole already.
         consumer.write(self._content)
         return succeed(None)
 
@@ -63,6 +65,7 @@ class _DataProducer:
         self._is_stopped = False
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        # First the frames of the request, which were held for want of a consumer.
         self._post.send_to(consumer)
         sending = self._post.calls.send_data(self._request_id, self._data)
         sending.addBoth(self._sent)
@@ -118,6 +121,7 @@ class Post:
             ClientError: The request cannot be sent.
         """
         has_data = data is not None
+        # Before the HTTP request: an argument that cannot be encoded costs no connection.
         request_id = self.calls.start(self._call, command, arguments, has_data=has_data, extra={})
         body: IBodyProducer
         if data is None:
@@ -159,6 +163,7 @@ class Post:
             self.calls.receive_end(self._connection.describe_failure(error))
 
     def _closed(self) -> None:
+        # HTTP has no other way to stop one response than to close its connection.
         self.calls.fail(ConnectionLostError("the call was closed"))
 
     # --- the body of the request -------------------------------------------------------------

@@ -24,6 +24,7 @@ class SilenceTimer(TimeoutMixin):
 
     def callLater(self, period: float, func: Callable[[], None]) -> Any:  # noqa: ANN401 as of Twisted's
         """Schedule a call, as the mixin asks for it."""
+        # The mixin's own uses the global reactor.
         return self._reactor.callLater(period, func)
 
     def timeoutConnection(self) -> None:

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
+# Mercurial's own two, of many kinds of patterns: those that need no regular expression (commands,
+# section 4.12).
 _PATH_FILTER_PREFIXES: Final = frozenset({b"path:", b"rootfilesin:"})
 
 
+# Those of Mercurial, in its order (framing, section 5.3).
 REDIRECT_HASHES: Final = (b"sha256", b"sha1")
 """The hashes of redirected content that are computed, the most preferred first."""
 
@@ -73,11 +76,13 @@ def describe_api(
         facts: The repository's facts.
     """
     if dialect.response is ResponseForm.TEXT:
+        # 0002 has no descriptor: its capabilities are version 1's string (commands, section 1).
         return facts.reduced
     media_types = [framing.media_type for framing in framings]
     commands = [
         known
         for known in registry.exposed(dialect)
+        # Clients take a command that is listed for one that they may call (commands, section 4.3).
         if facts.stream_allowed or not known.needs_stream
     ]
     if dialect.response is not ResponseForm.OBJECTS:
@@ -88,6 +93,8 @@ def describe_api(
         b"pathfilterprefixes": _PATH_FILTER_PREFIXES,
         b"rawrepoformats": sorted(facts.requirements),
     }
+    # A key with no targets would make every client send `redirect` with every request (framing,
+    # section 5.3).
     if facts.redirect_targets:
         described[b"redirect"] = {
             b"targets": [_describe_target(target) for target in facts.redirect_targets],
@@ -102,6 +109,7 @@ def _describe_target(target: RedirectTarget) -> Value:
         b"protocol": target.protocol,
         b"uris": list(target.uris),
     }
+    # Both keys are optional: what the operator has not said is not claimed (commands, section 4.3).
     if target.sni_required is not None:
         described[b"snirequired"] = target.sni_required
     if target.tls_versions:
@@ -126,6 +134,7 @@ def _describe_by_example(
         b"compression": [{b"name": engine} for engine in facts.compression],
         b"framingmediatypes": media_types,
     }
+    # 0006 has the key always, these only here (commands, sections 2.1 and 4.3).
     if facts.stream_allowed:
         described[b"rawrepoformats"] = sorted(facts.requirements)
     return described
@@ -148,6 +157,8 @@ def _describe_argument(argument: Argument) -> Value:
         b"required": argument.is_required,
         b"type": argument.type.value.encode(),
     }
+    # Present exactly when it is not required, also where the default is null (commands, section
+    # 4.3).
     if not argument.is_required:
         described[b"default"] = argument.default
     if argument.valid_values:

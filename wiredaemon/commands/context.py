@@ -44,6 +44,8 @@ class Followed:
     def parse(cls, redirect: object) -> Self | None:
         """Parse the ``redirect`` of a request; return None if it is malformed or absent."""
         match redirect:
+            # Malformed counts as absent: Mercurial's server fails on it, with an error that names
+            # nothing (docs/decisions.md).
             case {
                 b"targets": list() | tuple() | set() | frozenset() as targets,
                 b"hashes": list() | tuple() | set() | frozenset() as hashes,

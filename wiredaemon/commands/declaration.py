@@ -67,6 +67,8 @@ class Command:
         Raises:
             TypeError: The declaration does not fit the function or the protocol.
         """
+        # All this is refused at the start of the daemon: a declaration that fails in its first call
+        # would fail in front of a peer.
         for name in (self.name, *self.arguments):
             if not _is_sendable(name):
                 raise TypeError(f"command {self.name!r}: {name!r} is no name; names are texts")
@@ -88,10 +90,13 @@ class Command:
         if not kinds or kinds[0] in _KEYWORD_KINDS:
             raise TypeError(f"command {self.name}: its function must take the context first")
         try:
+            # A call with all arguments by name, as the dispatch makes it; only the signature knows
+            # about defaults and wrappers.
             signature.bind(None, **dict.fromkeys(self.arguments))
         except TypeError as error:
             message = f"command {self.name}: its function does not fit its arguments: {error}"
             raise TypeError(message) from error
+        # A coroutine would be made in the thread and never run.
         if self.is_blocking and _is_asynchronous(self.function):
             message = f"command {self.name}: a blocking function cannot be asynchronous"
             raise TypeError(message)
@@ -110,6 +115,7 @@ def _is_sendable(name: object) -> bool:
 
 def is_marked(mark: object, value: object) -> TypeGuard[Command]:
     """Return whether a value was marked itself, rather than copied or derived from a marked one."""
+    # `functools.wraps` copies attributes, the mark among them, to a wrapper that is no command.
     return isinstance(mark, Command) and mark.function is value
 
 
@@ -141,6 +147,7 @@ def command(
         made = Command(
             name=name, permission=permission, function=function, module=module, **declared
         )
+        # Statically, for a function may be an object with a `__getattr__` that answers to any name.
         before = inspect.getattr_static(function, MARK, None)
         if is_marked(before, function) and before.name != name:
             raise TypeError(f"command {name}: its function is already command {before.name}")

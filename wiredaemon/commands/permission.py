@@ -17,8 +17,11 @@ class Permission(Enum):
     @property
     def description(self) -> bytes:
         """The word that capability descriptors use."""
+        # Descriptors have the words of version 1, URLs those of the API (commands, section 2.1;
+        # http, section 3.1).
         return b"pull" if self is Permission.RO else b"push"
 
     def covers(self, needed: Permission) -> bool:
         """Return whether this permission suffices for a command that needs another."""
+        # A read-only command may be run under `rw/` (http, section 5).
         return self is Permission.RW or needed is Permission.RO

@@ -44,6 +44,8 @@ class Registry:
         Raises:
             CommandLoadError: The name is taken in one of its dialects.
         """
+        # All dialects are checked before any is changed, so that a refused command is known in none
+        # of them.
         name = command.name.encode()
         for dialect in sorted(command.dialects):
             taken = self._by_dialect.get(dialect, {}).get(name, command)
@@ -129,11 +131,14 @@ def load_installed_commands() -> list[Command]:
         CommandLoadError: An entry point cannot be imported, or names no module.
     """
     points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    # Each module once, whatever number of entry points name it, and in an order that does not
+    # depend on the order of installation.
     return load_commands(sorted({_module_of(point) for point in points}))
 
 
 def _module_of(point: importlib.metadata.EntryPoint) -> str:
     match = point.pattern.match(point.value)
+    # An entry point may name an object, too; which commands a module marks is the module's to say.
     if match is None or match["attr"] is not None:
         message = f"entry point {point.name} = {point.value} must name a module and nothing in it"
         raise CommandLoadError(message)
@@ -145,18 +150,24 @@ def _import(source: str) -> ModuleType:
         if source.endswith(".py"):
             return _import_file(Path(source))
         return importlib.import_module(source)
+    # A module runs whatever its author wrote: a script that exits when imported must not end the
+    # daemon without a word.
     except (Exception, SystemExit) as error:
         message = f"{source} cannot be loaded: {type(error).__name__}: {error}"
         raise CommandLoadError(message) from error
 
 
 def _import_file(path: Path) -> ModuleType:
+    # Two files may have one name in two folders; the module's name has to tell them apart in
+    # `sys.modules`.
     name = f"wiredaemon_commands_{path.stem}_{abs(hash(path.resolve())):x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         message = "it is no Python file"
         raise ImportError(message)
     module = importlib.util.module_from_spec(spec)
+    # As importlib's own documentation has it: dataclasses and pickle look a class's module up there
+    # while the file still runs.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -32,6 +32,8 @@ class CommandError(Exception):
         """
         self.message = _bytes(message)
         self.arguments = tuple(_bytes(arg) for arg in args)
+        # The parts stay for the wire, which sends format and arguments apart (framing, section
+        # 6.3); logs want one text.
         super().__init__(format_message(self.message, self.arguments).decode("utf-8", "replace"))
 
 

@@ -23,6 +23,7 @@ UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SPECIAL = range(8)
 """Major types."""
 SET_TAG: Final = 258
 _INDEFINITE: Final = 31
+# Negative, so that one comparison tells containers that count from those that do not.
 _ENDLESS: Final = -1
 _FIRST_WIDE: Final = 24
 """Additional information 24 to 27 announces a value of 1, 2, 4 or 8 octets."""
@@ -104,9 +105,13 @@ class ItemScanner:
         self._limits = limits
         self._position = start
         self._elements = elements
+        # A stack of our own, not recursion: the depth is the peer's choice, up to `cbor_depth`, and
+        # Python's stack is shared with all callers.
         self._open: list[int] = [1]
         """Items still to come in each open container; `_ENDLESS` for indefinite ones, and for
         indefinite strings the major type of their parts, negated."""
+        # Only noted: an item that turns out to be refused, or incomplete, is not rewritten for
+        # nothing.
         self._texts: list[int] = []
         self._tags: list[tuple[int, int]] = []
 
@@ -142,6 +147,8 @@ class ItemScanner:
                 after += 1 << (info - _FIRST_WIDE)
                 if after > size:
                     break
+                # Heads longer than needed are accepted: framing, section 5.4, asks for the shortest
+                # of encoders only.
                 number = int.from_bytes(data[position + 1 : after], "big")
             elif info == _INDEFINITE:
                 number = _ENDLESS
@@ -161,6 +168,7 @@ class ItemScanner:
             else:
                 end = after
             self._count(major, info)
+            # Integers and byte strings, most of all items, need no further call.
             if major > BYTES or number == _ENDLESS:
                 _ACCEPT[major](self, _Head(data, position, after, info, number))
             position = end
@@ -171,6 +179,8 @@ class ItemScanner:
         """Count one item in its container and against the limit."""
         if major == SPECIAL and info == _INDEFINITE:
             return
+        # RFC 8949, 3.2.3: the parts of an indefinite string are definite strings of its own major
+        # type.
         if self._open[-1] < _ENDLESS and (major != -self._open[-1] or info == _INDEFINITE):
             message = "an indefinite string holds something else than definite strings of its type"
             raise CborError(message)
@@ -220,6 +230,8 @@ class ItemScanner:
             if self._open[-1] >= 0:
                 message = "break outside of an indefinite item"
                 raise CborError(message)
+            # The loop of `scan` leaves a container whose count is 0; a break makes the end of an
+            # endless one look alike.
             self._open[-1] = 0
         elif self._strict and head.info not in {_FALSE, _TRUE, _NULL}:
             message = f"special type {head.info} not allowed"
@@ -233,15 +245,19 @@ class ItemScanner:
         if self._strict and not is_set:
             message = f"semantic tag {head.number} not allowed"
             raise CborError(message)
+        # A tag with a set's number on something else is dropped like any tag in the lenient
+        # dialects: cbor2 would fail on it.
         holds_array = head.data[head.end] >> 5 == ARRAY
         if self._strict and not holds_array:
             message = "expected array after finite set semantic tag"
             raise CborError(message)
         if not (is_set and holds_array):
             self._tags.append((head.start, head.end))
+        # A tag counts as a container of one item: tags on tags are bounded by `cbor_depth`, too.
         self._enter(1)
 
     def _enter(self, count: int) -> None:
+        # The first entry stands for the item itself, which is no container.
         if len(self._open) > self._limits.cbor_depth:
             message = (
                 f"containers inside each other exceed the limit of {self._limits.cbor_depth} "
@@ -270,6 +286,7 @@ class ItemScanner:
         # The heads of text and byte strings differ in one bit.
         for position in self._texts:
             rewritten[position] ^= (TEXT ^ BYTES) << 5
+        # In this order: positions of texts are those before any tag is cut out.
         kept = []
         position = 0
         for start, end in self._tags:
@@ -279,6 +296,8 @@ class ItemScanner:
         return b"".join(kept)
 
 
+# A tuple by number, because a match statement would compare up to seven times for the last of the
+# types.
 _ACCEPT: Final[tuple[Callable[[ItemScanner, _Head], None], ...]] = (
     ItemScanner._refuse_endless_integer,
     ItemScanner._refuse_endless_integer,

@@ -32,11 +32,14 @@ _UNKNOWN: Final = -1 << 40
 
 def _steps() -> list[int]:
     """Return the number to add for each first octet of an item."""
+    # Everything that is not named below stops the pass, so that a kind of item that was forgotten
+    # is slow and never wrong.
     steps = [_UNKNOWN] * 256
     for number in range(_SHORT):
         for major in (0, 1):
             steps[major << 5 | number] = 1 - _ITEM
         steps[2 << 5 | number] = 1 + number - _ITEM
+        # The container itself is one item less to come, its elements are so many more.
         steps[4 << 5 | number] = 1 + (number - 1) * _ITEM
         steps[5 << 5 | number] = 1 + (2 * number - 1) * _ITEM
     for simple in (0xF4, 0xF5, 0xF6):  # false, true, null
@@ -47,6 +50,8 @@ def _steps() -> list[int]:
     return steps
 
 
+# Measured: 0.28 us for a request with one argument, where the scan of heads takes 2.8; 0.5 us
+# instead of 6.7 for a record of `changesetdata`.
 _STEPS: Final = _steps()
 
 
@@ -60,15 +65,20 @@ def plain_size(data: bytes) -> int:
     size = len(data)
     if size > SMALL:
         return 0
+    # Sixteen bits for the offset are enough, because no small item has more than 2048 bytes.
     state = _ITEM
     try:
         while True:
+            # An item that ends too early runs into IndexError below: that saves a test of the size
+            # in each turn, and costs an exception for the few that do.
             while state >= _ITEM:
                 state += _STEPS[data[state & 0xFFFF]]
             if state >= 0:
                 return state if state <= size else 0
             state -= _UNKNOWN
             position = state & 0xFFFF
+            # Nodes in hexadecimal and texts have 24 bytes and more; they are common enough for a
+            # second look, other unusual heads are not.
             if data[position] == _LONG_BYTES:
                 state += 2 + data[position + 1] - _ITEM
             elif data[position : position + 3] == _SET:
@@ -87,6 +97,7 @@ def _strings_size(data: bytes, start: int) -> int:
     """
     count = data[start] - _EMPTY_ARRAY
     position = start + 1
+    # Anything else fails as if it were cut off: the scan words what is wrong with it.
     if not 0 <= count < _SHORT:
         raise IndexError
     for _ in range(count):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.wire.values import Progress, Redirect, Value
 
+# Encoded once: the same eleven bytes in both orders of keys, because there is one key.
 OK_MAP: Final = b"\xa1FstatusBok"
 """The encoded ``{b'status': b'ok'}`` that leads every result from 0005 on."""
 
