@@ -178,7 +178,7 @@ class ZlibDecoder:
         self._fed = decompressor.unconsumed_tail
         # A stream that ends with a full step has nothing behind it: whoever reads while something
         # is pending would never stop.
-        self._pending = not decompressor.eof and (bool(self._fed) or len(data) == DECODED_STEP)
+        self._pending = (bool(self._fed) or len(data) == DECODED_STEP) and not decompressor.eof
         return data
 
 
