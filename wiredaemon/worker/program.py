@@ -26,6 +26,7 @@ from wiredaemon.protocol import (
 from wiredaemon.repository.worker_calls import WORKER_DIALECT, BodyBrokenError, Only
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.payloads import format_message
+from wiredaemon.worker.lifeline import Lifeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -242,11 +243,13 @@ def take_descriptors() -> tuple[int, int]:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
+    # Once: a second signal would break off what the first one rolls back.
+    signal.signal(signal.SIGTERM, _go_on)
     raise _TerminatedError
 
 
 def _go_on(_number: int, _frame: FrameType | None) -> None:
-    """Ignore SIGINT: the daemon, which a terminal interrupts along with us, decides.
+    """Ignore a signal: of SIGINT, which a terminal sends us too, the daemon decides.
 
     A function and not SIG_IGN, which the programs that hooks start would inherit.
     """
@@ -259,6 +262,8 @@ def main() -> None:
         SystemExit: Mercurial cannot be imported; the text says why.
     """
     source, target = take_descriptors()
+    lifeline = Lifeline(source)
+    lifeline.start()
     # Before the library is imported, which takes long enough for a terminal to interrupt it.
     signal.signal(signal.SIGINT, _go_on)
     try:
@@ -273,4 +278,4 @@ def main() -> None:
         Worker(source, target, WorkerCommands()).serve()
     except (_NobodyReadsError, _TerminatedError):
         # Neither is an error of ours, so there is no traceback in the log.
-        return
+        lifeline.end()

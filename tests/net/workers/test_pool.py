@@ -79,7 +79,9 @@ def test_a_worker_is_replaced_after_its_share_of_commands(
 def test_a_worker_is_replaced_when_it_has_grown(
     reactor: FakeReactor, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wiredaemon.net.workers.process.ResidentMemory.read", lambda _self: 1001)
+    monkeypatch.setattr(
+        "wiredaemon.net.workers.resident_memory.ResidentMemory.read", lambda _self: 1001
+    )
     start(worker_memory=1000)
     reactor.workers[0].become_ready()
     assert reactor.workers[0].input_closed

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.workers.pool import NOT_RUNNING
-from wiredaemon.net.workers.process import END_SECONDS, ENDED_TOO_EARLY, ResidentMemory
+from wiredaemon.net.workers.process import END_SECONDS, ENDED_TOO_EARLY
+from wiredaemon.net.workers.resident_memory import ResidentMemory
 from wiredaemon.repository.worker_calls import CallContext
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ command a worker gets, and when one is started or replaced, to ``pool``.
 from __future__ import annotations
 
 import os
-import resource
+import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 
@@ -23,6 +23,7 @@ from wiredaemon.net.workers.answers import ValueAnswer
 from wiredaemon.net.workers.connection import WorkerConnection
 from wiredaemon.net.workers.deadline import Deadline
 from wiredaemon.net.workers.error_output import ErrorOutput
+from wiredaemon.net.workers.resident_memory import ResidentMemory
 from wiredaemon.net.workers.worker_state import (
     TRANSITIONS,
     WorkerInput,
@@ -52,9 +53,6 @@ END_SECONDS: Final = 5.0
 
 Enough to roll back what a usual push has written; twice this is what stopping the daemon may take.
 """
-
-_PAGE_SIZE: Final = resource.getpagesize()
-"""Bytes of the unit that Linux counts memory in."""
 
 _log = Logger()
 
@@ -104,6 +102,7 @@ class WorkerProcess(ProcessProtocol):
         """The way in which the process ended; None while it runs."""
         self._output_lost = False
         """The pipe of its output is closed: no answer can come any more."""
+        self._is_signalled = False
         self._start_failure = ""
         """Why it was stopped before it was ready."""
         self.state = WorkerState.STARTING
@@ -193,8 +192,11 @@ class WorkerProcess(ProcessProtocol):
         self._deadline.set(END_SECONDS, self._signal, "KILL")
 
     def _signal(self, name: str) -> None:
-        with suppress(ProcessExitedAlready):
-            self.transport.signalProcess(name)
+        """Send the worker, and all that its hooks have started, a signal."""
+        self._is_signalled = True
+        if not _signal_group(self.pid, name):
+            with suppress(ProcessExitedAlready):
+                self.transport.signalProcess(name)
 
     def _on_ready(self, version: object) -> None:
         if self.advance(WorkerInput.READY) is not WorkerState.IDLE:
@@ -268,6 +270,9 @@ class WorkerProcess(ProcessProtocol):
         """Learn why it ended; what it has said before may still be in the pipe."""
         self._deadline.clear()
         self._exit_reason = reason.getErrorMessage().rstrip(".")
+        if self._is_signalled or reason.check(ProcessDone) is None:
+            # It did not end by itself, so that a hook may have been running.
+            _signal_group(self.pid, "KILL")
         self.connection.stop_pausing()
         if self._output_lost:
             self._lose_soon()
@@ -305,31 +310,15 @@ def is_worn_out(worker: WorkerProcess) -> bool:
     return worker.commands >= limits.worker_commands or worker.memory.read() > limits.worker_memory
 
 
-class ResidentMemory:
-    """The bytes of memory that a process holds, where the system says so in ``/proc``.
+def _signal_group(pid: int | None, name: str) -> bool:
+    """Send a worker's process group a signal; return whether there is such a group.
 
-    The file stays open: it is read after every command, and opening it takes five times as long.
-
-    Args:
-        pid: The process.
+    There is none until the worker has begun to run.
     """
-
-    def __init__(self, pid: int) -> None:
-        self._file = -1
-        with suppress(OSError):
-            self._file = os.open(f"/proc/{pid}/statm", os.O_RDONLY)
-
-    def read(self) -> int:
-        """Return the bytes, or 0 where the system does not say or the process is gone."""
-        if self._file < 0:
-            return 0
-        try:
-            return int(os.pread(self._file, 256, 0).split()[1]) * _PAGE_SIZE
-        except (OSError, ValueError, IndexError):
-            return 0
-
-    def close(self) -> None:
-        """Close the file; `read` returns 0 from now on."""
-        file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
+    if pid is None:
+        return False
+    try:
+        os.killpg(pid, signal.Signals[f"SIG{name}"])
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,41 @@
+"""The memory that a process holds, as the system says."""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import suppress
+from typing import Final
+
+_PAGE_SIZE: Final = resource.getpagesize()
+"""Bytes of the unit that Linux counts memory in."""
+
+
+class ResidentMemory:
+    """The bytes of memory that a process holds, where the system says so in ``/proc``.
+
+    The file stays open: it is read after every command, and opening it takes five times as long.
+
+    Args:
+        pid: The process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._file = -1
+        with suppress(OSError):
+            self._file = os.open(f"/proc/{pid}/statm", os.O_RDONLY)
+
+    def read(self) -> int:
+        """Return the bytes, or 0 where the system does not say or the process is gone."""
+        if self._file < 0:
+            return 0
+        try:
+            return int(os.pread(self._file, 256, 0).split()[1]) * _PAGE_SIZE
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def close(self) -> None:
+        """Close the file; `read` returns 0 from now on."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
