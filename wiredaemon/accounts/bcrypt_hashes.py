@@ -36,13 +36,18 @@ def hash_problem(hashed: str) -> str | None:
     """Return why something is no hash that we accept; None if it is one."""
     found = _HASH.fullmatch(hashed)
     if found is None:
-        kind = next((name for start, name in _KINDS.items() if hashed.startswith(start)), None)
+        kind = other_kind(hashed)
         if kind is None and hashed.startswith("$2"):
             return "the bcrypt hash is damaged"
         return f"this is {'no bcrypt hash' if kind is None else f'a hash of the kind {kind}'}"
     if not 4 <= int(found["cost"]) <= HIGHEST_COST:  # noqa: PLR2004 the lowest that bcrypt knows
         return f"the cost of the bcrypt hash is not between 4 and {HIGHEST_COST}"
     return None
+
+
+def other_kind(hashed: str) -> str | None:
+    """Return the kind of a hash that other programs accept and we refuse; None for all else."""
+    return next((name for start, name in _KINDS.items() if hashed.startswith(start)), None)
 
 
 def password_problem(password: bytes) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wiredaemon.accounts.bcrypt_hashes import DECOY, hash_problem
+from wiredaemon.accounts.bcrypt_hashes import DECOY, hash_problem, other_kind
 from wiredaemon.accounts.files import AccountsFileError, lines_of
 from wiredaemon.accounts.names import name_problem
 
@@ -46,8 +46,13 @@ class Htpasswd:
         return name in self._hashes, self._hashes.get(name, decoy)
 
 
-def parse_htpasswd(file: Path, text: str) -> Htpasswd:
+def parse_htpasswd(file: Path, text: str, *, accepts_other_kinds: bool = False) -> Htpasswd:
     """Return the users of a file.
+
+    Args:
+        file: The file's name, for errors.
+        text: The file's text.
+        accepts_other_kinds: Hashes that are not made by bcrypt are let pass: to replace them.
 
     Raises:
         AccountsFileError: A line is wrong; it is named.
@@ -58,7 +63,8 @@ def parse_htpasswd(file: Path, text: str) -> Htpasswd:
         problem = name_problem(name) if colon else "a line is NAME:HASH"
         if problem is None and name in hashes:
             problem = f"{name} is there twice"
-        if problem is None and (wrong := hash_problem(hashed)):
+        wrong = hash_problem(hashed)
+        if problem is None and wrong and not (accepts_other_kinds and other_kind(hashed)):
             problem = f"the password of {name} cannot be used: {wrong}; {_HOW}"
         if problem is not None:
             raise AccountsFileError(file, problem, number)

@@ -1,4 +1,4 @@
-"""The console script: ``wiredaemon serve | init | check-config | call``.
+"""The console script: ``wiredaemon serve | init | check-config | user | token | call``.
 
 Owns arguments, output for people and exit statuses: 0 done, 1 not done, 2 wrong arguments.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from wiredaemon import __version__
+from wiredaemon.daemon.account_arguments import add_token, add_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_init(commands)
     _add_check_config(commands)
+    add_user(commands)
+    add_token(commands)
     _add_call(commands)
     return parser
 
