@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IPushProducer
 
     from wiredaemon.commands import Peer, Permission
+    from wiredaemon.net.http.identification import Identification
     from wiredaemon.wire.values import Value
 
 KIB: Final = 1024
@@ -136,8 +137,10 @@ class RepositoryHost(FakeHost):
         settings = Settings(switches=ApiSwitches(), access=access, version1=VERSION1)
         super().__init__(settings=settings)
         self._workers = workers
+        self.peers: list[Peer] = []
 
-    def repository(self, peer: Peer, permission: Permission) -> Any:  # noqa: ARG002 of Host
+    def repository(self, peer: Peer, permission: Permission) -> Any:
+        self.peers.append(peer)
         self._workers.granted.append(permission)
         return self._workers
 
@@ -146,12 +149,16 @@ class Hosted:
     """One connection to a site with a repository."""
 
     def __init__(
-        self, access: AccessRules = OPEN, limits: Limits | None = None, **hosts: str
+        self,
+        access: AccessRules = OPEN,
+        limits: Limits | None = None,
+        identification: Identification | None = None,
+        **hosts: str,
     ) -> None:
         self.workers = Workers()
         self.host = RepositoryHost(self.workers, access)
         served = dict.fromkeys(hosts.values(), self.host) or {"/": self.host}
-        self.web = Web(hosts=served, limits=limits)
+        self.web = Web(hosts=served, limits=limits, identification=identification)
         self.connection: Connection = self.web.connect()
 
     @property

@@ -93,13 +93,17 @@ def logins_of(users: Users, *, plain_passwords: bool = False) -> Logins:
 
 
 def identification_of(
-    users: Users, *, proxies: Proxies | None = None, plain_passwords: bool = False
+    users: Users,
+    *,
+    proxies: Proxies | None = None,
+    plain_passwords: bool = False,
+    certificate_user: str = "cn",
 ) -> Any:
     """Return what finds out who sends a request."""
     from wiredaemon.net.http.identification import Identification  # noqa: PLC0415 not for raw
 
     logins = logins_of(users, plain_passwords=plain_passwords)
-    return Identification(logins, realm="test", proxies=proxies)
+    return Identification(logins, realm="test", proxies=proxies, certificate_user=certificate_user)
 
 
 def basic(name: str, password: bytes | None = None) -> str:

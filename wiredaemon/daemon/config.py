@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from wiredaemon.net.http.proxies import Proxies
+
 FRAMINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "exp-http-v2-0001": ("0003", "0005", "0002"),
     "exp-http-v2-0003": ("0006",),
@@ -133,6 +135,8 @@ class Config:
     commands: Commands = Commands()
     log: Log = Log()
     redirect: Redirect = field(default_factory=Redirect)
+    proxy: Proxies | None = None
+    """The proxies whose word about their clients counts; None for none."""
     limits: Limits = field(default_factory=Limits)
     auth: AuthConfig = field(default_factory=AuthConfig)
 

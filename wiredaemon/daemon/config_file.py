@@ -24,6 +24,7 @@ from wiredaemon.daemon.config import (
     Log,
     Tls,
 )
+from wiredaemon.daemon.proxy_config import read_proxies
 from wiredaemon.daemon.redirect_config import read_redirect
 from wiredaemon.daemon.toml_table import ConfigurationError, Table
 from wiredaemon.net.hosting.access import AccessRules
@@ -54,6 +55,7 @@ def load_config(file: Path) -> Config:
         commands=_commands(top),
         log=_log(top),
         redirect=read_redirect(top),
+        proxy=read_proxies(top),
         limits=_limits(top),
         auth=read_auth(top),
     )
@@ -69,6 +71,7 @@ _TABLES: Final = (
     "commands",
     "log",
     "redirect",
+    "proxy",
     "limits",
     "auth",
 )

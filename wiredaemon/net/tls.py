@@ -33,7 +33,11 @@ class TlsError(Exception):
 
 
 def server_options(
-    certificate: Path, private_key: Path, protocols: Sequence[bytes] = ()
+    certificate: Path,
+    private_key: Path,
+    protocols: Sequence[bytes] = (),
+    *,
+    client_authorities: Path | None = None,
 ) -> CertificateOptions:
     """Return the options of a TLS server, which speaks 1.2 and 1.3.
 
@@ -42,10 +46,18 @@ def server_options(
         private_key: A PEM file, without a password.
         protocols: The names for ALPN, the preferred one first. Where a client offers none of them,
             none is chosen and the connection goes on; Twisted alone would close it.
+        client_authorities: A PEM file of the authorities that sign clients' certificates. A client
+            may do without a certificate, but one that it shows must be right, or the handshake
+            fails. None asks for no certificate.
 
     Raises:
         TlsError: A file cannot be read or used, or they do not belong together.
     """
+    more: dict[str, Any] = {}
+    authorities: list[crypto.X509] = []
+    if client_authorities is not None:
+        authorities = _certificates(client_authorities)
+        more = {"verify": True, "caCerts": authorities, "requireCertificate": False}
     try:
         # Twisted declares pyOpenSSL's own types; pyOpenSSL itself warns of them by now.
         key: Any = load_pem_private_key(private_key.read_bytes(), password=None)
@@ -55,6 +67,7 @@ def server_options(
             certificate=certificates[0],
             extraCertChain=certificates[1:],
             raiseMinimumTo=TLSVersion.TLSv1_2,
+            **more,
         )
         # Made now, because only this finds out whether the key belongs to the certificate.
         context = options.getContext()
@@ -64,6 +77,9 @@ def server_options(
                     (one for one in protocols if one in offered), SSL.NO_OVERLAPPING_PROTOCOLS
                 )
             )
+        # Programs with several certificates choose one by the names of these.
+        for authority in authorities:
+            context.add_client_ca(authority.to_cryptography())
     except (OSError, ValueError, TypeError, SSL.Error) as error:
         message = f"{certificate} and {private_key} cannot be used: {error}"
         raise TlsError(message) from error
@@ -111,16 +127,17 @@ def client_options(
 
 
 def _trust(authorities: Path) -> Any:  # noqa: ANN401 Twisted's interface is not public
+    return trustRootFromCertificates([Certificate(each) for each in _certificates(authorities)])
+
+
+def _certificates(authorities: Path) -> list[crypto.X509]:
+    """Return the certificates of a file in pyOpenSSL's type, which Twisted needs."""
     try:
-        # pyOpenSSL's type, made here from cryptography's: Twisted knows only it.
-        certificates = [
-            Certificate(crypto.X509.from_cryptography(certificate))
-            for certificate in load_pem_x509_certificates(authorities.read_bytes())
-        ]
+        certificates = load_pem_x509_certificates(authorities.read_bytes())
     except (OSError, ValueError) as error:
         message = f"{authorities} cannot be used: {error}"
         raise TlsError(message) from error
-    return trustRootFromCertificates(certificates)
+    return [crypto.X509.from_cryptography(certificate) for certificate in certificates]
 
 
 @implementer(IOpenSSLClientConnectionCreator)

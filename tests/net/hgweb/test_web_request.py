@@ -13,11 +13,13 @@ from support.hgweb import (
     keeps_alive,
     posted,
 )
+from support.logins import Users, basic, identification_of
 from support.web import ask
 from twisted.internet.address import IPv4Address
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.hosting.access import AccessRules
+from wiredaemon.net.http.proxies import parse_proxies
 from wiredaemon.repository.web_calls import WEB, WebRequest
 
 
@@ -48,6 +50,27 @@ def test_the_head_of_a_request_travels_whole() -> None:
         has_body=True,
         content_length=4,
     )
+
+
+@pytest.mark.parametrize("address", ["192.168.1.1", "10.0.0.1"])
+def test_what_proxies_say_reaches_a_worker_from_them_alone(address: str) -> None:
+    proxies = parse_proxies([address], user_header="Remote-User")
+    hosted = Hosted(identification=identification_of(Users(), proxies=proxies))
+    lines = {
+        "Remote-User": "mia",
+        "X-Forwarded-For": "203.0.113.5",
+        "X-Forwarded-Proto": "https",
+        "Authorization": basic("ann", b"no"),
+    }
+    is_trusted = address == "192.168.1.1"
+    if not is_trusted:
+        del lines["Authorization"]
+    hosted.send(ask("GET", "/log", lines))
+    ((_, request, _),) = hosted.workers.asked
+    assert b"remote-user" not in {name.lower() for name, _ in request.headers}
+    assert request.remote_address == (b"203.0.113.5" if is_trusted else b"192.168.1.1")
+    assert request.is_secure is is_trusted
+    assert [peer.user for peer in hosted.host.peers] == (["mia"] if is_trusted else [None])
 
 
 @pytest.mark.parametrize(

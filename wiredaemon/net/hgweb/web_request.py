@@ -23,10 +23,14 @@ def web_request(request: StreamingRequest, prefix: Names, rest: Names) -> WebReq
         rest: The components behind it.
     """
     peer = request.peer()
+    identification = request.identification
+    # Anybody can send it; REMOTE_USER has the name if it was a proxy.
+    left_out = b"" if identification is None else identification.user_header
     headers = tuple(
         (name, value)
         for name, values in request.requestHeaders.getAllRawHeaders()
         for value in values
+        if name.lower() != left_out
     )
     name, port = _host_and_port(request, is_secure=peer.is_secure)
     return WebRequest(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from wiredaemon.accounts.credentials import Named
 from wiredaemon.accounts.login import LoginError, RetryLaterError, TooManyFailuresError
 from wiredaemon.commands import Peer
+from wiredaemon.net.certificate_users import certificate_user
 from wiredaemon.net.hosting.access import SECURE
 from wiredaemon.net.http.application import end_with
 from wiredaemon.net.http.authorization import UnreadableError, challenges, read_credentials
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.accounts.credentials import Password, Token
+    from wiredaemon.net.http.channel import KnownHeadChannel
     from wiredaemon.net.http.proxies import Proxies
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.logins import Logins
@@ -52,18 +54,29 @@ class Identification:
         logins: Logs peers in.
         realm: The name of what logins are for.
         proxies: The proxies whose word counts; None for none.
+        certificate_user: The part of a client certificate that names its user.
     """
 
-    def __init__(self, logins: Logins, *, realm: str, proxies: Proxies | None = None) -> None:
+    def __init__(
+        self,
+        logins: Logins,
+        *,
+        realm: str,
+        proxies: Proxies | None = None,
+        certificate_user: str = "cn",
+    ) -> None:
         self._logins = logins
-        self._proxies = proxies
         self._realm = realm
+        self._proxies = proxies
+        self._certificate_user = certificate_user
+        self.user_header = b"" if proxies is None else proxies.user_header.lower()
+        """The header in which proxies name users, in lower case; empty if there is none."""
 
     def begin(self, request: StreamingRequest) -> None:
         """Find out who sends a request; then its resource decides, or it is refused."""
         client = request.channel.client
         if client is None:
-            client = request.channel.client = _client_of(request, self._proxies)
+            client = request.channel.client = self._client_of(request.channel)
         peer, is_proxy, named = client
         if is_proxy and self._proxies is not None:
             peer, named = self._proxies.client(peer, request.requestHeaders)
@@ -92,6 +105,14 @@ class Identification:
             return None
         request.credentials = read_credentials(request.requestHeaders)
         return request.credentials
+
+    def _client_of(self, channel: KnownHeadChannel) -> Client:
+        address = channel.getPeer()
+        peer = Peer(address=show_address(address), is_secure=bool(channel.isSecure()))
+        is_proxy = self._proxies is not None and self._proxies.trusts(address)
+        # A proxy's own certificate is no client's.
+        named = None if is_proxy else certificate_user(channel.transport, self._certificate_user)
+        return Client(peer, is_proxy, named)
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -156,10 +177,3 @@ class Identification:
     def _unauthorized(self, message: str, peer: Peer) -> HttpResponse:
         answer = text(401, b"Unauthorized", message.encode() + b"\n")
         return self.challenged(answer, peer)
-
-
-def _client_of(request: StreamingRequest, proxies: Proxies | None) -> Client:
-    channel = request.channel
-    address = channel.getPeer()
-    peer = Peer(address=show_address(address), is_secure=bool(channel.isSecure()))
-    return Client(peer, proxies is not None and proxies.trusts(address), None)
