@@ -235,7 +235,6 @@ WRONG: Final = [
         "each perhaps behind a dialect",
     ),
     ("[tls]\nca = ''", "tls.ca", "unknown key", "certificate, private_key, client_ca"),
-    ("[tls]\nclient_ca = 'a.pem'", "tls.client_ca", "not available in this version", "leaving it"),
     ("[tls]\ncertificate = 'a'", "tls.private_key", "missing", "both PEM files, or neither"),
     ("[tls]\nprivate_key = 'a'", "tls.certificate", "missing", "both PEM files, or neither"),
     ("[api]\nenabled = 'yes'", "api.enabled", "'yes' is not accepted", "true or false"),
@@ -382,7 +381,7 @@ def test_the_shipped_file_names_every_key() -> None:
     assert names(tables) == {name for name in asdict(defaults) if name != "file"}
     assert names(tables["data"]) == {"folder"}
     assert names(tables["listen"]) == set(asdict(LOOPBACK))
-    assert names(tables["tls"]) == {*asdict(Tls()), "client_ca"}
+    assert names(tables["tls"]) == set(asdict(Tls()))
     assert names(tables["api"]) == set(asdict(Api()))
     assert set(tables["api"]["framings"]) == set(Api().framings)
     assert names(tables["web"]) == set(asdict(AccessRules()))

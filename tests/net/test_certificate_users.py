@@ -143,6 +143,13 @@ def test_two_common_names_name_nobody() -> None:
     assert certificate_user(Showing(Twice()), "cn") is None
 
 
+def test_a_name_that_means_something_else_in_lists_names_nobody() -> None:
+    class Group:
+        subject: Final = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "@devs")])
+
+    assert certificate_user(Showing(Group()), "cn") is None
+
+
 def test_a_certificate_without_alternative_names_has_none() -> None:
     class Bare:
         extensions: Final = x509.Extensions([])

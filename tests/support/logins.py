@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from wiredaemon.accounts.credentials import Named, Password, Token
 from wiredaemon.accounts.login import Login, LoginError
+from wiredaemon.net.http.identification import Identification
 from wiredaemon.net.logins import Logins
 
 if TYPE_CHECKING:
@@ -86,24 +87,20 @@ def password_of(name: str) -> bytes:
     return name[::-1].encode()
 
 
-def logins_of(users: Users, *, plain_passwords: bool = False) -> Logins:
+def logins_of(
+    users: Users, *, plain_passwords: bool = False, certificate_user: str = "cn"
+) -> Logins:
     """Return what logs peers in."""
     anybody: Any = users
-    return Logins(anybody, plain_passwords=plain_passwords)
+    return Logins(anybody, plain_passwords=plain_passwords, certificate_user=certificate_user)
 
 
 def identification_of(
-    users: Users,
-    *,
-    proxies: Proxies | None = None,
-    plain_passwords: bool = False,
-    certificate_user: str = "cn",
-) -> Any:
+    users: Users, *, proxies: Proxies | None = None, plain_passwords: bool = False
+) -> Identification:
     """Return what finds out who sends a request."""
-    from wiredaemon.net.http.identification import Identification  # noqa: PLC0415 not for raw
-
     logins = logins_of(users, plain_passwords=plain_passwords)
-    return Identification(logins, realm="test", proxies=proxies, certificate_user=certificate_user)
+    return Identification(logins, realm="test", proxies=proxies)
 
 
 def basic(name: str, password: bytes | None = None) -> str:

@@ -41,6 +41,8 @@ class Served:
         *,
         certificate: Path | None = None,
         web: str = "",
+        client_ca: Path | None = None,
+        tables: str = "",
     ) -> Self:
         """Start a daemon that logs each request.
 
@@ -49,6 +51,8 @@ class Served:
             folder: For the daemon's own files; it exists.
             certificate: Folder of `write_certificate`; without one there is no HTTPS.
             web: The lines of `[web]`.
+            client_ca: PEM file of the authorities of clients' certificates.
+            tables: Further tables, as they are.
         """
         paths = "".join(
             f"{json.dumps(f'/{n}')} = {json.dumps(str(f))}\n" for n, f in folders.items()
@@ -57,6 +61,9 @@ class Served:
         if certificate is not None:
             pair = (json.dumps(str(certificate / name)) for name in ("cert.pem", "key.pem"))
             more += "[tls]\ncertificate = {}\nprivate_key = {}\n".format(*pair)
+            if client_ca is not None:
+                more += f"client_ca = {json.dumps(str(client_ca))}\n"
+        more += tables
         text = configuration(
             data=folder / "data",
             framings=FRAMINGS,

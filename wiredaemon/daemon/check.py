@@ -18,6 +18,7 @@ from wiredaemon.daemon.auth_config import check_auth
 from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.targets import S3
+from wiredaemon.net.tls import TlsError, check_authorities
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorCore
@@ -89,6 +90,13 @@ def _endpoint_problem(description: str, reactor: Any) -> str | None:  # noqa: AN
 
 def _check_tls(config: Config) -> None:
     tls = config.tls
+    if tls.client_ca is not None:
+        try:
+            check_authorities(tls.client_ca)
+        except TlsError as error:
+            raise ConfigurationError(
+                config.file, "tls.client_ca", str(error), "a PEM file with certificates"
+            ) from None
     if tls.certificate is None or tls.private_key is None:
         return
     files = CertificateFiles(certificate=tls.certificate, private_key=tls.private_key)

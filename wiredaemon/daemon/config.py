@@ -77,10 +77,12 @@ LOOPBACK: Final = Listen(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """PEM files of the TLS listeners; both None stands for the development certificate."""
+    """PEM files of the TLS listeners; no certificate stands for the development certificate."""
 
     certificate: Path | None = None
     private_key: Path | None = None
+    client_ca: Path | None = None
+    """The authorities of clients' certificates; None asks clients for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,7 +78,6 @@ _TABLES: Final = (
 _API: Final = Api()
 _WEB: Final = AccessRules()
 _ENDPOINTS: Final = 'a list of Twisted endpoint strings, e.g. ["tcp:8000:interface=127.0.0.1"]'
-_LATER: Final = "not available in this version"
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -128,10 +127,7 @@ def _framed(table: Table, key: str) -> tuple[Framed, ...]:
 
 
 def _tls(top: Table) -> Tls:
-    table = top.table("tls", (*_names(Tls), "client_ca"))
-    # Refused, not ignored: an operator expects it to turn away clients without a certificate.
-    if table.path("client_ca", ""):
-        raise table.error("client_ca", _LATER, 'leaving it out, or ""')
+    table = top.table("tls", _names(Tls))
     certificate = table.path("certificate", "")
     private_key = table.path("private_key", "")
     if (certificate is None) != (private_key is None):
@@ -141,7 +137,11 @@ def _tls(top: Table) -> Tls:
             "missing, while the other of the pair is given",
             "the paths of both PEM files, or neither for the development certificate",
         )
-    return Tls(certificate=certificate, private_key=private_key)
+    return Tls(
+        certificate=certificate,
+        private_key=private_key,
+        client_ca=table.path("client_ca", ""),
+    )
 
 
 def _api(top: Table) -> Api:

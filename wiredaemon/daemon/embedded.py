@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from wiredaemon.daemon.certificate import development_certificate
-from wiredaemon.daemon.config import Config, Data, Tls
+from wiredaemon.daemon.config import Config, Data
 from wiredaemon.daemon.toml_table import ConfigurationError
 
 if TYPE_CHECKING:
@@ -80,7 +80,10 @@ def with_certificate(config: Config, *, now: datetime) -> Config:
             "a folder that can be written",
         ) from None
     _log.info("using the development certificate {path}", path=files.certificate)
-    return replace(config, tls=Tls(certificate=files.certificate, private_key=files.private_key))
+    return replace(
+        config,
+        tls=replace(config.tls, certificate=files.certificate, private_key=files.private_key),
+    )
 
 
 def mercurial_is_installed() -> bool:

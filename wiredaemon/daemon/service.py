@@ -12,6 +12,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from wiredaemon.accounts.files import AccountsFileError
+from wiredaemon.accounts.make import make_authenticator
 from wiredaemon.commands import capabilities as capabilities_module
 from wiredaemon.commands.registry import (
     CommandLoadError,
@@ -20,6 +22,7 @@ from wiredaemon.commands.registry import (
     load_installed_commands,
     marked_commands,
 )
+from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.example import example_clone, example_command
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.cache import ResponseCache
@@ -29,6 +32,8 @@ from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
 from wiredaemon.net.http.application import Application, apis_of
+from wiredaemon.net.http.identification import Identification
+from wiredaemon.net.logins import Logins
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.tls import TlsError, over_tls, server_options
 from wiredaemon.net.workers.pool import WorkerPool
@@ -89,6 +94,7 @@ class WireDaemonService(Service):
         self._pool = WorkerPool(reactor, config.limits)
         self._cache = self._make_cache()
         self._hosts = self._make_hosts()
+        self._logins = self._make_logins()
         self._listeners = self._make_listeners()
         self._ports: list[IListeningPort] = []
 
@@ -143,6 +149,22 @@ class WireDaemonService(Service):
             )
         return ResponseCache(folder, config.limits, self._reactor, redirects)
 
+    def _make_logins(self) -> Logins | None:
+        """Return the logins; None where nobody can log in, which costs no request anything."""
+        config, auth = self._config, self._config.auth
+        if not (auth.htpasswd or auth.tokens or config.proxy or config.tls.client_ca):
+            return None
+        try:
+            authenticator = make_authenticator(auth, config.limits, self._reactor)
+        except AccountsFileError as error:
+            raise accounts_error(error, auth, config.file) from error
+        return Logins(
+            authenticator,
+            # Who lets others write over plain connections trusts them with passwords too.
+            plain_passwords=not config.web.push_ssl,
+            certificate_user=auth.certificate_user,
+        )
+
     def _call_in_thread(self, call: Callable[..., _T], *arguments: Any) -> Deferred[_T]:  # noqa: ANN401 as the call's
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)
 
@@ -158,7 +180,9 @@ class WireDaemonService(Service):
             message = "there is no certificate"
             raise StartError(message)
         try:
-            options = server_options(tls.certificate, tls.private_key, protocols)
+            options = server_options(
+                tls.certificate, tls.private_key, protocols, client_authorities=tls.client_ca
+            )
             return over_tls(factory, options)
         except TlsError as error:
             raise ConfigurationError(
@@ -166,11 +190,17 @@ class WireDaemonService(Service):
             ) from error
 
     def _make_site(self) -> IProtocolFactory:
+        config, identification = self._config, None
+        if self._logins is not None:
+            identification = Identification(
+                self._logins, realm=config.auth.realm, proxies=config.proxy
+            )
         application = Application(
-            apis=apis_of(self._config.api.framings),
-            limits=self._config.limits,
+            apis=apis_of(config.api.framings),
+            limits=config.limits,
             reactor=self._reactor,
-            keeps_log=self._config.log.requests,
+            keeps_log=config.log.requests,
+            identification=identification,
         )
         return make_site(application, self._hosts)
 

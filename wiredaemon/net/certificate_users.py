@@ -13,6 +13,8 @@ from cryptography.x509 import (
 from cryptography.x509.oid import NameOID
 from twisted.logger import Logger
 
+from wiredaemon.accounts.names import vouched_name_problem
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -39,12 +41,13 @@ def certificate_user(transport: Any, part: str) -> str | None:  # noqa: ANN401 z
     except ValueError as error:
         _log.info("a client certificate cannot be read: {error}", error=error)
         return None
-    if len(names) == 1:
+    problem = vouched_name_problem(names[0]) if len(names) == 1 else f"{len(names)} are there"
+    if problem is None:
         return names[0]
     _log.info(
-        "a client certificate has {count} names of a user ({part}) and not one: nobody logs in",
-        count=len(names),
+        "a client certificate names nobody, for its {part} is no user's name: {problem}",
         part=part,
+        problem=problem,
     )
     return None
 

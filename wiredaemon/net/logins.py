@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.accounts.credentials import Password, Token
 from wiredaemon.accounts.login import Login, LoginError
 from wiredaemon.commands import Peer
+from wiredaemon.net.certificate_users import certificate_user
 from wiredaemon.net.peer import host_of, is_local
 
 if TYPE_CHECKING:
@@ -25,11 +26,19 @@ class Logins:
     Args:
         authenticator: Knows users, passwords, tokens and groups.
         plain_passwords: Accept passwords and tokens also over connections that others could read.
+        certificate_user: The part of a client certificate that names its user.
     """
 
-    def __init__(self, authenticator: Authenticator, *, plain_passwords: bool = False) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        *,
+        plain_passwords: bool = False,
+        certificate_user: str = "cn",
+    ) -> None:
         self._authenticator = authenticator
         self._plain_passwords = plain_passwords
+        self._certificate_user = certificate_user
 
     @property
     def is_open(self) -> bool:
@@ -44,6 +53,10 @@ class Logins:
     def may_send(self, peer: Peer) -> bool:
         """Return whether a peer may send passwords and tokens: nobody between can read them."""
         return peer.is_secure or self._plain_passwords or is_local(peer.address)
+
+    def certificate_user(self, transport: Any) -> str | None:  # noqa: ANN401 zope interfaces do not intersect
+        """Return the user that a client's certificate names; None if there is none."""
+        return certificate_user(transport, self._certificate_user)
 
     def log_in(self, credentials: Password | Token | Named, peer: Peer) -> Peer | Deferred[Peer]:
         """Return the peer, logged in; at once where the result is known.

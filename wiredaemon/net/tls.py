@@ -86,6 +86,15 @@ def server_options(
     return options
 
 
+def check_authorities(authorities: Path) -> None:
+    """Read a PEM file of authorities.
+
+    Raises:
+        TlsError: It cannot be used.
+    """
+    _certificates(authorities)
+
+
 def over_tls(factory: IProtocolFactory, options: CertificateOptions) -> TLSMemoryBIOFactory:
     """Return a factory that adds TLS to the connections of another one."""
     made = TLSMemoryBIOFactory(options, False, factory)  # noqa: FBT003 Twisted's signature: a server

@@ -12,10 +12,11 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from twisted.internet.defer import CancelledError
+
 from wiredaemon.accounts.credentials import Named
 from wiredaemon.accounts.login import LoginError, RetryLaterError, TooManyFailuresError
 from wiredaemon.commands import Peer
-from wiredaemon.net.certificate_users import certificate_user
 from wiredaemon.net.hosting.access import SECURE
 from wiredaemon.net.http.application import end_with
 from wiredaemon.net.http.authorization import UnreadableError, challenges, read_credentials
@@ -54,21 +55,12 @@ class Identification:
         logins: Logs peers in.
         realm: The name of what logins are for.
         proxies: The proxies whose word counts; None for none.
-        certificate_user: The part of a client certificate that names its user.
     """
 
-    def __init__(
-        self,
-        logins: Logins,
-        *,
-        realm: str,
-        proxies: Proxies | None = None,
-        certificate_user: str = "cn",
-    ) -> None:
+    def __init__(self, logins: Logins, *, realm: str, proxies: Proxies | None = None) -> None:
         self._logins = logins
         self._realm = realm
         self._proxies = proxies
-        self._certificate_user = certificate_user
         self.user_header = b"" if proxies is None else proxies.user_header.lower()
         """The header in which proxies name users, in lower case; empty if there is none."""
 
@@ -111,7 +103,7 @@ class Identification:
         peer = Peer(address=show_address(address), is_secure=bool(channel.isSecure()))
         is_proxy = self._proxies is not None and self._proxies.trusts(address)
         # A proxy's own certificate is no client's.
-        named = None if is_proxy else certificate_user(channel.transport, self._certificate_user)
+        named = None if is_proxy else self._logins.certificate_user(channel.transport)
         return Client(peer, is_proxy, named)
 
     # --- asking ------------------------------------------------------------------------------
@@ -137,11 +129,15 @@ class Identification:
                 request.decide()
 
         def on_failure(failure: Failure) -> Failure | None:
+            if failure.check(CancelledError) and request.is_abandoned:
+                return None
             if not isinstance(failure.value, LoginError):
                 return failure
             request.answer(self._refused(failure.value, peer))
             return None
 
+        # Who has left waits no longer for the check, nor in front of others.
+        request.notifyFinish().addErrback(lambda _: asked.cancel())
         asked.addCallbacks(on_login, on_failure)
         end_with(request, asked)
 
