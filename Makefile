@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # One process of tests for each processor. A file stays together: its tests share daemons.
 SIDE_BY_SIDE := -n auto --dist loadfile
 
-.PHONY: run test check test-long test-oldest lint types unit bench memory stress crash clones slow-clone fuzz format clean
+.PHONY: run test check test-long test-oldest lint types unit bench memory stress attacks crash clones slow-clone fuzz format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -49,6 +49,10 @@ memory: $(VENV)/.run-stamp
 # `make stress STRESS="--seconds 5 --connections 50"` is shorter.
 stress: $(VENV)/.run-stamp
 	$(BIN)/python -m benchmarks.stress $(STRESS)
+
+# `make attacks ATTACKS="HTTP --seconds 5"` runs the rows with these words only.
+attacks: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.attacks $(ATTACKS)
 
 # `make crash CRASH="--rounds 10"` kills less often.
 crash: $(VENV)/.run-stamp

@@ -64,8 +64,8 @@ class Daemon:
             name: [int(port) for each, port in ports if each == name] for name, _ in ports
         }
         # Made by the daemon at its start, for lack of another one.
-        certificate = next(self._folder.rglob("development-certificate.pem"))
-        self._tls = ssl.create_default_context(cafile=str(certificate))
+        self.certificate = next(self._folder.rglob("development-certificate.pem"))
+        self._tls = ssl.create_default_context(cafile=str(self.certificate))
 
     def __enter__(self) -> Self:
         return self
@@ -75,9 +75,13 @@ class Daemon:
 
     def connect(self, listener: str, dialect: str) -> socket.socket:
         """Connect to a listener, over TLS if it is a TLS listener."""
-        ports = self._ports[listener]
-        port = ports[0] if len(ports) == 1 else ports[DIALECTS.index(dialect)]
+        port = self.port(listener, dialect)
         return connect(port, self._tls if listener in {"https", "framed_tls"} else None)
+
+    def port(self, listener: str, dialect: str) -> int:
+        """Return the port of a listener."""
+        ports = self._ports[listener]
+        return ports[0] if len(ports) == 1 else ports[DIALECTS.index(dialect)]
 
     @property
     def log(self) -> str:
