@@ -303,8 +303,8 @@ async def slow_tls_readers(target: Target) -> None:
         )
         with contextlib.suppress(OSError):
             writer.write(request)
-            while await reader.read(1024):
-                await asyncio.sleep(_SECOND)  # noqa: ASYNC110 it reads slowly, and waits for nothing
+            while await reader.read(1024):  # noqa: ASYNC110 it reads slowly, and waits for nothing
+                await asyncio.sleep(_SECOND)
         writer.close()
 
     await on_each(200, one)
