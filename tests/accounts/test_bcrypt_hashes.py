@@ -55,6 +55,7 @@ def test_the_decoy_is_a_hash_like_those_that_we_make() -> None:
         (b"x" * 73, "more than 72 bytes"),
         (b"a\nb", "control characters"),
         (b"a\0", "control characters"),
+        (b"wd_secret", "does not begin with wd_"),
         (b"x" * 72, None),
         ("ö ß".encode(), None),
     ],

@@ -7,6 +7,8 @@ from typing import Final
 
 import bcrypt
 
+from wiredaemon.accounts.tokens import TOKEN_START
+
 NEW_COST: Final = 12
 """The cost of hashes that we make: 0.2 to 0.3 s for each check, and the library's own default."""
 
@@ -58,6 +60,8 @@ def password_problem(password: bytes) -> str | None:
         return f"the password has more than {LONGEST_PASSWORD} bytes, which bcrypt would ignore"
     if any(byte < ord(" ") for byte in password):
         return "the password has control characters"
+    if password.startswith(TOKEN_START):
+        return "a password does not begin with wd_, as tokens do: they may stand in its place"
     return None
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+TOKEN_START: Final = b"wd_"
+"""The beginning of every token, by which people and programs know one."""
+
 LONGEST_TOKEN: Final = 128
 """Bytes of a presented token that are looked at; ours have 55."""
 
