@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Command
     from wiredaemon.net.hosting.host import Host
+    from wiredaemon.net.logins import Logins
 
 PEER: Final = IPv4Address("TCP", "10.0.0.1", 99)
 
@@ -105,6 +106,7 @@ class Raw:
         host: Host | None = None,
         hosts: Mapping[str, Host] | HostLookup | None = None,
         limits: Limits | None = None,
+        logins: Logins | None = None,
         is_tcp: bool = True,
         is_tls: bool = False,
         is_unix: bool = False,
@@ -117,6 +119,7 @@ class Raw:
             host: At the root, in place of that one.
             hosts: In place of both, by prefix, or all that is served.
             limits: The server's.
+            logins: Log peers in.
             is_tcp: The transport has what TCP has.
             is_tls: TLS is in front of it.
             is_unix: It is a Unix socket.
@@ -129,6 +132,7 @@ class Raw:
             DIALECTS[dialect],
             reactor=self.clock,
             limits=limits or Limits(),
+            logins=logins,
         )
         self.transport = RawTransport(is_tcp=is_tcp, is_tls=is_tls, is_unix=is_unix)
         self.protocol = self.factory.buildProtocol(PEER)

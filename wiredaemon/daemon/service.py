@@ -261,6 +261,7 @@ class WireDaemonService(Service):
             DIALECTS[framed.dialect],
             reactor=self._reactor,
             limits=self._config.limits,
+            logins=self._logins,
         )
 
     @inlineCallbacks

@@ -352,9 +352,10 @@ def test_a_client_that_leaves_meanwhile_is_forgotten() -> None:
     site.users.is_slow = True
     connection = site.connect(secure=True)
     connection.send(request(f"Authorization: {basic('ann')}"))
-    connection.protocol.connectionLost(Failure(ConnectionDone()))
-    site.users.waiting[0].callback(None)
-    assert connection.take() == b""
+    with capturedLogs() as logged:
+        connection.protocol.connectionLost(Failure(ConnectionDone()))
+    assert site.users.waiting[0].called
+    assert (connection.take(), logged) == (b"", [])
 
 
 def test_a_fault_of_ours_closes_the_connection() -> None:

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.net.framed.raw_login import LOGIN
 from wiredaemon.net.hosting.access import UNAVAILABLE, authorize
 from wiredaemon.net.hosting.decision_cache import DecisionCache
 from wiredaemon.net.responding.context import Origin
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Command, Peer
+    from wiredaemon.net.framed.raw_login import RawLogin
     from wiredaemon.net.hosting.host import Host, Settings
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.protocol import RequestReceived
@@ -35,15 +37,27 @@ _log: Final = Logger()
 class RawAdmission:
     """The admission of one raw connection."""
 
-    __slots__ = ("_admitted", "_dialect", "_hosts", "_is_current", "_peer", "_root", "_settings")
+    __slots__ = (
+        "_admitted",
+        "_dialect",
+        "_hosts",
+        "_is_current",
+        "_login",
+        "_peer",
+        "_root",
+        "_settings",
+    )
 
-    def __init__(self, hosts: HostLookup, dialect: Dialect, peer: Peer) -> None:
+    def __init__(
+        self, hosts: HostLookup, dialect: Dialect, peer: Peer, login: RawLogin | None = None
+    ) -> None:
         """Admit the commands that the hosts' settings allow a peer to run.
 
         Args:
             hosts: Finds the host at a path.
             dialect: The dialect of the connection.
             peer: The client.
+            login: Who the client has logged in as; None where nobody can log in.
         """
         self._hosts = hosts
         # Nearly all requests are for ``/``. A host in a collection may be replaced at any time, so
@@ -52,6 +66,7 @@ class RawAdmission:
         self._root = root.host if root is not None and root.is_fixed else None
         self._dialect = dialect
         self._peer = peer
+        self._login = login
         self._settings: Settings | None = None
         """The root's settings under which commands were admitted last."""
         self._is_current = False
@@ -66,6 +81,9 @@ class RawAdmission:
         Each look-up costs a stat call for each file that the settings come from.
         """
         self._is_current = False
+        if self._login is not None:
+            self._login.renew()
+            self._peer = self._login.peer
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Return whether the request is for a command that declares data."""
@@ -90,17 +108,9 @@ class RawAdmission:
                 if settings is self._settings:
                     self._is_current = True
                     return known
-        path = _path(event)
-        if path is None:
-            raise CommandError("path must be a byte string")
-        host = self._host_at(path)
-        if host is None:
-            shown_path = "/" + path.decode("utf-8", "replace")
-            raise CommandError(b"no repository is served at path %s", [shown_path])
-        command = host.registry.find_exposed(event.command, self._dialect)
-        if command is None:
-            shown = name if isinstance(name, bytes) else b"?"
-            raise CommandError(b"wire protocol command not available: %s", [shown])
+        if name == LOGIN and self._login is not None and self._login.is_offered:
+            return self._log_in(self._login, event)
+        host, command = self._find(event)
         if settings is None:
             # Once for each request: a Deferred that nobody waits for may fail as well.
             settings = host.settings()
@@ -109,6 +119,33 @@ class RawAdmission:
                 lambda known: self._grant(host, known, command), _refuse_unavailable
             )
         return self._grant(host, settings, command)
+
+    def _find(self, event: RequestReceived) -> tuple[Host, Command]:
+        """Return the host and the command that a request names."""
+        name, path = event.command, _path(event)
+        if path is None:
+            raise CommandError("path must be a byte string")
+        host = self._host_at(path)
+        if host is None:
+            shown_path = "/" + path.decode("utf-8", "replace")
+            raise CommandError(b"no repository is served at path %s", [shown_path])
+        command = host.registry.find_exposed(name, self._dialect)
+        if command is None:
+            shown = name if isinstance(name, bytes) else b"?"
+            raise CommandError(b"wire protocol command not available: %s", [shown])
+        return host, command
+
+    def _log_in(self, login: RawLogin, event: RequestReceived) -> Admitted | Deferred[Admitted]:
+        """Log the peer in; requests behind this one wait for it, wherever they are."""
+
+        def learn(admitted: Admitted) -> Admitted:
+            self._peer = login.peer
+            return admitted
+
+        admitted = login.admit(event.arguments, self._dialect)
+        if isinstance(admitted, Deferred):
+            return admitted.addCallback(learn)
+        return learn(admitted)
 
     def _host_at(self, path: bytes) -> Host | None:
         """Return the host at exactly this path, or None."""

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from wiredaemon.net.framed.admission import RawAdmission
+from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.responding.exchange import begin_exchange
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.net.hosting.host_lookup import HostLookup
+    from wiredaemon.net.logins import Logins
     from wiredaemon.net.responding.connection_input import ConnectionInput
     from wiredaemon.net.responding.responder import Responder
     from wiredaemon.protocol import RemoteProtocolError, ServerConnection
@@ -51,6 +53,8 @@ class FramedServerProtocol(Protocol):
     transport: Any
     _input: ConnectionInput | None = None
     _responder: Responder | None = None
+    _login: RawLogin | None = None
+    """Who the peer is; None where nobody can log in, or before the first byte."""
     _input_ended = False
     _drained: int | None = None
     """Bytes that were dropped since our side has ended; None before that."""
@@ -99,13 +103,21 @@ class FramedServerProtocol(Protocol):
         responder, self._responder, self._input = self._responder, None, None
         if responder is not None:
             responder.stop()
+        if self._login is not None:
+            self._login.stop()
 
     def _begin(self) -> ConnectionInput:
         factory = self._factory
         dialect = factory.dialect_of(self.transport)
+        if factory.logins is None:
+            peer = peer_of(self.transport)
+        else:
+            again, seconds = factory.limits.login_cache_seconds, factory.reactor.seconds
+            self._login = RawLogin(factory.logins, self.transport, seconds, again)
+            peer = self._login.peer
         received, responder = begin_exchange(
             self,
-            RawAdmission(factory.hosts, dialect, peer_of(self.transport)),
+            RawAdmission(factory.hosts, dialect, peer, self._login),
             dialect,
             half_duplex=False,
             reactor=factory.reactor,
@@ -187,6 +199,7 @@ class FramedFactory(ServerFactory):
         dialect: The dialect of connections where TLS negotiates no other one.
         reactor: Provides delayed calls and threads.
         limits: Bounds what a peer may make the server hold.
+        logins: Logs peers in; None where nobody can log in.
     """
 
     # Twisted would log the start and the stop of each listener.
@@ -199,11 +212,13 @@ class FramedFactory(ServerFactory):
         *,
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         limits: Limits,
+        logins: Logins | None = None,
     ) -> None:
         self.hosts = hosts
         self.dialect = dialect
         self.reactor = reactor
         self.limits = limits
+        self.logins = logins
 
     def buildProtocol(self, addr: IAddress | None) -> FramedServerProtocol:  # noqa: ARG002 Twisted's signature
         """Return the protocol of a new connection."""
