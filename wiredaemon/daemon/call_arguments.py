@@ -136,6 +136,7 @@ def _read_json(name: bytes, text: bytes) -> Value:
 
 def _from_json(name: bytes, said: object) -> Value:
     match said:
+        # JSON's floats are missing: 0006 has none (framing, section 5.4), and no command takes any.
         case None | bool() | int():
             return said
         case str():

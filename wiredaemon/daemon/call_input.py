@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+# As the client cuts data: a piece that is read is a piece that is sent.
 _PIECE: Final = 128 * 1024
 
 
@@ -50,6 +51,7 @@ class Input(FileDescriptor):
 
     def doRead(self) -> None:
         """Read the bytes that are ready."""
+        # Until the next piece is asked for, which may be when the network has taken this one.
         self.stopReading()
         waiter, self._waiter = self._waiter, None
         if waiter is None or waiter.called:

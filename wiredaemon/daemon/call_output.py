@@ -73,6 +73,8 @@ def _order(value: object) -> tuple[str, str | bytes]:
     return ("", first.hex()) if isinstance(first, bytes) else (type(first).__name__, repr(first))
 
 
+# Those that Python's own escaping of bytes names, which the tool of Mercurial uses (client-tool,
+# section 3.6).
 _NAMED: Final = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r", 0x27: "\\'", 0x5C: "\\\\"}
 
 
@@ -200,6 +202,8 @@ class Terminal:
     def clear(self) -> None:
         """Erase the progress line."""
         if self._has_progress:
+            # To the front of the line, and erase to its end (ECMA-48): the next line may be
+            # shorter.
             self._errors.write("\r\x1b[K")
             self._errors.flush()
             self._has_progress = False

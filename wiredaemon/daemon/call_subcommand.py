@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 DONE: Final = 0
 NOT_DONE: Final = 1
 WRONG_ARGUMENTS: Final = 2
+# 128 and the number of SIGINT, as shells report it.
 INTERRUPTED: Final = 130
 UNREAD: Final = 141
 """The exit status of a program that SIGPIPE ended."""
@@ -69,8 +70,10 @@ def call(options: argparse.Namespace) -> int:
         reactor.addSystemEventTrigger("before", "shutdown", calling.cancel)
         outcomes.append(await calling)
 
+    # `react` ends the process by itself; the outcome's status is to be the process's.
     with suppress(SystemExit):
         react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+    # The first: an interruption also makes the call end with an error, which comes behind.
     outcome = outcomes[0] if outcomes else _INTERRUPTED
     if outcome.text:
         sys.stderr.write(f"wiredaemon: {outcome.text}\n")
@@ -139,6 +142,7 @@ async def _call(  # noqa: PLR0913, PLR0917 all that a call is made of
             async for value in calling:
                 terminal.clear()
                 output.write(form(value))
+                # Each object at once: whoever reads a pipe from us waits for it.
                 output.flush()
     finally:
         terminal.clear()

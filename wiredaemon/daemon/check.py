@@ -36,6 +36,7 @@ def check(config: Config, reactor: IReactorCore) -> None:
     Raises:
         ConfigurationError: for the first thing that is wrong.
     """
+    # In the order of the file that documents the keys: the first mistake is reported alone.
     _check_data(config)
     _check_listen(config, reactor)
     _check_tls(config)

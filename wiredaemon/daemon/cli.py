@@ -166,6 +166,7 @@ def _add_connection_options(call: argparse.ArgumentParser) -> None:
 
 def _seconds(text: str) -> float:
     seconds = float(text)
+    # NaN fails both comparisons.
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError("must be more than 0")
     return seconds

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.proxies import Proxies
 
 FRAMINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    # 0003 in front: a 406 names the first, and the transcripts of the protocol have that one. 0004
+    # was never released (framing, section 1).
     "exp-http-v2-0001": ("0003", "0005", "0002"),
     "exp-http-v2-0003": ("0006",),
 }
@@ -67,6 +69,7 @@ class Listen:
 
 
 LOOPBACK: Final = Listen(
+    # 8000 is the port of `hg serve`.
     http=("tcp:8000:interface=127.0.0.1",),
     https=("tcp:8443:interface=127.0.0.1",),
     framed=(Framed("tcp:8010:interface=127.0.0.1"),),

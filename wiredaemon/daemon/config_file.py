@@ -101,6 +101,8 @@ def _data(top: Table) -> Data:
 
 
 def _listen(top: Table) -> Listen:
+    # No table at all is the default; an empty one says that nothing is listened on, which `check`
+    # refuses.
     if "listen" not in top.values:
         return LOOPBACK
     table = top.table("listen", _names(Listen))
@@ -117,6 +119,7 @@ def _framed(table: Table, key: str) -> tuple[Framed, ...]:
     listeners: list[Framed] = []
     for entry in table.strings(key, accepted):
         dialect, space, endpoint = entry.partition(" ")
+        # An endpoint may hold a space of its own, in the path of a Unix socket.
         if not space or not dialect.isdecimal():
             listeners.append(Framed(entry))
         elif dialect in DIALECTS and endpoint.strip():
@@ -191,6 +194,7 @@ def _web(top: Table) -> AccessRules:
 
 def _spellings(name: str) -> set[str]:
     """Return the spellings of a key of hgweb: ``allow_pull``, ``allow-pull``, ``allowpull``."""
+    # Mercurial has changed its mind about them, and hgrc files have all three (http, section 2).
     return {name, name.replace("_", "-"), name.replace("_", "")}
 
 
@@ -246,6 +250,7 @@ def _source(table: Table, item: str, accepted: str) -> Path | str:
 
 
 def _limits(top: Table) -> Limits:
+    # The fields of `Limits` are the keys: a new limit needs no line here.
     defaults = asdict(Limits())
     table = top.table("limits", defaults)
     # Any, for each value has the type of its default.

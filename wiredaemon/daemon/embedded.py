@@ -57,6 +57,8 @@ def embedded_config(folder: Path, *, now: datetime) -> Config:
     repository = folder / REPOSITORY
     problem = make_repository(repository)
     if problem:
+        # The daemon starts all the same: it serves commands, and the repository once somebody makes
+        # it.
         _log.error("cannot make {repository}: {problem}", repository=repository, problem=problem)
     return replace(config, paths={"/": repository})
 
@@ -103,7 +105,10 @@ def make_repository(folder: Path) -> str | None:
         # Made under another name first: a stop half way leaves nothing that looks like one.
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as made:
             finished = subprocess.run(  # noqa: S603 (our own program and a path, no shell)
+                # -P: a file named mercurial.py in the current folder must not be imported.
                 [sys.executable, "-P", "-m", "wiredaemon.worker.create", f"{made}/new"],
+                # Without it the user's aliases and language decide what the last line of an error
+                # is.
                 env={**os.environ, "HGPLAIN": "1"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -119,4 +124,5 @@ def make_repository(folder: Path) -> str | None:
 
 def _last_line(output: bytes) -> str:
     lines = output.decode("utf-8", "replace").strip().splitlines()
+    # Extensions may warn before; the reason comes last.
     return lines[-1] if lines else "no reason given"

@@ -30,6 +30,7 @@ def example_command(config: Config, url: str, dialect: str = "0006") -> str:
     base = _base(config, url)
     if config.paths and not config.repositories:
         return f"{curl} {shlex.quote(f'{base}?style=raw')}"
+    # From the back, where the newest stands in the default order.
     for api, framings in reversed(list(config.api.framings.items())):
         spoken = DIALECTS[framings[0]]
         if spoken.request is RequestForm.MAP and config.api.enabled and config.api.http_v2:
@@ -91,4 +92,5 @@ def _request(command: str) -> bytes:
 
 def _octal(data: bytes) -> str:
     """Return bytes as the octal escapes that every shell's printf reads."""
+    # Octal, because the printf of dash, which is /bin/sh on Debian, knows no hexadecimal escapes.
     return "".join(chr(byte) if chr(byte).isalnum() else f"\\{byte:03o}" for byte in data)

@@ -36,6 +36,7 @@ def init_folder(folder: Path, *, now: datetime) -> Path:
     configuration = folder / CONFIGURATION
     commands = folder / EXAMPLE_COMMANDS
     data = folder / DATA
+    # All are looked at before one is made, so that a refusal leaves the folder as it was.
     for path in (configuration, commands, data):
         if path.exists():
             raise InitError(f"{path} exists: it is not overwritten")

@@ -108,8 +108,12 @@ class WireDaemonService(Service):
                 *load_commands(map(str, config.commands.load)),
                 *load_installed_commands(),
             ]
+            # Two registries: a daemon without repositories must not describe commands that it
+            # cannot run.
             commands_only = Registry(commands)
             with_repository = Registry(
+                # The project's own in front: a user's command of the same name is reported as
+                # declared twice, by both names.
                 [*marked_commands(declarations), *marked_commands(data_declarations), *commands]
             )
         except CommandLoadError as error:
@@ -215,6 +219,8 @@ class WireDaemonService(Service):
         super().privilegedStartService()
         failures: list[Failure] = []
         opening: Deferred[None] = self._open_all()
+        # All of `_open_all` is done when the call returns, for TCP and Unix endpoints listen at
+        # once.
         opening.addErrback(failures.append)
         if failures:
             raise StartError(failures[0].getErrorMessage()) from failures[0].value
@@ -225,6 +231,8 @@ class WireDaemonService(Service):
         if self._cache is not None:
             self._cache.start()
         if self._config.paths:
+            # Not in `__init__`: twistd forks and changes its user behind that, and workers are
+            # children of the process that serves.
             self._pool.start()
             self._recover()
         for folder in self._hosts.missing_folders():
@@ -266,6 +274,7 @@ class WireDaemonService(Service):
 
     @inlineCallbacks
     def _open_all(self) -> Generator[Deferred[Any], Any, None]:
+        # One after the other, so that the log has them in the order of the configuration.
         for listener in self._listeners:
             yield self._open(listener)
         _log.info("wiredaemon is ready")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+# A line of a terminal.
 _SHOWN: Final = 80
 """The most characters of a wrong value that an error repeats."""
 
@@ -98,6 +99,7 @@ class Table:
             raise self.wrong(key, accepted)
         if not isfinite(value) or value < 0:
             raise self.wrong(key, accepted)
+        # An integer for a limit in seconds is a float from here on, as its default is.
         return type(default)(value)
 
     def path(self, key: str, default: str) -> Path | None:

@@ -49,6 +49,7 @@ def _asks_worker(
         declared: Further fields of `Command`.
     """
     asked = name.encode()
+    # Encoded once for each declaration, not for each request.
     keys = {argument: argument.encode() for argument in arguments}
 
     @command(name, permission=Permission.RO, dialects=_0006, arguments=arguments, **declared)
@@ -64,6 +65,8 @@ changesetdata = _asks_worker(
     "changesetdata",
     {
         "revisions": _REVISIONS,
+        # Unknown names are refused; Mercurial ignores them, so that a typing error gives an answer
+        # without the field (commands, section 4.1).
         "fields": _fields(b"bookmarks", b"parents", b"phase", b"revision"),
     },
 )
@@ -109,6 +112,8 @@ rawstorefiledata = _asks_worker(
     "rawstorefiledata",
     {
         "files": Argument(type=ArgumentType.LIST),
+        # A list, where `filesdata` has a map, and ignored: that is how the descriptor has it
+        # (commands, section 4.2).
         "pathfilter": Argument(type=ArgumentType.LIST, default=None),
     },
     needs_stream=True,

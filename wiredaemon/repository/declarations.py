@@ -72,6 +72,8 @@ async def heads(context: Context, publiconly: bool) -> object:  # noqa: FBT001 n
 @command(
     "known",
     permission=Permission.RO,
+    # The examples here and below are those of Mercurial's descriptors in 0003 to 0005, byte for
+    # byte (commands, section 2.1).
     arguments={"nodes": Argument(type=ArgumentType.LIST, default=(), example=[b"deadbeef"])},
     text=TextForm(result=bytes, arguments={"nodes": text.parse_nodes}),
 )
@@ -137,6 +139,7 @@ async def pushkey(
         b"new": new,
     }
     match await context.repository.call(b"pushkey", arguments):
+        # Both travel, because only 0002 has a place for what hooks print (commands, section 1).
         case [bool() as moved, bytes() as output]:
             return WithOutput(moved, output)
         case _:
@@ -172,6 +175,8 @@ def _needs_version_1(
         text=TextForm(result=bytes),
     )
     async def refuse(_context: Context, **_arguments: object) -> Value:
+        # Mercurial exposes these in 0002 and fails with an HTTP 500: clients find the command, and
+        # a text that helps.
         raise ServerError(
             f"{name} is not available in frames: version 1 of the protocol has it, ?cmd={name}"
         )
@@ -184,6 +189,7 @@ getbundle = _needs_version_1("getbundle", Permission.RO)
 stream_out = _needs_version_1("stream_out", Permission.RO)
 unbundle = _needs_version_1("unbundle", Permission.RW, "heads")
 
+# Known and not exposed: that is row 12 of http, section 3.1, where an unknown name is row 11.
 batch = _needs_version_1("batch", Permission.RO, exposed=False)
 between = _needs_version_1("between", Permission.RO, exposed=False)
 branches = _needs_version_1("branches", Permission.RO, exposed=False)

@@ -81,6 +81,8 @@ class Description:
         """
         match result:
             case {
+                # One pattern for the whole map: a key that is missing and one of a wrong type are
+                # one failure, that of two releases side by side.
                 b"web": dict() as web,
                 b"api": dict() as api,
                 b"requirements": list() as requirements,

@@ -34,6 +34,8 @@ def stat_files(paths: Iterable[bytes]) -> StatSignatures:
             signatures.append(None)
         else:
             signatures.append(
+                # The inode as well: Mercurial replaces files by renaming, which may leave size and,
+                # within a tick, both times as they were.
                 (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
             )
     return tuple(signatures)
@@ -79,6 +81,8 @@ class WatchedFiles:
         """
         if self._clock() - self._last_at > SAME_MOMENT:
             self.stat_settings()
+        # Saves the stat calls of settings, some 2 us each, where the request's head has just made
+        # them.
         return self._last + stat_files(self._others)
 
     def stat_state_anew(self) -> StatSignatures:

@@ -15,6 +15,7 @@ from urllib.parse import quote_from_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# A pattern, because bytes.fromhex would also take spaces between the digits.
 _HEX_NODE: Final = re.compile(rb"[0-9a-fA-F]{40}")
 
 _VERSION_1_ONLY: Final = frozenset(
@@ -66,6 +67,7 @@ def encode_listkeys(keys: Mapping[bytes, bytes]) -> bytes:
     """
     for key, value in keys.items():
         if any(separator in text for text in (key, value) for separator in (b"\t", b"\n")):
+            # Mercurial would send it, and its client read other keys than there are.
             raise ValueError("listkeys: a key or value with a tab or line end has no text form")
     return b"\n".join(b"%s\t%s" % item for item in sorted(keys.items()))
 
@@ -77,6 +79,7 @@ def encode_lookup(node: bytes) -> bytes:
 
 def encode_lookup_failure(text: bytes) -> bytes:
     """``0 <text>`` and a line end; the text is made one line."""
+    # Version 1's clients read a single line.
     return b"0 %s\n" % b" ".join(text.splitlines())
 
 

@@ -50,7 +50,10 @@ def changesetdata(
                 first, second = log.parentrevs(revision)
                 record[b"parents"] = [node_of(first), node_of(second)]
             if with_phase:
+                # A publishing repository serves all its changesets as public, whatever is stored
+                # (commands, section 4.7).
                 record[b"phase"] = b"public" if is_public else phase_name(repository, revision)
+            # Popped, so that what is left are the bookmarks to send behind the changesets.
             if node in marks:
                 record[b"bookmarks"] = marks.pop(node)
             if not with_text:
@@ -60,6 +63,8 @@ def changesetdata(
             record[b"fieldsfollowing"] = [[b"revision", len(text)]]
             yield record
             yield text
+    # Not counted in `totalitems`, and sent to a client that is up to date, too: its only news may
+    # be these (commands, section 4.7).
     for node in sorted(marks):
         marked: dict[bytes, Value] = {b"node": node, b"bookmarks": marks[node]}
         yield marked

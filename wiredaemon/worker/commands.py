@@ -115,6 +115,8 @@ class WorkerCommands:
                 raise server_error(refusal) from refusal
             except BaseException as failure:
                 # It may have been left in any state: the next command opens it anew.
+                # A peer that leaves ends the generator here, between two objects: nothing has
+                # failed.
                 if not isinstance(failure, GeneratorExit):
                     self._forget(context.repository)
                 if isinstance(failure, Exception):
@@ -165,6 +167,8 @@ def _find(command: object, permission: Permission) -> Callable[..., Any]:
         if command in READS:
             return READS[command]
         if command in WRITES:
+            # Checked by the daemon already; once more, because here is where a fault of it would
+            # write.
             if permission is not Permission.RW:
                 raise ServerError(b"%s needs the permission rw" % command)
             return WRITES[command]
@@ -189,6 +193,7 @@ def _describe(path: bytes) -> Value:
 @contextmanager
 def _remote_user(user: str | None) -> Iterator[None]:
     """Set ``REMOTE_USER`` for hooks, as a web server does, if the user is known."""
+    # First, for the worker itself may have been started with one, and it would be anybody's.
     os.environ.pop("REMOTE_USER", None)
     if user is not None:
         os.environ["REMOTE_USER"] = user

@@ -39,6 +39,8 @@ class TextForms:
         self._revlog = revlog
         self._have_parents = have_parents
         self._diffs_large = diffs_large
+        # Bytes by number, not a set of numbers, which takes some 60 bytes for each of millions of
+        # revisions.
         self._sent = bytearray(len(revlog))
         """One byte for each revision: 1 if the client has it, so that it can be a base."""
         self._last = NO_BASE
@@ -47,10 +49,12 @@ class TextForms:
         """Return the base, or ``NO_BASE``, and the delta or text, and count the text as sent."""
         revlog = self._revlog
         flags = revlog.flags(revision)
+        # Nearly all revisions have no flag: the test of the number saves a call.
         if flags and not is_plain(flags):
             return NO_BASE, self._special(revision, flags)
         if self._sent[revision]:
             # An empty delta to itself: the client has this very text.
+            # As Mercurial answers a node that was asked for twice (commands, section 4.8).
             return revision, b""
         base, data = self._choose(revision)
         self._sent[revision] = 1
@@ -77,6 +81,7 @@ class TextForms:
         if base < 0:
             return NO_BASE, revlog.rawdata(revision)
         delta = revlog.revdiff(base, revision)
+        # A delta that is no smaller costs the client the work of applying it for nothing.
         if len(delta) < revlog.rawsize(revision):
             return base, delta
         return NO_BASE, revlog.rawdata(revision)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WEB_SPELLINGS: Final = {
     b"push_ssl": (b"push_ssl",),
+    # Mercurial's own aliases (http, section 2).
     b"allow-push": (b"allow-push", b"allow_push"),
     b"deny_push": (b"deny_push",),
     b"allow_read": (b"allow_read",),
@@ -88,6 +89,8 @@ def _web_settings(ui: Ui) -> dict[bytes, Setting]:
 
 def _web_setting(ui: Ui, name: bytes) -> Setting:
     if name not in _WEB_BOOLEANS:
+        # Untrusted files count for `[web]`, as with Mercurial (http, section 2): an owner may
+        # restrict a repository without the server's trust.
         return [bytes(item) for item in ui.configlist(b"web", name, untrusted=True)]
     return _web_boolean(ui, name, _WEB_SPELLINGS[name])
 
@@ -104,6 +107,8 @@ def _api_switches(ui: Ui) -> dict[bytes, bool]:
     return {
         switch: _api_switch(ui, name)
         for switch, name in _API_SWITCHES
+        # Trusted files alone: these switches open something, where those of `[web]` that matter
+        # close it.
         if ui.hasconfig(b"experimental", name)
     }
 
@@ -118,6 +123,7 @@ def _api_switch(ui: Ui, name: bytes) -> bool:
 def _unreadable(
     ui: Ui, section: bytes, spellings: tuple[bytes, ...], failure: Exception
 ) -> RepositoryUnavailable:
+    # Which spelling was wrong is not in the library's error: the first that is set names the file.
     sources = (ui.configsource(section, spelling, untrusted=True) for spelling in spellings)
     source = next(filter(None, sources), b"configuration")
     return RepositoryUnavailable(f"{os.fsdecode(source)}: {os.fsdecode(failure.args[0])}")

@@ -63,9 +63,11 @@ def text_for_peer(failure: Exception) -> bytes:  # noqa: PLR0911  one return per
             return failure.text
         case OperationFailed():
             return _with_output(failure)
+        # The reason names paths of the server.
         case RepositoryUnavailable():
             _log_line(failure.reason)
             return UNAVAILABLE
+        # Before OSError, which it is, too; its own text names host and process.
         case error.LockHeld():
             _log_line(str(failure))
             return LOCKED
@@ -75,6 +77,8 @@ def text_for_peer(failure: Exception) -> bytes:  # noqa: PLR0911  one return per
             # Mercurial's own texts would say what exists and is not served.
             return b"unknown revision"
         case error.Error() | error.RepoError():
+            # A damaged store is the operator's business, and the peer's text says too little to
+            # find where.
             if isinstance(failure, error.StorageError):
                 _log_traceback(failure)
             return _message(failure)

@@ -119,6 +119,7 @@ def filesdata(
     total = sum(len(nodes) for nodes in found.values()) // NODE_SIZE
     yield {b"totalpaths": len(found), b"totalitems": total}
     introductions = Introductions(repository, served, found)
+    # Sorted bytewise, which the protocol prescribes (commands, section 4.11).
     for path in sorted(found):
         nodes = found[path]
         revlog = repository.file(path).get_revlog()

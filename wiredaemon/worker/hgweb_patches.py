@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 def apply_patches() -> None:
     """Apply all patches to the library in this process; a second time changes nothing."""
+    # `functools.wraps` leaves the mark; a second patch around the first would work, and cost every
+    # look-up twice.
     if hasattr(scmutil.revsymbol, "__wrapped__"):
         return
     _patch_names()
@@ -146,6 +148,8 @@ def _of_served(original: Any) -> Any:  # noqa: ANN401 a function of the library
             revisions = web.repo.file(webutil.cleanpath(web.repo, web.req.qsparams[b"file"]))
             last = webutil.changectx(web.repo, web.req).rev()
             before = [link for link in map(revisions.linkrev, revisions) if link <= last]
+            # The original goes back to the last one before; whether that is served is what decides
+            # here.
             if not before or before[-1] not in web.repo:
                 raise
         return original(web)
@@ -237,6 +241,9 @@ def parse_arguments(query: bytes, *, keep_blank_values: bool = False) -> dict[by
 
 def _parse_list(query: bytes, *, keep_blank_values: bool = False) -> list[tuple[bytes, bytes]]:
     read = parse_qsl(
-        query.decode("latin-1"), keep_blank_values=keep_blank_values, encoding="latin-1"
+        # ISO-8859-1 has a character for each byte: what goes in comes out.
+        query.decode("latin-1"),
+        keep_blank_values=keep_blank_values,
+        encoding="latin-1",
     )
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in read]

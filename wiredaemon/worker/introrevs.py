@@ -43,9 +43,12 @@ class Introductions:
     def find(self, path: bytes, revlog: Revlog, revision: int) -> int | None:
         """Return the number of the changeset, or None where no served one has the revision."""
         link = revlog.linkrev(revision)
+        # Nearly always: a search reads every changeset once, and is only for what was added with a
+        # secret one.
         if link in self._served:
             return link
         key = (path, revision)
+        # Remembered also where nothing was found: a client may name one node any number of times.
         if key not in self._searched:
             node = revlog.node(revision)
             candidates = (change for change in self._changes(path) if self._has(change, path, node))

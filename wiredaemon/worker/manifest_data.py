@@ -51,6 +51,7 @@ def manifestdata(
         CommandError: ``unknown node: %s``, also for a manifest that no served changeset has;
             or there are no tree manifests. Raised before the first object.
     """
+    # Mercurial answers with an error of an empty text (commands, section 4.8).
     if tree and b"treemanifest" not in repository.requirements:
         raise CommandError(
             "tree must be empty: the repository has no tree manifests; got %s", [tree]
@@ -82,6 +83,7 @@ def _resolve(
         revisions.append(revision)
     not_served = manifests_not_served(repository, served, tree, elsewhere)
     if not_served:
+        # One of them, and the same each time: a set has an order of its own in each process.
         raise _unknown(min(not_served))
     return revisions
 

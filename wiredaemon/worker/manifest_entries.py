@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Repository
 
 _HEX: Final = 40
+# Measured: parsing wins from 6 to 8 paths on in up to 200 lines, and from some 35 on in 10,000. A
+# changeset's delta has about as many lines as the changeset has paths.
 _FEW: Final = 12
 """With at least so many paths, lines are parsed instead of searched for one by one."""
 
@@ -35,6 +37,8 @@ class ManifestEntries:
     def __init__(self, repository: Repository) -> None:
         self._manifests = repository.manifestlog
         self._revlog = repository.manifestlog.getstorage(b"").get_revlog()
+        # Tree manifests are read through the library: their deltas are of folders, and few
+        # repositories have them.
         self._is_flat = b"treemanifest" not in repository.requirements
         self._read: set[int] = set()
         """Revisions whose entries were all yielded."""
@@ -49,6 +53,7 @@ class ManifestEntries:
             return None
         if not self._is_flat:
             return self._manifests[manifest].read().get(path)
+        # A line feed in front, so that the first line is found like all others.
         return _find(b"\n" + self._revlog.rawdata(self._revlog.rev(manifest)), path)
 
     def changed(self, manifest: bytes, paths: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -92,11 +97,13 @@ class ManifestEntries:
             yield from self._manifests[manifest].read().iteritems()
             return
         revision = self._revlog.rev(manifest)
+        # Changesets that change no file share the manifest of their parent.
         if revision in self._read:
             return
         # A delta to a manifest that was read adds exactly the lines that are new.
         base = self._revlog.deltaparent(revision)
         lines = self._lines(base, revision, is_whole=base not in self._read)
+        # Before the first is yielded: whoever asks for this manifest next gets nothing twice.
         self._read.add(revision)
         for line in lines.split(b"\n"):
             if line:

@@ -33,6 +33,8 @@ def parse_path_filter(given: Mapping[object, object] | None) -> PathFilter | Non
     if given is None:
         return None
     include, exclude = _patterns(given, b"include"), _patterns(given, b"exclude")
+    # Four closures for the four cases, for a filter is asked for each path of a manifest: a general
+    # one would test each time what is fixed.
     if not include:
         if not exclude:
             return None
@@ -78,6 +80,8 @@ def _any_of(patterns: Sequence[bytes]) -> PathFilter:
             names.add(name)
 
     def passes(path: bytes) -> bool:
+        # Sets, because a request may name thousands of patterns: one test after the other made such
+        # a request take minutes.
         if path in names or path.rpartition(b"/")[0] in parents:
             return True
         end = path.find(b"/") if names else -1

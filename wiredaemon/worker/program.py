@@ -186,6 +186,7 @@ class Worker:
             connection.send_server_error(request_id, failure.text)
         except BodyBrokenError:
             connection.send_server_error(request_id, INCOMPLETE)
+        # SystemExit, because a hook may end with exit(): that ends the command, not the worker.
         except (Exception, SystemExit, KeyboardInterrupt) as failure:
             traceback.print_exception(failure, file=sys.stderr)
             connection.send_server_error(request_id, FAILED)
@@ -216,10 +217,14 @@ class Worker:
         # Output that a command printed belongs in the log in front of what follows.
         sys.stdout.flush()
         sys.stderr.flush()
+        # Joined: a pipe takes 64 KiB at a time, so that each write of single frames would wake the
+        # daemon once more.
         data = b"".join(self._connection.parts_to_send())
         view = memoryview(data)
         while view:
             try:
+                # A view, because the descriptor takes a part at a time: to cut bytes would copy the
+                # rest each time.
                 view = view[os.write(self._target, view) :]
             except BrokenPipeError as error:
                 raise _NobodyReadsError from error
@@ -234,6 +239,7 @@ def take_descriptors() -> tuple[int, int]:
     Returns:
         The new descriptors of what was standard input and output.
     """
+    # `os.dup` makes descriptors that are not inherited (PEP 446), where 0 to 2 are.
     source, target = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Repository
 
 _HEX_NODE: Final = re.compile(rb"[0-9a-fA-F]{40}")
+# The three of the protocol; Mercurial's own numbers go on, with phases that no client may set.
 _PHASE: Final = re.compile(rb"[0-2]")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -56,6 +57,8 @@ def pushkey(
     elif namespace == b"bookmarks" and new:
         _check_bookmark(repository, key, new)
         if not repository.known([_node(new)])[0]:
+            # What Mercurial answers for a node that does not exist; one that is not served looks
+            # the same.
             return PushResult(moved=False, output=b"")
     return _run(repository, namespace, key, old, new)
 
@@ -76,6 +79,8 @@ def _run(
         raise OperationFailed(output) from failure
     except Exception as failure:
         raise OperationFailed(ui.popbuffer()) from failure
+    # The buffer is on a stack of the open repository: one left there would swallow the next
+    # command's output.
     except BaseException:
         ui.popbuffer()
         raise

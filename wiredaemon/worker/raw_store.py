@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
     from wiredaemon.worker.library_types import Repository
 
+# Twice the largest frame: the pieces are no unit of the protocol, which cuts them into frames
+# anyhow.
 PIECE_SIZE: Final = 65536
 """Bytes of a file that are read and sent at once."""
 
@@ -108,6 +110,7 @@ def _open(
                 if size:
                     contents.append((name, file, size))
     finally:
+        # Before anything is sent: a slow client would otherwise keep everybody from pushing.
         lock.release()
     return contents
 

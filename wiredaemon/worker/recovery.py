@@ -67,6 +67,8 @@ def _recover(repository: Repository) -> bytes:
             _roll_back(repository, name)
     except error.LockHeld as held:
         _log(f"{name}: {_holder(held)}")
+        # Not an error: a transaction that runs ends, and what it blocks waits for the lock as for
+        # any other.
         return RUNNING
     except (error.Error, error.RepoError, OSError) as failure:
         raise RepositoryUnavailable(

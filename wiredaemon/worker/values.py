@@ -37,6 +37,7 @@ def heads(repository: Repository, *, publiconly: bool = False) -> list[bytes]:
         repository: The served view.
         publiconly: Return the heads of the public changesets only.
     """
+    # Mercurial's name for the view of public changesets.
     view = repository.filtered(b"immutable") if publiconly else repository
     return [bytes(head) for head in view.heads()]
 
@@ -81,6 +82,7 @@ def lookup(repository: Repository, key: bytes) -> bytes:
             and for the working directory's pseudo node; or an ambiguous prefix.
     """
     local = to_local(key)
+    # To the library it is a prefix of every node, and ambiguous.
     if not local:
         raise _unknown(local)
     try:
@@ -103,6 +105,7 @@ def _shown(key: bytes) -> bytes:
     """Return a key for a message: UTF-8, not longer than people read."""
     if len(key) <= _SHOWN_KEY:
         return from_local(key)
+    # The cut may be in the middle of a character, whose rest is left out.
     return key[:_SHOWN_KEY].decode("utf-8", "ignore").encode() + b"..."
 
 

@@ -28,6 +28,7 @@ _STATE_OF_STORE = (
     # Written by every transaction: some, such as a censoring one, change nothing else of these.
     b"undo.backupfiles",
 )
+# Of these, dirstate is for `lookup` of ".", and the manifest for the capabilities.
 _STATE_OF_FOLDER = (b"localtags", b"dirstate", b"clonebundles.manifest")
 
 
@@ -38,6 +39,8 @@ def config_paths(repository: Repository) -> list[bytes]:
     configuration value, the user's and the system's among them, and what any of these include: a
     file that is empty or missing may say ``deny_read`` tomorrow.
     """
+    # A dict, for the order of paths is that of their signatures and must not change from call to
+    # call.
     folders = dict.fromkeys((repository.path, repository.sharedpath))
     paths = [posixpath.join(folder, name) for folder in folders for name in _IN_EACH_FOLDER]
     paths.append(posixpath.join(repository.spath, b"requires"))
@@ -51,6 +54,7 @@ def _value_files(repository: Repository) -> list[bytes]:
         ui.configsource(section, name, untrusted=True).rpartition(b":")[0]
         for section, name, _ in ui.walkconfig(untrusted=True)
     }
+    # Values of the command line and of extensions name no file.
     return sorted(source for source in sources if posixpath.isabs(source))
 
 

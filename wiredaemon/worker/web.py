@@ -118,6 +118,7 @@ def hgweb_application(view: Repository, script_name: bytes, permission: Permissi
     """
     repository = view.unfiltered()
     gates = (*_SETTINGS[permission], (b"view", view.filtername))
+    # hgweb opens the repository anew from `baseui` when it has changed.
     for ui in (repository.ui, repository.baseui):
         for name, value in gates:
             ui.setconfig(b"web", name, value, _SOURCE)
@@ -187,6 +188,8 @@ def _variables_restored(view: Repository) -> Iterator[Repository]:
     try:
         yield view
     finally:
+        # hgweb puts the variables of its request here, and hooks of the next command would find
+        # them.
         ui.environ = variables
 
 

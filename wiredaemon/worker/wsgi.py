@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 PIECE_SIZE: Final = 65536
 """Bytes of the largest piece of an answer's body: two frames of a stream, one write to a pipe."""
 
+# What people hardly notice.
 HELD_SECONDS: Final = 0.1
 """Seconds for which small pieces are collected: templates yield a few bytes at a time."""
 
 _SPOOLED_IN_MEMORY: Final = 1 << 20
+# 256 KiB, as much as `_SENT_AT_ONCE` of the worker program: the thread has work while the pipe is
+# full.
 _HANDED_OVER: Final = 4
 """Pieces that a thread may be ahead of the reader."""
 
@@ -105,6 +108,7 @@ class _Started:
         if exc_info is not None and self.is_sent:
             raise exc_info[1].with_traceback(exc_info[2])
         if exc_info is None and self._said is not None:
+            # PEP 3333 makes both errors of the application.
             raise RuntimeError("start_response was called twice")
         self._said = (status, headers)
         if self.write is None:
@@ -147,6 +151,8 @@ def _pieces(
         started.write = spool.write
         with _running(application, variables, started) as result:
             for piece in result:
+                # What was written comes in front of the piece that was yielded behind it (PEP
+                # 3333).
                 yield from _taken(spool)
                 if piece:
                     yield piece
@@ -194,6 +200,7 @@ def _pieces_of_thread(
         elif not is_told.is_set():
             # Only once: what an application writes while it is unwound is dropped.
             is_told.set()
+            # A BaseException, because applications catch every Exception of a write.
             raise _AbandonedError
 
     def run() -> None:
@@ -207,6 +214,8 @@ def _pieces_of_thread(
         handed_over.put(end)
 
     started.write = write
+    # A daemon thread, so that an archive that cannot be stopped does not keep the worker from
+    # ending.
     thread = threading.Thread(target=run, name="web", daemon=True)
     thread.start()
     try:
@@ -224,6 +233,7 @@ def _wait_for(thread: threading.Thread, handed_over: queue.Queue[Any]) -> None:
     while thread.is_alive():
         while not handed_over.empty():
             handed_over.get_nowait()
+        # Short, for it may want room for one more piece at any time.
         thread.join(0.01)
 
 
@@ -253,6 +263,7 @@ def _cut(data: bytes) -> Iterator[bytes]:
     if 0 < len(data) <= PIECE_SIZE:
         yield data
         return
+    # A view, because an application may yield a file of gigabytes as one piece.
     view = memoryview(data)
     for start in range(0, len(data), PIECE_SIZE):
         yield bytes(view[start : start + PIECE_SIZE])

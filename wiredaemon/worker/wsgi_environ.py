@@ -84,6 +84,7 @@ def environ(request: WebRequest, *, user: str | None, body: Readable) -> dict[st
         "wsgi.url_scheme": "https" if request.is_secure else "http",
         "wsgi.input": io.BufferedReader(_Input(body), _READ_AHEAD),
         "wsgi.errors": sys.stderr,
+        # One request at a time in each of several processes.
         "wsgi.multithread": False,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
