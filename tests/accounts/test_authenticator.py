@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.accounts.credentials import Named, Password, Token
+from wiredaemon.accounts.files import AccountsFileError
 from wiredaemon.accounts.login import Login, LoginError
 from wiredaemon.accounts.make import make_authenticator
 from wiredaemon.wire.limits import Limits
@@ -134,3 +136,25 @@ async def test_changed_files_count_at_once(config: AuthConfig) -> None:
     with pytest.raises(LoginError):
         await outcome(authenticator, Password("ann", b"secret"))
     assert (await outcome(authenticator, Password("ann", b"new"))).user == "ann"
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+async def test_another_configuration_counts_from_then_on(
+    config: AuthConfig, tmp_path: Path
+) -> None:
+    authenticator = make(config)
+    await outcome(authenticator, Password("ann", b"secret"))
+    authenticator.reload(AuthConfig(htpasswd=write_htpasswd(tmp_path / "others", bob="secret")))
+    assert (authenticator.accepts_passwords, authenticator.accepts_tokens) == (True, False)
+    assert (await outcome(authenticator, Password("bob", b"secret"))).groups == frozenset()
+    with pytest.raises(LoginError):
+        await outcome(authenticator, Password("ann", b"secret"))
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+async def test_a_wrong_configuration_changes_nothing(config: AuthConfig, tmp_path: Path) -> None:
+    authenticator = make(config)
+    with pytest.raises(AccountsFileError):
+        authenticator.reload(replace(config, htpasswd=None, groups=tmp_path / "nosuch"))
+    login = await outcome(authenticator, Password("ann", b"secret"))
+    assert login.groups == {"crew"}

@@ -34,8 +34,17 @@ def test_a_place_stays_known_for_its_time() -> None:
     assert ("ann", "a") not in known
 
 
-def test_those_used_last_are_kept() -> None:
+def test_users_who_logged_in_last_are_kept() -> None:
     known = KnownPlaces(10.0, 2, Clock().seconds)
-    for place in "abac":
-        known.add("ann", place)
-    assert [("ann", place) in known for place in "abc"] == [True, False, True]
+    for user in ("ann", "bob", "ann", "carl"):
+        known.add(user, "a")
+    assert [(user, "a") in known for user in ("ann", "bob", "carl")] == [True, False, True]
+
+
+def test_a_user_at_many_places_makes_only_her_own_forgotten() -> None:
+    known = KnownPlaces(10.0, 1000, Clock().seconds)
+    known.add("ann", "home")
+    for number in range(100):
+        known.add("eve", str(number))
+    assert ("ann", "home") in known
+    assert [number for number in range(100) if ("eve", str(number)) in known] == [*range(84, 100)]

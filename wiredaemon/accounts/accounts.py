@@ -29,10 +29,19 @@ class Accounts:
     """
 
     def __init__(self, config: AuthConfig) -> None:
-        self._htpasswd = config.htpasswd and WatchedFile(config.htpasswd, parse_htpasswd)
-        self._tokens = config.tokens and WatchedFile(config.tokens, parse_tokens)
-        self._groups = config.groups and WatchedFile(config.groups, parse_groups)
-        self._watched = [each for each in (self._htpasswd, self._tokens, self._groups) if each]
+        self.reload(config)
+
+    def reload(self, config: AuthConfig) -> None:
+        """Read other files in place of these, or these once more.
+
+        Raises:
+            AccountsFileError: One of them cannot be used; then nothing is changed.
+        """
+        htpasswd = config.htpasswd and WatchedFile(config.htpasswd, parse_htpasswd)
+        tokens = config.tokens and WatchedFile(config.tokens, parse_tokens)
+        groups = config.groups and WatchedFile(config.groups, parse_groups)
+        self._htpasswd, self._tokens, self._groups = htpasswd, tokens, groups
+        self._watched = [each for each in (htpasswd, tokens, groups) if each]
 
     def refresh(self) -> bool:
         """Read again what has changed; return whether anything is new."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from wiredaemon.accounts.accounts import Accounts
+    from wiredaemon.accounts.config import AuthConfig
     from wiredaemon.accounts.failure_log import FailureLog
     from wiredaemon.accounts.login_failures import LoginFailures
     from wiredaemon.accounts.password_logins import PasswordLogins
@@ -49,13 +50,30 @@ class Authenticator:
         self._passwords = passwords
         self._failures = failures
         self._log = log
-        self.accepts_passwords = accounts.has_passwords
-        self.accepts_tokens = accounts.has_tokens
+
+    @property
+    def accepts_passwords(self) -> bool:
+        """There is a file of users and their passwords."""
+        return self._accounts.has_passwords
+
+    @property
+    def accepts_tokens(self) -> bool:
+        """There is a file of tokens."""
+        return self._accounts.has_tokens
 
     @property
     def is_open(self) -> bool:
         """There is a way to log in: by password or by token."""
         return self.accepts_passwords or self.accepts_tokens
+
+    def reload(self, config: AuthConfig) -> None:
+        """Use the files of another configuration; what is known of failures stays.
+
+        Raises:
+            AccountsFileError: A file cannot be used; then nothing is changed.
+        """
+        self._accounts.reload(config)
+        self._passwords.forget()
 
     def authenticate(
         self, credentials: Password | Token | Named, address: str

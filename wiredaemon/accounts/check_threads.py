@@ -19,7 +19,8 @@ THREADS: Final = 2
 class CheckThreads:
     """A few threads of their own, so that no command keeps logins waiting and no login a command.
 
-    They start with the first check and end with the reactor.
+    They start with the first check and end with the reactor, after the checks that run:
+    ``CheckQueue`` gives them no more than run at once.
     """
 
     def __init__(self, reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _ONE_CUSTOMER: Final = 64
 """Bits of an IPv6 address that are one customer's: all addresses behind them are free for one."""
 
+PLACES_OF_ONE: Final = 16
+"""Places that are known for one user: at home, at work, on the way."""
+
 
 @lru_cache(maxsize=1024)
 def place_of(address: str) -> str:
@@ -31,9 +34,12 @@ def place_of(address: str) -> str:
 class KnownPlaces:
     """The places from which each user has logged in by password.
 
+    One user has ``PLACES_OF_ONE`` at the most: somebody who may log in, and does so from many
+    places, makes none of others forgotten.
+
     Args:
         seconds: The time that a place stays known after the last login.
-        most: Pairs of user and place that are kept, those used last.
+        most: Users that are kept, those who logged in last.
         now: Returns the time in seconds.
     """
 
@@ -41,16 +47,24 @@ class KnownPlaces:
         self._seconds = seconds
         self._most = most
         self._now = now
-        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._seen: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
         """Return whether a user has logged in from a place."""
-        seen = self._seen.get(pair)
+        user, place = pair
+        seen = self._seen.get(user, _NOWHERE).get(place)
         return seen is not None and self._now() - seen < self._seconds
 
     def add(self, user: str, place: str) -> None:
         """Remember that a user has just logged in from a place."""
-        self._seen[user, place] = self._now()
-        self._seen.move_to_end((user, place))
+        places = self._seen.setdefault(user, OrderedDict())
+        self._seen.move_to_end(user)
+        places[place] = self._now()
+        places.move_to_end(place)
+        if len(places) > PLACES_OF_ONE:
+            places.popitem(last=False)
         if len(self._seen) > self._most:
             self._seen.popitem(last=False)
+
+
+_NOWHERE: Final[OrderedDict[str, float]] = OrderedDict()

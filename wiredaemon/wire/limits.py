@@ -164,9 +164,11 @@ class Limits:
     """Passwords that wait to be checked before "busy" is answered: those of users from where they
     have logged in before, and all others, as many of each."""
 
-    # Some 2 MiB in each of four tables. Passwords are checked too slowly to fill one in a minute.
+    # Some 2 MiB in each of the tables, 4 if all names are long. Passwords are checked too slowly to
+    # fill one in a minute.
     login_records: int = 10_000
-    """Addresses, names and pairs of both whose failures or logins are remembered."""
+    """Addresses, names and pairs of both whose failures are remembered, and users of whom the
+    addresses are known."""
 
     # Over a weekend and some days of illness.
     login_known_seconds: float = 7 * 24 * 3600.0
