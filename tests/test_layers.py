@@ -43,7 +43,16 @@ ROOMS: Final = (
 """The packages of ``net``. Each may import those in front of it, and the modules that all share."""
 
 SHARED: Final = frozenset(
-    {"certificate_users", "logins", "peer", "read_size", "tls", "twisted_internals", "write_now"}
+    {
+        "certificate_users",
+        "departures",
+        "logins",
+        "peer",
+        "read_size",
+        "tls",
+        "twisted_internals",
+        "write_now",
+    }
 )
 """Modules of ``net`` itself: they import none of its packages."""
 

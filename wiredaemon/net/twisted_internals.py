@@ -22,6 +22,7 @@ from twisted.web.http import _IdentityTransferDecoder
 if TYPE_CHECKING:
     from twisted.internet.abstract import FileDescriptor
     from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IPushProducer
     from twisted.python.failure import Failure
     from twisted.web.http import HTTPChannel
     from twisted.web.iweb import IResponse
@@ -38,6 +39,7 @@ __all__ = [
     "is_between_requests",
     "is_waiting",
     "receive_parsed_request",
+    "replace_network_producer",
     "request_line",
     "response_while_sending",
     "save_idle_timeout",
@@ -90,6 +92,14 @@ def unfinished_line(channel: HTTPChannel) -> bytes:
     if channel._busyReceiving or not channel.line_mode or transport.disconnecting:
         return b""
     return bytes(channel._buffer)
+
+
+def replace_network_producer(channel: Any, producer: IPushProducer) -> None:  # noqa: ANN401 not annotated
+    """Let a channel pause and resume its input by ``producer`` instead of by its transport.
+
+    It pauses by itself where a client sends more requests while one is running.
+    """
+    channel._networkProducer = producer
 
 
 def is_between_requests(channel: Any) -> bool:  # noqa: ANN401 what it has of a base class is not annotated

@@ -25,7 +25,7 @@ class Channel:
     """A connection, which notes what is asked of it."""
 
     def __init__(self) -> None:
-        self.transport = self
+        self.input = self
         self.asked: list[str] = []
         self.idle: float | None = 60
 

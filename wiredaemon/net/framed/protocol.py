@@ -19,6 +19,7 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from wiredaemon.net.departures import Departures
 from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.peer import peer_of
@@ -98,6 +99,7 @@ class FramedServerProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 Twisted's signature
         """Cancel the commands of a peer that has gone."""
+        self._factory.departures.forget(self.transport)
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         responder, self._responder, self._input = self._responder, None, None
@@ -138,9 +140,13 @@ class FramedServerProtocol(Protocol):
     def pause_input(self) -> None:
         """Stop reading."""
         self.transport.pauseProducing()
+        # Over TLS nobody can read answers who has closed the sending side.
+        may_half_close = not ISSLTransport.providedBy(self.transport)
+        self._factory.departures.watch(self.transport, may_half_close=may_half_close)
 
     def resume_input(self) -> None:
         """Read again."""
+        self._factory.departures.forget(self.transport)
         self.transport.resumeProducing()
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
@@ -173,7 +179,7 @@ class FramedServerProtocol(Protocol):
         self._responder = self._input = None
         transport = self.transport
         transport.unregisterProducer()
-        transport.resumeProducing()
+        self.resume_input()
         if self._input_ended or not ITCPTransport.providedBy(transport):
             transport.loseConnection()
         elif ISSLTransport.providedBy(transport):
@@ -219,6 +225,7 @@ class FramedFactory(ServerFactory):
         self.reactor = reactor
         self.limits = limits
         self.logins = logins
+        self.departures = Departures(reactor)
 
     def buildProtocol(self, addr: IAddress | None) -> FramedServerProtocol:  # noqa: ARG002 Twisted's signature
         """Return the protocol of a new connection."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel
 
+from wiredaemon.net.departures import WatchedInput
 from wiredaemon.net.http.known_heads import LONGEST
 from wiredaemon.net.http.strict_heads import LINE_END, fault_of_line, refuse_head
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.twisted_internals import (
     is_between_requests,
     receive_parsed_request,
+    replace_network_producer,
     target_of,
     unfinished_line,
     version_of,
@@ -24,6 +27,8 @@ from wiredaemon.net.twisted_internals import (
 from wiredaemon.net.write_now import send_at_once
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from wiredaemon.commands import Peer
     from wiredaemon.net.http.identification import Client
 
@@ -38,6 +43,8 @@ class KnownHeadChannel(HTTPChannel):
     requestFactory: Any
     site: Any
     transport: Any
+    input: WatchedInput
+    """What is paused and resumed, in place of the transport."""
     peer: Peer | None = None
     """The client, once a request has asked for it."""
     client: Client | None = None
@@ -47,9 +54,16 @@ class KnownHeadChannel(HTTPChannel):
     """The bytes of the head that is parsed next, if it may be remembered."""
 
     def connectionMade(self) -> None:
-        """Turn Nagle's algorithm off."""
+        """Turn Nagle's algorithm off, and have the peer watched while nothing is read."""
         send_at_once(self.transport)
         super().connectionMade()
+        self.input = WatchedInput(self.transport, self.site.departures)
+        replace_network_producer(self, self.input)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget the peer, and notify the requests."""
+        self.site.departures.forget(self.transport)
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes; a request with a known head skips Twisted's parser."""

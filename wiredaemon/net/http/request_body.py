@@ -85,7 +85,7 @@ class RequestBody:
     """The body of one request.
 
     Args:
-        channel: The connection; its transport is paused and its idle timer is held.
+        channel: The connection; its input is paused and its idle timer is held.
         limits: ``drained_body`` and ``drain_seconds`` bound the bytes read behind a response.
         reactor: Provides the timer of draining.
     """
@@ -216,7 +216,7 @@ class RequestBody:
         self._is_paused = True
         # A second pause finds no timer; the timeout of the first one still counts.
         self.idle_timeout = self._channel.setTimeout(None) or self.idle_timeout
-        self._channel.transport.pauseProducing()
+        self._channel.input.pauseProducing()
 
     def resume(self) -> None:
         """Read again."""
@@ -226,7 +226,7 @@ class RequestBody:
         # Behind the body the channel has no timer until the response is complete.
         if self.state not in _ALL_HERE:
             self._channel.setTimeout(self.idle_timeout)
-        self._channel.transport.resumeProducing()
+        self._channel.input.resumeProducing()
 
 
 _ALL_HERE: Final = frozenset({_S.UNDECIDED_COMPLETE, _S.COMPLETE, _S.LOST})

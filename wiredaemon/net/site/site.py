@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.web.server import Site
 
+from wiredaemon.net.departures import Departures
 from wiredaemon.net.http.channel import KnownHeadChannel
 from wiredaemon.net.http.known_heads import KnownHeads
 from wiredaemon.net.http.request import StreamingRequest
@@ -43,6 +44,7 @@ class ApiSite(Site):
         }
         super().__init__(make_tree(application, hosts), **arguments)
         self.limits = application.limits
+        self.departures = Departures(application.reactor)
         self.known_heads = KnownHeads(application.limits.known_heads)
 
     def acceptableProtocols(self) -> list[bytes]:
