@@ -29,6 +29,7 @@ GROUPS: Final[Mapping[str, frozenset[str]]] = {
 TOKENS: Final[Mapping[bytes, Login]] = {
     b"wd_0000000a_writer": Login(user="ann"),
     b"wd_0000000b_reader": Login(user="ann", read_only=True),
+    b"wd_0000000c_limited": Login(user="writer", read_only=True),
 }
 
 

@@ -140,7 +140,7 @@ def test_a_password_may_have_a_colon_and_any_bytes() -> None:
 WRONGS: Final = [
     basic("ann", b"no"),
     basic("ann", b""),
-    "Bearer wd_0000000c_nobody",
+    "Bearer wd_0000000d_nobody",
     # A token is its own user's password, and nobody else's.
     basic("bob", b"wd_0000000a_writer"),
 ]
