@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.accounts import ThreadsByHand, add_token, rewrite, write_htpasswd
 from support.logs import observed, texts_of
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from wiredaemon.accounts.accounts import Accounts
+from wiredaemon.accounts.check_threads import THREADS
 from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.accounts.credentials import Password, Token
 from wiredaemon.accounts.login import Login, LoginBusyError, LoginError, TooManyFailuresError
 from wiredaemon.accounts.make import join
+from wiredaemon.accounts.places import place_of
 from wiredaemon.wire.limits import Limits
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RIGHT: Final = Password("ann", b"secret")
 WRONG: Final = Password("ann", b"other")
@@ -296,6 +299,15 @@ def test_twenty_wrong_passwords_are_one_line_and_one_with_counts(door: Door) -> 
     ]
 
 
+def test_what_was_counted_is_written_at_the_end(door: Door) -> None:
+    with observed("wiredaemon.accounts") as events:
+        door.fail(3, ATTACKER)
+        door.authenticator.write_counts()
+        door.authenticator.write_counts()
+    assert len(texts_of(events)) == 2
+    assert "2 failed" in texts_of(events)[1]
+
+
 def test_no_line_has_a_password_or_a_token(door: Door) -> None:
     with observed() as events:
         door.fail(3, ATTACKER)
@@ -306,3 +318,50 @@ def test_no_line_has_a_password_or_a_token(door: Door) -> None:
     text = "\n".join(texts_of(events))
     assert text
     assert not [word for word in ("wrong", "secret", "verysecret") if word in text]
+
+
+def test_a_crowd_that_is_too_large_has_its_lines_too(door: Door) -> None:
+    with observed("wiredaemon.accounts") as events:
+        for number in range(67):
+            door.ask(Password(f"u{number}", b"x"), f"203.0.113.{number}")
+    assert texts_of(events) == ["login of 'u66' from 203.0.113.66 was refused unseen"]
+
+
+# --- whatever strangers do ---------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ann", "bob", "eve"]),
+            st.sampled_from([ATTACKER, AWAY, "2001:db8::1", "2001:db8::2"]),
+            st.integers(0, 12),
+            st.booleans(),
+        ),
+        min_size=20,
+        max_size=100,
+    )
+)
+def test_no_name_and_no_place_learns_of_more_failures_than_the_limit(
+    steps: list[tuple[str, str, int, bool]],
+) -> None:
+    failed: dict[str, list[float]] = {}
+    waiting: list[tuple[str, str, list[object]]] = []
+    with TemporaryDirectory() as folder:
+        door = Door(Path(folder), Limits())
+        for number, (name, address, seconds, runs) in enumerate(steps):
+            door.clock.advance(seconds)
+            guess = Password(name, b"%d" % number)
+            waiting.append((name, place_of(address), door.ask(guess, address)))
+            if runs:
+                door.threads.run()
+            for each in [each for each in waiting if each[2]]:
+                waiting.remove(each)
+                if type(each[2][0]) is LoginError:
+                    for key in each[:2]:
+                        failed.setdefault(key, []).append(door.clock.seconds())
+    for key, times in failed.items():
+        for start in times:
+            window = [time for time in times if start <= time < start + 60]
+            # A full bucket, what comes back meanwhile, and what ran side by side.
+            assert len(window) <= 5 + 5 + THREADS - 1, key

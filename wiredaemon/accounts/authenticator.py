@@ -75,6 +75,10 @@ class Authenticator:
         self._accounts.reload(config)
         self._passwords.forget()
 
+    def write_counts(self) -> None:
+        """Write what was counted of failures since the last line, at the daemon's end."""
+        self._log.write()
+
     def authenticate(
         self, credentials: Password | Token | Named, address: str
     ) -> Login | Deferred[Login]:

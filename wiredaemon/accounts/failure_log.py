@@ -58,7 +58,7 @@ class FailureLog:
             counts.failed += 1
 
     def refuse(self, address: str, who: str) -> None:
-        """Say that a login was refused without a look at it, after too many failures."""
+        """Say that a login was refused without a look at it: too many failures, or too busy."""
         counts = self._of(address, who, "was refused unseen")
         if counts is not None:
             counts.refused += 1
@@ -77,11 +77,16 @@ class FailureLog:
     def _wait(self) -> None:
         if not self._is_waiting:
             self._is_waiting = True
-            self._clock.callLater(self._seconds, self._write)
+            self._clock.callLater(self._seconds, self._go_on)
 
-    def _write(self) -> None:
-        """Write the counts. An address that goes on keeps its place, and gets no first line."""
+    def _go_on(self) -> None:
         self._is_waiting = False
+        self.write()
+        if self._counts:
+            self._wait()
+
+    def write(self) -> None:
+        """Write the counts. An address that goes on keeps its place, and gets no first line."""
         others, self._others = self._others, _Counts()
         busy = [(address, counts) for address, counts in self._counts.items() if counts.total]
         busy.sort(key=lambda each: each[1].total, reverse=True)
@@ -93,8 +98,6 @@ class FailureLog:
             others.refused += counts.refused
         if others.total:
             self._write_line("other addresses", others)
-        if self._counts:
-            self._wait()
 
     def _write_line(self, address: str, counts: _Counts) -> None:
         _log.warn(

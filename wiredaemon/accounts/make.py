@@ -47,7 +47,9 @@ def make_authenticator(
         AccountsFileError: A file cannot be used.
     """
     threads = CheckThreads(reactor)
-    return join(Accounts(config), limits, reactor, threads.call, now)
+    authenticator = join(Accounts(config), limits, reactor, threads.call, now)
+    reactor.addSystemEventTrigger("before", "shutdown", authenticator.write_counts)
+    return authenticator
 
 
 def join(

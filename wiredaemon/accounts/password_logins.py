@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from wiredaemon.accounts.failure_log import name_of
-from wiredaemon.accounts.login import Login, LoginError
+from wiredaemon.accounts.login import Login, LoginBusyError, LoginError
 from wiredaemon.accounts.password_check import PasswordCheck
 from wiredaemon.accounts.places import place_of
 
@@ -98,8 +98,9 @@ class PasswordLogins:
         self._checks[digest] = check
         try:
             self._queue.add(start, is_known=self._failures.is_known(credentials.name, place))
-        except LoginError:
+        except LoginBusyError:
             self._drop(check, digest)
+            self._log.refuse(place, name_of(credentials.name))
             raise
         return waiting
 
