@@ -26,6 +26,8 @@ def host_of(peer: Peer) -> str:
     return peer.address.rpartition(":")[0] or peer.address
 
 
+# Each request asks, to know whose share of the workers counts: parsing an address takes 2 us or
+# more, finding it again 0.05.
 @lru_cache(maxsize=256)
 def is_local(address: str) -> bool:
     """Return whether an address, as `show_address` returns it, is of this machine."""

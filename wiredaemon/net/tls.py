@@ -66,6 +66,7 @@ def server_options(
             privateKey=key,
             certificate=certificates[0],
             extraCertChain=certificates[1:],
+            # 1.0 and 1.1 were withdrawn in 2021 (RFC 8996).
             raiseMinimumTo=TLSVersion.TLSv1_2,
             **more,
         )
@@ -74,7 +75,9 @@ def server_options(
         if protocols:
             context.set_alpn_select_callback(
                 lambda _, offered: next(
-                    (one for one in protocols if one in offered), SSL.NO_OVERLAPPING_PROTOCOLS
+                    # Our order, not the client's, as with content encodings.
+                    (one for one in protocols if one in offered),
+                    SSL.NO_OVERLAPPING_PROTOCOLS,
                 )
             )
         # Programs with several certificates choose one by the names of these.

@@ -83,6 +83,8 @@ def _ok(body: bytes) -> HttpResponse:
 
 def _unavailable(name: object, accepted: Accepted) -> HttpResponse:
     """Return the response to a name that is no command of a multirequest."""
+    # The three forms of Mercurial's own text; in place of its HTTP 500 a 400 that names the fault
+    # (http, section 6.2).
     if isinstance(name, bytes):
         shown = name
     elif accepted.dialect.strict_arguments or isinstance(name, list | dict | set | frozenset):
@@ -161,6 +163,8 @@ class FramedExchange:
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Answer broken input with a text; frames that were queued are dropped."""
+        # Malformed input is what Mercurial met with an HTTP 500; errors that it words itself keep
+        # their status 200 (docs/decisions.md).
         answer = bad_request if error.malformed else protocol_error
         self.refused(answer(error.message))
 

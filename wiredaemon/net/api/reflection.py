@@ -35,6 +35,8 @@ class Reflection:
         self._request = request
         self._limits = limits
         self._reader = FrameReader(payload_limit=limits.frame_payload)
+        # Full duplex, so that a request is shown with the frame that completes it (http, section
+        # 7).
         self._connection = ServerConnection(dialect, half_duplex=False, limits=limits)
         self._dialect = dialect
         self._requests: dict[int, tuple[RequestReceived, list[bytes]]] = {}
@@ -44,6 +46,7 @@ class Reflection:
     def receive_data(self, data: bytes) -> None:
         """Receive bytes of the body."""
         self._size += len(data)
+        # The answer holds the whole body: it is bounded like a request, not like data.
         if self._size > self._limits.request_size:
             self._refuse(
                 f"the body exceeds the limit of {self._limits.request_size} bytes (request_size)"
@@ -78,6 +81,7 @@ class Reflection:
         # Drops the error frame of a failure; the line for the event shows the error.
         self._connection.data_to_send()
         action: tuple[str, dict[str, object]] | None = None
+        # The last of several: a frame that completes a request is shown by what it completes.
         for event in events:
             action = self._action(event) or action
         if action is None:

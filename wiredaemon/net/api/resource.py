@@ -77,6 +77,7 @@ class ApiResource(Resource):
         decide(request, self._host, self._on_settings)
 
     def _on_settings(self, request: StreamingRequest, settings: Settings) -> None:
+        # Rows 1 to 6 look at nothing but the path, and any method may ask (http, section 3.1).
         if len(self._path) < COMMAND_DEPTH:
             found = check_api_path(self._application.apis, settings.switches, self._path)
             if isinstance(found, HttpResponse):
@@ -95,6 +96,8 @@ class ApiResource(Resource):
                 # Only then is the question known to be short: the head has at most 1 KiB.
                 self._decisions.remember(settings, peer, question, accepted)
         if request.question is None:
+            # Behind the decision: a head that is refused is never remembered, so that guesses fill
+            # nobody's memory.
             request.remember(question, self._again or self)
         self._receive_frames(request, settings, peer, accepted)
 

@@ -127,8 +127,10 @@ def check_command(  # noqa: PLR0913, PLR0917 all that decides
         body = b"unknown permission: " + head.permission
         return text(_MISSING, b"Not Found", body)
     # Row 8.
+    # Before the permission: a GET tells nobody whether a command could be run (http, section 3.1).
     if head.method != b"POST":
         body = b"commands require POST requests"
+        # No Content-Type, as the transcripts have it.
         headers = ((b"Allow", b"POST"),)
         return HttpResponse(status=405, reason=b"Method Not Allowed", headers=headers, body=body)
     # Row 9: what is authorized is the permission in the URL, whatever the command needs.
@@ -189,6 +191,8 @@ def _covered(registry: Registry, dialect: Dialect, permission: Permission) -> di
 
 
 def _check_media_types(api: Api, head: CommandHead) -> HttpResponse | None:
+    # Exactly one name, no list and no parameters: Mercurial's servers accept nothing else (http,
+    # section 3.3).
     dialect = api.speaking(head.accept)
     if dialect is None:
         wanted = api.framings[0].media_type
@@ -201,6 +205,8 @@ def _check_media_types(api: Api, head: CommandHead) -> HttpResponse | None:
 
 
 def _names(content_type: bytes | None, dialect: Dialect) -> bool:
+    # Mercurial's servers on Python 3 compared so, and those of the older eras by the letter (http,
+    # section 3.3).
     if content_type is not None and dialect.loose_content_type:
         content_type = content_type.partition(b";")[0].strip().lower()
     return content_type == dialect.media_type

@@ -122,6 +122,8 @@ class ResponseCache:
         except DamagedError as error:
             self.report_damage(entry, str(error))
             return None
+        # Once for each file and process: CRC-32 reads 2 GB a second, so that the largest answer
+        # takes 0.1 s.
         if entry.is_trusted:
             return reader
         # It may be older than a crash of the whole machine.
@@ -151,6 +153,7 @@ class ResponseCache:
     def report_damage(self, entry: KeptResponse, reason: str) -> None:
         """Log that an entry cannot be used, and remove it."""
         _log.error("a kept response is damaged and dropped: {reason}", reason=reason)
+        # It had been counted as a hit, and a worker answers after all.
         self.hits, self.misses = self.hits - 1, self.misses + 1
         self._store.remove(entry)
 
@@ -173,6 +176,8 @@ class ResponseCache:
         if not self.may_record(keys):
             return None
         store = self._store
+        # Two, because what is sent is recorded as objects, and encoded only when all of it is
+        # there.
         paths = store.temporary(), store.temporary()
         try:
             recording = Recording(keys.entry, encoding, paths, self._limits.cache_entry)
@@ -202,6 +207,7 @@ class ResponseCache:
         if not recording.is_going_on:
             self.drop(recording)
             return
+        # In a thread: zlib takes seconds for the 256 MiB that `cache_entry` allows.
         working: Deferred[None] = self.in_thread(recording.finish).addCallback(
             partial(self._commit, keys=keys, encoding=encoding, may_redirect=may_redirect)
         )
@@ -239,6 +245,7 @@ class ResponseCache:
             _log.failure("a response could not be kept", failure)
 
     def _suspend(self, error: OSError) -> None:
+        # One line of the log for recordings that fail together.
         if self._reactor.seconds() >= self._suspended_until:
             _log.error(
                 "no response is recorded for {seconds} s: {reason}",

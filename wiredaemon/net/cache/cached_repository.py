@@ -123,6 +123,8 @@ class CachedRepository:
         question = self._question(command, arguments)
         if question is None:
             return self._handle.stream(command, arguments)
+        # Before the kept answer: a redirect costs this server nothing, and is counted by the
+        # target.
         redirect = self._redirect(question.keys)
         if redirect is not None:
             return _alone(redirect)
@@ -132,8 +134,11 @@ class CachedRepository:
     def _question(self, command: bytes, arguments: Mapping[bytes, Value]) -> Question | None:
         """Return the question that a request asks; None if its answer cannot be kept."""
         repository = self._repository
+        # A command may ask for another one's stream: the key knows only its own.
         if not self._cache.is_on or not repository.files.knows_state or command != self._as.command:
             return None
+        # Before the command runs: what changes meanwhile makes the state another one, and the
+        # answer is not kept.
         state = repository.files.stat_state()
         try:
             keys = keys_of(self._as, repository.path, arguments, state)
@@ -166,6 +171,8 @@ class CachedRepository:
             return
         try:
             self._offer(question.keys, entry)
+            # Counted, because the response's size was promised by the entry: an early end must not
+            # look like a whole answer.
             left = entry.size
             while left:
                 piece = await self._read(entry, reader)
@@ -193,6 +200,7 @@ class CachedRepository:
     def _answer(self, question: Question) -> AsyncGenerator[Encoded, None]:
         may_record = (
             self._cache.may_record(question.keys)
+            # Only for recording: to find an answer, the state needs to be right, not settled.
             and is_settled(question.state, self._cache.clock())
             and not self._is_in_transaction()
         )

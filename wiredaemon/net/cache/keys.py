@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _GLOBAL_VERSION: Final = 1
 _LOCAL_VERSION: Final = 1
 """The version of the key's form: change it with a command's answer or an entry's content."""
+# Twice the longest tick: kernels are built with 100 timer interrupts a second or more.
 _TICK: Final = 20_000_000
 """Nanoseconds: more than a tick of the clock that Linux takes modification times from."""
 _API: Final = b"exp-http-v2-0003"
@@ -75,11 +76,15 @@ def keys_of(
         b"version": _API,
         b"repo": repository,
         b"args": arguments,
+        # A release may answer otherwise: the numbers above are for changes between two of them.
         b"software": __version__.encode(),
         # As text, in 3 us: 14 files as arrays of numbers take 13 us, most of what a key costs.
         b"state": repr(state).encode(),
     }
+    # SHA-1, as commands, section 4.14, has it, and not for security: who makes two requests collide
+    # gets the answer of one for the other, and nobody else does. FIPS mode allows it only so.
     digest = hashlib.sha1(cbor.encode(content, KeyOrder.BYTEWISE), usedforsecurity=False)
+    # The content is hashed once for both keys, which is most of the work.
     encoded = digest.copy()
     encoded.update(_encoding_part(cached_as.profile))
     return Keys(digest.hexdigest(), encoded.hexdigest())

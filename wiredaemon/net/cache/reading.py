@@ -16,6 +16,8 @@ class FileReader:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        # Threads of the pool, where the next read may be in another one: the state is not the
+        # reactor's alone.
         self._lock = Lock()
         self._is_busy = False
         self._is_closing = False

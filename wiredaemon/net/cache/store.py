@@ -95,6 +95,8 @@ class ResponseStore:
         except OSError as error:
             raise StoreError(str(error)) from error
         try:
+            # A lock of the open file, not a file that stands for one: it ends with the process,
+            # however that ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._scan()
         except BlockingIOError as error:
@@ -132,6 +134,8 @@ class ResponseStore:
                     found.append((file.stat(follow_symlinks=False).st_mtime_ns, entry))
                 elif file.name.startswith(_TEMPORARY):
                     self._unlink(file.name)
+        # By the time of last use, which `open_entry` sets: so the order of use outlives the
+        # process.
         for _, entry in sorted(found, key=lambda pair: pair[0]):
             before = self._entries.peek(entry.key)
             if before is not None:  # a crash came before it was removed
@@ -156,6 +160,7 @@ class ResponseStore:
             file = path.open("rb", buffering=0)
         except OSError as error:
             raise DamagedError(f"{path}: {error.strerror}") from error
+        # Cheap, and finds what a crash cut off; the checksum finds the rest.
         size = os.fstat(file.fileno()).st_size
         if size != entry.size:
             file.close()
@@ -186,6 +191,7 @@ class ResponseStore:
         Raises:
             OSError: The file cannot be renamed; it is still there.
         """
+        # Renamed when complete: a name that can be found never stands for a half.
         path.replace(self.folder / entry.name)
         before = self._entries.peek(entry.key)
         if before is not None:
@@ -232,4 +238,5 @@ def _open_private(path: Path, mode: str) -> IO[bytes]:
 
 
 def _open_for_us(path: str, flags: int) -> int:
+    # Answers may be of repositories that not everybody on this machine may read.
     return os.open(path, flags, 0o600)

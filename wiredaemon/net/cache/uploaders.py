@@ -53,6 +53,7 @@ class HttpClient:
     def __init__(self, reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
         self._reactor = reactor
         self._agent = Agent(reactor, connectTimeout=CONNECT_SECONDS)
+        # Twisted's own is the global reactor's, and tests have another one.
         self._cooperator = Cooperator(scheduler=lambda turn: reactor.callLater(0, turn))
 
     def put(self, url: str, headers: Headers, file: IO[bytes]) -> Deferred[None]:
@@ -72,6 +73,8 @@ class HttpClient:
 
     def _check_put(self, response: IResponse) -> None:
         _drop_body(response)
+        # The answers of RFC 9110, 9.3.4; a redirect is none of them, because the body has been
+        # sent.
         if response.code not in {200, 201, 204}:
             raise UploadError(f"PUT was answered with HTTP {response.code}")
 
@@ -81,6 +84,7 @@ class HttpClient:
             # A response to HEAD has no length of its own; the header is left to us.
             (length, *_) = response.headers.getRawHeaders(b"Content-Length") or [b""]
             return int(length) if length.isdigit() else None
+        # 403, because S3 answers that for a missing object to those who may not list the bucket.
         if response.code in {403, 404, 410}:
             return None
         raise UploadError(f"HEAD was answered with HTTP {response.code}")
@@ -97,6 +101,7 @@ class HttpUploader:
     def __init__(self, client: HttpClient, base: str) -> None:
         self._client = client
         parts = urlsplit(base)
+        # The password goes into a header, and out of the URL, which ends up in logs.
         host = parts.netloc.rpartition("@")[2]
         self._base = urlunsplit(parts._replace(netloc=host))
         self._headers = Headers({b"Content-Type": [CBOR_MEDIA_TYPE]})
@@ -167,6 +172,8 @@ class S3Uploader:
                 config=Config(
                     connect_timeout=CONNECT_SECONDS,
                     read_timeout=CHECK_SECONDS,
+                    # Once more, for a connection that S3 has closed while it was idle; for all else
+                    # there is `FIRST_WAIT`.
                     retries={"total_max_attempts": 2},
                     # Services that are only like S3 know no others.
                     request_checksum_calculation="when_required",

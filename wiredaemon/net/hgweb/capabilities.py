@@ -54,6 +54,8 @@ def answer_capabilities(
     upgradable = [api for api in apis if _describing(api) is not None]
     wanted = numbered_header(header, b"X-HgUpgrade").split()
     protocols = numbered_header(header, b"X-HgProto").split()
+    # All four, or version 1's answer without a word: clients take that for "no version 2 here"
+    # (http, section 4).
     if not (settings.switches.enabled and upgradable and wanted and b"cbor" in protocols):
         return HttpResponse(
             status=200,
@@ -61,6 +63,7 @@ def answer_capabilities(
             headers=(VERSION1,),
             body=settings.facts.version1,
         )
+    # An empty map is still one: the client asked, and nothing of it is on (http, section 4).
     offered = upgradable if settings.switches.http_v2 else []
     content: dict[bytes, Value] = {
         b"apibase": b"api/",

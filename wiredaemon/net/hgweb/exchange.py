@@ -144,6 +144,7 @@ class HgwebExchange:
         has_data = self._wanted.has_body
         stream = await self._repository.open(WEB, self._wanted.encode(), has_data=has_data)
         try:
+            # Before the first object is awaited: Mercurial reads a push before it answers.
             self._send_body(stream)
             async for value in self._values(stream):
                 await self._receive(value)

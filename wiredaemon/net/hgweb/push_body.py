@@ -73,6 +73,7 @@ class PushBody:
     def receive_data(self, data: bytes) -> None:
         """Send the worker the next bytes."""
         self._received += len(data)
+        # Counted, because a chunked body announces no length.
         if self._received > self._limits.push_size:
             self._end_with(too_large("push_size", self._limits.push_size))
         else:
@@ -95,6 +96,8 @@ class PushBody:
 
     def _check(self) -> None:
         """Refuse a body below the rate: it holds a worker that other requests wait for."""
+        # A window, not an average over all: a client that sent fast at first could then stall for
+        # hours.
         least = self._limits.body_rate * self._limits.body_rate_seconds
         if not self._was_paused and self._received - self._received_before < least:
             shown = f"the request body is slower than {self._limits.body_rate} B/s (body_rate)\n"

@@ -45,6 +45,7 @@ _HEADERS: Final = (
 )
 _HTML: Final = (
     (b"Content-Type", b"text/html; charset=utf-8"),
+    # The page has one style element of our own, and nothing else that a browser would load.
     (b"Content-Security-Policy", b"default-src 'none'; style-src 'unsafe-inline'"),
     *_HEADERS,
 )

@@ -81,6 +81,7 @@ class HgwebResource(Resource):
         repository = self._host.repository(request.peer(), granted)
         wanted = web_request(request, self._prefix, self._rest)
         limits = self._application.limits
+        # Before a worker is taken, and before the client has sent gigabytes.
         if granted is Permission.RW and (wanted.content_length or 0) > limits.push_size:
             request.answer(too_large("push_size", limits.push_size))
             return
@@ -104,6 +105,7 @@ class HgwebResource(Resource):
 
 def _query_command(request: StreamingRequest) -> bytes | None:
     """Return the version 1 command in the query, or None; the last one counts, as in hgweb."""
+    # ISO-8859-1 has a character for each byte, and `parse_qs` is for text.
     query = request.uri.partition(b"?")[2].decode("latin-1")
     values = parse_qs(query, keep_blank_values=True, encoding="latin-1").get("cmd")
     return values[-1].encode("latin-1") or None if values else None

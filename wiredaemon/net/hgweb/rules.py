@@ -38,6 +38,8 @@ class HgwebHead:
 def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse | Permission:
     """Return the permission that the request runs with, or the response that refuses it."""
     needs = None if head.command is None else settings.version1.get(head.command)
+    # Reading first, for pushes as well: hgweb's order, and its texts follow from it (http, section
+    # 5).
     denial = authorize_reading(settings.access, peer)
     if needs is not None and denial is None:
         permission = Permission.RW if needs == _PUSH else Permission.RO

@@ -35,6 +35,8 @@ class Api:
 
     def speaking(self, media_type: bytes | None) -> Dialect | None:
         """Return the framing of exactly that media type, or None."""
+        # A handful at the most, and asked only where a head is new: a dict would be one more thing
+        # to keep.
         for framing in self.framings:
             if framing.media_type == media_type:
                 return framing
@@ -80,6 +82,8 @@ def decide(
     if isinstance(settings, Settings):
         decide_with(request, settings)
         return
+    # The client waits for us from here on: it is not idle, and bytes that came would have to be
+    # kept.
     request.body.pause()
 
     def on_settings(known: Settings) -> None:

@@ -37,6 +37,7 @@ class BufferedBody:
     def start(self) -> None:
         """Receive the body, or refuse it unread if its announced length is too large."""
         declared = self._request.content_length
+        # Before a byte is read: a client that waits for "100 Continue" has sent none yet.
         if declared is not None and declared > self._limit:
             self._refuse()
         else:

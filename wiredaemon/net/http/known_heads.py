@@ -53,5 +53,7 @@ class KnownHeads:
         """Remember a head, and forget the one that was learnt first if there are too many."""
         heads = self._heads
         heads[head] = known
+        # The one that was learnt first, not the one used last: to note each use would cost more
+        # than to parse a head again now and then. Clients of one program mostly share theirs.
         if len(heads) > self._most:
             del heads[next(iter(heads))]

@@ -191,6 +191,7 @@ class StreamingRequest(Request):
             return
         body.receive_end()
         if response.held is not None:
+            # Only what was not finished meanwhile: a response that is complete has left already.
             response.release()
 
     def connectionLost(self, reason: Failure) -> None:

@@ -110,6 +110,7 @@ class RequestBody:
         self._channel = channel
         self._limits = limits
         self._reactor = reactor
+        # Most requests are decided in the turn of their head, so that no list is made for them.
         self._early: list[bytes] | None = None
         """Bytes that arrived while the request was being decided."""
 
@@ -160,7 +161,9 @@ class RequestBody:
         is_complete = self.state is BodyState.UNDECIDED_COMPLETE
         self.advance(BodyInput.CLAIM)
         self._receiver = receiver
+        # Before anything is passed on: the receiver may answer, which drops what is left.
         early, self._early = self._early, None
+        # Resumed first: a receiver that wants no more pauses again, and must not be overruled.
         if self._is_paused:
             self.resume()
         if self.ask_client is not None and early is None:

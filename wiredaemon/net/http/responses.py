@@ -72,6 +72,8 @@ def denied(denial: Denial) -> HttpResponse:
     return HttpResponse(
         status=denial.status,
         reason=denial.message,
+        # No Content-Type, in this response and the next, as the transcripts have it (http, section
+        # 5).
         headers=(),
         body=b"permission denied",
         login_helps=denial.login_helps,

@@ -45,6 +45,7 @@ class ApiSite(Site):
         super().__init__(make_tree(application, hosts), **arguments)
         self.limits = application.limits
         self.departures = Departures(application.reactor)
+        # One memory for HTTP and HTTPS: decisions are kept by what else they depend on.
         self.known_heads = KnownHeads(application.limits.known_heads)
 
     def acceptableProtocols(self) -> list[bytes]:

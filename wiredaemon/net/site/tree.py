@@ -55,12 +55,15 @@ class RootResource(Resource):
                 return IndexResource(self._application, self.hosts, names)
             return FixedResource(not_found())
         prefix, rest = names[: found.consumed], names[found.consumed :]
+        # Compared by the letter: `/API` is a page that hgweb does not know (http, section 3).
         if rest[:1] == (b"api",):
             return ApiResource(
                 self._application,
                 self._decisions,
                 found.host,
                 rest[1:],
+                # A repository of a collection may be another one, or gone, when the same head comes
+                # again.
                 again=None if found.is_fixed else PathResource(self, names),
             )
         return HgwebResource(self._application, found.host, prefix, rest)
