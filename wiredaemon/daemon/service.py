@@ -36,6 +36,7 @@ from wiredaemon.net.http.identification import Identification
 from wiredaemon.net.logins import Logins
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.tls import TlsError, over_tls, server_options
+from wiredaemon.net.workers.memory_watch import MemoryWatch
 from wiredaemon.net.workers.pool import WorkerPool
 from wiredaemon.repository import data_declarations, declarations
 from wiredaemon.wire.dialects import DIALECTS
@@ -92,6 +93,7 @@ class WireDaemonService(Service):
         self._config = config
         self._reactor = reactor
         self._pool = WorkerPool(reactor, config.limits)
+        self._memory = MemoryWatch(reactor)
         self._cache = self._make_cache()
         self._hosts = self._make_hosts()
         self._logins = self._make_logins()
@@ -228,6 +230,7 @@ class WireDaemonService(Service):
     def startService(self) -> None:
         """Start the workers."""
         super().startService()
+        self._memory.start()
         if self._cache is not None:
             self._cache.start()
         if self._config.paths:
@@ -307,6 +310,7 @@ class WireDaemonService(Service):
     def stopService(self) -> Deferred[None]:
         """Close the listeners and end the workers."""
         super().stopService()
+        self._memory.stop()
         ports, self._ports = self._ports, []
         closing = [port.stopListening() for port in ports]
         ending = [self._pool.stop(), *([] if self._cache is None else [self._cache.stop()])]

@@ -194,6 +194,11 @@ class Limits:
     worker_memory: int = 1024 * 1024 * 1024
     """Resident memory after which a worker is replaced."""
 
+    # Twice `worker_memory`: what passes leaves a worker that is replaced.
+    worker_memory_hard: int = 2 * 1024 * 1024 * 1024
+    """Memory of its own that a worker may take, and each program of a hook; then its command fails.
+    Files that are only mapped do not count. 0 sets no bound."""
+
     # A hundred times what it takes on a quiet machine.
     worker_start_seconds: float = 60.0
     """Time a worker may take to be ready."""

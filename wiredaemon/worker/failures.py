@@ -8,6 +8,7 @@ harmless sentence.
 
 from __future__ import annotations
 
+import resource
 import sys
 import traceback
 from typing import Any, Final
@@ -18,6 +19,7 @@ from wiredaemon.worker.opening import RepositoryUnavailable
 
 INTERNAL_ERROR: Final = b"internal error"
 UNAVAILABLE: Final = b"repository is not available"
+OUT_OF_MEMORY: Final = b"the command needs more memory than it may have (worker_memory_hard)"
 LOCKED: Final = b"timed out waiting for the repository lock"
 
 _SHOWN_OUTPUT: Final = 4096
@@ -56,7 +58,7 @@ def server_error(failure: Exception) -> ServerError:
     return ServerError(text_for_peer(failure))
 
 
-def text_for_peer(failure: Exception) -> bytes:  # noqa: PLR0911  one return per kind
+def text_for_peer(failure: Exception) -> bytes:  # noqa: C901, PLR0911  one return per kind
     """Return the text that a peer gets for an exception; see `server_error`."""
     match failure:
         case Refusal():
@@ -86,9 +88,16 @@ def text_for_peer(failure: Exception) -> bytes:  # noqa: PLR0911  one return per
             # Permission denied, no space left: the reason, not the file.
             _log_traceback(failure)
             return _reason(failure)
+        case MemoryError():
+            _log_line(f"{OUT_OF_MEMORY.decode()}: {_most_memory()} bytes")
+            return OUT_OF_MEMORY
         case _:
             _log_traceback(failure)
             return INTERNAL_ERROR
+
+
+def _most_memory() -> int:
+    return resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
 def _reason(failure: OSError) -> bytes:

@@ -8,6 +8,7 @@ and ends when its input ends. Owns the descriptors, the signals and the loop; th
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import traceback
@@ -23,6 +24,7 @@ from wiredaemon.protocol import (
     RequestReceived,
     ServerConnection,
 )
+from wiredaemon.repository.returned_memory import return_memory
 from wiredaemon.repository.worker_calls import WORKER_DIALECT, BodyBrokenError, Only
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.payloads import format_message
@@ -41,6 +43,9 @@ _READ_SIZE: Final = 65536
 _AMPLE: Final = 1 << 31
 _LIMITS: Final = Limits(request_size=_AMPLE, request_frames=_AMPLE, cbor_elements=_AMPLE)
 """No limits: the daemon has held the peer to its own already."""
+
+_IDLE_SECONDS: Final = 2.0
+"""Seconds without a command after which free memory is returned: it would cost each of many."""
 
 FAILED: Final = b"internal error"
 INCOMPLETE: Final = b"the command data is incomplete"
@@ -133,6 +138,8 @@ class Worker:
 
     def __init__(self, source: int, target: int, run: Run) -> None:
         self._source = source
+        self._poll = select.poll()
+        self._poll.register(source, select.POLLIN)
         self._target = target
         self._run = run
         self._connection = ServerConnection(WORKER_DIALECT, half_duplex=False, limits=_LIMITS)
@@ -161,6 +168,8 @@ class Worker:
         while not self._events:
             if self._connection.failed:
                 return None  # what follows cannot be understood
+            if not self._poll.poll(_IDLE_SECONDS * 1000):
+                return_memory()
             data = os.read(self._source, _READ_SIZE)
             if not data:
                 return None

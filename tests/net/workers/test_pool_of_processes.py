@@ -17,10 +17,13 @@ import pytest_twisted
 from support.repositories import make_repository, run_hg, write_hgrc
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.fdesc import setNonBlocking
+from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
 
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.net.workers.pool import CANNOT_START, RepositoryUnavailableError, WorkerPool
 from wiredaemon.net.workers.process import ENDED_TOO_EARLY
+from wiredaemon.net.workers.resident_memory import ResidentMemory
 from wiredaemon.net.workers.worker_stream import StreamState
 from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.repository.worker_calls import CallContext
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.workers.worker_stream import WorkerStream
     from wiredaemon.wire.values import Value
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the bound is Linux's")
 
 NULL: Final = bytes(20)
 EMPTY: Final = [NULL]
@@ -476,4 +481,71 @@ async def test_a_push_whose_peer_leaves_ends_its_worker_and_harms_nothing(
     run_hg("verify", folder=repository)
     assert not (repository / ".hg" / "store" / "journal").exists()
     assert await push(pool, repository) == [True, b""]
+    await pool.stop()
+
+
+def write_hook(repository: Path, body: str) -> None:
+    """Let `pushkey` run lines of Python first."""
+    hook = repository / "hook.py"
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    hook.write_text(f"import mmap, os, resource\ndef run(ui, repo, **kw):\n{lines}")
+    write_hgrc(repository, f"[hooks]\nprepushkey = python:{hook}:run\n")
+
+
+MOST: Final = 300 * 1024 * 1024
+OUT_OF_MEMORY: Final = "the command needs more memory than it may have (worker_memory_hard)"
+
+
+@on_linux
+@pytest_twisted.ensureDeferred
+async def test_a_command_that_needs_too_much_memory_fails_and_nothing_else(
+    repository: Path,
+) -> None:
+    pool = make_pool(worker_processes=1, worker_memory_hard=MOST)
+    write_hook(repository, f"bytearray({MOST})")
+    with capturedLogs() as events:
+        with pytest.raises(ServerError, match="needs more memory than it may have"):
+            await push(pool, repository)
+        assert await heads(pool, repository) == EMPTY
+        await pool.stop()
+    lines = [event["line"] for event in events if "line" in event]
+    assert [each for each in lines if "memory" in each] == [f"{OUT_OF_MEMORY}: {MOST} bytes"]
+    assert not [each for each in lines if "Traceback" in each]
+
+
+@on_linux
+@pytest_twisted.ensureDeferred
+async def test_files_that_are_only_mapped_need_no_memory(repository: Path) -> None:
+    pool = make_pool(worker_processes=1, worker_memory_hard=MOST)
+    write_hook(
+        repository,
+        f"path = {str(repository / 'large')!r}\n"
+        f"open(path, 'wb').truncate({4 * MOST})\n"
+        "file = open(path, 'rb')\n"
+        "assert mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)[-1] == 0",
+    )
+    assert await push(pool, repository) == [True, b""]
+    await pool.stop()
+
+
+@on_linux
+@pytest_twisted.ensureDeferred
+async def test_a_worker_returns_the_memory_of_a_burst_when_it_is_idle(repository: Path) -> None:
+    pool = make_pool(worker_processes=1)
+    # What is kept lies behind what is freed, so that the C library keeps that too.
+    write_hook(
+        repository,
+        "global kept, pid\n"
+        "pieces = [bytes(100_000) for _ in range(2000)]\n"
+        "kept = pieces[::100] + pieces[-1:]\n"
+        "open(os.path.join(os.path.dirname(__file__), 'pid'), 'w').write(str(os.getpid()))",
+    )
+    assert await push(pool, repository) == [True, b""]
+    memory = ResidentMemory(int((repository / "pid").read_text()))
+    grown = memory.read()
+    from twisted.internet import reactor  # noqa: PLC0415 pytest-twisted has installed it
+
+    while memory.read() > grown - 100 * 1024 * 1024:
+        await deferLater(reactor, 0.05)
+    memory.close()
     await pool.stop()

@@ -1,9 +1,10 @@
-"""The memory that a process holds, as the system says."""
+"""The memory that a process holds, as the system says, and the bound that it keeps."""
 
 from __future__ import annotations
 
 import os
 import resource
+import sys
 from contextlib import suppress
 from typing import Final
 
@@ -39,3 +40,17 @@ class ResidentMemory:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+
+def bound_memory(pid: int, size: int) -> None:
+    """Bound the memory that a process may take for itself, where the system can.
+
+    Its data, not its address space: revlogs of any size may be mapped, which takes none.
+
+    Args:
+        pid: The process; one that has gone needs no bound.
+        size: Bytes; 0 for no bound.
+    """
+    if size and sys.platform == "linux":
+        with suppress(OSError, ValueError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (size, size))

@@ -1,0 +1,61 @@
+"""The daemon's memory behind a burst, measured in this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from twisted.internet.task import Clock
+
+from wiredaemon.net.workers.memory_watch import CHECK_SECONDS, MemoryWatch
+from wiredaemon.net.workers.resident_memory import ResidentMemory
+
+MIB = 1024 * 1024
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc returns memory")
+
+
+class Burst:
+    """Memory that stays with the C library when it is freed: what lies behind it is in use."""
+
+    def __init__(self, size: int) -> None:
+        pieces = [bytes(100_000) for _ in range(size // 100_000)]
+        self._kept = pieces[::100] + pieces[-1:]
+        del pieces
+
+
+def resident() -> int:
+    memory = ResidentMemory(os.getpid())
+    try:
+        return memory.read()
+    finally:
+        memory.close()
+
+
+def test_memory_is_returned_behind_a_burst_and_not_in_it() -> None:
+    clock = Clock()
+    watch = MemoryWatch(clock)
+    watch.start()
+    before = resident()
+    burst = Burst(256 * MIB)
+    after = resident()
+    assert after > before + 128 * MIB, "the burst has not left anything to return"
+    # The first look sees growth, the second none.
+    clock.advance(CHECK_SECONDS)
+    assert resident() > before + 128 * MIB
+    clock.advance(CHECK_SECONDS)
+    assert resident() < before + 32 * MIB
+    watch.stop()
+    assert not clock.getDelayedCalls()
+    del burst
+
+
+def test_a_watch_that_was_stopped_looks_no_more() -> None:
+    clock = Clock()
+    watch = MemoryWatch(clock)
+    watch.stop()
+    watch.start()
+    watch.stop()
+    watch.stop()
+    assert not clock.getDelayedCalls()
