@@ -6,7 +6,7 @@ import os
 import sys
 
 import pytest
-from twisted.internet.task import Clock
+from support.fake_workers import FakeReactor
 
 from wiredaemon.net.workers.memory_watch import CHECK_SECONDS, MemoryWatch
 from wiredaemon.net.workers.resident_memory import ResidentMemory
@@ -34,7 +34,7 @@ def resident() -> int:
 
 
 def test_memory_is_returned_behind_a_burst_and_not_in_it() -> None:
-    clock = Clock()
+    clock = FakeReactor()
     watch = MemoryWatch(clock)
     watch.start()
     before = resident()
@@ -52,7 +52,7 @@ def test_memory_is_returned_behind_a_burst_and_not_in_it() -> None:
 
 
 def test_a_watch_that_was_stopped_looks_no_more() -> None:
-    clock = Clock()
+    clock = FakeReactor()
     watch = MemoryWatch(clock)
     watch.stop()
     watch.start()
