@@ -47,11 +47,48 @@ def test_an_address_of_ipv6_is_shown_as_it_is_written() -> None:
         ("http://[::1/", "is no URL"),
         ("http://h/a b", "must be percent-encoded"),
         ("http://h/\u00e9", "must be percent-encoded"),
-        ("http://user:secret@h/", "may hold a host, a port and a path, and nothing else"),
-        ("http://h/?cmd=heads", "may hold a host, a port and a path, and nothing else"),
-        ("hgrpc://h/#fragment", "may hold a host, a port and a path, and nothing else"),
+        ("http://h/?cmd=heads", "may hold a login, a host, a port and a path, and nothing else"),
+        ("hgrpc://h/#fragment", "may hold a login, a host, a port and a path, and nothing else"),
+        ("http://:secret@h/", "has a password and no user"),
+        ("http://@h/", "has a password and no user"),
+        ("http://%ff:secret@h/", "is not UTF-8"),
     ],
 )
 def test_what_is_no_such_url_is_refused(url: str, text: str) -> None:
     with pytest.raises(UrlError, match=text):
         parse_url(url)
+
+
+@pytest.mark.parametrize(
+    ("login", "user", "password"),
+    [
+        ("ann", "ann", None),
+        ("ann:", "ann", b""),
+        ("ann:p%3aw%20%ff", "ann", b"p:w \xff"),
+        ("zo%C3%A9:a:b", "zo\u00e9", b"a:b"),
+        ("ann%40example.org:a@b", "ann@example.org", b"a@b"),
+    ],
+)
+def test_a_login_is_part_of_neither_the_url_nor_of_what_is_shown(
+    login: str, user: str, password: bytes | None
+) -> None:
+    address = parse_url(f"https://{login}@h:1/a/b")
+    assert (address.user, address.password) == (user, password)
+    assert address.url == b"https://h:1/a/b"
+    assert str(address) == "h:1"
+    assert not password or repr(password) not in repr(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://ann:secret@h/",
+        "http://ann:secret@h:port/",
+        "http://ann:secret@h/?a",
+        "http://ann:secret@/",
+    ],
+)
+def test_no_error_shows_a_password(url: str) -> None:
+    with pytest.raises(UrlError) as caught:
+        parse_url(url)
+    assert "secret" not in str(caught.value)

@@ -15,7 +15,7 @@ from support.configuration import configuration
 from support.daemon import Daemon
 from support.environment import environment
 from support.responding import ensure_deferred, make_command
-from support.serving import factory_of, listening, write_certificate
+from support.serving import factory_of, listening, scripted, write_certificate
 
 from wiredaemon.commands import Argument, ArgumentType, CommandError, RawBytes, capabilities
 from wiredaemon.commands.registry import marked_commands
@@ -326,3 +326,21 @@ def test_a_failure_is_told_on_standard_error(daemon: Daemon) -> None:
         output = process.communicate(timeout=60)
     assert process.returncode == 1
     assert output == (b"", b"wiredaemon: wire protocol command not available: nosuch\n")
+
+
+@pytest.mark.parametrize(
+    ("reason", "body", "hint"),
+    [
+        ("read not authorized", "", "; log in with --user NAME, --token-file FILE or --cert FILE"),
+        ("Unauthorized", ": wrong user name or password", ""),
+    ],
+)
+@ensure_deferred
+async def test_a_login_that_is_missing_is_asked_for_and_a_wrong_one_is_not(
+    reason: str, body: str, hint: str
+) -> None:
+    content = body.removeprefix(": ")
+    answer = f"HTTP/1.1 401 {reason}\r\nContent-Length: {len(content)}\r\n\r\n{content}"
+    async with listening(scripted(answer.encode())) as port:
+        status, _, _, text = await called(f"http://127.0.0.1:{port}/", "heads")
+    assert (status, text) == (1, f"HTTP 401 {reason}{body}{hint}")

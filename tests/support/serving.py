@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import trustme
+from support.logins import identification_of, logins_of
 from support.web import API, FakeHost, apis_speaking
 from twisted.internet.protocol import Factory, Protocol
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
+    from support.logins import Users
     from twisted.internet.interfaces import IProtocolFactory
 
     from wiredaemon.commands import Command
@@ -46,6 +48,8 @@ def factory_of(
     *,
     framings: Sequence[str] = tuple(API),
     certificate: Path | None = None,
+    users: Users | None = None,
+    client_ca: Path | None = None,
 ) -> IProtocolFactory:
     """Return what listens for one kind of URL.
 
@@ -54,6 +58,8 @@ def factory_of(
         commands: The commands to serve; by default the seeds'.
         framings: In order; raw listeners speak the last one where ALPN chooses no other.
         certificate: Folder of `write_certificate`, for the kinds with TLS.
+        users: Who can log in, if anybody can.
+        client_ca: A PEM file of those who vouch for clients.
     """
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
 
@@ -61,7 +67,12 @@ def factory_of(
     factory: IProtocolFactory
     if kind.startswith("http"):
         factory = make_site(
-            Application(apis=apis_speaking(framings), limits=Limits(), reactor=reactor),
+            Application(
+                apis=apis_speaking(framings),
+                limits=Limits(),
+                reactor=reactor,
+                identification=None if users is None else identification_of(users),
+            ),
             HostLookup({"/": host, "/a/b": host}),
         )
     else:
@@ -70,11 +81,17 @@ def factory_of(
             DIALECTS[framings[-1]],
             reactor=reactor,
             limits=Limits(),
+            logins=None if users is None else logins_of(users),
         )
     if certificate is None:
         return factory
     protocols = getattr(factory, "media_types", ())
-    options = server_options(certificate / "cert.pem", certificate / "key.pem", protocols)
+    options = server_options(
+        certificate / "cert.pem",
+        certificate / "key.pem",
+        protocols,
+        client_authorities=client_ca,
+    )
     return over_tls(factory, options)
 
 

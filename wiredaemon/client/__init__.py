@@ -9,6 +9,7 @@ await connection.close()
 
 from wiredaemon.client.call import Call, Observer
 from wiredaemon.client.connecting import Connection, connect
+from wiredaemon.client.credentials import Credentials, Password, Token
 from wiredaemon.client.description import DescribedCommand, Description
 from wiredaemon.client.errors import (
     BrokenProtocolError,
@@ -16,6 +17,7 @@ from wiredaemon.client.errors import (
     ConnectError,
     ConnectionLostError,
     HttpAnswerError,
+    LoginRefusedError,
     NotOfferedError,
     SilentError,
     UntrustedError,
@@ -31,12 +33,16 @@ __all__ = [
     "ConnectError",
     "Connection",
     "ConnectionLostError",
+    "Credentials",
     "DescribedCommand",
     "Description",
     "HttpAnswerError",
+    "LoginRefusedError",
     "NotOfferedError",
     "Observer",
+    "Password",
     "SilentError",
+    "Token",
     "UntrustedError",
     "UrlError",
     "connect",

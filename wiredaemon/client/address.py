@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -32,6 +33,9 @@ SCHEMES: Final[Mapping[str, Scheme]] = {
     "hgrpcs": Scheme(is_http=False, is_secure=True, port=8011),
 }
 
+_LOGIN: Final = re.compile(r"^([A-Za-z+]*://)[^/?#]*@")
+"""User and password in a URL: they go into neither requests nor errors."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
@@ -44,7 +48,11 @@ class Address:
     path: bytes
     """The repository's path, percent-decoded: a leading slash and no trailing one, or ``/``."""
     url: bytes
-    """The URL as given, without trailing slashes: the paths of HTTP are appended to it."""
+    """The URL as given, without login and trailing slashes: HTTP's paths are appended to it."""
+    user: str | None = None
+    """The user in the URL, if it names one."""
+    password: bytes | None = field(default=None, repr=False)
+    """The password in the URL, if it has one."""
 
     def __str__(self) -> str:
         """Return host and port as people write them."""
@@ -58,27 +66,38 @@ def parse_url(url: str) -> Address:
     Raises:
         UrlError: The URL is not accepted; the text names what is.
     """
+    shown = _LOGIN.sub(r"\1", url)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UrlError(f"{url!r} is no URL: {error}") from None
+        raise UrlError(f"{shown!r} is no URL: {error}") from None
     scheme = SCHEMES.get(parts.scheme)
     if scheme is None:
         kinds = ", ".join(f"{name}://" for name in SCHEMES)
-        raise UrlError(f"{url!r} must begin with one of {kinds}")
+        raise UrlError(f"{shown!r} must begin with one of {kinds}")
     if not parts.hostname:
-        raise UrlError(f"{url!r} names no host")
+        raise UrlError(f"{shown!r} names no host")
     # The URL goes into a request line: a line end in it would be a header of the caller's choice.
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise UrlError(f"{url!r} must be percent-encoded: printable ASCII, no spaces")
+        raise UrlError(f"{shown!r} must be percent-encoded: printable ASCII, no spaces")
     # Refused, not ignored: a password in a URL would be taken for a login, and is none.
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise UrlError(f"{url!r} may hold a host, a port and a path, and nothing else")
+    if parts.query or parts.fragment:
+        raise UrlError(f"{shown!r} may hold a login, a host, a port and a path, and nothing else")
+    login, at, _ = parts.netloc.rpartition("@")
+    name, colon, password = login.partition(":")
+    if at and not name:
+        raise UrlError(f"{shown!r} has a password and no user")
+    try:
+        user = unquote_to_bytes(name).decode()
+    except UnicodeDecodeError:
+        raise UrlError(f"the user's name in {shown!r} is not UTF-8") from None
     return Address(
         scheme=scheme,
         host=parts.hostname,
         port=scheme.port if port is None else port,
         path=b"/" + unquote_to_bytes(parts.path).strip(b"/"),
-        url=url.rstrip("/").encode("ascii"),
+        url=_LOGIN.sub(r"\1", url).rstrip("/").encode("ascii"),
+        user=user or None,
+        password=unquote_to_bytes(password) if colon else None,
     )

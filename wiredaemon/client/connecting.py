@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wiredaemon.client.address import parse_url
-from wiredaemon.client.errors import NotOfferedError
+from wiredaemon.client.credentials import Password, check_secrecy
+from wiredaemon.client.errors import NotOfferedError, UrlError
 from wiredaemon.client.framed import connect_framed
 from wiredaemon.client.http import connect_http
 from wiredaemon.client.options import DEFAULT_OPTIONS
@@ -14,6 +16,7 @@ from wiredaemon.wire.encodings import DECODERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wiredaemon.client.address import Address
     from wiredaemon.client.call import Call, Observer
     from wiredaemon.client.description import Description
     from wiredaemon.client.options import ClientOptions
@@ -67,8 +70,8 @@ async def connect(
     Args:
         reactor: Makes connections and timers.
         url: ``http://``, ``https://``, ``hgrpc://`` (frames over TCP) or ``hgrpcs://`` (over
-            TLS); its path names a repository.
-        options: Dialect, encodings, trust and limits.
+            TLS); its path names a repository, and ``user:password@`` in front of the host logs in.
+        options: Dialect, encodings, login, trust and limits.
 
     Raises:
         ClientError: The server cannot be reached, or does not offer what the options ask for.
@@ -81,5 +84,21 @@ async def connect(
         known = ", ".join(sorted(name.decode() for name in DECODERS))
         shown = unknown[0].decode("ascii", "backslashreplace")
         raise NotOfferedError(f"there is no content encoding {shown!r}; there are: {known}")
+    options = _with_login(options, address)
     connect_by = connect_http if address.scheme.is_http else connect_framed
     return await connect_by(reactor, address, options)
+
+
+def _with_login(options: ClientOptions, address: Address) -> ClientOptions:
+    """Return the options with the login of the URL, where they have none of their own.
+
+    Raises:
+        UrlError: There is a user without a password, or nobody between may read it.
+    """
+    if options.credentials is None and address.user is not None:
+        if address.password is None:
+            raise UrlError(f"there is no password for the user {address.user!r}")
+        options = replace(options, credentials=Password(address.user, address.password))
+    if options.credentials is not None and not options.sends_plainly:
+        check_secrecy(address)
+    return options

@@ -39,6 +39,10 @@ class NotOfferedError(ClientError):
     """The server does not offer what was asked for: no API, or not the dialect."""
 
 
+class LoginRefusedError(ClientError):
+    """The server refused the login on a raw connection."""
+
+
 class HttpAnswerError(ClientError):
     """The server answered with plain HTTP instead of frames."""
 

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from wiredaemon.client.call import Call
 from wiredaemon.client.calls import ClientCalls
 from wiredaemon.client.description import Description, read_description
-from wiredaemon.client.errors import ClientError, NotOfferedError
+from wiredaemon.client.errors import ClientError, LoginRefusedError, NotOfferedError
 from wiredaemon.client.failures import cause_of, describe, within
 from wiredaemon.client.options import CLOSE_SECONDS
 from wiredaemon.commands import CommandError, ServerError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.client.address import Address
     from wiredaemon.client.call import Observer
+    from wiredaemon.client.credentials import Credentials
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
     from wiredaemon.commands import Permission
@@ -239,7 +240,26 @@ async def connect_framed(
         await within(protocol.ready, address, options.connect_seconds, reactor)
     except Exception as error:
         raise describe(error, address) from error
-    return FramedConnection(protocol, address, dialect)
+    connection = FramedConnection(protocol, address, dialect)
+    if options.credentials is not None:
+        await _log_in(connection, options.credentials, address)
+    return connection
+
+
+async def _log_in(connection: FramedConnection, credentials: Credentials, address: Address) -> None:
+    """Log in, before anything else is sent.
+
+    Raises:
+        ClientError: The server refuses the login, or knows none.
+    """
+    try:
+        await connection.call(b"login", credentials.arguments()).result()
+    except (CommandError, ServerError) as error:
+        await connection.close()
+        raise LoginRefusedError(f"{address} refuses the login: {error}") from None
+    except BaseException:
+        await connection.close()
+        raise
 
 
 def _endpoint(
@@ -255,6 +275,8 @@ def _endpoint(
         address.host,
         authorities=options.authorities,
         trusts_anybody=options.trusts_anybody,
+        certificate=options.certificate,
+        private_key=options.private_key,
         protocols=[dialect.media_type],
     )
     secure: IStreamClientEndpoint = wrapClientTLS(creator, plain)

@@ -55,6 +55,8 @@ class _Policy:
             hostname.decode("ascii"),
             authorities=self._options.authorities,
             trusts_anybody=self._options.trusts_anybody,
+            certificate=self._options.certificate,
+            private_key=self._options.private_key,
         )
 
 
@@ -120,6 +122,10 @@ class HttpConnection:
     ) -> Deferred[Any]:
         """Send a request; the Deferred fires with the response when its head has arrived."""
         given = Headers({**headers, b"User-Agent": [_USER_AGENT]})
+        credentials = self.options.credentials
+        if credentials is not None:
+            # With the first request, too: to be asked for it would cost another one.
+            given.setRawHeaders(b"Authorization", [credentials.header()])
         asking: Deferred[Any] = self._agent.request(method, url, given, body)
         return asking
 

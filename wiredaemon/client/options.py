@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from wiredaemon.client.credentials import Credentials
     from wiredaemon.wire.dialects import Dialect
 
 # Longer than a round trip to anywhere, shorter than the patience of whoever waits for a program to
@@ -36,6 +37,14 @@ class ClientOptions:
     trusts_anybody: bool = False
     """Do not verify the server's certificate and name."""
     # What Twisted's own endpoints allow for a connection.
+    credentials: Credentials | None = None
+    """The password or token to log in with; None for those of the URL, if it has any."""
+    certificate: Path | None = None
+    """A PEM file of our own certificate, for servers whose users have some; it may hold the key."""
+    private_key: Path | None = None
+    """A PEM file of its key; None if that is in the certificate's file."""
+    sends_plainly: bool = False
+    """Send the password or token also where others could read it."""
     connect_seconds: float = 30.0
     """Seconds for each step: name and TCP connection, TLS handshake, capabilities."""
     silent_seconds: float | None = None

@@ -17,6 +17,7 @@ from twisted.logger import globalLogBeginner
 from wiredaemon.client import (
     ClientError,
     ClientOptions,
+    HttpAnswerError,
     UntrustedError,
     UrlError,
     connect,
@@ -24,6 +25,7 @@ from wiredaemon.client import (
 from wiredaemon.commands import CommandError, Permission, ServerError
 from wiredaemon.daemon.call_arguments import ArgumentError, convert, read_word
 from wiredaemon.daemon.call_input import Input
+from wiredaemon.daemon.call_login import read_login
 from wiredaemon.daemon.call_output import FORMS, OutputError, Terminal, one_line
 from wiredaemon.wire.dialects import DIALECTS, RequestForm
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from wiredaemon.client import Connection
+    from wiredaemon.client import Connection, Credentials
     from wiredaemon.commands import ArgumentType, Value
     from wiredaemon.daemon.call_arguments import Given
 
@@ -44,6 +46,9 @@ UNREAD: Final = 141
 """The exit status of a program that SIGPIPE ended."""
 
 _STANDARD_INPUT: Final = "-"
+_UNAUTHORIZED: Final = 401
+_WRONG: Final = "401 Unauthorized"
+"""Begins the answer to a login that was wrong."""
 
 
 class Outcome(NamedTuple):
@@ -98,9 +103,11 @@ async def run_call(
     """
     try:
         given = [read_word(os.fsencode(word)) for word in options.arguments]
+        credentials = read_login(options)
         with ExitStack() as opened:
             data = _open_data(reactor, options.data, opened)
-            await _call(reactor, options, given, data, output, Terminal(errors, output))
+            terminal = Terminal(errors, output)
+            await _call(reactor, options, credentials, given, data, output, terminal)
             output.flush()
     except (ArgumentError, UrlError) as error:
         return Outcome(WRONG_ARGUMENTS, one_line(str(error)))
@@ -115,6 +122,10 @@ def _describe(error: Exception) -> str:
     text = str(error)
     if isinstance(error, UntrustedError):
         text += "; give its authority with --ca FILE, or do without trust with --insecure"
+    # Where credentials were wrong it says so itself.
+    is_refused = isinstance(error, HttpAnswerError) and error.status == _UNAUTHORIZED
+    if is_refused and _WRONG not in text:
+        text += "; log in with --user NAME, --token-file FILE or --cert FILE"
     if isinstance(error, OSError):
         subject = f"{error.filename}: " if error.filename else ""
         text = f"{subject}{error.strerror or error}"
@@ -124,12 +135,13 @@ def _describe(error: Exception) -> str:
 async def _call(  # noqa: PLR0913, PLR0917 all that a call is made of
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
     options: argparse.Namespace,
+    credentials: Credentials | None,
     given: Sequence[Given],
     data: Input | None,
     output: BinaryIO,
     terminal: Terminal,
 ) -> None:
-    connection = await connect(reactor, options.url, _client_options(options))
+    connection = await connect(reactor, options.url, _client_options(options, credentials))
     command = os.fsencode(options.command)
     form = FORMS[options.output]
     permission = None if options.permission is None else Permission(options.permission)
@@ -163,7 +175,7 @@ async def _convert(
     return convert(given, declared)
 
 
-def _client_options(options: argparse.Namespace) -> ClientOptions:
+def _client_options(options: argparse.Namespace, credentials: Credentials | None) -> ClientOptions:
     more: dict[str, Any] = {}
     if options.timeout is not None:
         more = {"connect_seconds": options.timeout, "silent_seconds": options.timeout}
@@ -172,6 +184,10 @@ def _client_options(options: argparse.Namespace) -> ClientOptions:
         content_encodings=[os.fsencode(name) for name in options.encoding],
         authorities=options.ca,
         trusts_anybody=options.insecure,
+        credentials=credentials,
+        certificate=options.cert,
+        private_key=options.key,
+        sends_plainly=options.plain_password,
         **more,
     )
 

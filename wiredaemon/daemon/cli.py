@@ -110,6 +110,7 @@ def _add_call(commands: _Subcommands) -> None:
     call.add_argument("arguments", metavar="KEY=VALUE", nargs="*", help="arguments of the command")
     _add_call_options(call)
     _add_connection_options(call)
+    _add_login_options(call)
     call.set_defaults(run=_call)
 
 
@@ -162,6 +163,34 @@ def _add_connection_options(call: argparse.ArgumentParser) -> None:
         type=_seconds,
         help="how long the server may be silent (default: 30 for connecting, then for ever)",
     )
+
+
+def _add_login_options(call: argparse.ArgumentParser) -> None:
+    """Add the options that say who calls."""
+    login = call.add_argument_group(
+        "login", "By default the user and the password of the URL, if there are any."
+    )
+    who = login.add_mutually_exclusive_group()
+    who.add_argument("--user", metavar="NAME", help="log in by password")
+    who.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="log in by the token in the first line; - for standard input",
+    )
+    login.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="the password is its first line; - for standard input (default: ask the terminal)",
+    )
+    login.add_argument(
+        "--plain-password",
+        action="store_true",
+        help="send password or token also over a connection that is not encrypted",
+    )
+    login.add_argument(
+        "--cert", metavar="FILE", type=Path, help="client certificate, PEM, perhaps with its key"
+    )
+    login.add_argument("--key", metavar="FILE", type=Path, help="its key, PEM, not encrypted")
 
 
 def _seconds(text: str) -> float:

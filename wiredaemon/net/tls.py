@@ -53,23 +53,14 @@ def server_options(
     Raises:
         TlsError: A file cannot be read or used, or they do not belong together.
     """
-    more: dict[str, Any] = {}
+    more = {**_own(certificate, private_key)}
     authorities: list[crypto.X509] = []
     if client_authorities is not None:
         authorities = _certificates(client_authorities)
-        more = {"verify": True, "caCerts": authorities, "requireCertificate": False}
+        more |= {"verify": True, "caCerts": authorities, "requireCertificate": False}
     try:
-        # Twisted declares pyOpenSSL's own types; pyOpenSSL itself warns of them by now.
-        key: Any = load_pem_private_key(private_key.read_bytes(), password=None)
-        certificates: list[Any] = [*load_pem_x509_certificates(certificate.read_bytes())]
-        options = CertificateOptions(
-            privateKey=key,
-            certificate=certificates[0],
-            extraCertChain=certificates[1:],
-            # 1.0 and 1.1 were withdrawn in 2021 (RFC 8996).
-            raiseMinimumTo=TLSVersion.TLSv1_2,
-            **more,
-        )
+        # 1.0 and 1.1 were withdrawn in 2021 (RFC 8996).
+        options = CertificateOptions(raiseMinimumTo=TLSVersion.TLSv1_2, **more)
         # Made now, because only this finds out whether the key belongs to the certificate.
         context = options.getContext()
         if protocols:
@@ -83,10 +74,30 @@ def server_options(
         # Programs with several certificates choose one by the names of these.
         for authority in authorities:
             context.add_client_ca(authority.to_cryptography())
-    except (OSError, ValueError, TypeError, SSL.Error) as error:
-        message = f"{certificate} and {private_key} cannot be used: {error}"
-        raise TlsError(message) from error
+    except SSL.Error as error:
+        raise _unusable(certificate, private_key, error) from error
     return options
+
+
+def _own(certificate: Path, private_key: Path) -> dict[str, Any]:
+    """Return the options of Twisted that show a certificate.
+
+    Raises:
+        TlsError: A file cannot be read.
+    """
+    try:
+        # Twisted declares pyOpenSSL's own types; pyOpenSSL itself warns of them by now.
+        key = load_pem_private_key(private_key.read_bytes(), password=None)
+        own, *chain = load_pem_x509_certificates(certificate.read_bytes())
+    except (OSError, ValueError, TypeError) as error:
+        raise _unusable(certificate, private_key, error) from error
+    if own.public_key() != key.public_key():
+        raise _unusable(certificate, private_key, "they do not belong together")
+    return {"privateKey": key, "certificate": own, "extraCertChain": chain}
+
+
+def _unusable(certificate: Path, private_key: Path, reason: object) -> TlsError:
+    return TlsError(f"{certificate} and {private_key} cannot be used: {reason}")
 
 
 def check_authorities(authorities: Path) -> None:
@@ -108,12 +119,14 @@ def over_tls(factory: IProtocolFactory, options: CertificateOptions) -> TLSMemor
 # --- clients ---------------------------------------------------------------------------------
 
 
-def client_options(
+def client_options(  # noqa: PLR0913 all that a client may choose
     hostname: str,
     *,
     authorities: Path | None = None,
     trusts_anybody: bool = False,
     protocols: Sequence[bytes] = (),
+    certificate: Path | None = None,
+    private_key: Path | None = None,
 ) -> IOpenSSLClientConnectionCreator:
     """Return the creator of TLS connections to one host, with version 1.2 or 1.3.
 
@@ -123,18 +136,23 @@ def client_options(
         trusts_anybody: Check neither the certificate nor its host name.
         protocols: The names to offer by ALPN, the most preferred first; a server without ALPN
             chooses none.
+        certificate: A PEM file of our own certificate and the chain that vouches for it; None shows
+            none to the server.
+        private_key: A PEM file of its key; None if it is in the certificate's file.
 
     Raises:
-        TlsError: ``authorities`` cannot be read.
+        TlsError: A file cannot be read or used.
     """
-    minimum = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+    more: dict[str, Any] = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+    if certificate is not None:
+        more |= _own(certificate, private_key or certificate)
     if trusts_anybody:
-        return _TrustingCreator(hostname, CertificateOptions(**minimum), protocols)
+        return _TrustingCreator(hostname, CertificateOptions(**more), protocols)
     return optionsForClientTLS(
         hostname,
         trustRoot=None if authorities is None else _trust(authorities),
         acceptableProtocols=list(protocols) or None,
-        extraCertificateOptions=minimum,
+        extraCertificateOptions=more,
     )
 
 
