@@ -105,7 +105,7 @@ def test_requests_behind_a_login_are_its_users_and_those_before_nobodys(dialect:
 
 @every_dialect
 def test_a_token_logs_in_alone_or_as_the_password_of_its_user(dialect: str) -> None:
-    writer, reader = TOKENS
+    writer, reader, *_ = TOKENS
     raw = Connected(dialect, FOR_ANN)
     raw.receive(raw.login(1, token=reader), raw.request(3, "who"), raw.request(5, "write"))
     raw.receive(raw.by_password(7, "ann", writer), raw.request(9, "write"))
