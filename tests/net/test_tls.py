@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,6 +55,44 @@ def test_what_is_no_certificate_is_refused(
     key = write(tmp_path, "key.pem", authority.issue_cert("localhost").private_key_pem)
     with pytest.raises(TlsError, match=r"cert\.pem"):
         server_options(certificate, key)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("has_clients", [False, True])
+def test_a_client_that_comes_again_resumes_its_session_with_its_certificate(
+    tmp_path: Path, authority: trustme.CA, version: ssl.TLSVersion, *, has_clients: bool
+) -> None:
+    issued = authority.issue_cert("localhost")
+    authorities = write(tmp_path, "authority.pem", authority.cert_pem)
+    options = server_options(
+        write(tmp_path, "cert.pem", *issued.cert_chain_pems),
+        write(tmp_path, "key.pem", issued.private_key_pem),
+        client_authorities=authorities if has_clients else None,
+    )
+    context = ssl.create_default_context(cafile=str(authorities))
+    context.minimum_version = context.maximum_version = version
+    if has_clients:
+        authority.issue_cert("client@example.org").configure_cert(context)
+    session, resumed = None, []
+    for _ in range(3):
+        server: Any = over_tls(Factory.forProtocol(Protocol), options).buildProtocol(None)
+        transport = StringTransport()
+        server.makeConnection(transport)
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(received, sent, server_hostname="localhost", session=session)
+        for _ in range(4):
+            with suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+                # In TLS 1.3 tickets come behind the handshake.
+                client.read()
+            if data := sent.read():
+                server.dataReceived(data)
+            received.write(transport.value())
+            transport.clear()
+        session = client.session
+        resumed.append(client.session_reused)
+        assert (server.getPeerCertificate() is not None) == has_clients
+    assert resumed == [False, True, True]
 
 
 @implementer(IPushProducer)

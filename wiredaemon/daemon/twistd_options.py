@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from wiredaemon import __version__
+from wiredaemon.daemon.pid_file import remove_stale_pid_file
 
 
 class Options(TwistedOptions):
@@ -31,9 +33,16 @@ class Options(TwistedOptions):
     ]
 
     def postOptions(self) -> None:
-        """Refuse a data folder beside a configuration, which names its own."""
+        """Refuse a data folder beside a configuration, which names its own.
+
+        Also remove a stale pid file: the options are complete now, and `twistd` looks for its pid
+        file next.
+        """
         if self["config"] is not None and self["data"] is not None:
             raise UsageError("--data is for the embedded default: --config names its own folder")
+        pid_file = self.parent["pidfile"] if self.parent is not None else None
+        if pid_file:
+            remove_stale_pid_file(Path(pid_file), own=os.getpid())
 
     def opt_version(self) -> None:
         """Print the version and exit."""
