@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wiredaemon.daemon.check import check
 from wiredaemon.daemon.config_file import load_config
 from wiredaemon.daemon.embedded import default_data_folder, embedded_config, with_certificate
+from wiredaemon.daemon.privileges import as_user
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.daemon.twistd_options import Options
 
@@ -44,11 +45,14 @@ def makeService(options: Options) -> IService:
 
 def _config(options: Options, reactor: IReactorCore) -> Config:
     now = datetime.now(UTC)
+    twistd = options.parent or {"uid": None, "gid": None}
     if options["config"] is None:
         folder = options["data"] or default_data_folder(os.environ, Path.home())
-        config = embedded_config(folder.absolute(), now=now)
+        with as_user(twistd["uid"], twistd["gid"]):
+            config = embedded_config(folder.absolute(), now=now)
         check(config, reactor)
         return config
     config = load_config(options["config"])
     check(config, reactor)
-    return with_certificate(config, now=now)
+    with as_user(twistd["uid"], twistd["gid"]):
+        return with_certificate(config, now=now)
