@@ -23,19 +23,21 @@ def as_user(uid: int | None, gid: int | None) -> Iterator[None]:
             `twistd` itself says then that it cannot change its user.
         gid: The number of the group; None stands for the user's own.
     """
-    if uid is None or os.geteuid() != 0:
+    # macOS has no real, effective and saved user that are set together.
+    if uid is None or os.geteuid() != 0 or not hasattr(os, "setresuid"):
         yield
         return
     if gid is None:
         gid = pwd.getpwuid(uid).pw_gid
-    before = os.geteuid(), os.getegid(), os.getgroups()
-    # Groups first: a user without root's rights cannot change them.
+    groups, saved_uid, saved_gid = os.getgroups(), os.geteuid(), os.getegid()
+    # Groups first: a user without root's rights cannot change them. The real user too, because
+    # shells go back to that one. Root stays in the third place, from where it can be taken back.
     os.setgroups([gid])
-    os.setegid(gid)
-    os.seteuid(uid)
+    os.setresgid(gid, gid, saved_gid)
+    os.setresuid(uid, uid, saved_uid)
     try:
         yield
     finally:
-        os.seteuid(before[0])
-        os.setegid(before[1])
-        os.setgroups(before[2])
+        os.setresuid(saved_uid, saved_uid, saved_uid)
+        os.setresgid(saved_gid, saved_gid, saved_gid)
+        os.setgroups(groups)
