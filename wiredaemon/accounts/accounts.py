@@ -37,6 +37,8 @@ class Accounts:
         Raises:
             AccountsFileError: One of them cannot be used; then nothing is changed.
         """
+        # All three are read before one is taken over: a mistake in the last must not leave two new
+        # and one old.
         htpasswd = config.htpasswd and WatchedFile(config.htpasswd, parse_htpasswd)
         tokens = config.tokens and WatchedFile(config.tokens, parse_tokens)
         groups = config.groups and WatchedFile(config.groups, parse_groups)

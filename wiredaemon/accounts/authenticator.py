@@ -94,6 +94,7 @@ class Authenticator:
             LoginError: There is none: wrong credentials, too many failures, or too many others who
                 wait. A Deferred fails with it.
         """
+        # Looked at for each login: a user who was removed must not get in by what is remembered.
         if self._accounts.refresh():
             self._passwords.forget()
         match credentials:
@@ -143,6 +144,7 @@ def _at_once(login: Deferred[Login]) -> Login:
     """Return what a Deferred has; raise what it failed with. It waits for nothing."""
     outcomes: list[Login | Failure] = []
     login.addBoth(outcomes.append)
+    # Checkers of tokens and of names answer with what they have in memory.
     outcome = outcomes[0]
     if isinstance(outcome, Failure):
         outcome.raiseException()

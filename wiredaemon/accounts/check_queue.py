@@ -35,6 +35,7 @@ class CheckQueue:
         self._known: deque[Start] = deque()
         self._strangers: deque[Start] = deque()
         self._running = 0
+        # What a check of `NEW_COST` takes, until one was measured.
         self._seconds = 0.3
 
     def add(self, start: Start, *, is_known: bool) -> None:

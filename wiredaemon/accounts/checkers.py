@@ -45,15 +45,18 @@ class PasswordChecker:
     def __init__(self, accounts: Accounts, call_in_thread: CallInThread) -> None:
         self._accounts = accounts
         self._call_in_thread = call_in_thread
+        # Of this process alone, so that nobody outside knows whose hash stands in for a name.
         self._key: Final = secrets.token_bytes(16)
 
-    def requestAvatarId(self, credentials: Password) -> Deferred[bytes | tuple[()]]:  # noqa: D102
+    def requestAvatarId(self, credentials: Password) -> Deferred[bytes | tuple[()]]:  # noqa: D102 of ICredentialsChecker
         digest = hashlib.blake2b(credentials.name.encode(*ANY_TEXT), key=self._key).digest()
         is_known, hashed = self._accounts.htpasswd.find(
             credentials.name, int.from_bytes(digest[:8], "big")
         )
 
         def identify(is_right: bool) -> bytes | tuple[()]:  # noqa: FBT001 a callback
+            # Both in the end: the hash of an unknown name is another user's, whose password may be
+            # the one that was sent.
             if is_right and is_known:
                 return encode_avatar_id(credentials.name)
             raise LoginError
@@ -77,7 +80,7 @@ class TokenChecker:
         self._accounts = accounts
         self._now = now
 
-    def requestAvatarId(self, credentials: Token) -> Deferred[bytes | tuple[()]]:  # noqa: D102
+    def requestAvatarId(self, credentials: Token) -> Deferred[bytes | tuple[()]]:  # noqa: D102 of ICredentialsChecker
         token = find_token(self._accounts.tokens, credentials.secret)
         if token is None or token.is_expired(self._now()):
             raise LoginError
@@ -90,7 +93,7 @@ class NamedChecker:
 
     credentialInterfaces = (INamed,)
 
-    def requestAvatarId(self, credentials: Named) -> Deferred[bytes | tuple[()]]:  # noqa: D102
+    def requestAvatarId(self, credentials: Named) -> Deferred[bytes | tuple[()]]:  # noqa: D102 of ICredentialsChecker
         if problem := vouched_name_problem(credentials.name):
             raise LoginError(f"this is no name of a user: {problem}")
         return succeed(encode_avatar_id(credentials.name))

@@ -61,6 +61,7 @@ class FailureBuckets(Generic[_K]):
             bucket = _Bucket(self._size, self._now())
         else:
             self._refill(bucket)
+        # A floor, so that a flood of failures makes nobody wait longer than twice `seconds`.
         bucket.level = max(bucket.level - 1, -self._size)
         self._buckets[key] = bucket
         self._buckets.move_to_end(key)

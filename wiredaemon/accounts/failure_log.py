@@ -89,6 +89,7 @@ class FailureLog:
         """Write the counts. An address that goes on keeps its place, and gets no first line."""
         others, self._others = self._others, _Counts()
         busy = [(address, counts) for address, counts in self._counts.items() if counts.total]
+        # The busiest get the lines of their own: they are those that an operator will shut out.
         busy.sort(key=lambda each: each[1].total, reverse=True)
         self._counts = {address: _Counts() for address, _ in busy}
         for address, counts in busy[:_LINES]:

@@ -43,6 +43,7 @@ def read_text(file: Path) -> str:
     """
     try:
         with file.open("rb") as opened:
+            # One byte more tells too large from just large enough, whatever stat would say.
             content = opened.read(LARGEST_FILE + 1)
     except OSError as error:
         raise AccountsFileError(file, f"cannot be read: {error.strerror}") from error

@@ -61,6 +61,7 @@ def parse_htpasswd(file: Path, text: str, *, accepts_other_kinds: bool = False) 
     for number, line in lines_of(text):
         name, colon, hashed = line.partition(":")
         problem = name_problem(name) if colon else "a line is NAME:HASH"
+        # Programs differ in which of two lines counts: who may log in must not depend on it.
         if problem is None and name in hashes:
             problem = f"{name} is there twice"
         wrong = hash_problem(hashed)

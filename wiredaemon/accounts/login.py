@@ -14,6 +14,7 @@ WRONG: Final = "wrong user name or password"
 ANY_TEXT: Final = ("utf-8", "surrogatepass")
 """The codec that makes bytes of any name, also of one that is no text."""
 
+# twisted.cred passes bytes from checker to realm and nothing beside them.
 _READ_ONLY: Final = b"ro:"
 _FULL: Final = b"rw:"
 

@@ -55,6 +55,7 @@ class LoginFailures:
 
     def add(self, name: str, places: set[str]) -> None:
         """Count one wrong password of a name, sent from one or more places."""
+        # Cut, because a name that a stranger sends has any length, and keys are kept.
         self._names.take(name[:LONGEST_NAME])
         for place in places:
             self._places.take(place)

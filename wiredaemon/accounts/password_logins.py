@@ -129,6 +129,8 @@ class PasswordLogins:
         self._drop(check, digest)
         name = check.credentials.name
         if isinstance(outcome, Login):
+            # The files have changed meanwhile: what was right by the old ones is given to those who
+            # asked, and not kept.
             if age == self._age:
                 self._verified.keep(digest, outcome)
             for place in check.places:

@@ -26,6 +26,8 @@ def place_of(address: str) -> str:
         return address
     if not isinstance(parsed, IPv6Address):
         return address
+    # A socket that accepts both kinds shows IPv4 addresses so: one client has one place on any
+    # listener.
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ip_network((int(parsed), _ONE_CUSTOMER), strict=False))

@@ -114,7 +114,7 @@ def parse_tokens(file: Path, text: str) -> Mapping[str, StoredToken]:
 
 def _parse_line(line: str) -> StoredToken:
     parts = line.split()
-    if len(parts) < 3 or not (_ID.fullmatch(parts[0]) and _HASH.fullmatch(parts[2])):  # noqa: PLR2004
+    if len(parts) < 3 or not (_ID.fullmatch(parts[0]) and _HASH.fullmatch(parts[2])):  # noqa: PLR2004 id, user, hash
         raise ValueError("a line is ID USER sha256:HASH, as `wiredaemon token create` writes it")
     token_id, user, hashed, *rest = parts
     if problem := name_problem(user):

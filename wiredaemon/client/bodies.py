@@ -41,7 +41,7 @@ class Body(Protocol):
         if not self._is_over:
             self._on_data(data)
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted always gives it
         """Pass on the end."""
         if self._is_over:
             return

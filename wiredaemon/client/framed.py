@@ -97,7 +97,7 @@ class FramedClientProtocol(Protocol):
         """Feed received bytes to the calls."""
         self.calls.receive_data(data)
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted always gives it
         """Fail the calls without a complete response."""
         self._is_connected = False
         error = describe(cause_of(reason), self._address)

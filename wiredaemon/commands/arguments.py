@@ -144,7 +144,7 @@ def _as_set(name: str, value: object) -> frozenset[object]:
     try:
         # Fails for elements that cannot be hashed, such as maps: cbor2 gives them as dicts and
         # lists.
-        return frozenset(value)  # type: ignore[call-overload, no-any-return]
+        return frozenset(value)  # type: ignore[call-overload, no-any-return]  # any of the accepted types is iterable
     except TypeError:
         message = "the elements of argument %s must be byte strings or integers"
         raise CommandError(message, [name]) from None

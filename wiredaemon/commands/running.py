@@ -98,4 +98,4 @@ def present(command: Command, result: Any, dialect: Dialect) -> Value:  # noqa: 
         return command.text.result(result)
     if isinstance(result, WithOutput):
         return result.value
-    return result  # type: ignore[no-any-return]
+    return result  # type: ignore[no-any-return]  # encoding finds out

@@ -36,7 +36,7 @@ def makeService(options: Options) -> IService:
     try:
         config = _config(options, reactor)
         # It brings the whole of net with it, which --help and a wrong file need not load.
-        from wiredaemon.daemon.service import WireDaemonService  # noqa: PLC0415
+        from wiredaemon.daemon.service import WireDaemonService  # noqa: PLC0415 as above
 
         return WireDaemonService(config, reactor)
     except ConfigurationError as error:

@@ -69,6 +69,8 @@ class Logins:
         name = None
         if (
             isinstance(credentials, Password)
+            # `hg` has a place for a password and none for a token. No password begins so:
+            # `password_problem` refuses it.
             and credentials.password.startswith(_TOKEN)
             and self._authenticator.accepts_tokens
         ):
@@ -80,6 +82,7 @@ class Logins:
 
 
 def _logged_in(peer: Peer, login: Login, name: str | None) -> Peer:
+    # A token is a user's own: it must not get another name past those who read logs.
     if name is not None and name != login.user:
         raise LoginError
     return Peer(

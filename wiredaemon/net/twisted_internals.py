@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 # service_identity's error, which Twisted raises without a public name for it.
-from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]
+from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]  # imported there, not exported
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web._newclient import BadResponseVersion, HTTP11ClientProtocol, ParseError
 from twisted.web.client import HTTPConnectionPool

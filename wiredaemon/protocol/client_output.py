@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.values import Value
 
+# Mercurial's clients use no other (framing, section 13): requests need no order among streams.
 _CLIENT_STREAM: Final = 1
+# An id has 16 bits (framing, section 2); Mercurial's clients never come to the end of them.
 _REQUEST_IDS: Final = 1 << 16
 
 

@@ -82,6 +82,7 @@ def data_frames(data: bytes, *, end: bool) -> Iterator[RequestFrame]:
     payloads = list(slices(data))
     last = None
     if end:
+        # The end needs a frame, also behind data that is complete already.
         last = payloads.pop() if payloads else b""
     for payload in payloads:
         yield RequestFrame(FrameType.COMMAND_DATA, CONTINUATION, payload)

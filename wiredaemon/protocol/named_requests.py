@@ -70,6 +70,8 @@ class NamedRequest(IncomingRequest):
             self._open[2].extend(frame.payload)
         name, size, value = self._open
         goes_on = bool(frame.flags & ARGUMENT_CONTINUATION)
+        # Values in several frames are in the documentation, and fail in Mercurial's server: a
+        # better one accepts them (framing, section 5.1).
         if len(value) > size or (len(value) < size and not goes_on):
             message = "malformed argument frame: partial argument value"
             raise RemoteProtocolError(message)

@@ -102,6 +102,8 @@ class ObjectsResponse(Response):
         if payloads:
             self._send(EOS, payloads[-1], stream_flags=ENCODED)
         else:
+            # Without the flag for encoded content, as nothing of it comes from the encoder
+            # (framing, section 6.3, step 5).
             self._send(EOS, b"")
 
     def send_error(self, message: bytes, arguments: Sequence[bytes]) -> None:
@@ -111,6 +113,8 @@ class ObjectsResponse(Response):
             # A status map would be decoded as a part of the object.
             self._send_error_response(b"command", format_message(message, arguments))
             return
+        # The beginning was sent: the rest completes it, where Mercurial drops it, and its client
+        # reads the error map as that rest (framing, section 6.3).
         if self._is_cut:
             self._flush()
         super().send_error(message, arguments)
@@ -206,6 +210,8 @@ class ObjectsResponse(Response):
                     self._send_encoded(payload)
                     yield
                 continue
+            # At exactly the size of a frame, too: Mercurial compares so, and frames are compared
+            # byte for byte.
             if len(encoded) + self._held_size >= SENT_PAYLOAD:
                 self._flush()
                 yield

@@ -125,6 +125,8 @@ class OutputStream:
 
     def send_settings_once(self, request_id: int) -> None:
         """Announce the content encoding, if there is one and it was not announced."""
+        # Once for a stream, in front of its first encoded payload: also behind answers that failed,
+        # which are not encoded (framing, sections 6.3 and 11).
         if self._encoding is None or self.settings_sent:
             return
         self.settings_sent = True
@@ -195,6 +197,8 @@ class OutputStreams:
         self.output = output
         self.free: list[OutputStream] = []
         """Streams that no response holds, the lowest last."""
+        # Mercurial's servers use stream 2 and no other: what is answered one after the other looks
+        # the same here (framing, section 13).
         self._next_id = _FIRST_SERVER_STREAM
         self._retired: list[int] = []
         """Ids of streams that have ended, in that order."""
@@ -246,6 +250,7 @@ class OutputStreams:
         if self._next_id <= _LAST_SERVER_STREAM:
             self._next_id += 2
             return self._next_id - 2
+        # The one that ended longest ago.
         if self._retired:
             return self._retired.pop(0)
         message = "every stream is held by a response that has not ended"

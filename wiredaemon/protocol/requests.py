@@ -73,6 +73,8 @@ class IncomingRequest(ABC):
             RemoteProtocolError: A limit is crossed.
         """
         self._frames += 1
+        # Frames are counted besides bytes: an empty one costs the server work, and no byte of the
+        # limit.
         self._size += size
         limits = self._limits
         if self._frames > limits.request_frames:
@@ -206,6 +208,7 @@ class RequestMachine(ABC, Generic[_Request]):
         if kind != self._more_data or not payload:
             return None
         request = self.receiving.get(request_id)
+        # Data in front of the end of the request part is kept by the request itself.
         if request is None or not request.announced:
             return None
         return DataReceived(request_id, payload)
@@ -222,6 +225,8 @@ class RequestMachine(ABC, Generic[_Request]):
 
     def _refuse_known(self, request_id: int) -> None:
         """Refuse to begin a request under an id that is in use."""
+        # The order of the checks, here and in `_find`, is that of server-state-machine, sections
+        # 1.8 and 1.9: it decides which text a peer reads.
         if request_id in self.receiving:
             message = f"request with ID {request_id} already received"
             raise RemoteProtocolError(message)

@@ -34,6 +34,8 @@ class StatusMapResponse(Response):
         """Send the map and a value that does not fit one frame with it."""
         data = self._encode(value)
         self._begin()
+        # The map alone, then full frames: what fits one frame with it was sent by `small_results`
+        # (framing, section 6.2).
         payloads = list(slices(data))
         for payload in payloads[:-1]:
             self._send(CONTINUATION, payload)
@@ -55,6 +57,8 @@ class StatusMapResponse(Response):
         if self._held:
             self._send_data(self._held)
             self._held = b""
+        # Flags 3 where there was no data, and no flag on the first frame of data: that is what
+        # Mercurial's of this era sends (framing, section 6.2).
         self._send(EOS if self._sent_data else EOS | CONTINUATION, b"")
 
     def _begin(self) -> None:

@@ -44,6 +44,8 @@ class StreamContents:
             message = f"content encoded frames are no part of dialect {self._dialect.name}"
             raise RemoteProtocolError(message, malformed=True)
         decoder = self._decoders.get(frame.stream_id)
+        # No decoder: `identity`, also where no settings were seen (server-state-machine, section
+        # 2.3).
         if decoder is not None:
             decoder.feed(frame.payload)
         return decoder

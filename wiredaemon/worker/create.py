@@ -19,10 +19,10 @@ def create_repository(folder: Path) -> None:
     """
     # Not from `library`, which sets up a server: here the user's own settings count. It must be
     # initialized before the rest of it is imported.
-    from mercurial import initialization  # noqa: PLC0415
+    from mercurial import initialization  # noqa: PLC0415  for a program, not for importers
 
     initialization.init()
-    from mercurial import error, hg, ui  # noqa: PLC0415
+    from mercurial import error, hg, ui  # noqa: PLC0415  behind the call above
 
     try:
         hg.repository(ui.ui.load(), bytes(folder), create=True)

@@ -165,7 +165,7 @@ def _served_children(context: Any, hide: int | None = None) -> Any:  # noqa: ANN
     return webutil._siblings(children, hide)  # noqa: SLF001 likewise
 
 
-class _ServedNavigation(webutil.filerevnav):  # type: ignore[misc]
+class _ServedNavigation(webutil.filerevnav):  # type: ignore[misc]  # untyped
     """Links to other parts of a file's history; the original shows nodes that are not served."""
 
     def __init__(self, repository: Any, path: bytes) -> None:  # noqa: ANN401 of the library

@@ -282,8 +282,8 @@ def main() -> None:
     # Before the library is imported, which takes long enough for a terminal to interrupt it.
     signal.signal(signal.SIGINT, _go_on)
     try:
-        from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415
-        from wiredaemon.worker.hgweb_patches import apply_patches  # noqa: PLC0415
+        from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415  behind the descriptors and the signal
+        from wiredaemon.worker.hgweb_patches import apply_patches  # noqa: PLC0415  likewise
     except ImportError as missing:
         raise SystemExit(f"the package mercurial cannot be loaded: {missing}") from None
     apply_patches()

@@ -50,8 +50,9 @@ class AccessRules:
             if isinstance(value, bool):
                 changes[name] = value
             else:
+                # A name that is no UTF-8 then equals nobody's.
                 changes[name] = tuple(user.decode("utf-8", "replace") for user in value)
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)  # type: ignore[arg-type]  # each value has the type of its field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ def authorize(rules: AccessRules, permission: Permission, peer: Peer) -> Denial 
     denial = authorize_reading(rules, peer)
     if denial is not None:
         return denial
+    # From here on in the order of hgweb's own checks: the first that fails has its text sent (http,
+    # section 5).
     if permission is Permission.RO:
         return None if rules.allow_pull else _denied(peer, _PULL, is_for_some=False)
     if rules.push_ssl and not peer.is_secure:

@@ -108,6 +108,8 @@ class Collection:
             depth: As for `find`.
             budget: The names that the search may still read; each name read counts.
         """
+        # Nearest ones first, not one branch after the other: a budget that runs out then leaves out
+        # what is deepest.
         found = deque(
             LocatedRepository(names, path)
             for taken, path, _ in self._walk(names, depth)
@@ -159,6 +161,7 @@ class Collection:
         """Return the names from the folder to a path without links; None for one outside."""
         top = names_of(os.path.realpath(os.fsencode(self.folder)))
         names = names_of(real)
+        # By components, not by characters: /srv/hg2 is not below /srv/hg.
         return names[len(top) :] if names[: len(top)] == top else None
 
     def _is_repository(self, path: bytes) -> bool:
@@ -245,6 +248,7 @@ def _is_at_or_below(path: bytes, folder: bytes) -> bool:
 def _kind(path: bytes) -> int | None:
     """Return the type of a file, of a link itself; None if it is not there."""
     try:
+        # ValueError is for a NUL byte, which a URL may hold.
         return stat.S_IFMT(os.lstat(path).st_mode)
     except (OSError, ValueError):
         return None

@@ -160,6 +160,7 @@ class HostedRepository:
 
         The Deferred fails if the repository cannot be described.
         """
+        # Asked again for each request: a request behind a change of `deny_read` must not be let in.
         if self._settings is not None and self._files.stat_settings() == self._signatures:
             return self._settings
         return self._described.wait()
@@ -223,6 +224,7 @@ class HostedRepository:
 
     def _complain(self, failure: Failure) -> Failure:
         """Log why the repository is not available, once for each reason."""
+        # Fails closed: what was known may have allowed more than the broken file does.
         self._settings = None
         reason = failure.getErrorMessage()
         if reason != self._complaint:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.collection import Collection, Names
     from wiredaemon.net.hosting.host import Host, Settings
 
+# Half of the least number of workers.
 _DESCRIBED_AT_ONCE = 4
 """Repositories that lists have described at once; workers are for other requests too."""
 
@@ -121,6 +122,7 @@ class HostLookup:
             if located is not None and len(prefix) + len(located.names) > taken:
                 taken = len(prefix) + len(located.names)
                 best = (taken, located.path)
+        # Below a collection's prefix and not in it: no shorter entry may answer.
         if taken < len(covering[0][0]):
             return None
         if best is not None:
@@ -128,6 +130,8 @@ class HostLookup:
         return None if found is None else found._replace(is_fixed=False)
 
     def _find_single(self, names: Names) -> FoundHost | None:
+        # By look-ups from the longest prefix down: single entries may be many, components of a path
+        # are few.
         for length in range(min(len(names), self._longest), -1, -1):
             host = self._singles.get(names[:length])
             if host is not None:

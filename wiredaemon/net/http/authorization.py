@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twisted.web.http_headers import Headers
 
+# The token68 of RFC 9110, 11.2.
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
 
 
@@ -50,6 +51,7 @@ def _read_basic(value: bytes) -> Password:
     try:
         decoded = base64.b64decode(value, validate=True)
         name, colon, password = decoded.partition(b":")
+        # UTF-8, as browsers send it; RFC 7617 leaves it open.
         user = name.decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         user, colon = "", b""
@@ -68,6 +70,7 @@ def challenges(realm: str, *, bearer: bool) -> Sequence[tuple[bytes, bytes]]:
         realm: The name of what the login is for, which clients show and keep passwords by.
         bearer: Whether tokens are accepted. ``hg`` sends a token as a password.
     """
+    # A quoted string of RFC 9110, 5.6.4.
     quoted = re.sub(r'(["\\])', r"\\\1", realm).encode("latin-1", "replace")
     found = [(b"WWW-Authenticate", b'Basic realm="%s"' % quoted)]
     if bearer:

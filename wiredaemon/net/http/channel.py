@@ -100,7 +100,7 @@ class KnownHeadChannel(HTTPChannel):
             refuse_head(self, fault)
 
     @property
-    def totalHeadersSize(self) -> int:  # type: ignore[override]
+    def totalHeadersSize(self) -> int:  # type: ignore[override]  # an attribute of the class there
         """Bytes that a head may have: more for version 1, which puts arguments into headers.
 
         A property, because Twisted reads the attribute for each line, when the target is known.

@@ -66,6 +66,8 @@ class Identification:
 
     def begin(self, request: StreamingRequest) -> None:
         """Find out who sends a request; then its resource decides, or it is refused."""
+        # Once for each connection: address and security cannot change, and asking the socket takes
+        # some 2 us.
         client = request.channel.client
         if client is None:
             client = request.channel.client = self._client_of(request.channel)

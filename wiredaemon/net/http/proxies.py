@@ -144,6 +144,7 @@ class _Hop:
 def _is_https(headers: Headers, proxy: Peer) -> bool:
     """Return whether all proxies say that they were reached over TLS; without a word, as ours."""
     schemes = _listed(headers, b"X-Forwarded-Proto")
+    # All of them: one step in plain text is enough for somebody to read along.
     return all(each.lower() == "https" for each in schemes) if schemes else proxy.is_secure
 
 
@@ -194,6 +195,8 @@ def _split(entry: str) -> tuple[str, str]:
 
 def _parse(host: str) -> _Address | None:
     try:
+        # Without the zone of a link-local address, which means something on the sender's machine
+        # only.
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None

@@ -24,6 +24,7 @@ def fault_of_line(line: bytes, version: bytes) -> str | None:
         line: The line without its end; empty behind the last header.
         version: The version in the request line; empty while that is read.
     """
+    # Twisted cuts at CR and LF alone, so that either by itself is inside of a line here.
     if b"\n" in line or b"\r" in line:
         return LINE_END
     if line[:1] in {b" ", b"\t"}:

@@ -102,6 +102,7 @@ class BlockingContext:
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
         """Send a line of text for people while the command runs."""
+        # Not awaited: text is no answer, and a command need not wait for a slow reader of it.
         self._reactor.callFromThread(self._context.write_text, message, *arguments, labels=labels)
 
     def progress(self, topic: str, position: int, total: int | None = None, **more: str) -> None:

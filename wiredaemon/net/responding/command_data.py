@@ -111,6 +111,7 @@ class IncomingData:
             CommandError: Input ended too early.
             CancelledError: The request was cancelled.
         """
+        # A loop: the end of data and a cancellation wake the command as well.
         while not self._pieces:
             if self._error is not None:
                 raise self._error
@@ -133,6 +134,7 @@ class IncomingData:
 
     def wake(self) -> None:
         """Resume the command, if it waits for data."""
+        # Forgotten before it fires: the command may wait again inside of the call.
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.callback(None)

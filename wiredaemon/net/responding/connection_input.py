@@ -150,6 +150,7 @@ class ConnectionInput:
             # lie behind the requests that wait, and would never be reached.
             beyond = requests.load() is Load.NEEDING_DATA
             events = connection.receive_data(b"", beyond=beyond)
+            # No progress: what waits needs an answer first.
             if not events and connection.pending:
                 break
             self._receive(events)
@@ -202,6 +203,7 @@ class ConnectionInput:
         return Backlog.NOTHING
 
     def _on_data_taken(self) -> None:
+        # While events are handled, `proceed` comes behind them anyway.
         if self._is_paused and not self._is_working:
             self._regulate(self._waiting())
 
@@ -227,6 +229,7 @@ class ConnectionInput:
         # The last data of this read: its command is woken once for all of it.
         if self._data.unfed is not None:
             self._data.wake()
+        # Once for all events of a read: their answers leave in one write.
         requests.settle()
 
     def _on_event(self, event: ServerEvent) -> None:

@@ -167,9 +167,11 @@ def complete_context(
         connection: Encodes frames of text and progress.
         flush: Sends such frames at once.
     """
+    # Keys beyond the protocol's are rare: without any there is no offer to look for.
     context.side_output = _side_output(event, connection, flush) if event.extra else None
     if event.redirect is not None:
         context.followed = Followed.parse(event.redirect)
+    # Only 0006 has the commands, and answers are kept as that dialect has them.
     if command.cacheable and connection.dialect.response is ResponseForm.OBJECTS:
         context.cached_as = CachedAs(
             command.name.encode(), connection.dialect.media_type, connection.content_encoding

@@ -76,12 +76,15 @@ class DataInput:
     def receive(self, event: DataReceived) -> None:
         """Feed a piece of data to its command, or drop it if nothing reads it."""
         data = self.incoming.get(event.request_id)
+        # Data of several requests in one read: each command gets its own in the order of the bytes.
         if data is not self.unfed and self.unfed is not None:
             self.wake()
         # Calls in between are left out on purpose: this runs for each frame of an upload.
         if data is None:
             self._count_dropped(event.request_id, len(event.data))
             return
+        # The command has ended: its data is dropped as it comes, for the peer cannot be told to
+        # stop.
         if data.ended:
             return
         piece = event.data

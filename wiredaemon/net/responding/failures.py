@@ -31,6 +31,7 @@ def shown_failure(error: BaseException | None) -> CommandError | ServerError:
     """
     if isinstance(error, CommandError | ServerError):
         return error
+    # Before `UnencodableError`, which it is, too.
     if isinstance(error, MisplacedError):
         return ServerError(str(error))
     return ServerError(_UNSENDABLE if isinstance(error, UnencodableError) else _CRASHED)

@@ -65,6 +65,7 @@ class ValueAnswer:
         """Hold the content of a frame."""
         self._parts.append(data)
         self._size += len(data)
+        # While it comes, not at the end: the limit bounds what is held.
         if self._size > self._limits.worker_result:
             message = f"response exceeds the limit of {self._limits.worker_result} bytes"
             raise RemoteProtocolError(message, malformed=True)

@@ -139,6 +139,7 @@ class WorkerConnection:
 
     def _end_command(self) -> None:
         self._answer = None
+        # A stream may have left the worker paused, and the next command's answer would never come.
         if self._is_paused:
             self.resume_output()
         if self._sends_data:
@@ -147,6 +148,7 @@ class WorkerConnection:
         self._owner.command_ended()
 
     def _flush(self) -> None:
+        # Joined for a single write: a command has a few hundred bytes.
         data = b"".join(self._protocol.parts_to_send())
         pipe = self._transport.pipes.get(_STDIN)
         if pipe is not None and not is_waiting(pipe):

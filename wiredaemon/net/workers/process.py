@@ -171,6 +171,7 @@ class WorkerProcess(ProcessProtocol):
 
     def end(self) -> None:
         """Let the worker end: it finishes its command, and is stopped if that takes long."""
+        # Told already: a second call must not give it more time.
         if self.state is WorkerState.ENDING and self._deadline.is_set:
             return
         if self._exit_reason is None:
@@ -308,6 +309,7 @@ class WorkerProcess(ProcessProtocol):
 def is_worn_out(worker: WorkerProcess) -> bool:
     """Return whether a worker should be replaced: it has run its commands, or has grown."""
     limits = worker.limits
+    # The count first: it costs no system call.
     return worker.commands >= limits.worker_commands or worker.memory.read() > limits.worker_memory
 
 
@@ -319,7 +321,10 @@ def _signal_group(pid: int | None, name: str) -> bool:
     if pid is None:
         return False
     try:
+        # The group, because a hook may have started programs that hold our pipes. The worker makes
+        # one of its own as it begins (`worker/lifeline`).
         os.killpg(pid, signal.Signals[f"SIG{name}"])
+    # macOS answers the second for a group whose processes have all ended.
     except (ProcessLookupError, PermissionError):
         return False
     return True

@@ -59,6 +59,8 @@ class CallQueue:
         if not self._streams or len(self._running) >= self._most_streams:
             return None
         # The first that may begin, not the first: one peer's many requests hold up nobody else's.
+        # Counted anew: there are as many streams as workers, at most, and a count that is kept has
+        # to be right on every way out.
         shares = Counter(call.share for call in self._running)
         for call in self._streams:
             if call.share is None or shares[call.share] < self._share:

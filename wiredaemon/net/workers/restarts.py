@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.workers.deadline import Reactor
 
+# As long as a start takes: a failing one then costs a processor half its time at the most, and less
+# each time.
 FIRST_DELAY: Final = 0.5
 """Seconds until the second try of a start that has failed once."""
 

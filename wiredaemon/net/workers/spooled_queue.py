@@ -6,6 +6,7 @@ from collections import deque
 from tempfile import TemporaryFile
 from typing import IO, Final
 
+# Pieces are frames' contents, of at most 16 MiB.
 _HEAD: Final = 4
 """Bytes of the length in front of each piece in the file."""
 
@@ -100,8 +101,10 @@ class PieceQueue:
     def _write(self, piece: bytes) -> None:
         if self._file is None:
             self._file = TemporaryFile(prefix="wiredaemon-", buffering=0)  # noqa: SIM115 kept
+        # Reading back has moved it.
         self._file.seek(self._written)
         record = len(piece).to_bytes(_HEAD, "big") + piece
+        # Unbuffered files write as much as they can, which need not be all of it.
         view = memoryview(record)
         while view:
             view = view[self._file.write(view) :]

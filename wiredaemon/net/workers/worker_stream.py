@@ -253,6 +253,7 @@ class WorkerStream:
         if self.state is StreamState.FLOWING and self._queue.is_full:
             self.state = advance(self.state, StreamInput.FILL)
             self._feed.pause_output()
+            # Only now others may be kept waiting by this stream's reader.
             self._on_full()
         self._wake()
 
@@ -269,6 +270,7 @@ class WorkerStream:
         """End a complete answer."""
         error = None if self._status is None else self._status.error
         if error is not None:
+            # The first error counts: it is the cause of later ones.
             self._error = self._error or CommandError(error.message, error.arguments)
         self._end()
 
