@@ -212,6 +212,15 @@ class Limits:
     worker_read_grace: float = 2.0
     """Time a read command keeps its worker after the peer has left."""
 
+    # Longer than clients and proxies wait without a byte: nginx and HAProxy give up after 60 s.
+    read_seconds: float = 60.0
+    """Time in which a read command, or a page, must begin to answer, and go on with it; time in
+    which its reader takes nothing does not count."""
+
+    # What RhodeCode gives a push.
+    write_seconds: float = 3600.0
+    """Time that a write command may take in all, with its hooks."""
+
     # The largest values, branch maps and bookmarks of large repositories, have a few MB.
     worker_result: int = 64 * 1024 * 1024
     """Result of one value command."""

@@ -15,7 +15,7 @@ from support.hgweb import (
     HEADS,
     KIB,
 )
-from support.repositories import make_repository, run_hg
+from support.repositories import make_repository, run_hg, write_hgrc
 from support.responding import ensure_deferred
 from support.serving import listening
 from support.web import OPEN, ask
@@ -89,12 +89,12 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @asynccontextmanager
-async def served(repository: Path, **limits: int) -> AsyncIterator[Callable[..., Client]]:
+async def served(repository: Path, **limits: float) -> AsyncIterator[Callable[..., Client]]:
     """Serve a repository with workers of its own; what is given connects a client."""
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
 
     anywhere: Any = reactor
-    of_all = Limits(**limits)
+    of_all = Limits(**limits)  # type: ignore[arg-type]
     pool = WorkerPool(anywhere, of_all)
     host = HostedRepository(
         os.fsencode(repository),
@@ -154,3 +154,31 @@ async def test_a_client_that_leaves_inside_a_large_answer_leaves_its_worker_to_o
             await slow.ended
         _, body = read_response(await connect(last).ended)
     assert body == (large / "large").read_bytes()
+
+
+@ensure_deferred
+async def test_a_costly_search_is_ended_and_its_client_reads_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HGRCPATH", "")
+    folder = make_repository(tmp_path / "searched")
+    run_hg("debugbuilddag", "+2", folder=folder)
+    # A function that takes for ever stands for those that take hours on a large history.
+    costly = tmp_path / "costly.py"
+    costly.write_text(
+        "import time\n"
+        "from mercurial import registrar\n"
+        "revsetpredicate = registrar.revsetpredicate()\n"
+        "@revsetpredicate(b'costly()', safe=True)\n"
+        "def costly(repo, subset, x):\n"
+        "    return subset.filter(lambda _: time.sleep(1000), cache=False)\n"
+    )
+    write_hgrc(folder, f"[extensions]\ncostly = {costly}\n")
+    async with served(folder, worker_processes=1, read_seconds=0.5) as connect:
+        search = connect(ask("GET", "/log?rev=costly()", {"Connection": "close"}))
+        status, body = read_response(await search.ended)
+        assert status == b"HTTP/1.1 503 Service Unavailable\r\n"
+        assert body == b"the command took longer than 0.5 s (read_seconds)\n"
+        again = connect(ask("GET", HEADS, {"Connection": "close"}))
+        status, _ = read_response(await again.ended)
+        assert status.startswith(b"HTTP/1.1 200")

@@ -65,7 +65,7 @@ def test_what_a_worker_said_before_it_died_still_counts(reactor: FakeReactor, re
 
 def test_nobody_waits_for_a_worker_that_has_left_but_for_its_standard_error(ready: Ready) -> None:
     pool, worker = ready()
-    answer = ask(pool)
+    answer = ask(pool, permission=Permission.RW)
     worker.protocol.processExited(Failure(ProcessTerminated(9)))
     assert not answer.called
     worker.protocol.outConnectionLost()
@@ -120,7 +120,8 @@ def test_a_worker_that_dies_inside_a_stream_leaves_its_pieces_and_an_error(
     reactor: FakeReactor, start: Start, *, is_full: bool
 ) -> None:
     pool = start(worker_processes=2, worker_stream_buffer=BUFFER if is_full else 10 * BUFFER)
-    reader, waiting = Reader(pool), Reader(pool)
+    # A write, which is not tried once more.
+    reader, waiting = Reader(pool, permission=Permission.RW), Reader(pool)
     pool.spool_budget.limit = 0
     (worker,) = reactor.workers
     worker.become_ready()

@@ -9,7 +9,7 @@ import pytest
 from wiredaemon.commands import Permission
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
 from wiredaemon.net.workers.queue import CallQueue
-from wiredaemon.repository.worker_calls import CallContext
+from wiredaemon.repository.worker_calls import RECOVER, CallContext
 
 CONTEXT = CallContext(repository=b"/srv/hg", permission=Permission.RO)
 
@@ -125,3 +125,50 @@ def test_all_can_be_refused_at_once_and_none_waits_then() -> None:
         call.result.addErrback(lambda failure: refused.append((failure.value, calls.next())))
     calls.refuse_all("stopped")
     assert [(str(error), after) for error, after in refused] == [("stopped", None)] * 2
+
+
+# --- shares of repositories ---------------------------------------------------------------------
+
+
+def write(repository: bytes, command: bytes = b"pushkey") -> ValueCall:
+    context = CallContext(repository=repository, permission=Permission.RW)
+    return ValueCall(NoPool(), context, command, {})
+
+
+def clone(repository: bytes) -> StreamCall:
+    context = CallContext(repository=repository)
+    return StreamCall(NoPool(), context, b"filesdata", {}, share=None, has_data=False)
+
+
+def test_one_repository_leaves_half_of_the_workers_to_the_others() -> None:
+    sleeping: list[ValueCall | StreamCall] = [write(b"/a"), clone(b"/a"), write(b"/a")]
+    other, read = clone(b"/b"), ValueCall(NoPool(), CONTEXT, b"heads", {})
+    calls = waiting(*sleeping, other, read, workers=5, places=9)
+    began_now: list[Any] = []
+    while (call := calls.next()) is not None:
+        calls.begin(call)
+        began_now.append(call)
+    assert set(began_now) == {sleeping[0], sleeping[2], other, read}
+    calls.end(sleeping[0])
+    assert calls.next() is sleeping[1]
+
+
+def test_a_repository_that_is_alone_may_have_all_workers_but_the_one_for_values() -> None:
+    writes = [write(b"/a") for _ in range(6)]
+    calls = waiting(*writes, workers=5, places=9)
+    for call in writes[:4]:
+        assert calls.next() is call
+        calls.begin(call)
+    assert calls.next() is None
+    read = value()
+    calls.add(read)
+    assert calls.next() is read
+
+
+def test_recovery_never_waits_for_its_repositorys_share() -> None:
+    calls = waiting(write(b"/b"), *[write(b"/a") for _ in range(4)], workers=3, places=9)
+    while (call := calls.next()) is not None:
+        calls.begin(call)
+    recovery = write(b"/a", RECOVER)
+    calls.add(recovery)
+    assert calls.next() is recovery

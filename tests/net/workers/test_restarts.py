@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from support.fake_workers import ask, error, result
 from twisted.trial.unittest import SynchronousTestCase
 
+from wiredaemon.commands import Permission
 from wiredaemon.net.workers.pool import CANNOT_START
 from wiredaemon.net.workers.process import ENDED_TOO_EARLY
 from wiredaemon.net.workers.restarts import Restarts
@@ -74,12 +75,12 @@ def test_a_first_death_is_replaced_at_once_and_the_next_ones_later(
     reactor: FakeReactor, ready: Ready
 ) -> None:
     pool, _ = ready(worker_processes=1)
-    answer = ask(pool)
+    answer = ask(pool, permission=Permission.RW)
     reactor.workers[0].exit(11)
     assert error(answer) == ENDED_TOO_EARLY
     assert len(reactor.workers) == 2
     reactor.workers[1].become_ready()
-    answer = ask(pool)
+    answer = ask(pool, permission=Permission.RW)
     reactor.workers[1].exit(11)
     assert error(answer) == ENDED_TOO_EARLY
     waiting = ask(pool)

@@ -65,7 +65,7 @@ def test_streams_are_relieved_when_values_hold_the_other_workers(
     reactor.workers[0].become_ready()
     reactor.workers[0].fill()
     for _ in range(2):
-        ask(pool, b"pushkey", Permission.RW)
+        ask(pool)
         reactor.make_ready()
     assert len(reactor.workers) == 3
     waiting = Reader(pool)

@@ -358,12 +358,15 @@ def test_command_data_behind_the_whole_answer_is_dropped() -> None:
 # --- the states of a stream --------------------------------------------------------------------
 
 WAITING, FLOWING, PAUSED, LEFT, ENDED, CLOSED = StreamState
-BEGIN, FILL, DRAIN, END, LEAVE = StreamInput
+BEGIN, FILL, DRAIN, END, LEAVE, RESTART = StreamInput
 
 FOLLOWS: Final = {
     (WAITING, BEGIN): FLOWING,
     (WAITING, END): ENDED,
     (WAITING, LEAVE): LEFT,
+    (WAITING, RESTART): WAITING,
+    (FLOWING, RESTART): WAITING,
+    (PAUSED, RESTART): WAITING,
     (FLOWING, FILL): PAUSED,
     (FLOWING, END): ENDED,
     (FLOWING, LEAVE): LEFT,

@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.net.workers.answers import ValueAnswer
-from wiredaemon.net.workers.worker_stream import WorkerStream
+from wiredaemon.net.workers.worker_stream import StreamState, WorkerStream
+from wiredaemon.repository.worker_calls import RECOVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,11 +64,28 @@ class Call(ABC, Generic[ResultT]):
         """The worker that runs it, or has run it."""
         self.grace: IDelayedCall | None = None
         """Ends the worker of a command that nobody waits for any more."""
+        self.is_long = self.context.permission is Permission.RW and command != RECOVER
+        """It may hold its worker for long: hooks of a write run as long as they want."""
+        self.share: str | None = None
+        """The peer, of which all long calls together may hold a share of the workers; None for a
+        peer that may hold all."""
+        self.was_retried = False
+        """A worker has died of it, or beside it."""
 
     @property
     def may_be_stopped(self) -> bool:
         """Nothing is lost if its worker is stopped: it only reads."""
         return self.context.permission is Permission.RO
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Another worker can run it once more, and nobody notices."""
+        return self.may_be_stopped and not self.was_retried and self.grace is None
+
+    @property
+    def progress(self) -> int | None:
+        """A number that grows as the answer comes; None while its reader keeps it from coming."""
+        return 0
 
     @abstractmethod
     def run(self, worker: WorkerProcess) -> None:
@@ -77,6 +95,11 @@ class Call(ABC, Generic[ResultT]):
         """Fail before a worker has begun."""
         if not self.result.called:
             self.result.errback(ServerError(text))
+
+    def take_back(self) -> None:
+        """Wait for a worker again."""
+        self.was_retried = True
+        self.worker = None
 
     def end_grace(self) -> None:
         """Let the worker live: it has ended the command in time."""
@@ -93,6 +116,11 @@ class ValueCall(Call[object]):
         self.worker = worker
         answer = ValueAnswer(worker.limits, self.result)
         worker.run(answer, self.command, self.arguments, self.context.encode())
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Somebody still waits for the value."""
+        return super().may_be_retried and not self.result.called
 
 
 class StreamCall(Call[WorkerStream]):
@@ -119,22 +147,42 @@ class StreamCall(Call[WorkerStream]):
         has_data: bool,
     ) -> None:
         super().__init__(pool, context, command, arguments)
+        self.is_long = True
         self.share = share
         self._has_data = has_data
         self.stream: WorkerStream | None = None
 
+    @property
+    def may_be_retried(self) -> bool:
+        """Nothing of the answer was read, and no data were sent that would be missing now."""
+        is_unread = self.stream is not None and self.stream.is_unread
+        return super().may_be_retried and is_unread and not self._has_data
+
+    @property
+    def progress(self) -> int | None:
+        """The frames that have come."""
+        stream = self.stream
+        if stream is None:
+            return 0
+        return None if stream.state is StreamState.PAUSED else stream.frames
+
     def run(self, worker: WorkerProcess) -> None:
-        """Let an idle worker run it, and hand the stream over."""
+        """Let an idle worker run it, and hand the stream over if that was not done before."""
         self.worker = worker
-        self.stream = stream = WorkerStream(
-            worker.connection,
-            worker.limits,
-            self._pool.spool_budget,
-            has_data=self._has_data,
-            on_full=self._pool.relieve,
-            on_left=lambda: self._pool.cancel(self),
-        )
+        stream, is_new = self.stream, self.stream is None
+        if stream is None:
+            self.stream = stream = WorkerStream(
+                worker.connection,
+                worker.limits,
+                self._pool.spool_budget,
+                has_data=self._has_data,
+                on_full=self._pool.relieve,
+                on_left=lambda: self._pool.cancel(self),
+            )
+        else:
+            stream.restart(worker.connection)
         worker.run(
             stream, self.command, self.arguments, self.context.encode(), has_data=self._has_data
         )
-        self.result.callback(stream)
+        if is_new:
+            self.result.callback(stream)

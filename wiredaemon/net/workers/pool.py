@@ -22,6 +22,7 @@ from wiredaemon.net.workers.idle_workers import IdleWorkers
 from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, is_worn_out
 from wiredaemon.net.workers.queue import CallQueue
 from wiredaemon.net.workers.restarts import Restarts
+from wiredaemon.net.workers.running_calls import RunningCalls
 from wiredaemon.net.workers.slow_readers import SlowReaders
 from wiredaemon.net.workers.spooled_queue import SpoolBudget
 from wiredaemon.net.workers.worker_state import WorkerState
@@ -76,8 +77,7 @@ class WorkerPool:
         self._queue = CallQueue(self._most, limits.worker_queue)
         self._workers: set[WorkerProcess] = set()
         """All workers whose process is not gone."""
-        self._calls: dict[WorkerProcess, Call[Any]] = {}
-        """The commands of those that are busy."""
+        self._calls = RunningCalls(reactor, limits, self._queue)
         self._idle = IdleWorkers(reactor, limits.worker_idle_seconds, self._on_idle_long)
         self._slow_readers = SlowReaders(reactor, limits, self._blocking_streams)
         self.relieve = self._slow_readers.relieve
@@ -98,6 +98,7 @@ class WorkerPool:
         self._restarts.stop()
         self._slow_readers.stop()
         self._idle.stop()
+        self._calls.stop()
         self._queue.refuse_all(NOT_RUNNING)
         if not self._workers:
             return succeed(None)
@@ -194,11 +195,8 @@ class WorkerPool:
         """Note that nobody waits for a call any more."""
         if call.worker is None:
             self._queue.remove(call)
-        elif call.may_be_stopped:
-            # Not at once: most reads end sooner than a new worker starts.
-            call.grace = self.reactor.callLater(
-                self._limits.worker_read_grace, _stop_read, call, call.worker
-            )
+        else:
+            self._calls.leave(call)
 
     def _blocking_streams(self) -> Sequence[StreamCall]:
         """Return the streams that hold workers, if another stream waits and cannot begin."""
@@ -221,7 +219,7 @@ class WorkerPool:
             if worker.has_exited():
                 continue  # we are notified soon, and it is replaced then
             self._queue.begin(call)
-            self._calls[worker] = call
+            self._calls.begin(worker, call)
             call.run(worker)
 
     def _start_if_wanted(self) -> None:
@@ -278,16 +276,20 @@ class WorkerPool:
 
     def worker_free(self, worker: WorkerProcess) -> None:
         """Let a worker run its next command."""
-        self._end_call(worker)
+        self._calls.end(worker)
         if self._restarts.deaths:
             self._restarts.command_answered()
         self._offer(worker)
+
+    def take_back(self, worker: WorkerProcess) -> bool:
+        """Let the command of a worker that has died wait for another one, once."""
+        return self._running and self._calls.take_back(worker)
 
     def worker_lost(self, worker: WorkerProcess, state: WorkerState, reason: str) -> None:
         """Replace a worker, at once or later."""
         self._workers.discard(worker)
         self._idle.remove(worker)
-        self._end_call(worker)
+        self._calls.end(worker)
         if not self._running:
             stopped = None if self._workers else self._stopped
             if stopped is not None:
@@ -302,15 +304,6 @@ class WorkerPool:
             self._restarts.worker_died()
             self._balance()
 
-    def _end_call(self, worker: WorkerProcess) -> None:
-        call = self._calls.pop(worker, None)
-        if call is None:
-            return
-        if call.grace is not None:
-            call.end_grace()
-        if isinstance(call, StreamCall):
-            self._queue.end(call)
-
     def _start_failed(self, reason: str) -> None:
         delay = self._restarts.start_failed()
         _log.error(
@@ -321,15 +314,6 @@ class WorkerPool:
         )
         if self._cannot_start():
             self._queue.refuse_all(CANNOT_START)
-
-
-def _stop_read(call: Call[Any], worker: WorkerProcess) -> None:
-    _log.info(
-        "repository worker {pid} is stopped: nobody waits for {command}",
-        pid=worker.pid,
-        command=call.command.decode("ascii", "replace"),
-    )
-    worker.kill()
 
 
 __all__ = [

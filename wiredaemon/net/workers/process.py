@@ -66,6 +66,9 @@ class ProcessOwner(Protocol):
     def worker_free(self, worker: WorkerProcess) -> None:
         """Note that a worker has answered, and can take its next command."""
 
+    def take_back(self, worker: WorkerProcess) -> bool:
+        """Return whether the command of a worker that has died is run by another one."""
+
     def worker_lost(self, worker: WorkerProcess, state: WorkerState, reason: str) -> None:
         """Note that a worker's process is gone; called once.
 
@@ -103,6 +106,7 @@ class WorkerProcess(ProcessProtocol):
         self._output_lost = False
         """The pipe of its output is closed: no answer can come any more."""
         self._is_signalled = False
+        self._stop_reason = ""
         self._start_failure = ""
         """Why it was stopped before it was ready."""
         self.state = WorkerState.STARTING
@@ -178,11 +182,20 @@ class WorkerProcess(ProcessProtocol):
             self.close_input()
             self._deadline.set(END_SECONDS, self._terminate)
 
-    def kill(self) -> None:
-        """Stop the worker at once; its command fails."""
+    def kill(self, reason: str = "", *, may_roll_back: bool = False) -> None:
+        """Stop the worker, whose command fails.
+
+        Args:
+            reason: The reason, which the peer may read.
+            may_roll_back: Let it roll back what it was writing, for a limited time.
+        """
         if self._exit_reason is None:
+            self._stop_reason = reason
             self.advance(WorkerInput.END)
-            self._signal("KILL")
+            if may_roll_back:
+                self._terminate()
+            else:
+                self._signal("KILL")
 
     def _start_late(self) -> None:
         self._start_failure = f"it was not ready within {self.limits.worker_start_seconds:g} s"
@@ -300,7 +313,8 @@ class WorkerProcess(ProcessProtocol):
         state = self.state
         self.advance(WorkerInput.LOSE)
         self.memory.close()
-        self.connection.fail(ServerError(ENDED_TOO_EARLY))
+        if state is not WorkerState.BUSY or not self._owner.take_back(self):
+            self.connection.fail(ServerError(self._stop_reason or ENDED_TOO_EARLY))
         last_line = self._start_failure or self._errors.last_line
         shown = f"; last line: {last_line}" if last_line else ""
         self._owner.worker_lost(self, state, f"{self._exit_reason}{shown}")

@@ -1,39 +1,49 @@
-"""Commands that wait for a worker: how many may, and which of them comes next."""
+"""Commands that wait for a worker: how many may, and which of them comes next.
+
+No more than half of the workers, without the one that is kept, run long commands of one peer, or
+for one repository where several are asked for.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from wiredaemon.net.workers.calls import Call
 
 
 class CallQueue:
-    """Value calls and stream calls, each in the order they came, and the streams that run.
+    """Value calls and stream calls, each in the order they came, and the long ones that run.
+
+    Long are streams and writes: both hold a worker for as long as a reader or a hook wants.
 
     Args:
-        workers: Workers that there may be; one of them is kept for values, which are short.
+        workers: Workers that there may be; one of them is kept for values that are only read.
         places: Calls of each kind that may wait, ``worker_queue``.
     """
 
     def __init__(self, workers: int, places: int) -> None:
-        self._most_streams = max(1, workers - 1)
-        # Half, so that one peer cannot keep all others from streaming.
-        self._share = max(1, self._most_streams // 2)
+        self._most_long = max(1, workers - 1)
+        # Half, so that one peer, or one repository, cannot keep all others from streaming.
+        self._share = max(1, self._most_long // 2)
         self._places = places
         self._values: deque[ValueCall] = deque()
         self._streams: deque[StreamCall] = deque()
-        self._running: dict[StreamCall, None] = {}
+        self._running: dict[Call[Any], None] = {}
+        """The long ones that run."""
+        self._repository: bytes | None = None
+        self._has_several = False
+        """Calls have been for more than one repository: one that is alone may have all workers."""
 
     @property
     def running(self) -> Sequence[StreamCall]:
         """The streams that hold a worker, in the order they began."""
-        return list(self._running)
+        return [call for call in self._running if isinstance(call, StreamCall)]
 
     @property
     def has_waiting(self) -> bool:
@@ -47,45 +57,68 @@ class CallQueue:
 
     def add(self, call: ValueCall | StreamCall) -> None:
         """Let a call wait."""
+        repository = call.context.repository
+        if repository != self._repository:
+            self._has_several |= self._repository is not None
+            self._repository = repository
         if isinstance(call, ValueCall):
             self._values.append(call)
         else:
             self._streams.append(call)
 
+    def add_again(self, call: Call[Any]) -> None:
+        """Let a call wait in front of all others: it has run, and was not answered."""
+        self._waiting(call).appendleft(call)
+
     def next(self) -> Call[Any] | None:
         """Return the call that an idle worker should run: values first, for they are short."""
-        if self._values:
-            return self._values[0]
-        if not self._streams or len(self._running) >= self._most_streams:
-            return None
-        # The first that may begin, not the first: one peer's many requests hold up nobody else's.
-        # Counted anew: there are as many streams as workers, at most, and a count that is kept has
-        # to be right on every way out.
-        shares = Counter(call.share for call in self._running)
-        for call in self._streams:
-            if call.share is None or shares[call.share] < self._share:
-                return call
+        # The first that may begin, not the first: the many requests of one peer, or for one
+        # repository, hold up nobody else's.
+        for value in self._values:
+            if not value.is_long or self._may_begin(value):
+                return value
+        for stream in self._streams:
+            if self._may_begin(stream):
+                return stream
         return None
+
+    def _may_begin(self, call: ValueCall | StreamCall) -> bool:
+        """Return whether a long call leaves enough workers for others."""
+        # Counted anew: there are as many long calls as workers, at most, and a count that is kept
+        # has to be right on every way out.
+        if len(self._running) >= self._most_long:
+            return False
+        share = call.share
+        if share is not None and self._is_used_up(each.share == share for each in self._running):
+            return False
+        repository = call.context.repository
+        return not self._has_several or not self._is_used_up(
+            each.context.repository == repository for each in self._running
+        )
+
+    def _is_used_up(self, same: Iterable[bool]) -> bool:
+        return sum(same) >= self._share
 
     def begin(self, call: Call[Any]) -> None:
         """Let a call wait no more, which was the `next` one: it runs."""
-        if isinstance(call, StreamCall):
-            self._streams.remove(call)
+        self._waiting(call).remove(call)
+        if call.is_long:
             self._running[call] = None
-        else:
-            self._values.popleft()
 
-    def end(self, call: StreamCall) -> None:
-        """Note that a stream holds no worker any more."""
+    def end(self, call: Call[Any]) -> None:
+        """Note that a call holds no worker any more."""
         self._running.pop(call, None)
 
     def remove(self, call: Call[Any]) -> bool:
         """Let a call wait no more; return whether it did."""
-        waiting: deque[Any] = self._values if isinstance(call, ValueCall) else self._streams
+        waiting = self._waiting(call)
         if call not in waiting:
             return False
         waiting.remove(call)
         return True
+
+    def _waiting(self, call: Call[Any]) -> deque[Any]:
+        return self._values if isinstance(call, ValueCall) else self._streams
 
     def refuse_all(self, text: str) -> None:
         """Let all calls that wait fail."""

@@ -62,6 +62,8 @@ class StreamInput(Enum):
     """The answer has ended, or the command failed."""
     LEAVE = auto()
     """The reader reads no more."""
+    RESTART = auto()
+    """Another worker begins the answer anew; the reader has read nothing of it."""
 
 
 _S, _I = StreamState, StreamInput
@@ -71,6 +73,9 @@ TRANSITIONS: Final[Mapping[tuple[StreamState, StreamInput], StreamState]] = Mapp
         (_S.WAITING, _I.BEGIN): _S.FLOWING,
         (_S.WAITING, _I.END): _S.ENDED,
         (_S.WAITING, _I.LEAVE): _S.LEFT,
+        (_S.WAITING, _I.RESTART): _S.WAITING,
+        (_S.FLOWING, _I.RESTART): _S.WAITING,
+        (_S.PAUSED, _I.RESTART): _S.WAITING,
         (_S.FLOWING, _I.FILL): _S.PAUSED,
         (_S.FLOWING, _I.END): _S.ENDED,
         (_S.FLOWING, _I.LEAVE): _S.LEFT,
@@ -151,6 +156,8 @@ class WorkerStream:
         self.state = StreamState.WAITING
         self.taken = 0
         """Bytes that the reader has read."""
+        self.frames = 0
+        """Frames that have come from the worker."""
 
     # --- the reader --------------------------------------------------------------------------
 
@@ -207,6 +214,18 @@ class WorkerStream:
         if state is not StreamState.ENDED:
             self._on_left()
 
+    @property
+    def is_unread(self) -> bool:
+        """The answer goes on, and its reader has read nothing of it."""
+        return not self.taken and (self.state, StreamInput.RESTART) in TRANSITIONS
+
+    def restart(self, feed: Feed) -> None:
+        """Drop what has come of an unread answer: another worker answers."""
+        self.state = advance(self.state, StreamInput.RESTART)
+        self._queue.clear()
+        self._status = None
+        self._feed = feed
+
     def spool(self) -> None:
         """Let what the reader has not read go to a file, so that the worker is free soon."""
         self._queue.may_spool = True
@@ -221,6 +240,7 @@ class WorkerStream:
 
     def receive(self, data: bytes) -> None:
         """Receive the content of a frame."""
+        self.frames += 1
         match self.state:
             case StreamState.WAITING:
                 self._receive_status(data)
