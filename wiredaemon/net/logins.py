@@ -39,16 +39,10 @@ class Logins:
         self._authenticator = authenticator
         self._plain_passwords = plain_passwords
         self._certificate_user = certificate_user
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a password or a token can be right at all."""
-        return self._authenticator.is_open
-
-    @property
-    def accepts_tokens(self) -> bool:
-        """Whether a token can be right."""
-        return self._authenticator.accepts_tokens
+        self.is_open = authenticator.is_open
+        """A password or a token can be right at all."""
+        self.accepts_tokens = authenticator.accepts_tokens
+        """A token can be right."""
 
     def may_send(self, peer: Peer) -> bool:
         """Return whether a peer may send passwords and tokens: nobody between can read them."""

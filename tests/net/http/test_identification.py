@@ -454,6 +454,16 @@ def test_a_trusted_proxy_says_who_is_behind_it() -> None:
     assert found == "203.0.113.5:0 tls mia devs"
 
 
+def test_a_head_that_a_proxy_has_sent_is_read_when_another_sends_it() -> None:
+    site = Site(proxies=PROXIES)
+    line = f"Authorization: {basic('ann', b'no')}"
+    for _ in range(2):
+        proxy, other = site.connect(secure=True), site.connect(secure=True, address="10.0.0.1")
+        same = request("X-User: mia", line)
+        assert shown(proxy.exchange(same)).endswith(" mia devs")
+        assert shown(other.exchange(same)) == "401 Unauthorized"
+
+
 def test_each_request_of_a_proxy_is_another_clients() -> None:
     site = Site(AccessRules(allow_push=("ann",)), proxies=PROXIES)
     connection = site.connect()

@@ -74,31 +74,38 @@ class Identification:
         peer, is_proxy, named = client
         if is_proxy and self._proxies is not None:
             peer, named = self._proxies.client(peer, request.requestHeaders)
+            if named:
+                # What it passes on besides was meant for the proxy itself.
+                self._skip(request)
+                self._log_in(request, peer, Named(named))
+                return
         request.set_peer(peer)
-        credentials: Password | Token | Named | None = None
-        # Whom a proxy has let in is known; what else it passes on was meant for the proxy.
-        if self._logins.is_open and not (is_proxy and named):
-            try:
-                credentials = request.credentials or self._read(request)
-            except UnreadableError as error:
-                request.answer(self._unauthorized(str(error), peer))
-                return
-            if credentials is not None and not self._logins.may_send(peer):
-                request.answer(_IN_PLAIN_TEXT)
-                return
-        if credentials is None and named:
-            credentials = Named(named)
+        try:
+            credentials = request.credentials or self._read(request)
+        except UnreadableError as error:
+            request.answer(self._unauthorized(str(error), peer))
+            return
         if credentials is None:
-            request.decide()
-        else:
+            if named:
+                self._log_in(request, peer, Named(named))
+            else:
+                request.resource.headers_received(request)
+        elif self._logins.may_send(peer):
             self._log_in(request, peer, credentials)
+        else:
+            request.answer(_IN_PLAIN_TEXT)
 
     def _read(self, request: StreamingRequest) -> Password | Token | None:
         # A head that is known was read when it was new.
-        if request.question is not None:
+        if request.question is not None or not self._logins.is_open:
             return None
         request.credentials = read_credentials(request.requestHeaders)
         return request.credentials
+
+    def _skip(self, request: StreamingRequest) -> None:
+        """Let a head be forgotten whose credentials were not read: others may send the same."""
+        if request.question is None and request.requestHeaders.hasHeader(b"Authorization"):
+            request.forget_head()
 
     def _client_of(self, channel: KnownHeadChannel) -> Client:
         address = channel.getPeer()
@@ -120,7 +127,7 @@ class Identification:
             return
         if isinstance(asked, Peer):
             request.set_peer(asked)
-            request.decide()
+            request.resource.headers_received(request)
             return
         # Nothing of the body is read meanwhile, and no client is told to send one.
         request.body.pause()
@@ -128,7 +135,7 @@ class Identification:
         def on_login(known: Peer) -> None:
             if not request.is_abandoned:
                 request.set_peer(known)
-                request.decide()
+                request.resource.headers_received(request)
 
         def on_failure(failure: Failure) -> Failure | None:
             if failure.check(CancelledError) and request.is_abandoned:

@@ -139,10 +139,6 @@ class StreamingRequest(Request):
             self.credentials = known.credentials
             self.identification.begin(self)
 
-    def decide(self) -> None:
-        """Let the resource decide: the peer is known now."""
-        self.resource.headers_received(self)
-
     def receive_whole(self, data: bytes) -> None:
         """Receive the body, all of which came with a known head."""
         self.response.hold()
@@ -153,6 +149,10 @@ class StreamingRequest(Request):
     def may_be_remembered(self) -> bool:
         """Whether the bytes of the head are certain, and few enough to be remembered."""
         return self._raw_head is not None
+
+    def forget_head(self) -> None:
+        """Let the head not be remembered."""
+        self._raw_head = None
 
     def remember(self, question: object, resource: HeadReceiver) -> None:
         """Let the site remember the head.
