@@ -20,6 +20,7 @@ pytest_plugins = ["support.session", "support.time_limit"]
 
 GROUPS: Final[Mapping[str, str]] = {
     "daemon/": "daemon",
+    "faults/": "daemon",
     "seeds/": "daemon",
     "interop/": "hg",
     "net/workers/test_pool_of_processes.py": "hg",

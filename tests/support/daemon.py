@@ -19,6 +19,7 @@ from support.raw_http import RawConnection
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -53,13 +54,23 @@ class Daemon:
         self._reader.start()
 
     @classmethod
-    def start(cls, configuration: str, folder: Path, *, deadline: float = DEADLINE) -> Self:
+    def start(
+        cls,
+        configuration: str,
+        folder: Path,
+        *,
+        deadline: float = DEADLINE,
+        within: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> Self:
         """Start a daemon and wait until it is ready.
 
         Args:
             configuration: The text of its configuration, whose listeners use `ANY_PORT`.
             folder: The folder of the configuration and of the process; it exists.
             deadline: Seconds until the log must say that it is ready.
+            within: A command that runs the one behind it in the same process, as of `mounts`.
+            variables: Further variables of its environment.
 
         Raises:
             DaemonError: It ended or was not ready in time; the process is gone.
@@ -71,9 +82,9 @@ class Daemon:
             raise DaemonError(f"no twistd in {sysconfig.get_path('scripts')}")
         daemon = cls(
             subprocess.Popen(
-                [twistd, "--nodaemon", "--pidfile=", "wiredaemon", "--config", str(file)],
+                [*within, twistd, "--nodaemon", "--pidfile=", "wiredaemon", "--config", str(file)],
                 cwd=folder,
-                env=environment(),
+                env={**environment(), **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -37,7 +37,10 @@ def makeService(options: Options) -> IService:
         config = _config(options, reactor)
         # It brings the whole of net with it, which --help and a wrong file need not load.
         from wiredaemon.daemon.service import WireDaemonService  # noqa: PLC0415 as above
+        from wiredaemon.daemon.steady_clock import use_steady_clock  # noqa: PLC0415 likewise
 
+        # Before anything measures time by the old one.
+        use_steady_clock(reactor)
         return WireDaemonService(config, reactor)
     except ConfigurationError as error:
         raise SystemExit(f"wiredaemon: {error}") from None

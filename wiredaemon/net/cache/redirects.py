@@ -162,7 +162,8 @@ class Redirects:
             marker = self._markers.find(place.prefix + key)
             if marker is None:
                 continue
-            if self._clock() - marker.seen <= place.target.fresh_seconds:
+            # A time in the future: the clock was set back since.
+            if 0 <= self._clock() - marker.seen <= place.target.fresh_seconds:
                 self.redirects += 1
                 return _redirect(place.target.url + key, marker, followed)
             self._add(_Work(place, key, None, b""))

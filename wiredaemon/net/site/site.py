@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twisted.web.http import combinedLogFormatter, datetimeToLogString
+from twisted.web.iweb import IAccessLogFormatter
 from twisted.web.server import Site
+from zope.interface import provider
 
 from wiredaemon.net.departures import Departures
 from wiredaemon.net.http.channel import KnownHeadChannel
@@ -13,8 +16,20 @@ from wiredaemon.net.http.request import StreamingRequest
 from wiredaemon.net.site.tree import make_tree
 
 if TYPE_CHECKING:
+    from twisted.web.iweb import IRequest
+
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.http.application import Application
+
+
+@provider(IAccessLogFormatter)
+def _log_line(_: str, request: IRequest) -> str:
+    """Return a request's line of the log.
+
+    Twisted gives the time of the reactor's clock, which is not the time of day.
+    """
+    line: str = combinedLogFormatter(datetimeToLogString(), request)
+    return line
 
 
 class ApiSite(Site):
@@ -41,6 +56,7 @@ class ApiSite(Site):
         arguments: dict[str, Any] = {
             "requestFactory": SiteRequest,
             "reactor": application.reactor,
+            "logFormatter": _log_line,
         }
         super().__init__(make_tree(application, hosts), **arguments)
         self.limits = application.limits
