@@ -155,11 +155,14 @@ async def test_a_repository_that_has_changed_redirects_to_its_new_answer(tmp_pat
 
 
 @ensure_deferred
-async def test_what_is_no_longer_fresh_is_looked_at_before_it_is_used_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("passed", [61, -1], ids=["late", "the clock was set back"])
+async def test_what_is_no_longer_fresh_is_looked_at_before_it_is_used_again(
+    tmp_path: Path, passed: int
+) -> None:
     async with redirecting(tmp_path, fresh_seconds=60.0) as kept:
         await kept.ask()
         redirect = await kept.ask(followed=FOLLOWED)
-        kept.now += 61
+        kept.now += passed
         kept.server.requests.clear()
         assert await kept.ask(followed=FOLLOWED) == kept.handle.content
         assert [method for method, _ in kept.server.requests] == [b"HEAD"]

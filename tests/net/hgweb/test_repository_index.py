@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -21,7 +23,6 @@ from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from wiredaemon.net.hosting.collection import Names
 
@@ -153,6 +154,21 @@ def test_a_collection_lists_its_repositories_by_name(tmp_path: Path) -> None:
         [["three", "Deeper", "", ""]],
         ["/team/", "/team/sub/three/"],
     )
+
+
+def test_a_time_beyond_any_calendar_is_not_shown() -> None:
+    memory = Path("/dev/shm")  # noqa: S108 ext4 keeps no such times
+    if not os.access(memory, os.W_OK):
+        pytest.skip("there is no file system here that keeps any time")
+    with TemporaryDirectory(dir=memory) as name:
+        folder = Path(name)
+        hosts = hosts_of(folder, {"one": described()})
+        index = folder / "one/.hg/store/00changelog.i"
+        index.parent.mkdir()
+        index.touch()
+        os.utime(index, (0, 10**15))
+        page = page_of(Web("0006", hosts=hosts).exchange(ask("GET", "/team/")))
+        assert page.cells == [["one", "", "", ""]]
 
 
 @pytest.mark.parametrize(

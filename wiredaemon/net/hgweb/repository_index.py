@@ -217,7 +217,11 @@ def _shown(names: Names) -> str:
 def _date(changed: float | None) -> Flattenable:
     if changed is None:
         return ""
-    moment = datetime.fromtimestamp(changed, UTC)
+    try:
+        moment = datetime.fromtimestamp(changed, UTC)
+    # File systems keep times that a calendar has no year for.
+    except (OverflowError, ValueError):
+        return ""
     shown = f"{moment:%Y-%m-%d %H:%M} UTC"
     return tags.time(shown, datetime=f"{moment:%Y-%m-%dT%H:%MZ}")
 
