@@ -30,6 +30,7 @@ BELOW: Final[Mapping[str, frozenset[str]]] = {
 """Each package of ours, and the others it may import. No package may import ``worker``."""
 
 ROOMS: Final = (
+    "guard",
     "workers",
     "cache",
     "hosting",

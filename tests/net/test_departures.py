@@ -21,6 +21,7 @@ from twisted.internet.threads import deferToThread
 from wiredaemon.commands import Command, Permission
 from wiredaemon.net.departures import CHECK_SECONDS, Departures
 from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Application
 from wiredaemon.net.site.site import make_site
@@ -65,13 +66,17 @@ class BusyWorkers(Workers):
 def factory_of(kind: str, waiting: Waiting) -> IProtocolFactory:
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
 
+    anywhere: Any = reactor
+    guard = ConnectionGuard(anywhere, LIMITS)
     if kind.startswith("http"):
-        application = Application(apis=apis_speaking(()), limits=LIMITS, reactor=reactor)
+        application = Application(
+            apis=apis_speaking(()), limits=LIMITS, reactor=anywhere, guard=guard
+        )
         hosts = HostLookup({"/": RepositoryHost(BusyWorkers(waiting))})
         return make_site(application, hosts)
     command = Command(name="waits", permission=Permission.RO, function=waiting.wait, has_data=True)
     hosts = HostLookup({"/": FakeHost([command])})
-    return FramedFactory(hosts, DIALECTS["0006"], reactor=reactor, limits=LIMITS)
+    return FramedFactory(hosts, DIALECTS["0006"], reactor=anywhere, limits=LIMITS, guard=guard)
 
 
 @asynccontextmanager

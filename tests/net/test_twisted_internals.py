@@ -25,6 +25,8 @@ from twisted.web.http import HTTPChannel
 
 import twisted
 from wiredaemon.net import twisted_internals
+from wiredaemon.net.twisted_internals import unsent_output
+from wiredaemon.net.write_now import not_taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,8 +81,6 @@ class Seen(http.Request):
 def channel() -> Any:
     made: Any = HTTPChannel()
     made.requestFactory = Seen
-    made.timeOut = 60
-    made.callLater = lambda *_: None
     made.makeConnection(StringTransport())
     return made
 
@@ -90,7 +90,7 @@ def test_a_channel_between_requests_is_what_we_take_for_one(channel: Any) -> Non
     found = all_of(channel)
     check(found, {"line_mode": 1, "_buffer": b"", "_busyReceiving": False}, user)
     check(found, {"requests": [], "persistent": 1, "_HTTPChannel__first_line": 1}, user)
-    check(found, {"_handlingRequest": False, "_dataBuffer": [], "_savedTimeOut": None}, user)
+    check(found, {"_handlingRequest": False, "_dataBuffer": []}, user)
 
 
 def test_a_head_leaves_a_channel_as_our_shorter_way_does(channel: Any) -> None:
@@ -137,18 +137,10 @@ def test_a_whole_request_leaves_a_channel_as_our_shorter_way_does(channel: Any) 
     )
     for name in ("_command", "_path", "_version"):
         assert name not in request.seen["end"], changed(name, "target_of")
-    check(vars(channel), {"_savedTimeOut": 60, "timeOut": None, "_dataBuffer": [b"behind"]}, user)
+    check(vars(channel), {"_dataBuffer": [b"behind"]}, user)
     channel.requestDone(request)
-    user = "save_idle_timeout"
-    check(vars(channel), {"timeOut": 60, "_handlingRequest": False, "_dataBuffer": []}, user)
+    check(vars(channel), {"timeOut": None, "_handlingRequest": False, "_dataBuffer": []}, user)
     check(all_of(channel), {"line_mode": 1, "_buffer": b"behind"}, user)
-
-
-def test_a_channel_without_a_saved_timeout_makes_none(channel: Any) -> None:
-    channel.dataReceived(HEAD + b"ab")
-    channel._savedTimeOut = None
-    channel.requestDone(channel.requests[0])
-    check(vars(channel), {"timeOut": None}, "_receive_whole")
 
 
 class _Writer(Protocol):
@@ -193,8 +185,22 @@ async def test_a_transport_that_has_nothing_to_send_is_what_we_take_for_one() ->
             assert transport.bufferSize == Server.bufferSize, changed("bufferSize", "follow_read")
             transport.write(b"new")
             assert transport._tempDataBuffer == [b"new"], changed("_tempDataBuffer", "is_waiting")
+            assert unsent_output(transport) == 3, changed("_tempDataLen", "unsent_output")
+            transport.write(bytes(10_000_000))
+            transport.doWrite()
+            left = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+            assert 0 < unsent_output(transport) == left, changed("offset", "unsent_output")
+            # What the system holds counts as well: nobody has read anything.
+            assert not_taken(transport) > left + 10_000
             transport.abortConnection()
         await lost
+
+
+def test_what_waits_to_be_encrypted_is_unsent() -> None:
+    # A class attribute of none, so it is made with the connection.
+    assert "_appSendBuffer" in inspect.getsource(TLSMemoryBIOProtocol), changed(
+        "_appSendBuffer", "unsent_output"
+    )
 
 
 def test_the_end_of_tls_has_the_name_that_we_override() -> None:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
+from wiredaemon.net.guard.waits import Wait
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import Settings
 from wiredaemon.net.workers.spooled_queue import SpoolBudget
@@ -199,7 +200,9 @@ CHUNKED: Final = "Transfer-Encoding: chunked"
 
 def keeps_alive(hosted: Hosted) -> bool:
     """Return whether the next request is answered on the same connection."""
-    assert hosted.channel.timeOut == 60, "an idle connection is closed some time"
+    hosted.web.wait(2)
+    wait = hosted.channel.look().wait
+    assert wait is Wait.NEXT_REQUEST, "an idle connection is closed some time"
     hosted.send(ask("GET", HEADS)).answer(b"next", headers=[("Content-Length", "4")])
     expected = head("200 Reason", "Content-Length: 4") + b"next"
     return hosted.take() == expected and not hosted.connection.is_closed

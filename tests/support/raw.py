@@ -13,11 +13,13 @@ from support.web import FakeHost
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
@@ -110,6 +112,7 @@ class Raw:
         is_tcp: bool = True,
         is_tls: bool = False,
         is_unix: bool = False,
+        factory: FramedFactory | None = None,
     ) -> None:
         """Connect.
 
@@ -123,16 +126,20 @@ class Raw:
             is_tcp: The transport has what TCP has.
             is_tls: TLS is in front of it.
             is_unix: It is a Unix socket.
+            factory: That of an earlier connection, which serves this one as well.
         """
         self.dialect = dialect
         self.clock = MemoryReactorClock()
+        self.guard_clock = Clock()
+        """That of the guard alone, whose timer is no timer of the connection."""
         served = hosts if hosts is not None else {"/": host or FakeHost(commands)}
-        self.factory = FramedFactory(
+        self.factory = factory or FramedFactory(
             served if isinstance(served, HostLookup) else HostLookup(served),
             DIALECTS[dialect],
             reactor=self.clock,
             limits=limits or Limits(),
             logins=logins,
+            guard=ConnectionGuard(self.guard_clock, limits or Limits()),
         )
         self.transport = RawTransport(is_tcp=is_tcp, is_tls=is_tls, is_unix=is_unix)
         self.protocol = self.factory.buildProtocol(PEER)
@@ -163,6 +170,10 @@ class Raw:
         if data is not None:
             frames += peers.data_frames(self.dialect, request_id, data)
         return b"".join(frames)
+
+    def wait(self, seconds: int) -> None:
+        """Let the guard look at the connection for so long."""
+        self.guard_clock.pump([1.0] * seconds)
 
     def end(self) -> None:
         """Let the peer close its side."""

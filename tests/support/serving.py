@@ -15,6 +15,7 @@ from support.web import API, FakeHost, apis_speaking
 from twisted.internet.protocol import Factory, Protocol
 
 from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Application
 from wiredaemon.net.site.site import make_site
@@ -50,6 +51,8 @@ def factory_of(
     certificate: Path | None = None,
     users: Users | None = None,
     client_ca: Path | None = None,
+    limits: Limits | None = None,
+    guard: ConnectionGuard | None = None,
 ) -> IProtocolFactory:
     """Return what listens for one kind of URL.
 
@@ -60,17 +63,24 @@ def factory_of(
         certificate: Folder of `write_certificate`, for the kinds with TLS.
         users: Who can log in, if anybody can.
         client_ca: A PEM file of those who vouch for clients.
+        limits: The server's.
+        guard: Of the connections, if another one is needed than any with these limits.
     """
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
 
+    anywhere: Any = reactor
+    limits = limits or Limits()
+    if guard is None:
+        guard = ConnectionGuard(anywhere, limits)
     host = FakeHost(commands)
     factory: IProtocolFactory
     if kind.startswith("http"):
         factory = make_site(
             Application(
                 apis=apis_speaking(framings),
-                limits=Limits(),
-                reactor=reactor,
+                limits=limits,
+                reactor=anywhere,
+                guard=guard,
                 identification=None if users is None else identification_of(users),
             ),
             HostLookup({"/": host, "/a/b": host}),
@@ -79,8 +89,9 @@ def factory_of(
         factory = FramedFactory(
             HostLookup({"/": host, "/a/b": host}),
             DIALECTS[framings[-1]],
-            reactor=reactor,
-            limits=Limits(),
+            reactor=anywhere,
+            limits=limits,
+            guard=guard,
             logins=None if users is None else logins_of(users),
         )
     if certificate is None:

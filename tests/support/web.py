@@ -20,6 +20,7 @@ from zope.interface import alsoProvides
 
 from wiredaemon.commands import ServerError
 from wiredaemon.commands.registry import Registry, load_commands
+from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import Settings
 from wiredaemon.net.hosting.host_lookup import HostLookup
@@ -112,6 +113,10 @@ class _Transport(StringTransport):
         if not self.disconnecting:
             super().resumeProducing()  # type: ignore[no-untyped-call]
 
+    def loseWriteConnection(self) -> None:
+        """Close our side only."""
+        self.disconnecting = True
+
     def setTcpNoDelay(self, enabled: object) -> None:
         """Send everything at once, as it does anyway."""
 
@@ -178,11 +183,15 @@ class Web:
             identification: Finds out who sends requests.
         """
         self.clock = Clock()
+        self.guard_clock = Clock()
+        """That of the guard alone, whose timer is no timer of a request."""
+        self.guard = ConnectionGuard(self.guard_clock, limits or Limits())
         apis = apis_speaking(framings or API)
         application = Application(
             apis=apis,
             limits=limits or Limits(),
             reactor=self.clock,
+            guard=self.guard,
             identification=identification,
         )
         served = hosts if hosts is not None else {"/": host or FakeHost()}
@@ -193,6 +202,10 @@ class Web:
     def connect(self, *, secure: bool = False, address: str = "192.168.1.1") -> Connection:
         """Open a connection."""
         return Connection(self, secure=secure, address=address)
+
+    def wait(self, seconds: int) -> None:
+        """Let the guard look at the connections for so long."""
+        self.guard_clock.pump([1.0] * seconds)
 
     def exchange(self, request: bytes, *, secure: bool = False) -> bytes:
         """Send one request on a connection of its own, which stays open, and return the answer."""

@@ -28,6 +28,7 @@ from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
@@ -92,6 +93,12 @@ class WireDaemonService(Service):
         """
         self._config = config
         self._reactor = reactor
+        proxies = config.proxy
+        self._guard = ConnectionGuard(
+            reactor,
+            config.limits,
+            is_exempt=(lambda _: False) if proxies is None else proxies.trusts,
+        )
         self._pool = WorkerPool(reactor, config.limits)
         self._memory = MemoryWatch(reactor)
         self._cache = self._make_cache()
@@ -207,6 +214,7 @@ class WireDaemonService(Service):
             reactor=self._reactor,
             keeps_log=config.log.requests,
             identification=identification,
+            guard=self._guard,
         )
         return make_site(application, self._hosts)
 
@@ -273,6 +281,7 @@ class WireDaemonService(Service):
             reactor=self._reactor,
             limits=self._config.limits,
             logins=self._logins,
+            guard=self._guard,
         )
 
     @inlineCallbacks

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 # service_identity's error, which Twisted raises without a public name for it.
 from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]  # imported there, not exported
+from twisted.internet.abstract import FileDescriptor
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web._newclient import BadResponseVersion, HTTP11ClientProtocol, ParseError
 from twisted.web.client import HTTPConnectionPool
@@ -20,7 +21,6 @@ from twisted.web.client import _HTTP11ClientFactory as HTTP11ClientFactory
 from twisted.web.http import _IdentityTransferDecoder
 
 if TYPE_CHECKING:
-    from twisted.internet.abstract import FileDescriptor
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IPushProducer
     from twisted.python.failure import Failure
@@ -42,9 +42,9 @@ __all__ = [
     "replace_network_producer",
     "request_line",
     "response_while_sending",
-    "save_idle_timeout",
     "target_of",
     "unfinished_line",
+    "unsent_output",
     "version_of",
 ]
 
@@ -151,7 +151,6 @@ def receive_parsed_request(
 
 def _receive_part(channel: Any, request: Any, head: ParsedHead, body: bytes) -> None:  # noqa: ANN401 the same
     """Begin a request, and leave the rest of its body to Twisted."""
-    channel.resetTimeout()
     # What `lineReceived` does with the request line, and `headerReceived` with Content-Length.
     channel._HTTPChannel__first_line = 0
     channel._command, channel._path, channel._version = head.method, head.uri, b"HTTP/1.1"
@@ -167,35 +166,15 @@ def _receive_part(channel: Any, request: Any, head: ParsedHead, body: bytes) -> 
 
 
 def _receive_whole(channel: Any, request: Any, head: ParsedHead, body: bytes) -> None:  # noqa: ANN401 the same
-    """Process a request whose whole body has arrived.
-
-    The channel is left as by Twisted's ``allContentReceived``, which would stop the idle timer and
-    let ``requestDone`` make a new one; a request that is answered at once needs neither.
-    """
+    """Process a request whose whole body has arrived, as Twisted's ``allContentReceived``."""
     # Until the request is done, bytes that arrive are kept for later (`rawDataReceived`).
     channel._handlingRequest = True
     channel.line_mode = 0
-    # Otherwise `requestDone` would make a timer with the timeout of the request before.
-    channel._savedTimeOut = None
     if len(body) > head.length:
         channel._dataBuffer.append(body[head.length :])
         body = body[: head.length]
     request.begin(head)
     request.receive_whole(body)
-    if not channel.requests:
-        channel.resetTimeout()
-    elif channel.timeOut:
-        # The request waits for its command, and the client for us: it is not idle. Where the
-        # request has paused its input, the timer is stopped already (`save_idle_timeout`).
-        channel._savedTimeOut = channel.setTimeout(None)
-
-
-def save_idle_timeout(channel: HTTPChannel, seconds: float) -> None:
-    """Restore the idle timeout behind the request that is now done.
-
-    The channel saves the timeout when a body is complete; while we have paused it there is none.
-    """
-    channel._savedTimeOut = seconds
 
 
 # --- twisted.internet.abstract.FileDescriptor: writing at once -----------------------------------
@@ -215,6 +194,20 @@ def is_waiting(transport: FileDescriptor) -> bool:
         or transport._writeDisconnecting
         or transport._writeDisconnected
     )
+
+
+def unsent_output(transport: Any) -> int:  # noqa: ANN401 wrappers, TLS and sockets have no common base
+    """Return the bytes written to a transport that wait in this process.
+
+    Through TLS they are counted partly before and partly after encryption.
+    """
+    size = 0
+    while transport is not None:
+        size += sum(map(len, getattr(transport, "_appSendBuffer", ())))
+        if isinstance(transport, FileDescriptor):
+            return size + len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+        transport = getattr(transport, "transport", None)
+    return size
 
 
 # --- twisted.protocols.tls: ends in the middle of an answer --------------------------------------

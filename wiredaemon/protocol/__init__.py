@@ -25,12 +25,14 @@ from wiredaemon.protocol.objects import (
     response_reader,
 )
 from wiredaemon.protocol.server import ServerConnection
+from wiredaemon.protocol.states import Incomplete
 
 __all__ = [
     "ClientConnection",
     "ConnectionFailed",
     "DataReceived",
     "Event",
+    "Incomplete",
     "LocalProtocolError",
     "ObjectReader",
     "ProgressReceived",

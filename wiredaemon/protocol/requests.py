@@ -43,6 +43,8 @@ class IncomingRequest(ABC):
     def __init__(self, request_id: int, *, has_data: bool, limits: Limits) -> None:
         """Begin with nothing received."""
         self.request_id = request_id
+        self.number = 0
+        """How many requests were registered on the connection before this one."""
         self.has_data = has_data
         self.announced = False
         """The `RequestReceived` event was returned."""
@@ -156,6 +158,7 @@ class RequestMachine(ABC, Generic[_Request]):
         self._steps_idle, self._steps_receiving = _tables(type(self), dialect)
         self._more_data = dialect.numbers[FrameType.COMMAND_DATA] << 4 | CONTINUATION
         self.receiving: dict[int, _Request] = {}
+        self._registered = 0
 
     @property
     def state(self) -> RequestsState:
@@ -241,7 +244,16 @@ class RequestMachine(ABC, Generic[_Request]):
                 f"{self._limits.half_open_requests} (half_open_requests)"
             )
             raise RemoteProtocolError(message, malformed=True)
+        request.number = self._registered
+        self._registered += 1
         self.receiving[request.request_id] = request
+
+    def oldest_incomplete(self) -> _Request | None:
+        """Return the request that began first of those whose request part is incomplete."""
+        for request in self.receiving.values():
+            if not request.is_requested:
+                return request
+        return None
 
     def _find(self, frame: Frame) -> _Request:
         """Return the request that a frame continues."""

@@ -23,6 +23,7 @@ from wiredaemon.protocol.named_requests import NamedRequestMachine
 from wiredaemon.protocol.sender_settings import SenderSettingsReceiver
 from wiredaemon.protocol.server_output import ServerOutput
 from wiredaemon.protocol.states import (
+    Incomplete,
     InputEvent,
     InputState,
     OutputEvent,
@@ -31,7 +32,15 @@ from wiredaemon.protocol.states import (
     refused_frame,
 )
 from wiredaemon.wire.dialects import RequestForm
-from wiredaemon.wire.frames import ALL_FRAMES, BEGIN, ENCODED, FrameError, FrameReader, whole_frame
+from wiredaemon.wire.frames import (
+    ALL_FRAMES,
+    BEGIN,
+    ENCODED,
+    HEADER_SIZE,
+    FrameError,
+    FrameReader,
+    whole_frame,
+)
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -117,6 +126,25 @@ class ServerConnection(ServerOutput):
         Once a request is answered, `receive_data` without data returns the events of the frames.
         """
         return self._reader.pending and self._input_state is not InputState.ERRORED
+
+    @property
+    def incomplete(self) -> tuple[Incomplete | None, int]:
+        """What has begun and not ended, and a number that no later unit of its kind has.
+
+        A request counts from its first frame on, so that it ends no sooner where its frames come
+        in pieces, too.
+        """
+        if self._input_state is InputState.SETTINGS:
+            return Incomplete.REQUEST, 0
+        request = self._requests.oldest_incomplete()
+        if request is not None:
+            # Odd numbers for requests, even ones for frames.
+            return Incomplete.REQUEST, 2 * request.number + 1
+        held, frames = self._reader.held, self._reader.count
+        if not held or self._reader.pending:
+            return None, 0
+        kind = Incomplete.HEADER if held < HEADER_SIZE else Incomplete.REQUEST
+        return kind, 2 * frames + 2
 
     # --- input ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ Source: server-state-machine, sections 1.2 and 1.11.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
@@ -38,6 +38,15 @@ class InputState(_Member):
     """The peer has closed its side."""
     ERRORED = "errored"
     """The peer has broken the protocol; nothing more is read."""
+
+
+class Incomplete(Enum):
+    """The unit of input that has begun and not ended, the one that began first."""
+
+    HEADER = auto()
+    """The header of a frame, and nothing around it."""
+    REQUEST = auto()
+    """A request, sender protocol settings, or the payload of a frame."""
 
 
 class InputEvent(_Member):

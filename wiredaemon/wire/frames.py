@@ -135,7 +135,7 @@ class FrameReader:
     After a `FrameError` it must not be used again.
     """
 
-    __slots__ = ("_needed", "_parts", "_payload_limit", "_size", "pending")
+    __slots__ = ("_needed", "_parts", "_payload_limit", "_size", "count", "pending")
 
     def __init__(self, *, payload_limit: int) -> None:
         """Accept payloads of up to ``payload_limit`` bytes."""
@@ -144,6 +144,8 @@ class FrameReader:
         """The bytes that were not returned as frames; joined only when a frame is complete."""
         self._size = 0
         self._needed = HEADER_SIZE
+        self.count = 0
+        """Frames returned so far."""
         self.pending = False
         """Frames are held that were not returned yet, or one that will be refused."""
 
@@ -188,6 +190,7 @@ class FrameReader:
             frames.append((request_id, stream_id, stream_flags, kind, data[start:position]))
         self._parts = [data[position:]]
         self._size = size - position
+        self.count += len(frames)
         return frames
 
     def _behind_held(
@@ -232,6 +235,11 @@ class FrameReader:
         yield from map(whole_frame, self.receive_data(data))
         while self.pending:
             yield from map(whole_frame, self.receive_data(b""))
+
+    @property
+    def held(self) -> int:
+        """The number of bytes that were not returned as frames."""
+        return self._size
 
     def _hold(self, data: bytes) -> None:
         self._parts.append(data)

@@ -111,6 +111,76 @@ class Limits:
     encoding_streams: int = 2
     """Streams of one connection whose output is content encoded; beyond, it is sent as it is."""
 
+    # --- connections -----------------------------------------------------------------------------
+
+    # waitress has 100. A quiet connection takes some 4 KiB and a descriptor, of which most systems
+    # give a process 1,024.
+    connections: int = 1000
+    """Open connections of all listeners together."""
+
+    # A build farm behind one address; clients open one each.
+    connections_per_address: int = 64
+    """Open connections of one address, or of one IPv6 network of 64 bits; none is counted for
+    loopback, Unix sockets and trusted proxies."""
+
+    # nghttp2, Node and Twisted bound the resets of HTTP/2 by this bucket, after CVE-2023-44487.
+    failed_requests: int = 1000
+    """Requests of one address that may fail or be broken off at once."""
+
+    # The same.
+    failed_requests_rate: float = 33.0
+    """Such requests a second that are forgiven."""
+
+    # libwebsockets has 10 s.
+    tls_handshake_seconds: float = 10.0
+    """Time in which TLS must be ready, from the opening of the connection."""
+
+    # Envoy at the edge has 10 s, hyper 30.
+    head_seconds: float = 10.0
+    """Time in which the head of an HTTP request must be complete, from its first byte."""
+
+    # The same rule for raw connections.
+    frame_header_seconds: float = 10.0
+    """Time in which the header of a frame must be complete on a raw connection."""
+
+    # The largest request, 4 MiB, comes at 70 KB/s.
+    request_seconds: float = 60.0
+    """Time in which a request, or a frame, must be complete on a raw connection."""
+
+    # The two figures of Apache's `RequestReadTimeout body=20,MinRate=500`.
+    body_rate: int = 500
+    """Bytes a second that the body of an HTTP request must arrive with."""
+
+    body_rate_seconds: float = 20.0
+    """Window for `body_rate`; time in which we paused the client does not count."""
+
+    # Twisted's own; Node has 5 s, nginx 75.
+    keep_alive_seconds: float = 60.0
+    """Time for which an HTTP connection stays open without a request."""
+
+    # Envoy closes idle streams after it.
+    raw_idle_seconds: float = 300.0
+    """Time for which a raw connection stays open while nothing arrives and no command runs."""
+
+    # nginx has 1,000. Closing now and then spreads clients over what listens.
+    requests_per_connection: int = 10_000
+    """Requests on one HTTP connection, which is closed behind the last; none on raw TCP."""
+
+    # The reader of a stalled answer holds up to 4 MiB of the system's memory besides ours.
+    answer_stalled_seconds: float = 60.0
+    """Time for which a peer may take nothing of an answer."""
+
+    # A modem has four times as much.
+    answer_rate: int = 1024
+    """Bytes a second of an answer that a peer must take."""
+
+    answer_rate_seconds: float = 60.0
+    """Window for `answer_rate`."""
+
+    # Twisted's own.
+    close_seconds: float = 15.0
+    """Time in which a peer must close its side, once ours is closed and all of it is sent."""
+
     # --- HTTP ------------------------------------------------------------------------------------
 
     # Twisted's own bound.
@@ -125,13 +195,6 @@ class Limits:
     # Four times the data of a command: version 1 pushes whole histories in one body.
     push_size: int = 4 * 1024 * 1024 * 1024
     """Body of a push over version 1, which Mercurial keeps in a temporary file."""
-
-    # The two figures of Apache's `RequestReadTimeout body=20,MinRate=500`.
-    body_rate: int = 500
-    """Bytes a second that the body of a push must arrive with, because a worker waits for it."""
-
-    body_rate_seconds: float = 20.0
-    """Window for `body_rate`; time in which we paused the client does not count."""
 
     # Half a MiB at the most. A client sends few heads that differ: one for each command.
     known_heads: int = 512

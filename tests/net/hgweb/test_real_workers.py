@@ -23,6 +23,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ClientFactory, Protocol
 
 from wiredaemon.commands.registry import Registry
+from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.access import ApiSwitches
 from wiredaemon.net.hosting.host import HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
@@ -103,7 +104,9 @@ async def served(repository: Path, **limits: float) -> AsyncIterator[Callable[..
         access=OPEN,
         pool=pool,
     )
-    application = Application(apis=[], limits=of_all, reactor=anywhere)
+    application = Application(
+        apis=[], limits=of_all, reactor=anywhere, guard=ConnectionGuard(anywhere, of_all)
+    )
     pool.start()
     async with listening(make_site(application, HostLookup({"/": host}))) as port:
 

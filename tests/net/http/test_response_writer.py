@@ -24,6 +24,8 @@ class Channel:
         self.persistent = persistent
         self.producers: list[object] = []
         self.is_lost = False
+        self.written = 0
+        self.is_last_request = False
 
     def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: FBT001 Twisted's
         assert streaming

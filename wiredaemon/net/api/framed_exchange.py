@@ -139,6 +139,11 @@ class FramedExchange:
         self._ended = True
         self._responder.stop()
 
+    def refuse(self, response: HttpResponse) -> None:
+        """Cancel the commands, and answer."""
+        self._responder.stop()
+        self.refused(response)
+
     # --- called by the input and the Responder -----------------------------------------------
 
     def send_output(self, connection: ServerConnection) -> None:

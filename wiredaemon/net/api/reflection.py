@@ -21,6 +21,7 @@ from wiredaemon.wire.frames import FrameError, FrameReader
 
 if TYPE_CHECKING:
     from wiredaemon.net.http.request import StreamingRequest
+    from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import Frame
@@ -70,6 +71,10 @@ class Reflection:
 
     def connection_lost(self) -> None:
         """Do nothing: no command runs."""
+
+    def refuse(self, response: HttpResponse) -> None:
+        """Answer in place of the description."""
+        self._request.answer(response)
 
     def _refuse(self, fault: str) -> None:
         self._request.answer(bad_request(fault))

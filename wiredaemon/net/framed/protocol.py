@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
+    IHandshakeListener,
     ISSLTransport,
     ITCPTransport,
 )
@@ -22,26 +23,29 @@ from zope.interface import implementer
 from wiredaemon.net.departures import Departures
 from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
+from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.responding.exchange import begin_exchange
-from wiredaemon.net.write_now import send_at_once, write_now
+from wiredaemon.net.write_now import not_taken, send_at_once, write_now
+from wiredaemon.protocol import RemoteProtocolError, ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IDelayedCall
     from twisted.python.failure import Failure
 
+    from wiredaemon.net.guard.guard import ConnectionGuard, Refusal
+    from wiredaemon.net.guard.waits import Expiry
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.logins import Logins
     from wiredaemon.net.responding.connection_input import ConnectionInput
     from wiredaemon.net.responding.responder import Responder
-    from wiredaemon.protocol import RemoteProtocolError, ServerConnection
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.limits import Limits
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IHandshakeListener)
 class FramedServerProtocol(Protocol):
     """One raw connection in full duplex.
 
@@ -60,6 +64,14 @@ class FramedServerProtocol(Protocol):
     _drained: int | None = None
     """Bytes that were dropped since our side has ended; None before that."""
     _timer: IDelayedCall | None = None
+    _reads = 0
+    """Reads so far."""
+    _written = 0
+    """Bytes of output so far."""
+    _is_paused = False
+    _was_paused = False
+    """The peer was paused at some time since the last look at this connection."""
+    _waits_for_tls = False
 
     def __init__(self, factory: FramedFactory) -> None:
         """Serve one connection with the hosts and limits of its factory."""
@@ -68,8 +80,14 @@ class FramedServerProtocol(Protocol):
     # --- called by the transport -------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Turn Nagle's algorithm off."""
+        """Turn Nagle's algorithm off, and count the connection."""
         send_at_once(self.transport)
+        self._waits_for_tls = ISSLTransport.providedBy(self.transport)
+        self._refuse(self._factory.guard.open(self, self.transport.getPeer()))
+
+    def handshakeCompleted(self) -> None:
+        """Note that TLS is ready."""
+        self._waits_for_tls = False
 
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes; behind the end of our side they are only counted."""
@@ -77,9 +95,12 @@ class FramedServerProtocol(Protocol):
             self._drain(len(data))
             return
         follow_read(self.transport, len(data))
+        self._reads += 1
         received = self._input
         if received is None:
             received = self._begin()
+            if received is None:
+                return
         received.receive_data(data)
 
     def readConnectionLost(self) -> None:
@@ -100,6 +121,10 @@ class FramedServerProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 Twisted's signature
         """Cancel the commands of a peer that has gone."""
         self._factory.departures.forget(self.transport)
+        guard = self._factory.guard
+        if self._responder is not None and self._responder.running:
+            guard.failed(self)
+        guard.close(self)
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         responder, self._responder, self._input = self._responder, None, None
@@ -108,8 +133,13 @@ class FramedServerProtocol(Protocol):
         if self._login is not None:
             self._login.stop()
 
-    def _begin(self) -> ConnectionInput:
+    def _begin(self) -> ConnectionInput | None:
+        """Make the input and the Responder; return None if the peer is refused."""
         factory = self._factory
+        self._waits_for_tls = False
+        self._refuse(factory.guard.identify(self, self.transport.getPeer()))
+        if self._drained is not None:
+            return None
         dialect = factory.dialect_of(self.transport)
         if factory.logins is None:
             peer = peer_of(self.transport)
@@ -135,10 +165,11 @@ class FramedServerProtocol(Protocol):
         """Send the connection's frames, with nothing between them on the wire."""
         parts = connection.parts_to_send()
         if parts:
-            write_now(self.transport, parts)
+            self._written += write_now(self.transport, parts)
 
     def pause_input(self) -> None:
         """Stop reading."""
+        self._is_paused = self._was_paused = True
         self.transport.pauseProducing()
         # Over TLS nobody can read answers who has closed the sending side.
         may_half_close = not ISSLTransport.providedBy(self.transport)
@@ -147,6 +178,7 @@ class FramedServerProtocol(Protocol):
     def resume_input(self) -> None:
         """Read again."""
         self._factory.departures.forget(self.transport)
+        self._is_paused = False
         self.transport.resumeProducing()
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
@@ -156,6 +188,7 @@ class FramedServerProtocol(Protocol):
             peer=peer_of(self.transport).address,
             error=error.message,
         )
+        self._factory.guard.failed(self)
         self._close()
 
     def refused(self, response: Any) -> None:  # noqa: ANN401, ARG002 the interface's signature
@@ -164,6 +197,50 @@ class FramedServerProtocol(Protocol):
 
     def responses_finished(self, connection: ServerConnection) -> None:
         """Close: the peer has closed its side, and all is answered."""
+        self.send_output(connection)
+        self._close()
+
+    # --- called by the guard -----------------------------------------------------------------
+
+    def look(self) -> Look:
+        """Return what the connection waits for: bytes of the peer, unless a command runs."""
+        was_paused, self._was_paused = self._was_paused, self._is_paused
+        if self._waits_for_tls:
+            return Look(Wait.HANDSHAKE)
+        unsent = not_taken(self.transport)
+        if self._input is None or self._responder is None:
+            wait = Wait.NEXT_FRAME if self._drained is None else Wait.CLOSE
+            return Look(wait, written=self._written, unsent=unsent)
+        wait, number = self._input.waits_for()
+        if wait is Wait.NEXT_FRAME:
+            number = self._reads
+        return Look(wait, number, was_paused, 0, self._written, unsent)
+
+    def expire(self, expiry: Expiry) -> None:
+        """Close; a peer that has sent half of something learns why."""
+        if self._input is None or expiry.name == "raw_idle_seconds":
+            if self._responder is not None:
+                self._responder.stop()
+            self._close()
+        else:
+            self._input.fail(f"the request is {expiry.shown}")
+
+    def abort(self) -> None:
+        """Close without a word."""
+        self.transport.abortConnection()
+
+    def _refuse(self, refusal: Refusal | None) -> None:
+        """Close a connection too many, with an error frame where no handshake is in front of it."""
+        if refusal is None:
+            return
+        if self._waits_for_tls or refusal.is_silent:
+            # The handshake would cost more than the whole connection.
+            self.abort()
+            return
+        factory = self._factory
+        dialect = factory.dialect_of(self.transport)
+        connection = ServerConnection(dialect, half_duplex=False, limits=factory.limits)
+        connection.fail(RemoteProtocolError(refusal.shown))
         self.send_output(connection)
         self._close()
 
@@ -206,12 +283,13 @@ class FramedFactory(ServerFactory):
         reactor: Provides delayed calls and threads.
         limits: Bounds what a peer may make the server hold.
         logins: Logs peers in; None where nobody can log in.
+        guard: Counts the connections, and ends those that wait too long.
     """
 
     # Twisted would log the start and the stop of each listener.
     noisy = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 all that connections need
         self,
         hosts: HostLookup,
         dialect: Dialect,
@@ -219,7 +297,9 @@ class FramedFactory(ServerFactory):
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         limits: Limits,
         logins: Logins | None = None,
+        guard: ConnectionGuard,
     ) -> None:
+        self.guard = guard
         self.hosts = hosts
         self.dialect = dialect
         self.reactor = reactor

@@ -94,7 +94,6 @@ class HgwebExchange:
         self._body = body
         self._state = ExchangeState.WAITING
         self._flow = ResponseFlow(self.connection_lost)
-        self._push: PushBody | None = None
         self._running: Deferred[None] | None = None
         self._left: int | None = None
         """Bytes of the response that are still to come; None if it did not announce how many."""
@@ -149,9 +148,6 @@ class HgwebExchange:
             async for value in self._values(stream):
                 await self._receive(value)
         finally:
-            # Also after a failure: the timer of a push would refuse a request that is over.
-            if self._push is not None:
-                self._push.stop()
             stream.close()
         if self._state is ExchangeState.WAITING:
             raise ServerError("the repository worker gave no answer")
@@ -163,10 +159,9 @@ class HgwebExchange:
             stream.send_data(self._body, end=True)
             self._body = b""  # up to `request_size`, which the stream holds from now on
             return
-        self._push = PushBody(
+        PushBody(
             self._request, stream, self._limits, refuse=self._refuse, lost=self.connection_lost
-        )
-        self._push.start()
+        ).start()
 
     async def _values(self, stream: WorkerStream) -> AsyncGenerator[object, None]:
         items = ItemReader(DIALECTS["0006"].cbor, self._limits)

@@ -1,4 +1,4 @@
-"""Sends a request body to a worker with back-pressure, and refuses one that arrives too slowly."""
+"""Sends a request body to a worker with back-pressure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from wiredaemon.net.http.buffered_body import too_large
-from wiredaemon.net.http.responses import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
@@ -28,7 +25,7 @@ class PushBody:
     Args:
         request: The request, of whose body nothing was received.
         stream: The stream to the worker.
-        limits: ``push_size``, ``body_rate`` and ``body_rate_seconds``.
+        limits: ``push_size``.
         refuse: Ends the request with a fixed response.
         lost: Is called when the client has gone.
     """
@@ -48,25 +45,12 @@ class PushBody:
         self._refuse = refuse
         self._lost = lost
         self._received = 0
-        self._received_before = 0
-        """Bytes that had been received when the rate was checked last."""
-        self._is_paused = False
-        self._was_paused = False
-        """The worker has paused the body since then: the rate is not the client's fault."""
-        self._timer: IDelayedCall | None = None
 
     def start(self) -> None:
         """Receive the body."""
         # Before the body is claimed, because the claim delivers bytes that were kept.
         self._stream.watch_input(self)
-        self._wait()
         self._request.body.claim(self)
-
-    def stop(self) -> None:
-        """Stop checking the rate."""
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
 
     # --- the body ----------------------------------------------------------------------------
 
@@ -75,53 +59,30 @@ class PushBody:
         self._received += len(data)
         # Counted, because a chunked body announces no length.
         if self._received > self._limits.push_size:
-            self._end_with(too_large("push_size", self._limits.push_size))
+            self._refuse(too_large("push_size", self._limits.push_size))
         else:
             self._stream.send_data(data)
 
     def receive_end(self) -> None:
         """Notify the worker that the body is complete."""
-        self.stop()
         self._stream.send_data(b"", end=True)
 
     def connection_lost(self) -> None:
         """Notify the exchange that the client has gone."""
-        self.stop()
         self._lost()
 
-    # --- its rate ----------------------------------------------------------------------------
-
-    def _wait(self) -> None:
-        self._timer = self._request.reactor.callLater(self._limits.body_rate_seconds, self._check)
-
-    def _check(self) -> None:
-        """Refuse a body below the rate: it holds a worker that other requests wait for."""
-        # A window, not an average over all: a client that sent fast at first could then stall for
-        # hours.
-        least = self._limits.body_rate * self._limits.body_rate_seconds
-        if not self._was_paused and self._received - self._received_before < least:
-            shown = f"the request body is slower than {self._limits.body_rate} B/s (body_rate)\n"
-            self._end_with(text(408, b"Request Timeout", shown.encode("ascii")))
-            return
-        # A pause that goes on counts for the next window, too.
-        self._received_before = self._received
-        self._was_paused = self._is_paused
-        self._wait()
-
-    def _end_with(self, response: HttpResponse) -> None:
-        self.stop()
+    def refuse(self, response: HttpResponse) -> None:
+        """End the exchange: the worker is held for a body that does not come."""
         self._refuse(response)
 
     # --- IPushProducer -----------------------------------------------------------------------
 
     def pauseProducing(self) -> None:
         """Stop reading the body: the worker holds enough of it."""
-        self._is_paused = self._was_paused = True
         self._request.body.pause()
 
     def resumeProducing(self) -> None:
         """Read the body again."""
-        self._is_paused = False
         self._request.body.resume()
 
     def stopProducing(self) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
+    from wiredaemon.net.guard.guard import ConnectionGuard
     from wiredaemon.net.hosting.host import Host
     from wiredaemon.net.http.identification import Identification
     from wiredaemon.net.http.request import StreamingRequest
@@ -64,6 +65,8 @@ class Application:
     apis: Sequence[Api]
     limits: Limits
     reactor: Any
+    guard: ConnectionGuard
+    """Counts the connections, and ends those that wait too long."""
     identification: Identification | None = None
     """Finds out who sends a request; None where nobody can log in."""
     keeps_log: bool = False

@@ -60,6 +60,11 @@ class BufferedBody:
         """Drop the bytes that were kept."""
         self._parts.clear()
 
+    def refuse(self, response: HttpResponse) -> None:
+        """Drop the bytes that were kept, and answer."""
+        self._parts.clear()
+        self._request.answer(response)
+
     def _refuse(self) -> None:
         self._request.answer(too_large("request_size", self._limit))
 

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel
+from zope.interface import implementer
 
 from wiredaemon.net.departures import WatchedInput
+from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.http.known_heads import LONGEST
-from wiredaemon.net.http.strict_heads import LINE_END, fault_of_line, refuse_head
+from wiredaemon.net.http.request_body import BodyState
+from wiredaemon.net.http.responses import text
+from wiredaemon.net.http.strict_heads import (
+    LINE_END,
+    fault_of_line,
+    refuse_connection,
+    refuse_head,
+)
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.twisted_internals import (
     is_between_requests,
@@ -24,17 +34,24 @@ from wiredaemon.net.twisted_internals import (
     unfinished_line,
     version_of,
 )
-from wiredaemon.net.write_now import send_at_once
+from wiredaemon.net.write_now import not_taken, send_at_once
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Peer
+    from wiredaemon.net.guard.guard import Refusal
+    from wiredaemon.net.guard.waits import Expiry
     from wiredaemon.net.http.identification import Client
 
 _END: Final = b"\r\n\r\n"
 
 
+_COMING: Final = frozenset({BodyState.UNDECIDED, BodyState.RECEIVED})
+"""The states in which the client owes us the rest of a body."""
+
+
+@implementer(IHandshakeListener)
 class KnownHeadChannel(HTTPChannel):
     """One HTTP connection, which looks up each request head among the known ones."""
 
@@ -49,25 +66,47 @@ class KnownHeadChannel(HTTPChannel):
     """The client, once a request has asked for it."""
     client: Client | None = None
     """More of the client, where requests may come with a login."""
+    written = 0
+    """Bytes of output so far."""
+    is_last_request = False
+    """The connection closes behind the request that is being answered."""
+    _requests_begun = 0
+    _waits_for_tls = False
+    _is_identified = False
+    """Bytes have arrived, so that it is known whom they come from."""
+    _refused: int | None = None
+    """Bytes that were dropped since the connection was refused; None if it was not."""
     _addresses: tuple[Any, Any] | None = None
     _head: bytes | None = None
     """The bytes of the head that is parsed next, if it may be remembered."""
 
     def connectionMade(self) -> None:
-        """Turn Nagle's algorithm off, and have the peer watched while nothing is read."""
+        """Turn Nagle's algorithm off, and count the connection."""
         send_at_once(self.transport)
         super().connectionMade()
         self.input = WatchedInput(self.transport, self.site.departures)
         replace_network_producer(self, self.input)
+        self._waits_for_tls = self.isSecure()
+        self._refuse(self.site.guard.open(self, self.transport.getPeer()))
+
+    def handshakeCompleted(self) -> None:
+        """Note that TLS is ready."""
+        self._waits_for_tls = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the peer, and notify the requests."""
         self.site.departures.forget(self.transport)
         super().connectionLost(reason)
+        self.site.guard.close(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes; a request with a known head skips Twisted's parser."""
         follow_read(self.transport, len(data))
+        if not self._is_identified:
+            self._identify()
+        if self._refused is not None:
+            self._drop(len(data))
+            return
         # Bytes kept from an earlier read belong to no head that follows.
         self._head = None
         while is_between_requests(self):
@@ -132,3 +171,83 @@ class KnownHeadChannel(HTTPChannel):
         head, self._head = self._head, None
         # A connection that is about to close has no further request that could use it.
         return head if self.persistent else None
+
+    # --- called by the requests --------------------------------------------------------------
+
+    def begin_request(self) -> None:
+        """Count a request whose head is complete; the last one closes the connection politely."""
+        self._requests_begun += 1
+        if self._requests_begun >= self.site.limits.requests_per_connection:
+            limit = self.site.limits.requests_per_connection
+            self.site.guard.hits.hit("requests_per_connection", limit, self.getPeer())
+            self.is_last_request = True
+            self.persistent = False
+
+    def request_failed(self) -> bool:
+        """Count a request that was wrong or broken off; return whether the client may go on."""
+        may_go_on: bool = self.site.guard.failed(self)
+        return may_go_on
+
+    # --- called by the guard -----------------------------------------------------------------
+
+    def look(self) -> Look:
+        """Return what the connection waits for."""
+        if self._waits_for_tls:
+            return Look(Wait.HANDSHAKE)
+        unsent = not_taken(self.transport)
+        number, requests = self._requests_begun, self.requests
+        wait, is_paused, received = Wait.NOTHING, False, 0
+        if self._refused is not None or self.transport.disconnecting:
+            wait = Wait.CLOSE
+        elif not requests:
+            wait = Wait.HEAD if unfinished_line(self) else Wait.NEXT_REQUEST
+        elif getattr(requests[-1], "response", None) is None:
+            wait = Wait.HEAD
+        elif requests[-1].body.state in _COMING:
+            body = requests[-1].body
+            wait, is_paused, received = Wait.BODY, body.take_was_paused(), body.received
+        return Look(wait, number, is_paused, received, self.written, unsent)
+
+    def expire(self, expiry: Expiry) -> None:
+        """End a request that is not complete in time, or a connection without one."""
+        if expiry.name == "body_rate":
+            shown = f"the request body is {expiry.shown}\n"
+            self.requests[-1].body.refuse(text(408, b"Request Timeout", shown.encode("ascii")))
+        elif expiry.name == "head_seconds":
+            shown = f"the head of the request is {expiry.shown}\n"
+            refuse_connection(self.transport, b"408 Request Timeout", shown)
+            self.loseConnection()
+        else:
+            self.loseConnection()
+
+    def abort(self) -> None:
+        """Close the connection without a word."""
+        self.transport.abortConnection()
+
+    def _identify(self) -> None:
+        self._is_identified = True
+        self._waits_for_tls = False
+        if self._refused is None:
+            self._refuse(self.site.guard.identify(self, self.transport.getPeer()))
+
+    def _refuse(self, refusal: Refusal | None) -> None:
+        """Refuse a connection too many, with a response where no handshake is in front of it."""
+        if refusal is None:
+            return
+        self._refused = 0
+        if self._waits_for_tls or refusal.is_silent:
+            self.abort()
+            return
+        failed = refusal.name == "failed_requests"
+        status = b"429 Too Many Requests" if failed else b"503 Service Unavailable"
+        refuse_connection(self.transport, status, refusal.shown + "\n", refusal.retry)
+        if self.isSecure():
+            self.loseConnection()
+        else:
+            # What the client sends meanwhile is read: else it might lose the response.
+            self.transport.loseWriteConnection()
+
+    def _drop(self, size: int) -> None:
+        self._refused = (self._refused or 0) + size
+        if self._refused > self.site.limits.drained_body:
+            self.abort()

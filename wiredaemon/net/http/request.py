@@ -22,7 +22,7 @@ from wiredaemon.net.http.known_heads import KnownHead
 from wiredaemon.net.http.request_body import BodyInput, BodyState, RequestBody
 from wiredaemon.net.http.response_writer import ResponseWriter
 from wiredaemon.net.peer import show_address
-from wiredaemon.net.twisted_internals import request_line, save_idle_timeout
+from wiredaemon.net.twisted_internals import request_line
 from wiredaemon.net.write_now import write_now
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+_TIMEOUT: Final = 408
+_FAILURES: Final = frozenset({400, _TIMEOUT, 413})
+"""Statuses of requests that were wrong in themselves, whoever sends them."""
 
 
 class HeadReceiver(Protocol):
@@ -84,6 +89,7 @@ class StreamingRequest(Request):
         only call at this moment.
         """
         channel = self.channel
+        channel.begin_request()
         # Twisted's channel sets these only when the whole body has arrived.
         self.method, self.uri, self.clientproto = request_line(channel)
         self.response = ResponseWriter(channel, self.method, self.clientproto)
@@ -123,6 +129,7 @@ class StreamingRequest(Request):
     def begin(self, known: KnownHead) -> None:
         """Begin with a head that was parsed and whose resource was found before."""
         channel = self.channel
+        channel.begin_request()
         self.method, self.uri, self.clientproto = known.method, known.uri, b"HTTP/1.1"
         self.response = ResponseWriter(channel, known.method, b"HTTP/1.1")
         # A head is remembered for a command, whose path has neither a query nor an authority that
@@ -196,6 +203,9 @@ class StreamingRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         """Cancel the work for a client that has gone."""
+        if self.body.state is not BodyState.DRAINED:
+            # Not if only the rest of the body was missing.
+            self.channel.request_failed()
         self.body.connection_lost()
         super().connectionLost(reason)
 
@@ -203,9 +213,6 @@ class StreamingRequest(Request):
         """End the response, which has begun, and the request, whose body is complete."""
         body = self.body
         body.stop()
-        if body.idle_timeout is not None:
-            # For a body that ended while it was paused, the channel has saved no timeout.
-            save_idle_timeout(self.channel, body.idle_timeout)
         self.response.finish()
         if self.keeps_log:
             self.code, self.sentLength = self.response.status, self.response.sent
@@ -258,7 +265,14 @@ class StreamingRequest(Request):
             return
         if response.login_helps and self.identification is not None:
             response = self.identification.challenged(response, self.peer())
-        closes = self._body_may_be_long()
+        channel = self.channel
+        may_go_on = response.status not in _FAILURES or channel.request_failed()
+        closes = (
+            channel.is_last_request
+            or not may_go_on
+            or response.status == _TIMEOUT
+            or self._body_may_be_long()
+        )
         # A response written now takes the place of "100 Continue".
         self.requestHeaders.removeHeader(b"Expect")
         self.response.write_fixed(response, closes=closes)

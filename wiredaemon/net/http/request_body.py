@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.wire.limits import Limits
 
 
@@ -29,6 +30,9 @@ class BodyReceiver(Protocol):
 
     def connection_lost(self) -> None:
         """Note that the client has gone: nothing follows."""
+
+    def refuse(self, response: HttpResponse) -> None:
+        """End the request with a fixed response: its body comes too slowly, or is too much."""
 
 
 # IntEnum, whose hash is that of its number: a look-up in the table calls no Python function
@@ -85,7 +89,7 @@ class RequestBody:
     """The body of one request.
 
     Args:
-        channel: The connection; its input is paused and its idle timer is held.
+        channel: The connection, whose input is paused.
         limits: ``drained_body`` and ``drain_seconds`` bound the bytes read behind a response.
         reactor: Provides the timer of draining.
     """
@@ -101,8 +105,8 @@ class RequestBody:
     """Asks a client that expects to be asked for the body; None where it sends the body unasked."""
     _receiver: BodyReceiver | None = None
     _is_paused = False
-    idle_timeout: float | None = None
-    """Seconds: the channel's idle timeout before the first pause; None where there was none."""
+    _was_paused = False
+    """The client was paused at some time since `take_was_paused` was called last."""
     _drained = 0
     _drain_timer: IDelayedCall | None = None
 
@@ -150,6 +154,11 @@ class RequestBody:
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.connection_lost()
+
+    def refuse(self, response: HttpResponse) -> None:
+        """Let the receiver end the request with a fixed response, if there is a receiver."""
+        if self._receiver is not None:
+            self._receiver.refuse(response)
 
     # --- where it goes -----------------------------------------------------------------------
 
@@ -210,15 +219,13 @@ class RequestBody:
     # --- pauses ------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Stop reading for now, and stop the idle timer: the client waits for us.
+        """Stop reading for now: the client waits for us.
 
         Where no body follows, reading goes on: otherwise we would not see that the client has gone.
         """
         if self.declared == 0 or self.state in _ALL_HERE:
             return
-        self._is_paused = True
-        # A second pause finds no timer; the timeout of the first one still counts.
-        self.idle_timeout = self._channel.setTimeout(None) or self.idle_timeout
+        self._is_paused = self._was_paused = True
         self._channel.input.pauseProducing()
 
     def resume(self) -> None:
@@ -226,10 +233,12 @@ class RequestBody:
         if not self._is_paused or self.state is BodyState.LOST:
             return
         self._is_paused = False
-        # Behind the body the channel has no timer until the response is complete.
-        if self.state not in _ALL_HERE:
-            self._channel.setTimeout(self.idle_timeout)
         self._channel.input.resumeProducing()
+
+    def take_was_paused(self) -> bool:
+        """Return whether the client was paused at some time since the last call."""
+        was_paused, self._was_paused = self._was_paused, self._is_paused
+        return was_paused
 
 
 _ALL_HERE: Final = frozenset({_S.UNDECIDED_COMPLETE, _S.COMPLETE, _S.LOST})

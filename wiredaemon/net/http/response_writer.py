@@ -121,9 +121,11 @@ class ResponseWriter:
                 more.append(_CLOSE)
         # A connection that closes needs no chunks, as Mercurial answers `Connection: close` (http,
         # section 1).
-        elif self._knows_chunks and channel.persistent:
+        elif self._knows_chunks and (channel.persistent or channel.is_last_request):
             self._is_chunked = True
             more.append(_CHUNKED)
+            if not channel.persistent:
+                more.append(_CLOSE)
         else:
             channel.persistent = False
             more.append(_CLOSE)
@@ -185,7 +187,7 @@ class ResponseWriter:
     def _write(self, parts: list[bytes], size: int) -> None:
         held = self.held
         if held is None:
-            write_now(self._channel.transport, parts)
+            self._channel.written += write_now(self._channel.transport, parts)
             return
         held += parts
         self._held_size += size  # without the framing of chunks, which is small
@@ -207,7 +209,7 @@ class ResponseWriter:
             self._register()
         if held:
             self._held_size = 0
-            write_now(self._channel.transport, held)
+            self._channel.written += write_now(self._channel.transport, held)
 
     def _register(self) -> None:
         # Before anything is written, because a write may pause the producer.
@@ -239,7 +241,7 @@ class ResponseWriter:
         if self._is_chunked:
             held.append(_LAST_CHUNK)
         if held:
-            write_now(self._channel.transport, held)
+            self._channel.written += write_now(self._channel.transport, held)
 
     def break_off(self) -> None:
         """Close the connection in the middle of the response, without marking its end.
@@ -249,7 +251,7 @@ class ResponseWriter:
         held, self.held = self.held, None
         self._unregister()
         if held:
-            write_now(self._channel.transport, held)
+            self._channel.written += write_now(self._channel.transport, held)
         self._channel.loseConnection()
 
 

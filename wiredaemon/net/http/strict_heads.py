@@ -37,12 +37,31 @@ def fault_of_line(line: bytes, version: bytes) -> str | None:
 
 def refuse_head(transport: Any, fault: str) -> None:  # noqa: ANN401 several interfaces of Twisted
     """Answer a head that names no certain request, and close: what follows cannot be read."""
-    body = fault.encode("ascii") + b"\n"
-    head = (
-        b"HTTP/1.1 400 Bad Request\r\n"
-        b"Content-Type: text/plain\r\n"
-        b"Content-Length: %d\r\n"
-        b"Connection: close\r\n\r\n"
-    )
-    transport.write(head % len(body) + body)
+    refuse_connection(transport, b"400 Bad Request", fault + "\n")
     transport.loseConnection()
+
+
+def refuse_connection(
+    transport: Any,  # noqa: ANN401 the same
+    status: bytes,
+    shown: str,
+    retry: int | None = None,
+) -> None:
+    """Write a response to no certain request; the caller closes.
+
+    Args:
+        transport: The transport of the connection.
+        status: Status code and reason phrase.
+        shown: The body, in ASCII.
+        retry: Seconds after which the client may come again.
+    """
+    body = shown.encode("ascii")
+    lines = [
+        b"HTTP/1.1 " + status,
+        b"Content-Type: text/plain",
+        b"Content-Length: %d" % len(body),
+        b"Connection: close",
+    ]
+    if retry is not None:
+        lines.append(b"Retry-After: %d" % retry)
+    transport.write(b"\r\n".join([*lines, b"", body]))

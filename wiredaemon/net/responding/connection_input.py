@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.net.guard.waits import Wait
 from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.data_input import DataInput
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError, Load
@@ -26,6 +27,7 @@ from wiredaemon.net.responding.states import (
 from wiredaemon.protocol import (
     ConnectionFailed,
     DataReceived,
+    Incomplete,
     RemoteProtocolError,
     RequestAborted,
     RequestCompleted,
@@ -174,6 +176,22 @@ class ConnectionInput:
             self._is_working = False
         if not self._requests.is_over:
             self._requests.receive_end(self._aborted)
+
+    def waits_for(self) -> tuple[Wait, int]:
+        """Return what a connection in full duplex waits for, and a number of that wait."""
+        wait, number = self._connection.incomplete
+        if wait is Incomplete.HEADER:
+            return Wait.FRAME_HEADER, number
+        if wait is Incomplete.REQUEST:
+            return Wait.REQUEST, number
+        # A command that reads data may wait for its peer, as long as that sends any at all.
+        is_idle = not self._requests.running or self._requests.load() is Load.NEEDING_DATA
+        return (Wait.NEXT_FRAME if is_idle else Wait.NOTHING), 0
+
+    def fail(self, message: str) -> None:
+        """End the connection because the peer does not go on."""
+        if not self._requests.is_over:
+            self._requests.fail(RemoteProtocolError(message, malformed=True))
 
     # --- the peer ----------------------------------------------------------------------------
 

@@ -57,10 +57,13 @@ class ApiSite(Site):
             "requestFactory": SiteRequest,
             "reactor": application.reactor,
             "logFormatter": _log_line,
+            # Twisted's own starts anew with each byte; the guard's times are absolute.
+            "timeout": None,
         }
         super().__init__(make_tree(application, hosts), **arguments)
         self.limits = application.limits
         self.departures = Departures(application.reactor)
+        self.guard = application.guard
         # One memory for HTTP and HTTPS: decisions are kept by what else they depend on.
         self.known_heads = KnownHeads(application.limits.known_heads)
 

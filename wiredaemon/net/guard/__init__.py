@@ -1,0 +1,1 @@
+"""The limits of connections: how many, how long they may wait, and how fast they must go on."""
