@@ -50,6 +50,7 @@ SHARED: Final = frozenset(
         "logins",
         "peer",
         "read_size",
+        "repeated_lines",
         "tls",
         "twisted_internals",
         "write_now",

@@ -10,7 +10,7 @@ import zlib
 from contextlib import closing
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -598,3 +598,62 @@ def test_the_commands_of_an_extension_are_among_them(history: Repository, tmp_pa
         assert Asker(history).command(b"test-command").body == b"yes"
     finally:
         library.wireprotov1server.commands.pop(b"test-command", None)
+
+
+MISTAKES: Final = {
+    "lookup": b"an argument is missing",
+    "known&nodes=zz": b"an argument is not hexadecimal",
+    "between&pairs=1": b"an argument is not hexadecimal",
+    "branches&nodes=x": b"an argument is not hexadecimal",
+    "getbundle&heads=zz": b"an argument is not hexadecimal",
+    "batch": b"an argument is missing",
+    "batch&cmds=x": b"an argument has a value that it cannot have",
+    "get_cached_bundle_inline&path=/etc/passwd": b"an argument has a value that it cannot have",
+}
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_malformed_argument_of_version_1_is_a_bad_request(
+    ask: Asker, command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = ask(query=b"cmd=" + command.encode())
+    refused_with(answer, MISTAKES[command], capfd.readouterr().err)
+
+
+PAGES: Final = {
+    "/log?rev=" + "(" * 4000: b"it is nested too deeply",
+    "/log?rev=" + "not+" * 1000 + "a": b"it is nested too deeply",
+    "/log?rev=" + "a::" * 1200: b"it is nested too deeply",
+    "/comparison/0/a?context=x": b"an argument has a value that it cannot have",
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page[:20])
+def test_a_page_that_makes_no_sense_is_a_bad_request(
+    ask: Asker, page: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, _, query = page.encode().partition(b"?")
+    refused_with(ask(path=path, query=query), PAGES[page], capfd.readouterr().err)
+
+
+def test_the_top_of_a_graph_is_a_name_or_not_found(ask: Asker) -> None:
+    assert ask(path=b"/graph", query=b"graphtop=tip").status == 200
+    assert ask(path=b"/graph", query=b"graphtop=((").status == 404
+
+
+def refused_with(answer: Answer, reason: bytes, logged: str) -> None:
+    """See that an answer names the reason, and that little of it is logged."""
+    assert (answer.status, answer.reason) == (400, b"Bad Request")
+    assert answer.body == b"the request cannot be understood: %s\n" % reason
+    assert logged.startswith("a request is refused: ")
+    assert len(logged) < 500
+    assert logged.count("\n") == 1
+
+
+def test_a_fault_of_a_hook_is_no_mistake_of_the_request(empty: Repository) -> None:
+    hook = empty.folder / "hook.py"
+    hook.write_text("def run(ui, repo, **kw):\n    raise ValueError('mine')\n")
+    empty.hgrc.write_text(f"[hooks]\nprelistkeys = python:{hook}:run\n")
+    asker = Asker(empty)
+    with closing(asker.kept), pytest.raises(ValueError, match="mine"):
+        asker(query=b"cmd=listkeys&namespace=bookmarks")

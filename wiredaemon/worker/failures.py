@@ -26,6 +26,13 @@ _SHOWN_OUTPUT: Final = 4096
 """Bytes of a failed operation's output that are shown: the last ones, which say what failed."""
 
 
+_SHOWN_FRAMES: Final = 20
+"""Functions of a traceback that are logged, the innermost ones: a deep query makes 1,000."""
+
+_SHOWN_LINE: Final = 500
+"""Characters of each that are logged."""
+
+
 class Refusal(Exception):  # noqa: N818  an answer, not a fault
     """A request cannot be carried out, for a reason that its sender should read.
 
@@ -124,4 +131,6 @@ def _log_line(text: str) -> None:
 
 
 def _log_traceback(failure: BaseException) -> None:
-    traceback.print_exception(failure, file=sys.stderr)
+    """Log the innermost part of a traceback, which a request must not make as long as it likes."""
+    lines = traceback.format_exception(failure, limit=-_SHOWN_FRAMES, chain=False)
+    sys.stderr.write("".join(line[:_SHOWN_LINE].rstrip("\n") + "\n" for line in lines))

@@ -65,6 +65,7 @@ def _patch_pages() -> None:
     webutil.children = _served_children
     webutil.filerevnav = _ServedNavigation
     webcommands.filelog = _of_served(webcommands.filelog)
+    webcommands.graph = _of_named(webcommands.graph)
     webcommands._getdoc = _summary  # noqa: SLF001 a function of the library
 
 
@@ -157,6 +158,22 @@ def _of_served(original: Any) -> Any:  # noqa: ANN401 a function of the library
     return filelog
 
 
+def _of_named(original: Any) -> Any:  # noqa: ANN401 a function of the library
+    """Return the page of the graph, which may name the changeset at its top.
+
+    The original fails for any name but a whole node.
+    """
+
+    @functools.wraps(original)
+    def graph(web: Any) -> Any:  # noqa: ANN401 of the library
+        top = web.req.qsparams.get(b"graphtop")
+        if top:
+            web.req.qsparams[b"graphtop"] = scmutil.revsymbol(web.repo, top).hex()
+        return original(web)
+
+    return graph
+
+
 def _served_children(context: Any, hide: int | None = None) -> Any:  # noqa: ANN401 of the library
     """Return a page's links to children; the original returns all that a file has."""
     children = context.children()
@@ -206,9 +223,12 @@ def _below_its_folder(original: Any) -> Any:  # noqa: ANN401 a function of the l
 
     @functools.wraps(original)
     def bundle(repository: Repository, protocol: object, path: bytes) -> object:
-        if path.startswith(b"/") or b".." in path.split(b"/"):
-            raise error.Abort(b"clonebundle %s does not exist" % path)
-        return original(repository, protocol, path)
+        if path.startswith(b"/") or b".." in path.split(b"/") or b"\0" in path:
+            raise error.InputError(b"clonebundle %s does not exist" % path)
+        try:
+            return original(repository, protocol, path)
+        except error.Abort as missing:
+            raise error.InputError(missing.args[0]) from missing
 
     return bundle
 

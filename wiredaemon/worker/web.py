@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Final, cast
 from wiredaemon.commands import Permission
 from wiredaemon.repository.web_calls import WEB
 from wiredaemon.worker import wsgi
+from wiredaemon.worker.failures import Refusal
 from wiredaemon.worker.hgweb_patches import parse_arguments
 from wiredaemon.worker.library import encoding, hgweb, wireprotoserver, wireprotov1server
+from wiredaemon.worker.mistakes import mistake_in
 from wiredaemon.worker.wsgi_environ import environ
 
 if TYPE_CHECKING:
@@ -86,11 +88,23 @@ def web(
     with _opened(kept) as view:
         application = _application(kept, view, request.script_name, context.permission)
         variables = environ(request, user=context.user, body=body)
-        with closing(
-            wsgi.answer(application, variables, clock=clock, in_thread=_is_archive(request))
-        ) as parts:
-            for part in parts:
-                yield part if isinstance(part, bytes) else _head(part)
+        has_begun = False
+        try:
+            with closing(
+                wsgi.answer(application, variables, clock=clock, in_thread=_is_archive(request))
+            ) as parts:
+                for part in parts:
+                    has_begun = True
+                    yield part if isinstance(part, bytes) else _head(part)
+        except Exception as failure:
+            mistake = mistake_in(failure)
+            if mistake is None:
+                raise
+            if has_begun:
+                raise Refusal(mistake) from failure
+            # Whatever it has left there, the next request does not see.
+            kept.close()
+            yield from _refused(mistake, is_head=request.method == b"HEAD")
 
 
 def _application(
@@ -191,6 +205,14 @@ def _variables_restored(view: Repository) -> Iterator[Repository]:
         # hgweb puts the variables of its request here, and hooks of the next command would find
         # them.
         ui.environ = variables
+
+
+def _refused(mistake: bytes, *, is_head: bool) -> Iterator[Value]:
+    body = mistake + b"\n"
+    headers = ((b"Content-Type", b"text/plain"), (b"Content-Length", b"%d" % len(body)))
+    yield _head(wsgi.Head(status=400, reason=b"Bad Request", headers=headers))
+    if not is_head:
+        yield body
 
 
 def _head(head: wsgi.Head) -> Mapping[bytes, Value]:

@@ -17,6 +17,7 @@ from wiredaemon.net.hgweb.push_body import PushBody
 from wiredaemon.net.hgweb.response_flow import ResponseFlow
 from wiredaemon.net.http.response_writer import WITHOUT_BODY
 from wiredaemon.net.http.responses import text
+from wiredaemon.net.repeated_lines import shortened
 from wiredaemon.repository.web_calls import WEB
 from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.dialects import DIALECTS
@@ -208,9 +209,10 @@ class HgwebExchange:
         if state is ExchangeState.OVER:
             return
         self._advance(ExchangeInput.END)
-        _log.error(
-            "a request of {peer} failed: {error}", peer=self._request.peer().address, error=error
-        )
+        text_of_error = shortened(str(error))
+        if self._request.site.failures.is_new(text_of_error):
+            address = self._request.peer().address
+            _log.error("a request of {peer} failed: {error}", peer=address, error=text_of_error)
         if state is ExchangeState.RESPONDING:
             # Cut off without an end of the body, so that the client notices.
             self._request.response.break_off()

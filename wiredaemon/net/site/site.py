@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from twisted.logger import Logger
 from twisted.web.http import combinedLogFormatter, datetimeToLogString
 from twisted.web.iweb import IAccessLogFormatter
 from twisted.web.server import Site
@@ -13,6 +14,7 @@ from wiredaemon.net.departures import Departures
 from wiredaemon.net.http.channel import KnownHeadChannel
 from wiredaemon.net.http.known_heads import KnownHeads
 from wiredaemon.net.http.request import StreamingRequest
+from wiredaemon.net.repeated_lines import RepeatedLines
 from wiredaemon.net.site.tree import make_tree
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.http.application import Application
+
+_log: Final = Logger()
 
 
 @provider(IAccessLogFormatter)
@@ -62,6 +66,8 @@ class ApiSite(Site):
         }
         super().__init__(make_tree(application, hosts), **arguments)
         self.limits = application.limits
+        self.failures = RepeatedLines(application.reactor, _log_repeated)
+        """Counts requests that fail in the same way."""
         self.departures = Departures(application.reactor)
         self.guard = application.guard
         # One memory for HTTP and HTTPS: decisions are kept by what else they depend on.
@@ -75,3 +81,7 @@ class ApiSite(Site):
 def make_site(application: Application, hosts: HostLookup) -> Site:
     """Return the factory for HTTP and HTTPS listeners."""
     return ApiSite(application, hosts)
+
+
+def _log_repeated(text: str) -> None:
+    _log.error("requests failed: {line}", line=text)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
+
+from wiredaemon.net.repeated_lines import shortened
+
+if TYPE_CHECKING:
+    from wiredaemon.net.repeated_lines import RepeatedLines
 
 _LONGEST_LINE: Final = 16384
 """Bytes of a line that are held before they are logged without their end.
@@ -21,10 +26,12 @@ class ErrorOutput:
 
     Args:
         pid: The worker's process id, for the log.
+        repeated: Counts lines of all workers that repeat.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, repeated: RepeatedLines) -> None:
         self._pid = pid
+        self._repeated = repeated
         self._held = bytearray()
         """The beginning of a line whose end has not come."""
         self.last_line = ""
@@ -48,5 +55,13 @@ class ErrorOutput:
 
     def _log_line(self, line: bytearray) -> None:
         shown = line.decode("utf-8", "backslashreplace").rstrip("\r")
+        shown = shortened(shown)
         self.last_line = shown or self.last_line
-        _log.info("repository worker {pid}: {line}", pid=self._pid, line=shown)
+        # Lines of a traceback, which are indented, are bounded by the worker as a whole.
+        if shown.startswith(" ") or self._repeated.is_new(shown):
+            _log.info("repository worker {pid}: {line}", pid=self._pid, line=shown)
+
+
+def log_repeated(text: str) -> None:
+    """Log how often workers have printed a line that was not logged."""
+    _log.info("repository workers: {line}", line=text)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from wiredaemon.net.repeated_lines import RepeatedLines
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
 from wiredaemon.net.workers.described import (
     RepositoryUnavailableError,
     check_description,
     read_unavailable,
 )
+from wiredaemon.net.workers.error_output import log_repeated
 from wiredaemon.net.workers.idle_workers import IdleWorkers
 from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, is_worn_out
 from wiredaemon.net.workers.queue import CallQueue
@@ -71,6 +73,7 @@ class WorkerPool:
         self._command = command
         self._most = limits.worker_processes or max(_LEAST_PROCESSES, 2 * (os.cpu_count() or 1))
         self._running = False
+        self.repeated = RepeatedLines(reactor, log_repeated)
         self.spool_budget = SpoolBudget(limits.worker_spool)
         self.recoveries = 0
         """Abandoned transactions that were rolled back."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    from wiredaemon.net.repeated_lines import RepeatedLines
     from wiredaemon.net.workers.answers import WorkerAnswer
     from wiredaemon.net.workers.deadline import Reactor
     from wiredaemon.protocol import RemoteProtocolError
@@ -59,6 +60,9 @@ _log = Logger()
 
 class ProcessOwner(Protocol):
     """The pool, as its processes see it."""
+
+    repeated: RepeatedLines
+    """Counts the lines that workers print."""
 
     def worker_ready(self, worker: WorkerProcess) -> None:
         """Note that a worker can take its first command."""
@@ -256,7 +260,7 @@ class WorkerProcess(ProcessProtocol):
         """Begin the connection: the process runs."""
         self.pid = pid = self.transport.pid
         self.connection = WorkerConnection(self.limits, self.transport, self)
-        self._errors = ErrorOutput(pid)
+        self._errors = ErrorOutput(pid, self._owner.repeated)
         self.memory = ResidentMemory(pid)
         bound_memory(pid, self.limits.worker_memory_hard)
 
