@@ -473,7 +473,7 @@ def test_a_broken_hgrc_is_told_by_the_log_until_it_is_mended(
     write_hgrc(served.repository, hgrc)
     for _ in range(2):
         response = served.post("0006", "heads")
-        assert response.status_line == b"HTTP/1.1 503 Service Unavailable"
+        assert response.status_line == b"HTTP/1.1 503 " + UNAVAILABLE.strip()
         assert response.body == UNAVAILABLE
     served.daemon.wait_for_log(rf"repository .* is not available: .*/\.hg/{reason}", after=seen)
     write_hgrc(served.repository, "")
@@ -489,7 +489,7 @@ def test_a_missing_repository_is_told_by_the_log_until_it_is_there(served: Serve
         response = served.post("0003", "heads")
     finally:
         gone.rename(there)
-    assert response.status_line == b"HTTP/1.1 503 Service Unavailable"
+    assert response.status_line == b"HTTP/1.1 503 " + UNAVAILABLE.strip()
     assert response.body == UNAVAILABLE
     served.daemon.wait_for_log(
         rf"repository {there} is not available: .*no Mercurial repository here", after=seen

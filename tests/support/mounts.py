@@ -72,8 +72,13 @@ class Mounts:
         return path.__class__(f"/proc/{self._pid}/root{path.absolute()}")
 
     @contextmanager
-    def full(self, folder: Path) -> Iterator[None]:
-        """Leave no byte free in the file system of a folder, while the context lasts."""
+    def full(self, folder: Path, *, room: int = 0) -> Iterator[None]:
+        """Leave no byte free in the file system of a folder, while the context lasts.
+
+        Args:
+            folder: The folder, whose file system is small.
+            room: Bytes that are left all the same, whole pages of memory.
+        """
         ballast = self.path(folder) / "ballast"
         with ballast.open("wb", buffering=0) as file:
             try:
@@ -82,6 +87,7 @@ class Mounts:
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
+            file.truncate(file.tell() - room)
         try:
             yield
         finally:
@@ -105,3 +111,12 @@ class Mounts:
             timeout=_DEADLINE,
             check=True,
         )
+
+
+def without_root_rights() -> Sequence[str]:
+    """Return a command that runs another one that permissions of files hold for, root's too."""
+    if not _ROOT:
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("permissions do not hold for root, and setpriv is not installed")
+    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--")

@@ -12,7 +12,7 @@ from support.daemon import Daemon
 from support.environment import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -43,6 +43,8 @@ class Served:
         web: str = "",
         client_ca: Path | None = None,
         tables: str = "",
+        within: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> Self:
         """Start a daemon that logs each request.
 
@@ -53,6 +55,8 @@ class Served:
             web: The lines of `[web]`.
             client_ca: PEM file of the authorities of clients' certificates.
             tables: Further tables, as they are.
+            within: As of `Daemon.start`.
+            variables: As of `Daemon.start`.
         """
         paths = "".join(
             f"{json.dumps(f'/{n}')} = {json.dumps(str(f))}\n" for n, f in folders.items()
@@ -75,7 +79,7 @@ class Served:
         for switch in ("enabled", "http_v2"):
             text = text.replace(f"{switch} = false", f"{switch} = true")
         return cls(
-            daemon=Daemon.start(text, folder),
+            daemon=Daemon.start(text, folder, within=within, variables=variables),
             folders=folders,
             authority=certificate and certificate / "ca.pem",
         )

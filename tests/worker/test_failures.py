@@ -27,10 +27,6 @@ from wiredaemon.worker.opening import RepositoryUnavailable
         (error.Abort(b"cannot", hint=b"try it"), b"cannot (try it)"),
         (error.HookAbort(b"x hook failed"), b"x hook failed"),
         (error.RepoError(b"abandoned transaction found"), b"abandoned transaction found"),
-        (
-            error.LockUnavailable(errno.EACCES, "Permission denied", b"/secret/lock", b"lock"),
-            b"cannot lock the repository: Permission denied",
-        ),
     ],
 )
 def test_mercurials_own_short_text_is_shown(
@@ -48,12 +44,31 @@ def test_a_lock_that_is_held_is_said_without_its_holder(
     assert "/secret/lock" in capsys.readouterr().err
 
 
-def test_an_operating_system_error_is_shown_without_its_file(
+def test_a_lock_that_cannot_be_made_is_said_without_its_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    failure = OSError(errno.ENOSPC, "No space left on device", "/secret/file")
-    assert text_for_peer(failure) == b"No space left on device"
-    assert "/secret/file" in capsys.readouterr().err
+    failure = error.LockUnavailable(errno.EACCES, "Permission denied", b"/secret/lock", b"lock")
+    assert text_for_peer(failure, "/x") == b"cannot lock the repository: Permission denied"
+    assert capsys.readouterr().err == "/x: cannot be locked: Permission denied: /secret/lock\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "logged"), [("/secret/file", ": /secret/file"), (None, ""), (b"/bytes", ": /bytes")]
+)
+def test_a_full_disk_is_one_line_of_the_log_and_shown_without_its_file(
+    capsys: pytest.CaptureFixture[str], file: str | bytes | None, logged: str
+) -> None:
+    failure = OSError(errno.ENOSPC, "No space left on device", file)
+    assert server_error(failure, b"/x").text == b"No space left on device"
+    assert capsys.readouterr().err == f"/x: No space left on device{logged}\n"
+
+
+def test_another_error_of_the_system_is_logged_with_its_place(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failure = OSError(errno.ENOENT, "No such file or directory", "/secret/file")
+    assert text_for_peer(failure) == b"No such file or directory"
+    assert "FileNotFoundError: [Errno 2]" in capsys.readouterr().err
 
 
 def test_an_unavailable_repository_is_not_explained_to_peers(

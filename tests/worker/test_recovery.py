@@ -11,8 +11,8 @@ import pytest
 from worker.conftest import ENVIRONMENT, hg
 
 from wiredaemon.repository.worker_calls import CLEAN, RECOVERED, RUNNING
-from wiredaemon.worker import library, recovery, values
-from wiredaemon.worker.opening import KeptRepository, RepositoryUnavailable, open_repository
+from wiredaemon.worker import values
+from wiredaemon.worker.opening import KeptRepository, RepositoryUnavailable
 from wiredaemon.worker.recovery import recover
 
 if TYPE_CHECKING:
@@ -319,14 +319,3 @@ def test_a_backup_that_cannot_be_restored_is_named(
     store(pair, "journal.backup.fncache.bck").unlink()
     assert recover(pair.target.path) == RECOVERED
     assert "; failed to recover fncache (" in capfd.readouterr().err
-
-
-def test_the_library_knows_what_locks_call_this_host(history: Repository) -> None:
-    repository = open_repository(history.path)
-    lock = repository.lock(wait=False)
-    try:
-        host = holder(history.folder / ".hg" / "store" / "lock")[0]
-    finally:
-        lock.release()
-    assert library.lock.lock._host == os.fsencode(host)
-    assert recovery._own_host() == host

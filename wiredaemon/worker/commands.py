@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,7 +119,7 @@ class WorkerCommands:
                 if not isinstance(failure, GeneratorExit):
                     self._forget(context.repository)
                 if isinstance(failure, Exception):
-                    raise server_error(failure) from failure
+                    raise server_error(failure, context.repository) from failure
                 # A hook may call exit().
                 raise
 
@@ -183,11 +182,11 @@ def _describe(path: bytes) -> Value:
     try:
         return describe(path).encode()
     except RepositoryUnavailable as unavailable:
-        sys.stderr.write(f"{unavailable.reason}\n")
+        # The daemon logs it, once.
         reason = unavailable.reason.encode("utf-8", "surrogateescape")
         raise CommandError(UNAVAILABLE, [reason]) from unavailable
     except Exception as failure:
-        raise server_error(failure) from failure
+        raise server_error(failure, path) from failure
 
 
 @contextmanager

@@ -8,6 +8,8 @@ harmless sentence.
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import sys
 import traceback
@@ -15,12 +17,29 @@ from typing import Any, Final
 
 from wiredaemon.commands import ServerError
 from wiredaemon.worker.library import error
+from wiredaemon.worker.lock_holders import describe_holder
 from wiredaemon.worker.opening import RepositoryUnavailable
 
 INTERNAL_ERROR: Final = b"internal error"
 UNAVAILABLE: Final = b"repository is not available"
 OUT_OF_MEMORY: Final = b"the command needs more memory than it may have (worker_memory_hard)"
 LOCKED: Final = b"timed out waiting for the repository lock"
+
+_STATES_OF_THE_MACHINE: Final = frozenset(
+    (
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOSPC,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ESTALE,
+    )
+)
+"""Errors that no traceback explains: it does not matter where the program was."""
 
 _SHOWN_OUTPUT: Final = 4096
 """Bytes of a failed operation's output that are shown: the last ones, which say what failed."""
@@ -57,30 +76,35 @@ class OperationFailed(Exception):  # noqa: N818  its cause is the error
         self.output = output
 
 
-def server_error(failure: Exception) -> ServerError:
+def server_error(failure: Exception, repository: bytes = b"") -> ServerError:
     """Return the error that a peer gets for an exception of a repository command.
 
     An exception that was not foreseen, or that an operator has to know of, is logged on the way.
+
+    Args:
+        failure: The exception.
+        repository: The repository's working folder, for the log.
     """
-    return ServerError(text_for_peer(failure))
+    return ServerError(text_for_peer(failure, os.fsdecode(repository) or "a repository"))
 
 
-def text_for_peer(failure: Exception) -> bytes:  # noqa: C901, PLR0911  one return per kind
+def text_for_peer(failure: Exception, repository: str = "a repository") -> bytes:  # noqa: C901, PLR0911  one return per kind
     """Return the text that a peer gets for an exception; see `server_error`."""
     match failure:
         case Refusal():
             return failure.text
         case OperationFailed():
-            return _with_output(failure)
+            return _with_output(failure, repository)
         # The reason names paths of the server.
         case RepositoryUnavailable():
             _log_line(failure.reason)
             return UNAVAILABLE
         # Before OSError, which it is, too; its own text names host and process.
         case error.LockHeld():
-            _log_line(str(failure))
+            _log_line(f"{repository}: no lock within the time to wait: {describe_holder(failure)}")
             return LOCKED
         case error.LockUnavailable():
+            _log_line(f"{repository}: cannot be locked: {_named(failure)}")
             return b"cannot lock the repository: %s" % _reason(failure)
         case error.FilteredRepoLookupError() | error.LookupError():
             # Mercurial's own texts would say what exists and is not served.
@@ -93,7 +117,7 @@ def text_for_peer(failure: Exception) -> bytes:  # noqa: C901, PLR0911  one retu
             return _message(failure)
         case OSError():
             # Permission denied, no space left: the reason, not the file.
-            _log_traceback(failure)
+            _log_system_error(failure, repository)
             return _reason(failure)
         case MemoryError():
             _log_line(f"{OUT_OF_MEMORY.decode()}: {_most_memory()} bytes")
@@ -111,9 +135,22 @@ def _reason(failure: OSError) -> bytes:
     return (failure.strerror or type(failure).__name__).encode()
 
 
-def _with_output(failure: OperationFailed) -> bytes:
+def _log_system_error(failure: OSError, repository: str) -> None:
+    if failure.errno in _STATES_OF_THE_MACHINE:
+        _log_line(f"{repository}: {_named(failure)}")
+    else:
+        _log_traceback(failure)
+
+
+def _named(failure: OSError) -> str:
+    """Return the reason and the file, where the system says which."""
+    file = "" if failure.filename is None else f": {os.fsdecode(failure.filename)}"
+    return f"{_reason(failure).decode()}{file}"
+
+
+def _with_output(failure: OperationFailed, repository: str) -> bytes:
     cause = failure.__cause__
-    text = text_for_peer(cause) if isinstance(cause, Exception) else INTERNAL_ERROR
+    text = text_for_peer(cause, repository) if isinstance(cause, Exception) else INTERNAL_ERROR
     output = failure.output.strip()[-_SHOWN_OUTPUT:]
     return text + b"\n" + output if output else text
 

@@ -178,7 +178,7 @@ def _reason(path: bytes, failure: Exception) -> str:
         where: Any = failure.filename if failure.filename is not None else path
         return f"{os.fsdecode(where)}: {failure.strerror}"
     if isinstance(failure, error.ConfigError) and failure.location:
-        return f"{os.fsdecode(failure.location)}: {_text(failure)}"
+        return f"{os.fsdecode(failure.location)}: not understood: {_text(failure)!r}"
     return f"{os.fsdecode(path)}: {_text(failure)}"
 
 

@@ -270,6 +270,15 @@ def _go_on(_number: int, _frame: FrameType | None) -> None:
     """
 
 
+def _log_ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """Log, in one line, what failed where nobody can be told.
+
+    A transaction that could not be rolled back on a full disk fails once more when it is forgotten.
+    """
+    kind, value = ignored.exc_type.__name__, ignored.exc_value
+    sys.stderr.write(f"ignored in {ignored.object!r}: {kind}: {value}\n")
+
+
 def main() -> None:
     """Run the program.
 
@@ -279,6 +288,7 @@ def main() -> None:
     source, target = take_descriptors()
     lifeline = Lifeline(source)
     lifeline.start()
+    sys.unraisablehook = _log_ignored
     # Before the library is imported, which takes long enough for a terminal to interrupt it.
     signal.signal(signal.SIGINT, _go_on)
     try:

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wiredaemon.repository.worker_calls import CLEAN, RECOVERED, RUNNING
-from wiredaemon.worker import library
 from wiredaemon.worker.library import error
+from wiredaemon.worker.lock_holders import describe_holder
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _recover(repository: Repository) -> bytes:
                 return CLEAN
             _roll_back(repository, name)
     except error.LockHeld as held:
-        _log(f"{name}: {_holder(held)}")
+        _log(f"{name}: a transaction is open, and {describe_holder(held)}")
         # Not an error: a transaction that runs ends, and what it blocks waits for the lock as for
         # any other.
         return RUNNING
@@ -120,23 +120,6 @@ def _owner(repository: Repository) -> Repository:
     if repository.path == repository.sharedpath or repository.vfs.exists(b"journal.desc"):
         return repository
     return open_repository(source)
-
-
-def _holder(held: error.LockHeld) -> str:
-    """Return the sentence that names the holder of a lock, and what that means."""
-    host, _, process = os.fsdecode(held.locker).rpartition(":")
-    where = os.fsdecode(held.filename)
-    if host and host != _own_host():
-        return (
-            f"a transaction is open, and {where} is held by process {process} of {host}, another"
-            " host or PID namespace; if it has ended there, remove the lock"
-        )
-    return f"a transaction is open, and {where} is held by process {process}"
-
-
-def _own_host() -> str:
-    """Return the name that locks give this host and PID namespace."""
-    return os.fsdecode(library.lock.lock._host or b"")  # noqa: SLF001  known as soon as a lock was tried
 
 
 def _name(repository: Repository) -> str:

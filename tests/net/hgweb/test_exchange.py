@@ -58,7 +58,7 @@ def test_an_answer_with_a_length_that_is_none_is_not_begun(
 ) -> None:
     exchange = hosted.send(ask("GET", HEADS))
     exchange.answer(b"done", headers=[("Content-Length", each) for each in lengths])
-    assert hosted.take().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert hosted.take().startswith(b"HTTP/1.1 503 ")
 
 
 def test_an_answer_of_unknown_length_is_sent_in_chunks(hosted: Hosted) -> None:
@@ -243,19 +243,21 @@ def test_a_client_that_leaves_before_there_is_a_worker_waits_for_none(
 
 
 @pytest.mark.parametrize(
-    ("error", "shown"),
+    ("error", "phrase", "shown"),
     [
-        (ServerError("busy: 64 commands wait"), b"busy: 64 commands wait\n"),
-        (CommandError(b"%s refused", [b"it"]), b"it refused\n"),
+        (ServerError("busy: 64 wait"), "busy: 64 wait", b"busy: 64 wait\n"),
+        (CommandError(b"%s refused", [b"it"]), "it refused", b"it refused\n"),
+        # What hooks have printed is behind the reason.
+        (ServerError("f\xfcll\r\nX: y"), "f??ll?", b"f\xc3\xbcll\r\nX: y\n"),
+        (ServerError("a" * 300), "a" * 200, b"a" * 300 + b"\n"),
+        (ServerError(""), "Service Unavailable", b"\n"),
     ],
 )
-def test_an_error_in_front_of_the_answer_is_a_503(
-    hosted: Hosted, error: Exception, shown: bytes
+def test_an_error_in_front_of_the_answer_is_a_503_that_says_it_in_its_phrase_too(
+    hosted: Hosted, error: Exception, phrase: str, shown: bytes
 ) -> None:
     hosted.send(ask("GET", HEADS)).stream.fail(error)
-    expected = head(
-        "503 Service Unavailable", "Content-Type: text/plain", f"Content-Length: {len(shown)}"
-    )
+    expected = head(f"503 {phrase}", "Content-Type: text/plain", f"Content-Length: {len(shown)}")
     assert hosted.take() == expected + shown
     assert keeps_alive(hosted)
 
@@ -264,7 +266,7 @@ def test_a_worker_that_cannot_be_had_is_a_503(hosted: Hosted) -> None:
     hosted.workers.are_busy = True
     hosted.connection.send(ask("GET", HEADS))
     hosted.workers.waiting[0].errback(ServerError("busy"))
-    assert hosted.take().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert hosted.take().startswith(b"HTTP/1.1 503 ")
     hosted.workers.are_busy = False
     assert keeps_alive(hosted)
 
@@ -288,7 +290,7 @@ def test_what_is_no_answer_is_a_503(hosted: Hosted, value: Value) -> None:
     exchange = hosted.send(ask("GET", HEADS))
     exchange.stream.receive(OK_MAP)
     exchange.say(value)
-    assert hosted.take().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert hosted.take().startswith(b"HTTP/1.1 503 ")
     assert exchange.has_left
     assert keeps_alive(hosted)
 
@@ -297,7 +299,7 @@ def test_no_answer_at_all_is_a_503(hosted: Hosted) -> None:
     exchange = hosted.send(ask("GET", HEADS))
     exchange.stream.receive(OK_MAP)
     exchange.end()
-    assert hosted.take().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert hosted.take().startswith(b"HTTP/1.1 503 ")
     assert keeps_alive(hosted)
 
 

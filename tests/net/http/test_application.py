@@ -152,7 +152,8 @@ def test_requests_without_a_body_wait_too(target: str, answer: bytes) -> None:
 
 
 UNAVAILABLE: Final = text_answer(
-    "503 Service Unavailable", b"the repository is not available; the server's log says why\n"
+    "503 the repository is not available; the server's log says why",
+    b"the repository is not available; the server's log says why\n",
 )
 
 

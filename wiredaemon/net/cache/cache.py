@@ -56,6 +56,7 @@ class ResponseCache:
             clock: Nanoseconds since 1970.
         """
         self.clock = clock
+        self._folder = folder
         self._store = ResponseStore(folder / "responses", limits)
         self._limits = limits
         self._reactor = reactor
@@ -248,8 +249,9 @@ class ResponseCache:
         # One line of the log for recordings that fail together.
         if self._reactor.seconds() >= self._suspended_until:
             _log.error(
-                "no response is recorded for {seconds} s: {reason}",
+                "no response is recorded for {seconds} s in {folder}: {reason}",
                 seconds=SUSPENDED_SECONDS,
+                folder=self._folder,
                 reason=str(error),
             )
         self._suspended_until = self._reactor.seconds() + SUSPENDED_SECONDS

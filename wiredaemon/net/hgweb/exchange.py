@@ -16,7 +16,7 @@ from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.hgweb.push_body import PushBody
 from wiredaemon.net.hgweb.response_flow import ResponseFlow
 from wiredaemon.net.http.response_writer import WITHOUT_BODY
-from wiredaemon.net.http.responses import text
+from wiredaemon.net.http.responses import unavailable
 from wiredaemon.net.repeated_lines import shortened
 from wiredaemon.repository.web_calls import WEB
 from wiredaemon.wire.cbor import ItemReader
@@ -217,8 +217,7 @@ class HgwebExchange:
             # Cut off without an end of the body, so that the client notices.
             self._request.response.break_off()
         else:
-            shown = str(error).encode("utf-8", "replace") + b"\n"
-            self._request.answer(text(503, b"Service Unavailable", shown))
+            self._request.answer(unavailable(str(error).encode("utf-8", "replace")))
 
     def _on_bug(self, failure: Failure) -> None:
         _log.failure("a request could not be carried out", failure)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.access import Denial
 
 TEXT_PLAIN: Final = (b"Content-Type", b"text/plain")
+_LONGEST_PHRASE: Final = 200
+"""Bytes of a reason phrase made of a text: a line of a terminal, or two."""
 _OK, _BAD, _MISSING, _UNAVAILABLE = 200, 400, 404, 503
 
 
@@ -32,6 +34,11 @@ class HttpResponse:
 def text(status: int, reason: bytes, body: bytes) -> HttpResponse:
     """Return a response of plain text."""
     return HttpResponse(status=status, reason=reason, body=body)
+
+
+def printable(content: bytes) -> bytes:
+    """Return text for a reason phrase: question marks for all that is not printable ASCII."""
+    return bytes(byte if 0x20 <= byte < 0x7F else 0x3F for byte in content)  # noqa: PLR2004 ASCII
 
 
 def bad_request(fault: str) -> HttpResponse:
@@ -53,8 +60,8 @@ def protocol_error(message: str) -> HttpResponse:
 def no_such_method(name: bytes) -> HttpResponse:
     """Return hgweb's response to a path that is none of its pages."""
     # The name comes from the client and goes into the reason phrase: no line may end in it.
-    printable = bytes(byte if 0x20 <= byte < 0x7F else 0x3F for byte in name)  # noqa: PLR2004 ASCII
-    return text(_BAD, b"no such method: " + printable, b"no such method: " + printable + b"\n")
+    shown = printable(name)
+    return text(_BAD, b"no such method: " + shown, b"no such method: " + shown + b"\n")
 
 
 def not_found() -> HttpResponse:
@@ -62,9 +69,14 @@ def not_found() -> HttpResponse:
     return text(_MISSING, b"Not Found", b"no repository is served at this path\n")
 
 
-def unavailable() -> HttpResponse:
-    """Return the response for a repository that cannot be read; the log says why."""
-    return text(_UNAVAILABLE, b"Service Unavailable", UNAVAILABLE + b"\n")
+def unavailable(reason: bytes = UNAVAILABLE) -> HttpResponse:
+    """Return the response for what cannot be done now, of which Mercurial's clients show no body.
+
+    Args:
+        reason: The text to show; its first line is the reason phrase too.
+    """
+    first = reason.strip().partition(b"\n")[0][:_LONGEST_PHRASE]
+    return text(_UNAVAILABLE, printable(first) or b"Service Unavailable", reason + b"\n")
 
 
 def denied(denial: Denial) -> HttpResponse:
