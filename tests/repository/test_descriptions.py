@@ -24,6 +24,7 @@ FULL: Final = Description(
     description="Café".encode(),
     contact=b"ann",
     hidden=True,
+    extensions=b"0123456789abcdef",
     watched=[b"/r/.hg/hgrc"],
     state=[b"/r/.hg/hgrc", b"/r/.hg/store/00changelog.i"],
     journals=[b"/r/.hg/store/journal"],

@@ -20,6 +20,7 @@ def described(**changes: Any) -> Description:
         "description": b"",
         "contact": b"",
         "hidden": False,
+        "extensions": b"none",
         "watched": [],
         "state": [],
         "journals": [],

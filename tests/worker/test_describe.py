@@ -8,6 +8,7 @@ import pytest
 from wiredaemon.repository.descriptions import Description
 from wiredaemon.repository.stat_signatures import stat_files
 from wiredaemon.worker.describe import describe
+from wiredaemon.worker.extension_sets import set_of
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.worker.values import capabilities_v1
 from wiredaemon.worker.web import version1_commands
@@ -72,6 +73,7 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         description=b"",
         contact=b"",
         hidden=False,
+        extensions=set_of(repository.ui),
         journals=[os.fsencode(empty.folder / ".hg/store/journal")],
         watched=watched,
         state=state,

@@ -46,6 +46,8 @@ class Description:
     """The person to write to; empty where none is set."""
     hidden: bool
     """Lists of repositories leave it out."""
+    extensions: bytes
+    """The name of the set of extensions that are enabled; only workers with this set serve it."""
     watched: Sequence[bytes]
     """Files that decide what is in this description. These and the following are absolute paths,
     and not all of the files exist."""
@@ -67,6 +69,7 @@ class Description:
             b"description": self.description,
             b"contact": self.contact,
             b"hidden": self.hidden,
+            b"extensions": self.extensions,
             b"watched": self.watched,
             b"state": self.state,
             b"journals": self.journals,
@@ -93,6 +96,7 @@ class Description:
                 b"description": bytes() as description,
                 b"contact": bytes() as contact,
                 b"hidden": bool() as hidden,
+                b"extensions": bytes() as extensions,
                 b"watched": list() as watched,
                 b"state": list() as state,
                 b"journals": list() as journals,
@@ -108,6 +112,7 @@ class Description:
                     description=description,
                     contact=contact,
                     hidden=hidden,
+                    extensions=extensions,
                     watched=_list(watched),
                     state=_list(state),
                     journals=_list(journals),

@@ -36,6 +36,10 @@ DESCRIBE: Final = b"describe"
 UNAVAILABLE: Final = b"repository unavailable: %s"
 """Message of the command error that answers ``describe``; its argument is the reason."""
 
+OTHER_EXTENSIONS: Final = b"the worker has loaded other extensions: not %s but %s"
+"""Message of the command error of a worker that may not open a repository, because it has loaded
+the extensions of others; its arguments are the names of the wanted set and of the worker's own."""
+
 RECOVER: Final = b"recover"
 """Private command: rolls back an abandoned transaction, and returns one of the next three."""
 

@@ -185,6 +185,8 @@ def _describe(path: bytes) -> Value:
         # The daemon logs it, once.
         reason = unavailable.reason.encode("utf-8", "surrogateescape")
         raise CommandError(UNAVAILABLE, [reason]) from unavailable
+    except CommandError:
+        raise
     except Exception as failure:
         raise server_error(failure, path) from failure
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.repository.descriptions import Description
 from wiredaemon.worker import watched_paths as watched
+from wiredaemon.worker.extension_sets import set_of
 from wiredaemon.worker.library import error, streamclone, wireprototypes
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.worker.values import capabilities_v1
@@ -67,6 +68,7 @@ def _describe(repository: Repository) -> Description:
         version1=version1_commands(repository),
         description=_text(ui, b"description"),
         contact=_text(ui, b"contact"),
+        extensions=set_of(ui),
         hidden=_web_boolean(ui, b"hidden", (b"hidden",)),
         watched=watched.described_paths(repository),
         state=watched.state_paths(repository),

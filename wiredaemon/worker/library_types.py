@@ -27,6 +27,9 @@ class Ui(Protocol):
     ) -> bool:
         """Return one value as a boolean."""
 
+    def configitems(self, section: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the names and values of a section."""
+
     def configlist(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> list[bytes]:
         """Return one value as a list."""
 

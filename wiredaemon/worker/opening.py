@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from wiredaemon.repository.stat_signatures import stat_files
-from wiredaemon.worker import library
+from wiredaemon.worker import extension_sets, library
 from wiredaemon.worker import watched_paths as watched
 from wiredaemon.worker.library import error
 
@@ -67,7 +67,9 @@ def open_repository(path: bytes) -> Repository:
         # Mercurial would take the name for a bundle, or look for another kind of repository.
         raise RepositoryUnavailable(f"{os.fsdecode(path)}: no Mercurial repository here")
     try:
-        repository = cast("Repository", library.hg.repository(_load_ui(), path))
+        ui = _load_ui()
+        with extension_sets.OURS.opening(ui):
+            repository = cast("Repository", library.hg.repository(ui, path))
         for file in watched.config_paths(repository):
             _check_config_file(file)
     except (error.Error, error.RepoError, OSError) as failure:
@@ -145,13 +147,10 @@ class KeptRepository:
 
 
 def _load_ui() -> Ui:
-    """Return the configuration of system and user, read now, with extensions loaded."""
+    """Return the configuration of system and user, read now."""
     ui = cast("Ui", library.ui.ui.load())
     for section, name, value in _SETTINGS:
         ui.setconfig(section, name, value, _SOURCE)
-    # What `hg.repository` leaves to the program that calls it.
-    library.extensions.loadall(ui)
-    library.extensions.populateui(ui)
     return ui
 
 

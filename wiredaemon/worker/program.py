@@ -293,10 +293,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, _go_on)
     try:
         from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415  behind the descriptors and the signal
+        from wiredaemon.worker.extension_sets import OURS  # noqa: PLC0415
         from wiredaemon.worker.hgweb_patches import apply_patches  # noqa: PLC0415  likewise
     except ImportError as missing:
         raise SystemExit(f"the package mercurial cannot be loaded: {missing}") from None
     apply_patches()
+    OURS.keep()
     # Until here the default is right: nothing has begun that would have to be rolled back.
     signal.signal(signal.SIGTERM, _terminate)
     try:

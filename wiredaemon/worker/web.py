@@ -146,8 +146,7 @@ def hgweb_application(view: Repository, script_name: bytes, permission: Permissi
 def version1_commands(repository: Repository) -> dict[bytes, bytes]:
     """Return the version 1 commands that ``web`` serves, sorted: name to ``pull`` or ``push``.
 
-    Those of extensions are among them. Mercurial has one table for all repositories of a process:
-    one may hold the commands of another one's extensions.
+    Those of extensions are among them: all repositories of a process have the same ones.
     """
     protocol = wireprotoserver.httpv1protocolhandler(None, repository.ui, None)
     commands = wireprotov1server.commands

@@ -549,3 +549,43 @@ async def test_a_worker_returns_the_memory_of_a_burst_when_it_is_idle(repository
         await deferLater(reactor, 0.05)
     memory.close()
     await pool.stop()
+
+
+EXTENSION: Final = """
+from mercurial import wireprotov1server
+@wireprotov1server.wireprotocommand(b"ours", b"", permission=b"pull")
+def ours(repo, proto):
+    return b"ours"
+"""
+
+
+async def has_command(pool: WorkerPool, repository: Path) -> bool:
+    """Return whether a repository has the command of the extension."""
+    description = await pool.describe(os.fsencode(repository))
+    commands = description[b"version1"]
+    assert isinstance(commands, dict)
+    return b"ours" in commands
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest_twisted.ensureDeferred
+async def test_extensions_of_one_repository_are_not_active_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setenv("HGRCPATH", "")
+    extension = tmp_path / "ours.py"
+    extension.write_text(EXTENSION)
+    plain, extended, other = (make_repository(tmp_path / name) for name in ("a", "b", "c"))
+    write_hgrc(extended, f"[extensions]\nours = {extension}\n")
+    write_hgrc(other, f"[extensions]\nours = !{extension}\n")
+    pool = make_pool(worker_processes=workers)
+    for _ in range(2):
+        for repository in (extended, plain, other):
+            assert await has_command(pool, repository) is (repository == extended)
+            assert await heads(pool, repository) == EMPTY
+    # A configuration that changes counts at once, whatever was known of it.
+    write_hgrc(other, f"[extensions]\nours = {extension}\n")
+    assert await heads(pool, other) == EMPTY
+    assert await has_command(pool, other)
+    assert not await has_command(pool, plain)
+    await pool.stop()

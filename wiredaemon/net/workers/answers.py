@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 class WorkerAnswer(Protocol):
     """Receives a worker's answer to one command."""
 
+    @property
+    def refusal(self) -> CommandError | None:
+        """The error that a complete answer is; None if it is none."""
+
     def receive(self, data: bytes) -> None:
         """Receive the content of a frame.
 
@@ -85,6 +89,11 @@ class ValueAnswer:
             self._error = CommandError(error.message, error.arguments)
         elif len(self._content) != 1:
             self._error = ServerError(f"{len(self._content)} results instead of one")
+
+    @property
+    def refusal(self) -> CommandError | None:
+        """The error that a complete answer is."""
+        return self._error if isinstance(self._error, CommandError) else None
 
     def finish(self) -> None:
         """Fire the result."""

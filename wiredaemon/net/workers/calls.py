@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from wiredaemon.repository.worker_calls import CallContext
     from wiredaemon.wire.values import Value
 
+
+_MOST_MOVES: Final = 3
+"""Workers that may refuse a call: settings that change more often than that are a mistake."""
 
 ResultT = TypeVar("ResultT")
 
@@ -71,6 +74,8 @@ class Call(ABC, Generic[ResultT]):
         peer that may hold all."""
         self.was_retried = False
         """A worker has died of it, or beside it."""
+        self.moves = 0
+        """Workers that have refused it, because they had other extensions."""
 
     @property
     def may_be_stopped(self) -> bool:
@@ -81,6 +86,15 @@ class Call(ABC, Generic[ResultT]):
     def may_be_retried(self) -> bool:
         """Another worker can run it once more, and nobody notices."""
         return self.may_be_stopped and not self.was_retried and self.grace is None
+
+    @property
+    def may_be_moved(self) -> bool:
+        """Another worker can run it, for the first one has not begun."""
+        return self.moves < _MOST_MOVES and self.grace is None and not self._is_left
+
+    @property
+    def _is_left(self) -> bool:
+        return self.result.called
 
     @property
     def progress(self) -> int | None:
@@ -157,6 +171,15 @@ class StreamCall(Call[WorkerStream]):
         """Nothing of the answer was read, and no data were sent that would be missing now."""
         is_unread = self.stream is not None and self.stream.is_unread
         return super().may_be_retried and is_unread and not self._has_data
+
+    @property
+    def may_be_moved(self) -> bool:
+        """No data were sent that would be missing now."""
+        return super().may_be_moved and not self._has_data
+
+    @property
+    def _is_left(self) -> bool:
+        return self.stream is None or not self.stream.is_unread
 
     @property
     def progress(self) -> int | None:

@@ -19,11 +19,11 @@ from wiredaemon.protocol import (
     RequestFailed,
     ResponseDataReceived,
 )
-from wiredaemon.repository.worker_calls import WORKER_DIALECT
+from wiredaemon.repository.worker_calls import OTHER_EXTENSIONS, WORKER_DIALECT
 from wiredaemon.wire.cbor import UnencodableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from twisted.internet.interfaces import IPushProducer
 
@@ -38,8 +38,16 @@ _STDOUT: Final = 1
 class ConnectionOwner(Protocol):
     """The worker's process, as its connection sees it."""
 
-    def command_ended(self) -> None:
-        """Note that the worker may have its next command, before anybody sees the answer."""
+    def command_ended(self, other: Sequence[bytes]) -> bool:
+        """Note that the worker may have its next command, before anybody sees the answer.
+
+        Args:
+            other: The sets of extensions that the repository wants and that the worker has, where
+                it refused for that reason; else empty.
+
+        Returns:
+            Whether another worker runs the command.
+        """
 
     def answer_refused(self, error: RemoteProtocolError) -> None:
         """Stop a worker whose answer is malformed or too large."""
@@ -128,16 +136,16 @@ class WorkerConnection:
         except RemoteProtocolError as error:
             self._refuse(error)
             return
-        if event.end:
-            # In this order: the worker runs its next command while the caller reads the answer.
-            self._end_command()
+        # In this order: the worker runs its next command while the caller reads the answer.
+        if event.end and not self._end_command(answer.refusal):
             answer.finish()
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         self._owner.answer_refused(error)
         self.fail(ServerError(f"the repository worker's answer is refused: {error.message}"))
 
-    def _end_command(self) -> None:
+    def _end_command(self, refusal: CommandError | None = None) -> bool:
+        """Let the worker have its next command; return whether another one runs this command."""
         self._answer = None
         # A stream may have left the worker paused, and the next command's answer would never come.
         if self._is_paused:
@@ -145,7 +153,8 @@ class WorkerConnection:
         if self._sends_data:
             # It was answered early: the worker reads no more of its data, but must see their end.
             self.send_data(b"", end=True)
-        self._owner.command_ended()
+        is_other = refusal is not None and refusal.message == OTHER_EXTENSIONS
+        return self._owner.command_ended(refusal.arguments if refusal and is_other else ())
 
     def _flush(self) -> None:
         # Joined for a single write: a command has a few hundred bytes.

@@ -8,6 +8,8 @@ from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.repository.worker_calls import UNAVAILABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.python.failure import Failure
 
 
@@ -20,14 +22,21 @@ class RepositoryUnavailableError(Exception):
         self.reason = reason
 
 
-def check_description(description: object) -> dict[bytes, object]:
+def check_description(description: object, learn: Callable[[bytes], object]) -> dict[bytes, object]:
     """Return the map that describes a repository.
+
+    Args:
+        description: The worker's answer.
+        learn: Is called with the repository's set of extensions.
 
     Raises:
         ServerError: The value is no description.
     """
     if not isinstance(description, dict):
         raise ServerError("the repository worker gave no description")
+    extensions = description.get(b"extensions")
+    if isinstance(extensions, bytes):
+        learn(extensions)
     return description
 
 

@@ -7,6 +7,7 @@ comes next to ``queue``, and when a worker is started again to ``restarts``.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,6 +21,7 @@ from wiredaemon.net.workers.described import (
     read_unavailable,
 )
 from wiredaemon.net.workers.error_output import log_repeated
+from wiredaemon.net.workers.extension_sets import ExtensionSets
 from wiredaemon.net.workers.idle_workers import IdleWorkers
 from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, is_worn_out
 from wiredaemon.net.workers.queue import CallQueue
@@ -48,6 +50,8 @@ _LEAST_PROCESSES: Final = 8
 
 Streams hold a worker while their reader reads, which costs hardly any processor time.
 """
+
+_S: Final = WorkerState
 
 _log = Logger()
 
@@ -81,10 +85,16 @@ class WorkerPool:
         self._workers: set[WorkerProcess] = set()
         """All workers whose process is not gone."""
         self._calls = RunningCalls(reactor, limits, self._queue)
-        self._idle = IdleWorkers(reactor, limits.worker_idle_seconds, self._on_idle_long)
+        self._idle = IdleWorkers(
+            reactor,
+            limits.worker_idle_seconds,
+            # One is kept, for starting one takes some 0.3 s of importing Mercurial.
+            lambda worker: self._end(worker, 1),
+        )
         self._slow_readers = SlowReaders(reactor, limits, self._blocking_streams)
         self.relieve = self._slow_readers.relieve
         """Checks whether slow readers keep others waiting."""
+        self._sets = ExtensionSets(limits.known_repositories)
         self._restarts = Restarts(reactor, self._balance)
         self._stopped: Deferred[None] | None = None
 
@@ -172,7 +182,8 @@ class WorkerPool:
             Fires with the map, or fails with `RepositoryUnavailableError` or `ServerError`.
         """
         answer = self.call(CallContext(repository=repository), DESCRIBE, {})
-        return answer.addCallbacks(check_description, read_unavailable)
+        learn = partial(self._sets.learn, repository)
+        return answer.addCallbacks(check_description, read_unavailable, (learn,))
 
     def _accept(self, call: ValueCall | StreamCall) -> None:
         if not self._running:
@@ -217,8 +228,9 @@ class WorkerPool:
 
     def _hand_out(self) -> None:
         """Let idle workers run what waits: the one place that decides what goes where."""
-        while self._idle.since and (call := self._queue.next()) is not None:
-            worker = self._idle.take()
+        idle = self._idle.since
+        while idle and (call := self._queue.next(partial(self._sets.pick, idle))) is not None:
+            worker = self._sets.take(idle, call)
             if worker.has_exited():
                 continue  # we are notified soon, and it is replaced then
             self._queue.begin(call)
@@ -229,6 +241,11 @@ class WorkerPool:
         """Start workers: the one place that decides how many there are."""
         while self._running and not self._restarts.must_wait and self._wants_worker():
             self._start_worker()
+        # What waits now, while workers are idle, waits for one with other extensions.
+        is_settled = {worker.state for worker in self._workers} <= {_S.IDLE, _S.BUSY}
+        is_full = self._running and is_settled and len(self._workers) >= self._most
+        if is_full and (idle := self._idle.since) and self._queue.next() is not None:
+            self._end(next(iter(idle)))
 
     def _wants_worker(self) -> bool:
         if len(self._workers) >= self._most:
@@ -257,18 +274,15 @@ class WorkerPool:
             self._end(worker)
             return
         self._idle.add(worker)
-        # An idle pool has nothing to weigh: this spares each single command 10 calls.
+        # An idle pool has nothing to weigh: it spares each command 10 calls.
         if self._queue.has_waiting:
             self._balance()
 
-    def _on_idle_long(self, worker: WorkerProcess) -> None:
-        # One is kept, for starting one takes some 0.3 s of importing Mercurial.
-        if len(self._lasting()) > 1:
-            self._end(worker)
-
-    def _end(self, worker: WorkerProcess) -> None:
-        self._idle.remove(worker)
-        worker.end()
+    def _end(self, worker: WorkerProcess, least: int = 0) -> None:
+        """End a worker, unless no more than ``least`` would stay."""
+        if not least or len(self._lasting()) > least:
+            self._idle.remove(worker)
+            worker.end()
 
     # --- ProcessOwner ------------------------------------------------------------------------
 
@@ -277,12 +291,17 @@ class WorkerPool:
         self._restarts.start_succeeded()
         self._offer(worker)
 
-    def worker_free(self, worker: WorkerProcess) -> None:
-        """Let a worker run its next command."""
+    def worker_free(self, worker: WorkerProcess, other: Sequence[bytes]) -> bool:
+        """Let a worker run its next command, and another one what it refused."""
+        call = self._calls.of(worker) if other else None
+        if call is not None:
+            self._sets.refused(worker, call, other)
+        is_moved = call is not None and self._running and self._calls.move(worker)
         self._calls.end(worker)
         if self._restarts.deaths:
             self._restarts.command_answered()
         self._offer(worker)
+        return is_moved
 
     def take_back(self, worker: WorkerProcess) -> bool:
         """Let the command of a worker that has died wait for another one, once."""

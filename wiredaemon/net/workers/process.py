@@ -7,7 +7,6 @@ command a worker gets, and when one is started or replaced, to ``pool``.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +22,7 @@ from wiredaemon.net.workers.answers import ValueAnswer
 from wiredaemon.net.workers.connection import WorkerConnection
 from wiredaemon.net.workers.deadline import Deadline
 from wiredaemon.net.workers.error_output import ErrorOutput
+from wiredaemon.net.workers.process_groups import signal_group
 from wiredaemon.net.workers.resident_memory import ResidentMemory, bound_memory
 from wiredaemon.net.workers.worker_state import (
     TRANSITIONS,
@@ -67,8 +67,11 @@ class ProcessOwner(Protocol):
     def worker_ready(self, worker: WorkerProcess) -> None:
         """Note that a worker can take its first command."""
 
-    def worker_free(self, worker: WorkerProcess) -> None:
-        """Note that a worker has answered, and can take its next command."""
+    def worker_free(self, worker: WorkerProcess, other: Sequence[bytes]) -> bool:
+        """Note that a worker has answered, and can take its next command.
+
+        The arguments and the result are as of `ConnectionOwner.command_ended`.
+        """
 
     def take_back(self, worker: WorkerProcess) -> bool:
         """Return whether the command of a worker that has died is run by another one."""
@@ -114,6 +117,10 @@ class WorkerProcess(ProcessProtocol):
         self._start_failure = ""
         """Why it was stopped before it was ready."""
         self.state = WorkerState.STARTING
+        self.repository: bytes | None = None
+        """The first one that it was given, which has decided its extensions."""
+        self.extensions: bytes | None = None
+        """Its set of extensions, where it has said so."""
         self.commands = 0
         """Commands it has answered."""
         self.pid: int | None = None
@@ -212,7 +219,7 @@ class WorkerProcess(ProcessProtocol):
     def _signal(self, name: str) -> None:
         """Send the worker, and all that its hooks have started, a signal."""
         self._is_signalled = True
-        if not _signal_group(self.pid, name):
+        if not signal_group(self.pid, name):
             with suppress(ProcessExitedAlready):
                 self.transport.signalProcess(name)
 
@@ -234,14 +241,15 @@ class WorkerProcess(ProcessProtocol):
 
     # --- ConnectionOwner ---------------------------------------------------------------------
 
-    def command_ended(self) -> None:
+    def command_ended(self, other: Sequence[bytes]) -> bool:
         """Let the worker have its next command."""
         # Not so for the question whether it is ready, nor for what is answered while it ends.
         was_busy = self.state is WorkerState.BUSY
         self.advance(WorkerInput.ANSWERED)
-        if was_busy:
-            self.commands += 1
-            self._owner.worker_free(self)
+        if not was_busy:
+            return False
+        self.commands += 1
+        return self._owner.worker_free(self, other)
 
     def answer_refused(self, error: RemoteProtocolError) -> None:
         """Stop a worker that said what cannot be understood, or too much."""
@@ -291,7 +299,7 @@ class WorkerProcess(ProcessProtocol):
         self._exit_reason = reason.getErrorMessage().rstrip(".")
         if self._is_signalled or reason.check(ProcessDone) is None:
             # It did not end by itself, so that a hook may have been running.
-            _signal_group(self.pid, "KILL")
+            signal_group(self.pid, "KILL")
         self.connection.stop_pausing()
         if self._output_lost:
             self._lose_soon()
@@ -329,20 +337,3 @@ def is_worn_out(worker: WorkerProcess) -> bool:
     limits = worker.limits
     # The count first: it costs no system call.
     return worker.commands >= limits.worker_commands or worker.memory.read() > limits.worker_memory
-
-
-def _signal_group(pid: int | None, name: str) -> bool:
-    """Send a worker's process group a signal; return whether there is such a group.
-
-    There is none until the worker has begun to run.
-    """
-    if pid is None:
-        return False
-    try:
-        # The group, because a hook may have started programs that hold our pipes. The worker makes
-        # one of its own as it begins (`worker/lifeline`).
-        os.killpg(pid, signal.Signals[f"SIG{name}"])
-    # macOS answers the second for a group whose processes have all ended.
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

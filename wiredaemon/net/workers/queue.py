@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from wiredaemon.net.workers.calls import Call
 
@@ -70,15 +70,19 @@ class CallQueue:
         """Let a call wait in front of all others: it has run, and was not answered."""
         self._waiting(call).appendleft(call)
 
-    def next(self) -> Call[Any] | None:
-        """Return the call that an idle worker should run: values first, for they are short."""
+    def next(self, suits: Callable[[Call[Any]], object] = bool) -> Call[Any] | None:
+        """Return the call that an idle worker should run: values first, for they are short.
+
+        Args:
+            suits: Returns a true value for calls that an idle worker can run; by default all.
+        """
         # The first that may begin, not the first: the many requests of one peer, or for one
         # repository, hold up nobody else's.
         for value in self._values:
-            if not value.is_long or self._may_begin(value):
+            if (not value.is_long or self._may_begin(value)) and suits(value):
                 return value
         for stream in self._streams:
-            if self._may_begin(stream):
+            if self._may_begin(stream) and suits(stream):
                 return stream
         return None
 

@@ -51,6 +51,10 @@ class RunningCalls:
             self._is_watched = True
             self._deadline.set(CHECK_SECONDS, self._check)
 
+    def of(self, worker: WorkerProcess) -> Call[Any] | None:
+        """Return the call that a worker runs, if it runs one."""
+        return self._calls.get(worker)
+
     def end(self, worker: WorkerProcess) -> None:
         """Note that a worker runs nothing more."""
         call = self._calls.pop(worker, None)
@@ -68,6 +72,17 @@ class RunningCalls:
             return False
         self.end(worker)
         call.take_back()
+        self._queue.add_again(call)
+        return True
+
+    def move(self, worker: WorkerProcess) -> bool:
+        """Let a call that its worker refused wait for another one, if it can be run again."""
+        call = self._calls.get(worker)
+        if call is None or not call.may_be_moved:
+            return False
+        self.end(worker)
+        call.moves += 1
+        call.worker = None
         self._queue.add_again(call)
         return True
 

@@ -286,12 +286,16 @@ class WorkerStream:
             raise RemoteProtocolError(message, malformed=True)
         self._status.receive_end()
 
+    @property
+    def refusal(self) -> CommandError | None:
+        """The error that a complete answer is."""
+        error = None if self._status is None else self._status.error
+        return None if error is None else CommandError(error.message, error.arguments)
+
     def finish(self) -> None:
         """End a complete answer."""
-        error = None if self._status is None else self._status.error
-        if error is not None:
-            # The first error counts: it is the cause of later ones.
-            self._error = self._error or CommandError(error.message, error.arguments)
+        # The first error counts: it is the cause of later ones.
+        self._error = self._error or self.refusal
         self._end()
 
     def fail(self, error: Exception) -> None:
