@@ -19,6 +19,7 @@ from wiredaemon.daemon.certificate import development_certificate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NEVER: Final = 1_000_000_000
 _COMMANDS: Final = Path(__file__).with_name("servers") / "commands.py"
 _NOT_YET: Final = "not available in this version"
 _HG6_SWITCHES: Final = ("experimental.web.apiserver=true", "experimental.web.api.http-v2=true")
@@ -57,6 +58,9 @@ def wiredaemon(
         lines += ["[listen]", f"{listener} = [{_toml(endpoint)}]"]
         lines += ["[paths]"] + ([f'"/" = {_toml(repository)}'] if repository else [])
         lines += ["[commands]", f"load = [{_toml(_COMMANDS)}]"]
+        if "[limits]" not in settings:
+            # A load sends all its requests on one connection.
+            lines += ["[limits]", f"requests_per_connection = {_NEVER}"]
         file.write_text("\n".join([*lines, settings, ""]), encoding="utf-8")
         twistd = Path(sysconfig.get_path("scripts"), "twistd")
         return [str(twistd), "--nodaemon", "--pidfile=", "wiredaemon", "--config", str(file)]

@@ -141,6 +141,8 @@ class Raw:
             logins=logins,
             guard=ConnectionGuard(self.guard_clock, limits or Limits()),
         )
+        # However slow the machine is, all that comes at once is done at once.
+        self.factory.guard.turns.now = lambda: 0.0
         self.transport = RawTransport(is_tcp=is_tcp, is_tls=is_tls, is_unix=is_unix)
         self.protocol = self.factory.buildProtocol(PEER)
         self.protocol.makeConnection(self.transport)  # type: ignore[no-untyped-call]

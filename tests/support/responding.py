@@ -11,6 +11,7 @@ from twisted.logger import LogLevel
 
 from wiredaemon.commands import Command, Peer, Permission, ServerError
 from wiredaemon.commands.registry import Registry
+from wiredaemon.net.guard.turns import Turns
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly
 from wiredaemon.net.responding.context import Origin
@@ -142,6 +143,7 @@ class Responding:
         half_duplex: bool = True,
         reactor: Any = None,
         limits: Limits | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self.dialect = dialect
         self.limits = limits or Limits()
@@ -154,6 +156,7 @@ class Responding:
             half_duplex=half_duplex,
             reactor=reactor or self.clock,
             limits=self.limits,
+            turns=Turns(self.clock, now or (lambda: 0.0)),
         )
         self.connection = self.responder.connection
 

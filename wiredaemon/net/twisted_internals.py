@@ -37,6 +37,7 @@ __all__ = [
     "VerificationError",
     "abort_for_loss",
     "is_between_requests",
+    "is_receiving",
     "is_waiting",
     "receive_parsed_request",
     "replace_network_producer",
@@ -100,6 +101,11 @@ def replace_network_producer(channel: Any, producer: IPushProducer) -> None:  # 
     It pauses by itself where a client sends more requests while one is running.
     """
     channel._networkProducer = producer
+
+
+def is_receiving(channel: Any) -> bool:  # noqa: ANN401 what it has of a base class is not annotated
+    """Return whether the channel works off bytes: it keeps those that come meanwhile."""
+    return bool(channel._busyReceiving)
 
 
 def is_between_requests(channel: Any) -> bool:  # noqa: ANN401 what it has of a base class is not annotated

@@ -14,6 +14,7 @@ from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
 
 if TYPE_CHECKING:
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.responding.context import Origin
     from wiredaemon.protocol import RemoteProtocolError, RequestReceived, ServerConnection
@@ -97,7 +98,7 @@ def _unavailable(name: object, accepted: Accepted) -> HttpResponse:
 class FramedExchange:
     """The transport of one exchange in half duplex: a body of frames, and its response."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 all that an exchange needs
         self,
         request: StreamingRequest,
         accepted: Accepted,
@@ -105,6 +106,7 @@ class FramedExchange:
         *,
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         limits: Limits,
+        turns: Turns,
     ) -> None:
         """Process the body of ``request``, whose head was accepted."""
         self._request = request
@@ -118,6 +120,7 @@ class FramedExchange:
             half_duplex=True,
             reactor=reactor,
             limits=limits,
+            turns=turns,
         )
 
     # --- the body ----------------------------------------------------------------------------

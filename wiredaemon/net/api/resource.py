@@ -144,6 +144,11 @@ class ApiResource(Resource):
         )
         request.body.claim(
             FramedExchange(
-                request, accepted, origin, reactor=application.reactor, limits=application.limits
+                request,
+                accepted,
+                origin,
+                reactor=application.reactor,
+                limits=application.limits,
+                turns=application.guard.turns,
             )
         )

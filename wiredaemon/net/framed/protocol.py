@@ -154,6 +154,7 @@ class FramedServerProtocol(Protocol):
             half_duplex=False,
             reactor=factory.reactor,
             limits=factory.limits,
+            turns=factory.guard.turns,
         )
         self._input, self._responder = received, responder
         self.transport.registerProducer(responder, True)  # noqa: FBT003 Twisted's signature

@@ -16,13 +16,14 @@ from twisted.logger import Logger
 from wiredaemon.net.guard.clients import client_key
 from wiredaemon.net.guard.failures import FailedRequests
 from wiredaemon.net.guard.limit_hits import LimitHits
+from wiredaemon.net.guard.turns import Turns
 from wiredaemon.net.guard.waits import FIELDS, Patience
 from wiredaemon.net.peer import show_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.net.guard.waits import Expiry, Look
     from wiredaemon.wire.limits import Limits
@@ -97,7 +98,7 @@ class ConnectionGuard:
 
     def __init__(
         self,
-        reactor: IReactorTime,
+        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         limits: Limits,
         *,
         is_exempt: Callable[[Any], bool] = lambda _: False,
@@ -106,6 +107,8 @@ class ConnectionGuard:
         self._limits = limits
         self._is_exempt = is_exempt
         self.hits = LimitHits(reactor)
+        self.turns = Turns(reactor)
+        """Of all connections together."""
         self._failures = FailedRequests(limits, reactor)
         self._entries: dict[Guarded, _Entry] = {}
         self._of_client: Counter[str] = Counter()

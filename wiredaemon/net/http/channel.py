@@ -15,6 +15,7 @@ from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
 from wiredaemon.net.departures import WatchedInput
+from wiredaemon.net.guard.turns import SECONDS
 from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.http.known_heads import LONGEST
 from wiredaemon.net.http.request_body import BodyState
@@ -28,6 +29,7 @@ from wiredaemon.net.http.strict_heads import (
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.twisted_internals import (
     is_between_requests,
+    is_receiving,
     receive_parsed_request,
     replace_network_producer,
     target_of,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 _END: Final = b"\r\n\r\n"
 
 
+_PIECE: Final = 8192
+"""Bytes that Twisted's parser is given at once, outside of bodies: 40 may be a request."""
 _COMING: Final = frozenset({BodyState.UNDECIDED, BodyState.RECEIVED})
 """The states in which the client owes us the rest of a body."""
 
@@ -77,6 +81,8 @@ class KnownHeadChannel(HTTPChannel):
     _refused: int | None = None
     """Bytes that were dropped since the connection was refused; None if it was not."""
     _addresses: tuple[Any, Any] | None = None
+    _rest = b""
+    """Bytes of further requests, which wait until it is the turn of this connection again."""
     _head: bytes | None = None
     """The bytes of the head that is parsed next, if it may be remembered."""
 
@@ -96,39 +102,71 @@ class KnownHeadChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the peer, and notify the requests."""
         self.site.departures.forget(self.transport)
+        self._rest = b""
         super().connectionLost(reason)
         self.site.guard.close(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Receive bytes; a request with a known head skips Twisted's parser."""
+        """Receive bytes, as many as are worked off in one turn; the others wait for another one."""
+        if is_receiving(self):
+            # Bytes kept behind the request that has ended just now, for whoever works them off.
+            super().dataReceived(data)
+            return
         follow_read(self.transport, len(data))
         if not self._is_identified:
             self._identify()
         if self._refused is not None:
             self._drop(len(data))
             return
+        if self._rest:
+            self._rest += data
+            return
+        now = self.site.guard.turns.now
+        ends = now() + SECONDS
+        while data and not self.transport.disconnecting:
+            data = self._receive_some(data)
+            if data and now() >= ends:
+                self._wait_for_turn(data)
+                return
+
+    def _receive_some(self, data: bytes) -> bytes:
+        """Receive one request with a known head, or some bytes; return those behind them."""
         # Bytes kept from an earlier read belong to no head that follows.
         self._head = None
-        while is_between_requests(self):
-            # -1, for no end of a head, and a head that is too large fail the same test.
+        if is_between_requests(self):
             end = data.find(_END) + len(_END)
-            if not len(_END) <= end <= LONGEST:
-                break
-            head = data[:end]
-            # Compared byte for byte: heads that differ only in the case of a letter are two heads.
-            # Measured in memory, without the socket: a POST takes 34 us with a known head, and 79
-            # where Twisted parses it.
-            known = self.site.known_heads.find(head)
-            if known is None:
+            if len(_END) <= end <= LONGEST:
+                head = data[:end]
+                # Compared byte for byte: heads that differ only in the case of a letter are two.
+                known = self.site.known_heads.find(head)
+                if known is not None:
+                    return receive_parsed_request(self, known, data[end:])
                 self._head = head
-                break
-            data = receive_parsed_request(self, known, data[end:])
-            if not data:
-                return
-        super().dataReceived(data)
+        size = len(data) if self._is_inside_body(len(data)) else _PIECE
+        super().dataReceived(data[:size])
         if b"\n" in unfinished_line(self):
             # Nothing that follows could end this line properly.
             refuse_head(self, LINE_END)
+        return data[size:]
+
+    def _is_inside_body(self, size: int) -> bool:
+        """Return whether no request ends within so many bytes, so that they are one's body."""
+        if not self.requests or self.line_mode:
+            return False
+        body = self.requests[-1].body
+        return body.declared is not None and body.declared - body.received >= size
+
+    def _wait_for_turn(self, data: bytes) -> None:
+        """Let other connections go first; reading waits, and so do these bytes."""
+        self._rest = data
+        self.input.pauseProducing()
+        self.site.guard.turns.wait(self._go_on)
+
+    def _go_on(self) -> None:
+        data, self._rest = self._rest, b""
+        if data and not self.transport.disconnecting:
+            self.input.resumeProducing()
+            self.dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:
         """Receive a line of a head, or refuse the head."""
@@ -199,6 +237,8 @@ class KnownHeadChannel(HTTPChannel):
         wait, is_paused, received = Wait.NOTHING, False, 0
         if self._refused is not None or self.transport.disconnecting:
             wait = Wait.CLOSE
+        elif self._rest:
+            wait = Wait.NOTHING
         elif not requests:
             wait = Wait.HEAD if unfinished_line(self) else Wait.NEXT_REQUEST
         elif getattr(requests[-1], "response", None) is None:

@@ -9,9 +9,10 @@ Source: server-state-machine, section 1; reliability, section 3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import CommandError, ServerError
+from wiredaemon.net.guard.turns import SECONDS
 from wiredaemon.net.guard.waits import Wait
 from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.data_input import DataInput
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
+    from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.interfaces import (
         Admission,
         InputTransport,
@@ -48,6 +50,12 @@ if TYPE_CHECKING:
     from wiredaemon.protocol import ServerConnection
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.wire.limits import Limits
+
+
+_SOME: Final = 7
+"""Requests less one, a power of two, between two looks at the clock."""
+_MAY_WAIT: Final = frozenset({InputStage.OPEN, InputStage.ENDING})
+"""The stages in which the input may let others go first."""
 
 
 class ConnectionInput:
@@ -59,6 +67,7 @@ class ConnectionInput:
         admission: Decides which commands may run.
         requests: Runs the admitted requests.
         limits: Bounds the command data that may wait.
+        turns: Shares the time of the reactor among connections.
     """
 
     __slots__ = (
@@ -73,16 +82,22 @@ class ConnectionInput:
         "_requests",
         "_stage",
         "_transport",
+        "_turn_ends",
+        "_turns",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 all that one connection needs
         self,
         connection: ServerConnection,
         transport: InputTransport,
         admission: Admission,
         requests: Requests,
         limits: Limits,
+        turns: Turns,
     ) -> None:
+        self._turns = turns
+        self._turn_ends = 0.0
+        """When others have their turn, in the time of `Turns.now`."""
         self._connection = connection
         self._transport = transport
         self._admission = admission
@@ -105,6 +120,7 @@ class ConnectionInput:
         """Receive bytes from the peer, cut in any way."""
         was_paused = self._is_paused
         self._is_working = True
+        self._turn_ends = self._turns.now() + SECONDS
         self._receive(self._connection.receive_data(data))
         self._is_working = False
         self.proceed()
@@ -228,7 +244,7 @@ class ConnectionInput:
     # --- events ------------------------------------------------------------------------------
 
     def _receive(self, events: Sequence[ServerEvent]) -> None:
-        requests = self._requests
+        requests, count = self._requests, 0
         # Settings are looked up once for all requests of a read (docs/decisions.md).
         self._admission.begin_read()
         for event in events:
@@ -240,6 +256,9 @@ class ConnectionInput:
             elif type(event) is RequestReceived and not event.has_data:
                 self._completed = True
                 self._admit(event)
+                count += 1
+                if not count & _SOME:
+                    self._check_turn()
             elif type(event) is DataReceived:
                 self._data.receive(event)
             else:
@@ -249,6 +268,29 @@ class ConnectionInput:
             self._data.wake()
         # Once for all events of a read: their answers leave in one write.
         requests.settle()
+
+    def _check_turn(self) -> None:
+        """Let others go first, if this connection has had its turn; what follows waits inside."""
+        if self._turns.now() < self._turn_ends or self._stage not in _MAY_WAIT:
+            return
+        self._stage = advance_input(self._stage, InputStep.ASK)
+
+        def go_on() -> None:
+            self._turn_ends = self._turns.now() + SECONDS
+            self._go_on()
+
+        self._turns.wait(go_on)
+
+    def _go_on(self) -> None:
+        """Handle the events that wait, and then further input."""
+        self._stage = advance_input(self._stage, InputStep.DECIDED)
+        if self._requests.is_over or self._is_working:
+            return  # decided at once: the events behind it are still being handled
+        backlog, self._backlog = self._backlog, []
+        self._is_working = True
+        self._receive(backlog)
+        self._is_working = False
+        self.proceed()
 
     def _on_event(self, event: ServerEvent) -> None:
         match event:
@@ -308,17 +350,9 @@ class ConnectionInput:
             if not requests.is_over:
                 requests.refuse(event, failure.value)
 
-        def go_on(_: object) -> None:
-            self._stage = advance_input(self._stage, InputStep.DECIDED)
-            if requests.is_over or self._is_working:
-                return  # decided at once: the events behind it are still being handled
-            backlog, self._backlog = self._backlog, []
-            self._is_working = True
-            self._receive(backlog)
-            self._is_working = False
-            self.proceed()
-
-        asked.addCallbacks(decided, refused).addCallback(go_on).addErrback(self._on_bug)
+        asked.addCallbacks(decided, refused).addCallback(lambda _: self._go_on()).addErrback(
+            self._on_bug
+        )
 
     def _on_bug(self, failure: Failure) -> None:
         # A callback that raised has left the flag set; without this, input would stop for ever.

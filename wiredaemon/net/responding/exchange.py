@@ -10,6 +10,7 @@ from wiredaemon.net.responding.responder import Responder
 from wiredaemon.protocol import ServerConnection
 
 if TYPE_CHECKING:
+    from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.interfaces import Admission
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.limits import Limits
@@ -27,6 +28,7 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
     half_duplex: bool,
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
     limits: Limits,
+    turns: Turns,
 ) -> tuple[ConnectionInput, Responder]:
     """Make the input that the transport must feed, and the Responder that produces its output.
 
@@ -37,12 +39,13 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
         half_duplex: The peer sends everything before it reads, as in one HTTP request.
         reactor: Provides threads and delayed calls.
         limits: Bounds what a peer may make the server hold.
+        turns: Shares the time of the reactor among connections.
     """
     connection = ServerConnection(dialect, half_duplex=half_duplex, limits=limits)
     responder = Responder(
         connection, transport, half_duplex=half_duplex, reactor=reactor, limits=limits
     )
-    received = ConnectionInput(connection, transport, admission, responder, limits)
+    received = ConnectionInput(connection, transport, admission, responder, limits, turns)
     # Each needs the other one: the Responder is made first, with a callback that does nothing.
     responder.on_progress = received.proceed
     return received, responder

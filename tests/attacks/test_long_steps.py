@@ -1,0 +1,85 @@
+"""Reads that hold so much work that all of it at once would keep the server from everybody else."""
+
+# mypy: disable-error-code="untyped-decorator"
+# pytest-twisted has no annotations.
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import pytest_twisted
+from support.attacked import attacked
+from support.peers import item, map_frames
+from support.responding import make_command
+from support.web import posted, settings_first
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    import socket
+
+REQUESTS: Final = 1000
+WORK: Final = 0.001
+"""Seconds of the reactor that a request takes."""
+SERVED: list[float] = []
+
+
+def busy(_: Any) -> bytes:
+    end = perf_counter() + WORK
+    while perf_counter() < end:
+        pass
+    SERVED.append(end)
+    return b"x"
+
+
+def pipelined(kind: str) -> bytes:
+    content = item({b"name": b"busy"}, canonical=False)
+    if kind == "hgrpc":
+        return b"".join(
+            frame for number in range(REQUESTS) for frame in map_frames("0006", number, content)
+        )
+    body = settings_first() + b"".join(map_frames("0006", 1, content))
+    return posted("0006", "busy", body) * REQUESTS
+
+
+def read_answers(connected: socket.socket) -> None:
+    connected.settimeout(0.5)
+    try:
+        while connected.recv(1 << 20):
+            pass
+    except TimeoutError:
+        pass
+
+
+async def longest_step() -> float:
+    """The longest time between two turns of the reactor, until all requests are served."""
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
+    longest, before = 0.0, perf_counter()
+    while len(SERVED) < REQUESTS:
+        turn: Deferred[None] = Deferred()
+        anywhere.callLater(0, turn.callback, None)
+        await turn
+        now = perf_counter()
+        longest, before = max(longest, now - before), now
+    return longest
+
+
+@pytest.mark.parametrize("kind", ["hgrpc", "http"])
+@pytest_twisted.ensureDeferred
+async def test_cheap_requests_pipelined_in_one_write(kind: str) -> None:
+    SERVED.clear()
+    async with attacked(kind, [make_command(busy)], limits=Limits()) as server:
+        connected = server.connect()
+        await server.until(1)
+        sending = deferToThread(connected.sendall, pipelined(kind))
+        reading = deferToThread(read_answers, connected)
+        # All at once they take a second; a quarter of it leaves room for a busy machine.
+        assert await longest_step() < REQUESTS * WORK / 4
+        await sending
+        await reading

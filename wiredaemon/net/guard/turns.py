@@ -1,0 +1,54 @@
+"""Turns of connections that have much to do: none keeps the reactor from the others.
+
+One read may hold thousands of requests. A connection works for a turn, then lets the others go
+first; of all that wait for another turn, one goes on in each turn of the reactor. So a peer with
+few requests waits for one turn, however many others have much to do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.logger import Logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS: Final = 0.01
+"""The time of a turn: what is begun then may take as long again, and all of it less than 50 ms."""
+
+
+class Turns:
+    """Lets connections go on whose turn has ended.
+
+    Args:
+        reactor: Calls back in its next turn.
+        now: Tells the seconds that work takes.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, now: Callable[[], float] = perf_counter) -> None:  # noqa: ANN401 zope interfaces do not intersect
+        self._reactor = reactor
+        self._waiting: deque[Callable[[], object]] = deque()
+        self.now = now
+
+    def wait(self, go_on: Callable[[], object]) -> None:
+        """Call back when it is the caller's turn again, behind those that wait already."""
+        self._waiting.append(go_on)
+        if len(self._waiting) == 1:
+            self._reactor.callLater(0, self._next)
+
+    def _next(self) -> None:
+        go_on = self._waiting[0]
+        try:
+            go_on()
+        except Exception:  # noqa: BLE001 the others must have their turns all the same
+            self._log.failure("a connection could not go on")
+        finally:
+            # Not before: a call of `wait` meanwhile would make a second timer.
+            self._waiting.popleft()
+            if self._waiting:
+                self._reactor.callLater(0, self._next)
