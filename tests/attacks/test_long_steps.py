@@ -79,7 +79,7 @@ async def test_cheap_requests_pipelined_in_one_write(kind: str) -> None:
         await server.until(1)
         sending = deferToThread(connected.sendall, pipelined(kind))
         reading = deferToThread(read_answers, connected)
-        # All at once they take a second; a quarter of it leaves room for a busy machine.
-        assert await longest_step() < REQUESTS * WORK / 4
+        # All at once they take more than a second; half of it leaves room for a busy machine.
+        assert await longest_step() < REQUESTS * WORK / 2
         await sending
         await reading

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestReceived
+from wiredaemon.protocol.open_requests import LARGE
 from wiredaemon.protocol.requests import IncomingRequest, RequestMachine, RequestsState, Steps
 from wiredaemon.protocol.small_requests import DEPTH, SMALL, read_small
 from wiredaemon.wire.cbor import decode_first, decode_leading
@@ -149,6 +150,8 @@ class MapRequestMachine(RequestMachine[MapRequest]):
                 return small
         if size > self._limits.request_size:
             self._started(request_id, has_data=False).count(size)  # raises
+        if size >= LARGE:
+            self._active.hold(request_id, size)
         return read_request(request_id, payload, self._dialect, self._limits)
 
     def _begin(self, frame: Frame) -> list[ServerEvent]:

@@ -9,23 +9,41 @@ from typing import Final
 
 from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
 
+LARGE: Final = 4096
+"""Bytes from which a request counts; 100 smaller ones are less than one of the largest."""
+_NO_SIZES: Final[dict[int, int]] = {}
 _NO_IDS: Final[set[int]] = set()
 
 
 class OpenRequests:
     """The announced requests of one connection, by id."""
 
-    __slots__ = ("_keeps_ids", "_limit", "_unfinished", "answered", "waiting")
+    __slots__ = (
+        "_held",
+        "_keeps_ids",
+        "_limit",
+        "_most_bytes",
+        "_sizes",
+        "_unfinished",
+        "answered",
+        "waiting",
+    )
 
-    def __init__(self, limit: int, *, keeps_ids: bool) -> None:
+    def __init__(self, limit: int, most_bytes: int, *, keeps_ids: bool) -> None:
         """Begin without requests.
 
         Args:
             limit: The most complete requests without an answer, ``concurrent_requests``.
+            most_bytes: The bytes of large requests without an answer, ``request_bytes``.
             keeps_ids: An id stays in use after its answer. In half duplex it must: the frames of
                 the answer have not left before input ends.
         """
         self._limit = limit
+        self._most_bytes = most_bytes
+        self._held = 0
+        """Bytes of large requests without an answer."""
+        self._sizes = _NO_SIZES
+        """Bytes of each of them, by id; a dict of its own where there is any."""
         self._keeps_ids = keeps_ids
         self.waiting: set[int] = set()
         """Complete requests without an answer."""
@@ -43,7 +61,26 @@ class OpenRequests:
     @property
     def room(self) -> int:
         """The number of requests that may become complete now."""
+        if self._held >= self._most_bytes:
+            return 0
         return max(self._limit - len(self.waiting) - len(self.answered), 0)
+
+    def hold(self, request_id: int, size: int) -> None:
+        """Count the bytes of a large request until it is answered.
+
+        Raises:
+            RemoteProtocolError: They are too many, and none can be answered before input ends.
+        """
+        if not self._sizes:
+            self._sizes = {}
+        self._sizes[request_id] = size
+        self._held += size
+        if self._keeps_ids and self._held > self._most_bytes:
+            message = (
+                f"requests not answered exceed the limit of {self._most_bytes} bytes "
+                "(request_bytes)"
+            )
+            raise RemoteProtocolError(message, malformed=True)
 
     def announce(self, request_id: int) -> None:
         """Add a request whose data follows; it may be answered before that has ended."""
@@ -73,7 +110,7 @@ class OpenRequests:
             self.answered.add(request_id)
 
     def _check_room(self) -> None:
-        if not self.room:
+        if len(self.waiting) + len(self.answered) >= self._limit:
             message = (
                 f"requests not answered exceed the limit of {self._limit} (concurrent_requests)"
             )
@@ -95,6 +132,8 @@ class OpenRequests:
 
     def answer(self, request_id: int) -> None:
         """Remove a request whose last frame was made."""
+        if self._sizes:
+            self._held -= self._sizes.pop(request_id, 0)
         if request_id in self.waiting:
             self.waiting.remove(request_id)
             if self._keeps_ids:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, Type
 
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import DataReceived, RequestCompleted, RequestReceived
+from wiredaemon.protocol.open_requests import LARGE
 from wiredaemon.wire.dialects import CONTINUATION, EOS, FrameType
 
 if TYPE_CHECKING:
@@ -52,8 +53,14 @@ class IncomingRequest(ABC):
         """The error in its content, which is raised when the request is complete."""
         self._limits = limits
         self._early_data = bytearray()
-        self._size = 0
+        self.request_size = 0
+        """Bytes of the request part so far."""
         self._frames = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes that are held: of the request part, decoded or not, and of early data."""
+        return self.request_size + len(self._early_data)
 
     @property
     @abstractmethod
@@ -77,7 +84,7 @@ class IncomingRequest(ABC):
         self._frames += 1
         # Frames are counted besides bytes: an empty one costs the server work, and no byte of the
         # limit.
-        self._size += size
+        self.request_size += size
         limits = self._limits
         if self._frames > limits.request_frames:
             message = (
@@ -85,7 +92,7 @@ class IncomingRequest(ABC):
                 "(request_frames)"
             )
             raise RemoteProtocolError(message, malformed=True)
-        if self._size > limits.request_size:
+        if self.request_size > limits.request_size:
             message = (
                 f"request {self.request_id} exceeds the limit of {limits.request_size} bytes "
                 "(request_size)"
@@ -176,12 +183,25 @@ class RequestMachine(ABC, Generic[_Request]):
         steps = self._steps_receiving if self.receiving else self._steps_idle
         step = steps[frame.type_number]
         if step is not None:
-            return step(self, frame)
+            events = step(self, frame)
+            # One alone has limits of its own, which are less.
+            if len(self.receiving) > 1:
+                self._check_size()
+            return events
         if not self.receiving:
             raise RemoteProtocolError(self.expected_text % frame.type_number)
         # Frames of unknown requests have a text of their own, which comes before that of the type.
         self._find(frame)
         raise self._unexpected(frame)
+
+    def _check_size(self) -> None:
+        size = sum([request.size for request in self.receiving.values()])
+        if size > self._limits.request_bytes:
+            message = (
+                f"requests begun and not complete exceed the limit of "
+                f"{self._limits.request_bytes} bytes (request_bytes)"
+            )
+            raise RemoteProtocolError(message, malformed=True)
 
     @classmethod
     @abstractmethod
@@ -270,6 +290,8 @@ class RequestMachine(ABC, Generic[_Request]):
         """Remove a complete request and return the events that are still due."""
         # Absent where the request was complete with its first frame and never registered.
         self.receiving.pop(request.request_id, None)
+        if request.request_size >= LARGE:
+            self._active.hold(request.request_id, request.request_size)
         events = request.announce()
         if request.failure is not None:
             raise request.failure

@@ -62,7 +62,9 @@ class ServerOutput:
     def __init__(self, dialect: Dialect, *, half_duplex: bool, limits: Limits) -> None:
         """Begin with nothing sent."""
         self.dialect = dialect
-        self._open_requests = OpenRequests(limits.concurrent_requests, keeps_ids=half_duplex)
+        self._open_requests = OpenRequests(
+            limits.concurrent_requests, limits.request_bytes, keeps_ids=half_duplex
+        )
         self._output = Output()
         self._output_state = OutputState.HELD if half_duplex else OutputState.OPEN
         self._failure: tuple[RemoteProtocolError, int] | None = None

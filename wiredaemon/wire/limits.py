@@ -39,6 +39,10 @@ class Limits:
     request_size: int = 4 * 1024 * 1024
     """One command request, reassembled from its frames."""
 
+    # Two of the largest. Without it, 16 half-open ones of 4 MiB were 64 MiB of each connection.
+    request_bytes: int = 8 * 1024 * 1024
+    """All requests of one connection together, begun or not answered."""
+
     # The frames of 32 KiB that the largest request has, times two: hyper's rule for the
     # CONTINUATION frames of HTTP/2.
     request_frames: int = 256
@@ -113,8 +117,7 @@ class Limits:
 
     # --- connections -----------------------------------------------------------------------------
 
-    # waitress has 100. A quiet connection takes some 4 KiB and a descriptor, of which most systems
-    # give a process 1,024.
+    # waitress has 100. Most systems give a process 1,024 descriptors.
     connections: int = 1000
     """Open connections of all listeners together."""
 

@@ -20,6 +20,7 @@ from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError,
 from wiredaemon.net.responding.states import (
     DECIDING,
     MAY_READ,
+    MAY_WAIT,
     Backlog,
     InputStage,
     InputStep,
@@ -52,10 +53,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-_SOME: Final = 7
-"""Requests less one, a power of two, between two looks at the clock."""
-_MAY_WAIT: Final = frozenset({InputStage.OPEN, InputStage.ENDING})
-"""The stages in which the input may let others go first."""
+_SOME: Final = 7  # the clock is looked at behind so many requests and one
 
 
 class ConnectionInput:
@@ -96,8 +94,7 @@ class ConnectionInput:
         turns: Turns,
     ) -> None:
         self._turns = turns
-        self._turn_ends = 0.0
-        """When others have their turn, in the time of `Turns.now`."""
+        self._turn_ends = 0.0  # in the time of `Turns.now`
         self._connection = connection
         self._transport = transport
         self._admission = admission
@@ -196,10 +193,8 @@ class ConnectionInput:
     def waits_for(self) -> tuple[Wait, int]:
         """Return what a connection in full duplex waits for, and a number of that wait."""
         wait, number = self._connection.incomplete
-        if wait is Incomplete.HEADER:
-            return Wait.FRAME_HEADER, number
-        if wait is Incomplete.REQUEST:
-            return Wait.REQUEST, number
+        if wait is not None:
+            return (Wait.REQUEST if wait is Incomplete.REQUEST else Wait.FRAME_HEADER), number
         # A command that reads data may wait for its peer, as long as that sends any at all.
         is_idle = not self._requests.running or self._requests.load() is Load.NEEDING_DATA
         return (Wait.NEXT_FRAME if is_idle else Wait.NOTHING), 0
@@ -271,23 +266,18 @@ class ConnectionInput:
 
     def _check_turn(self) -> None:
         """Let others go first, if this connection has had its turn; what follows waits inside."""
-        if self._turns.now() < self._turn_ends or self._stage not in _MAY_WAIT:
-            return
-        self._stage = advance_input(self._stage, InputStep.ASK)
-
-        def go_on() -> None:
-            self._turn_ends = self._turns.now() + SECONDS
-            self._go_on()
-
-        self._turns.wait(go_on)
+        if self._turns.now() >= self._turn_ends and self._stage in MAY_WAIT:
+            self._stage = advance_input(self._stage, InputStep.ASK)
+            self._turns.wait(self._go_on)
 
     def _go_on(self) -> None:
         """Handle the events that wait, and then further input."""
         self._stage = advance_input(self._stage, InputStep.DECIDED)
+        # Decided at once: the events behind it are still being handled.
         if self._requests.is_over or self._is_working:
-            return  # decided at once: the events behind it are still being handled
-        backlog, self._backlog = self._backlog, []
-        self._is_working = True
+            return
+        backlog, self._backlog, self._is_working = self._backlog, [], True
+        self._turn_ends = self._turns.now() + SECONDS
         self._receive(backlog)
         self._is_working = False
         self.proceed()

@@ -58,6 +58,8 @@ STAGES: Final[Mapping[tuple[InputStage, InputStep], InputStage]] = {
 }
 DECIDING: Final = frozenset({InputStage.DECIDING, InputStage.DECIDING_LAST})
 """The stages in which events wait for a decision."""
+MAY_WAIT: Final = frozenset({InputStage.OPEN, InputStage.ENDING})
+"""The stages in which the input may let other connections go first."""
 
 
 def advance_input(stage: InputStage, step: InputStep) -> InputStage:
