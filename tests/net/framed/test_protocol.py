@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support import peers
+from support.logs import observed, texts_of
 from support.raw import PEER, Raw, RawTransport, protocol_error, result
 from support.responding import make_command
 from support.serving import write_certificate
@@ -17,6 +18,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from wiredaemon.commands import Argument, ArgumentType, TextForm
+from wiredaemon.net.repeated_lines import MOST_ALIKE, WINDOW_SECONDS
 from wiredaemon.net.tls import over_tls, server_options
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
@@ -817,3 +819,14 @@ def test_over_tls_a_peer_that_leaves_cancels_its_commands(certificate: Path) -> 
     assert tls.transport.is_closed()
     tls.lose()
     assert gates.cancelled == [0]
+
+
+def test_connections_that_fail_alike_are_counted_in_the_log() -> None:
+    first = Raw("0006", PLAIN)
+    with observed("wiredaemon.net.framed") as events:
+        for _ in range(20):
+            Raw(factory=first.factory).receive(b"GET / HTTP/1.1\r\n\r\n")
+        assert len(events) == MOST_ALIKE
+        first.clock.advance(WINDOW_SECONDS)
+    said = texts_of(events)[MOST_ALIKE:]
+    assert [line.startswith("connections failed: repeated 15 times: ") for line in said] == [True]

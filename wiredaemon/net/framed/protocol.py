@@ -26,6 +26,7 @@ from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.read_size import follow_read
+from wiredaemon.net.repeated_lines import RepeatedLines, shortened
 from wiredaemon.net.responding.exchange import begin_exchange
 from wiredaemon.net.write_now import not_taken, send_at_once, write_now
 from wiredaemon.protocol import RemoteProtocolError, ServerConnection
@@ -184,11 +185,13 @@ class FramedServerProtocol(Protocol):
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Close behind the error frame."""
-        self._log.info(
-            "connection of {peer} failed: {error}",
-            peer=peer_of(self.transport).address,
-            error=error.message,
-        )
+        message = shortened(error.message)
+        if self._factory.failures.is_new(message):
+            self._log.info(
+                "connection of {peer} failed: {error}",
+                peer=peer_of(self.transport).address,
+                error=message,
+            )
         self._factory.guard.failed(self)
         self._close()
 
@@ -287,6 +290,7 @@ class FramedFactory(ServerFactory):
         guard: Counts the connections, and ends those that wait too long.
     """
 
+    _log = Logger()
     # Twisted would log the start and the stop of each listener.
     noisy = False
 
@@ -307,6 +311,11 @@ class FramedFactory(ServerFactory):
         self.limits = limits
         self.logins = logins
         self.departures = Departures(reactor)
+        self.failures = RepeatedLines(reactor, self._log_repeated)
+        """Counts connections that fail in the same way."""
+
+    def _log_repeated(self, text: str) -> None:
+        self._log.info("connections failed: {line}", line=text)
 
     def buildProtocol(self, addr: IAddress | None) -> FramedServerProtocol:  # noqa: ARG002 Twisted's signature
         """Return the protocol of a new connection."""
