@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.accounts import rewrite
+from support.descriptors import no_descriptors
 from support.logs import observed, texts_of
 
 from wiredaemon.accounts.files import LARGEST_FILE, AccountsFileError
@@ -54,6 +55,22 @@ def test_a_file_that_is_gone_is_logged_once_and_read_when_it_is_back(file: Path)
     rewrite(file, "crew: bob\n")
     assert watched.refresh()
     assert watched.value == {"bob": frozenset({"crew"})}
+
+
+def test_a_file_that_cannot_be_read_for_now_is_logged_once_and_read_when_it_can(file: Path) -> None:
+    watched = WatchedFile(file, parse_groups)
+    rewrite(file, "crew: bob\n")
+    with observed("wiredaemon.accounts") as events:
+        with no_descriptors():
+            assert [watched.refresh() for _ in range(3)] == [False] * 3
+        assert watched.value == ANN
+        # The file has not changed meanwhile.
+        assert watched.refresh()
+    assert watched.value == {"bob": frozenset({"crew"})}
+    assert texts_of(events) == [
+        f"{file}: cannot be read: Too many open files; what it said before still counts",
+        f"{file} was read again",
+    ]
 
 
 @pytest.mark.parametrize(

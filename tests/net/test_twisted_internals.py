@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from support.responding import ensure_deferred
 from support.serving import listening
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.tcp import Server
 from twisted.internet.testing import StringTransport
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web import _newclient, http
 from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
@@ -201,6 +203,22 @@ def test_what_waits_to_be_encrypted_is_unsent() -> None:
     assert "_appSendBuffer" in inspect.getsource(TLSMemoryBIOProtocol), changed(
         "_appSendBuffer", "unsent_output"
     )
+
+
+@ensure_deferred
+async def test_a_port_has_the_names_by_which_we_learn_what_it_cannot_accept() -> None:
+    user = "observe_accepts"
+    assert isinstance(tcp.Port._logger, Logger), changed("Port._logger", user)
+    source = inspect.getsource(tcp.Port.doRead)
+    assert "self._logger.namespace, self._logger.observer" in source, changed("Port._logger", user)
+    for name in ("{acceptError}", "Closed socket from {address}"):
+        assert name in inspect.getsource(tcp._accept), changed(f"what it logs with {name}", user)
+    reserve: Any = tcp._reservedFD
+    assert isinstance(reserve._log, Logger), changed("_reservedFD._log", user)
+    for name in ("available", "reserve"):
+        assert callable(getattr(reserve, name, None)), changed(f"_reservedFD.{name}", user)
+    async with listening(Factory.forProtocol(Protocol)):
+        assert twisted_internals.has_reserved_descriptor(), changed("_reservedFD", user)
 
 
 def test_the_end_of_tls_has_the_name_that_we_override() -> None:

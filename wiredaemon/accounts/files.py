@@ -28,6 +28,10 @@ class AccountsFileError(Exception):
         self.line = line
 
 
+class UnreadableFileError(AccountsFileError):
+    """The system does not let us read a file, for now; what it holds is not known."""
+
+
 class Line(NamedTuple):
     """A line that says something: neither empty nor a comment."""
 
@@ -46,7 +50,7 @@ def read_text(file: Path) -> str:
             # One byte more tells too large from just large enough, whatever stat would say.
             content = opened.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise AccountsFileError(file, f"cannot be read: {error.strerror}") from error
+        raise UnreadableFileError(file, f"cannot be read: {error.strerror}") from error
     if len(content) > LARGEST_FILE:
         raise AccountsFileError(file, f"is larger than {LARGEST_FILE} bytes")
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from twisted.logger import Logger
 
-from wiredaemon.accounts.files import AccountsFileError, read_text
+from wiredaemon.accounts.files import AccountsFileError, UnreadableFileError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,23 +36,30 @@ class WatchedFile(Generic[_T]):
         self._name = str(file)
         self._parse = parse
         self._signature = self._look()
+        self._complaint = ""
+        """What was logged last of a file that cannot be used."""
         self.value = parse(file, read_text(file))
 
     def refresh(self) -> bool:
         """Read the file again if it has changed; return whether there is a new value.
 
-        A file that cannot be used is logged, once, and the old value stays.
+        A file that cannot be used is logged, once, and the old value stays. One that cannot be
+        read is tried again each time: that may end without a change of the file.
         """
+        # Taken before the file is read: a change meanwhile is seen the next time.
         signature = self._look()
         if signature == self._signature:
             return False
-        # Taken before the file is read: a change meanwhile is seen the next time.
-        self._signature = signature
         try:
             self.value = self._parse(self._file, read_text(self._file))
         except AccountsFileError as error:
-            _log.error("{error}; what it said before still counts", error=error)
+            if not isinstance(error, UnreadableFileError):
+                self._signature = signature
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                _log.error("{error}; what it said before still counts", error=error)
             return False
+        self._signature, self._complaint = signature, ""
         _log.info("{file} was read again", file=self._file)
         return True
 

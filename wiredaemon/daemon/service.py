@@ -28,6 +28,7 @@ from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.guard.accepting import Accepting
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
@@ -106,6 +107,7 @@ class WireDaemonService(Service):
         self._logins = self._make_logins()
         self._listeners = self._make_listeners()
         self._ports: list[IListeningPort] = []
+        self._accepting = Accepting(reactor)
 
     # --- joining -----------------------------------------------------------------------------
 
@@ -300,6 +302,7 @@ class WireDaemonService(Service):
             message = f"cannot listen on {listener.endpoint} ({name}): {error}"
             raise StartError(message) from error
         self._ports.append(port)
+        self._accepting.watch(port)
         address = port.getHost()
         host, number = getattr(address, "host", None), getattr(address, "port", None)
         scheme = _SCHEMES[name]

@@ -49,11 +49,15 @@ class RepeatedLines:
     Args:
         reactor: The reactor, for the timer; there is none while nothing was left out.
         write: Logs a line.
+        most: Lines with the same text in one window that are logged.
     """
 
-    def __init__(self, reactor: Reactor, write: Callable[[str], object]) -> None:
+    def __init__(
+        self, reactor: Reactor, write: Callable[[str], object], *, most: int = MOST_ALIKE
+    ) -> None:
         self._reactor = reactor
         self._write = write
+        self._most = most
         self._counts: dict[str, int] = {}
         self._began = 0.0
         self._has_timer = False
@@ -67,7 +71,7 @@ class RepeatedLines:
         if text not in self._counts and len(self._counts) >= _MOST_TEXTS:
             text = _OTHERS
         count = self._counts[text] = self._counts.get(text, 0) + 1
-        if count <= MOST_ALIKE:
+        if count <= self._most:
             return True
         if not self._has_timer:
             self._has_timer = True
@@ -85,5 +89,5 @@ class RepeatedLines:
         counts, self._counts = self._counts, {}
         self._began = self._reactor.seconds()
         for text, count in counts.items():
-            if count > MOST_ALIKE:
-                self._write(f"repeated {count - MOST_ALIKE} times: {text}")
+            if count > self._most:
+                self._write(f"repeated {count - self._most} times: {text}")

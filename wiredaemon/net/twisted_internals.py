@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from twisted.internet import tcp
+
 # service_identity's error, which Twisted raises without a public name for it.
 from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]  # imported there, not exported
 from twisted.internet.abstract import FileDescriptor
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web._newclient import BadResponseVersion, HTTP11ClientProtocol, ParseError
 from twisted.web.client import HTTPConnectionPool
@@ -21,8 +24,11 @@ from twisted.web.client import _HTTP11ClientFactory as HTTP11ClientFactory
 from twisted.web.http import _IdentityTransferDecoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IPushProducer
+    from twisted.logger import LogEvent
     from twisted.python.failure import Failure
     from twisted.web.http import HTTPChannel
     from twisted.web.iweb import IResponse
@@ -36,12 +42,15 @@ __all__ = [
     "ServerTls",
     "VerificationError",
     "abort_for_loss",
+    "has_reserved_descriptor",
     "is_between_requests",
     "is_receiving",
     "is_waiting",
+    "observe_accepts",
     "receive_parsed_request",
     "replace_network_producer",
     "request_line",
+    "reserve_descriptor",
     "response_while_sending",
     "target_of",
     "unfinished_line",
@@ -214,6 +223,41 @@ def unsent_output(transport: Any) -> int:  # noqa: ANN401 wrappers, TLS and sock
             return size + len(transport.dataBuffer) - transport.offset + transport._tempDataLen
         transport = getattr(transport, "transport", None)
     return size
+
+
+# --- twisted.internet.tcp.Port: connections that cannot be accepted ------------------------------
+
+
+def observe_accepts(port: Any, observer: Callable[[LogEvent], None]) -> None:  # noqa: ANN401 no interface names a logger
+    """Let an observer of ours have all that a port logs, in place of the log.
+
+    A port logs three lines for each connection that it must close for want of a descriptor, and
+    says nothing about it in any other way. A port of some other kind, of a plugin, is left as it
+    is.
+    """
+    logger = getattr(port, "_logger", None)
+    if isinstance(logger, Logger):
+        port._logger = _logger(logger.namespace, observer)
+    # The loss of the reserve is logged with a traceback; `has_reserved_descriptor` says it, too.
+    reserve: Any = tcp._reservedFD
+    reserve._log = _logger(__name__, lambda _event: None)
+
+
+def _logger(namespace: str, observer: Any) -> Logger:  # noqa: ANN401 a function is an ILogObserver, which no checker knows
+    return Logger(namespace=namespace, observer=observer)
+
+
+def has_reserved_descriptor() -> bool:
+    """Return whether Twisted still has the descriptor by which it accepts and closes connections.
+
+    Without it a port that has no other is ready to read for ever, and the reactor never rests.
+    """
+    return bool(tcp._reservedFD.available())
+
+
+def reserve_descriptor() -> None:
+    """Let Twisted take such a descriptor again, if there is one."""
+    tcp._reservedFD.reserve()
 
 
 # --- twisted.protocols.tls: ends in the middle of an answer --------------------------------------

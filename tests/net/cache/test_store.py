@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from support.descriptors import no_descriptors
 
 from wiredaemon.net.cache.store import (
     DamagedError,
@@ -148,6 +149,14 @@ def test_a_missing_file_is_damaged(tmp_path: Path) -> None:
         store.open_entry(entry)
     store.remove(entry)
     assert (len(store), store.size) == (0, 0)
+
+
+def test_a_file_that_cannot_be_opened_for_now_is_not_damaged(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    entry = keep(store, 1, b"content")
+    with no_descriptors(), pytest.raises(OSError, match="Too many open files"):
+        store.open_entry(entry)
+    assert read(store, entry) == b"content"
 
 
 def test_a_restart_finds_them_in_the_order_of_their_use_and_trusts_none(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from support.descriptors import no_descriptors
 
 from wiredaemon.net.cache.uploaded_copies import UploadedCopies, UploadedCopy
 
@@ -63,6 +64,14 @@ def test_a_damaged_marker_is_none_and_goes(tmp_path: Path, content: bytes) -> No
     markers = opened(tmp_path)
     assert markers.find(name_of(1)) is None
     assert list((tmp_path / "redirects").iterdir()) == []
+
+
+def test_a_marker_that_cannot_be_read_for_now_stays(tmp_path: Path) -> None:
+    opened(tmp_path).set(name_of(1), MARKER)
+    copies = opened(tmp_path)
+    with no_descriptors():
+        assert copies.find(name_of(1)) is None
+    assert copies.find(name_of(1)) == MARKER
 
 
 def test_what_a_crash_has_left_is_no_obstacle(tmp_path: Path) -> None:

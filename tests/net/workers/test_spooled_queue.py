@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from pathlib import Path
-from typing import Final
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from support.logs import observed, texts_of
 
 from wiredaemon.net.workers.spooled_queue import PieceQueue, SpoolBudget
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 HEAD: Final = 4
 """Bytes that each piece costs in a file beside its own."""
@@ -92,25 +97,67 @@ def test_forgetting_all_gives_the_budget_back() -> None:
     assert queue.take(9) == [b"anew"]
 
 
-def test_a_disk_that_is_full_is_an_error_and_leaves_what_was_there(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("only Linux has a device that is always full")
-    monkeypatch.setattr(
-        "wiredaemon.net.workers.spooled_queue.TemporaryFile",
-        lambda **_: full.open("r+b", buffering=0),
-    )
+class Disk:
+    """A disk that is full while a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_full = False
+        disk = self
+
+        class File(BytesIO):
+            def write(self, data: ReadableBuffer) -> int:
+                if disk.is_full:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return super().write(data)
+
+        monkeypatch.setattr(
+            "wiredaemon.net.workers.spooled_queue.TemporaryFile", lambda **_: File()
+        )
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+def test_what_a_full_disk_does_not_take_stays_in_order_and_makes_the_queue_full(disk: Disk) -> None:
     budget = SpoolBudget(100)
     queue = PieceQueue(1, budget)
-    queue.may_spool = True
-    queue.append(b"1")
-    with pytest.raises(OSError, match=os.strerror(28)):
-        queue.append(b"2")
-    assert budget.used == 0
-    assert queue.take(9) == [b"1"]
-    queue.clear()
+    queue.spool()
+    with observed("wiredaemon.net.workers") as events:
+        for piece in (b"1", b"2"):
+            queue.append(piece)
+        assert not queue.is_full
+        disk.is_full = True
+        for piece in (b"3", b"4"):
+            queue.append(piece)
+        queue.spool()
+        assert (queue.is_full, queue.has_room) == (True, False)
+        assert [queue.take(1) for _ in range(4)] == [[b"1"], [b"2"], [b"3"], [b"4"]]
+    (line,) = texts_of(events)
+    assert line.startswith("answers cannot be spooled, slow readers hold their workers: [Errno 28]")
+    assert (budget.used, queue.has_room) == (0, True)
+
+
+def test_a_disk_that_is_full_is_tried_again_when_the_queue_was_read(disk: Disk) -> None:
+    disk.is_full = True
+    budget = SpoolBudget(100)
+    queue = PieceQueue(2, budget)
+    queue.spool()
+    with observed("wiredaemon.net.workers") as events:
+        for _ in range(2):
+            for piece in (b"12", b"34"):
+                queue.append(piece)
+            queue.spool()
+            assert queue.is_full
+            assert queue.take(4) == [b"12", b"34"]
+            queue.spool()
+            assert not queue.is_full
+        disk.is_full = False
+        for piece in (b"12", b"34", b"56"):
+            queue.append(piece)
+        assert (queue.is_full, budget.used) == (False, 2 * (HEAD + 2))
+    assert len(texts_of(events)) == 1
 
 
 class Model(RuleBasedStateMachine):
@@ -118,6 +165,8 @@ class Model(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.disk = Disk(self.patch)
         self.budget = SpoolBudget(200)
         self.queues = [PieceQueue(50, self.budget), PieceQueue(1, self.budget)]
         self.expected: list[list[bytes]] = [[], []]
@@ -145,7 +194,11 @@ class Model(RuleBasedStateMachine):
 
     @rule(which=number)
     def allow(self, which: int) -> None:
-        self.queues[which].may_spool = True
+        self.queues[which].spool()
+
+    @rule()
+    def fill_or_empty_the_disk(self) -> None:
+        self.disk.is_full = not self.disk.is_full
 
     @precondition(lambda self: any(self.expected))
     @rule(which=number)
@@ -176,6 +229,7 @@ class Model(RuleBasedStateMachine):
         for which in (0, 1):
             while self.expected[which]:
                 self.take(which, 1)
+        self.patch.undo()
         assert self.budget.used == 0
 
 

@@ -261,20 +261,21 @@ def test_a_spent_budget_pauses_again() -> None:
     assert streamed.feed.asked[-1] == "resume"
 
 
-def test_a_disk_that_takes_nothing_fails_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_nothing_lets_the_worker_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("wiredaemon.net.workers.spooled_queue.TemporaryFile", refuse)
     streamed = Streamed()
     streamed.stream.receive(bytes(BUFFER))
-    streamed.stream.spool()
+    for _ in range(3):
+        streamed.stream.spool()
     streamed.stream.receive(b"next")
-    assert str(streamed.failure()) == "the answer cannot be spooled: No space left on device"
-    assert streamed.told == ["full", "left"]
-    streamed.stream.receive(b"dropped")
-    streamed.stream.close()
-    assert streamed.told == ["full", "left"]
+    streamed.stream.spool()
+    assert streamed.feed.asked == ["pause", "resume", "pause"]
+    assert streamed.told == ["full", "full"]
+    assert streamed.got() == [bytes(BUFFER), b"next"]
+    assert streamed.feed.asked[-1] == "resume"
 
 
 # --- leaving -----------------------------------------------------------------------------------

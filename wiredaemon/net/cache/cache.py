@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from wiredaemon.net.cache.reading import FileReader
 from wiredaemon.net.cache.recording import Recording
 from wiredaemon.net.cache.store import DamagedError, KeptResponse, ResponseStore, StoreError
+from wiredaemon.net.repeated_lines import RepeatedLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,6 +62,7 @@ class ResponseCache:
         self._limits = limits
         self._reactor = reactor
         self.redirects = redirects
+        self._unreadable = RepeatedLines(reactor, lambda line: _log.error("{line}", line=line))
         self._recordings: set[str] = set()
         """Keys of what is being recorded."""
         self._working: set[Deferred[None]] = set()
@@ -117,11 +119,16 @@ class ResponseCache:
         return entry
 
     async def open(self, entry: KeptResponse) -> FileReader | None:
-        """Open a kept response for reading; a damaged one is removed, and None returned."""
+        """Open a kept response for reading; None if that cannot be. A damaged one is removed."""
         try:
             reader = FileReader(self._store.open_entry(entry))
         except DamagedError as error:
             self.report_damage(entry, str(error))
+            return None
+        except OSError as error:
+            # No descriptors left, perhaps: what is kept is no worse for that.
+            self.hits, self.misses = self.hits - 1, self.misses + 1
+            self._unreadable.log(f"a kept response cannot be read: {error}")
             return None
         # Once for each file and process: CRC-32 reads 2 GB a second, so that the largest answer
         # takes 0.1 s.
@@ -148,7 +155,7 @@ class ResponseCache:
         """Open the file of a kept response, for an upload; None if it is gone."""
         try:
             return self._store.open_entry(entry)
-        except DamagedError:
+        except (DamagedError, OSError):
             return None
 
     def report_damage(self, entry: KeptResponse, reason: str) -> None:

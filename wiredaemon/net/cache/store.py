@@ -154,11 +154,12 @@ class ResponseStore:
 
         Raises:
             DamagedError: The file is missing, or has another size.
+            OSError: The file cannot be opened for now; the entry may be as good as ever.
         """
         path = self.folder / entry.name
         try:
             file = path.open("rb", buffering=0)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise DamagedError(f"{path}: {error.strerror}") from error
         # Cheap, and finds what a crash cut off; the checksum finds the rest.
         size = os.fstat(file.fileno()).st_size

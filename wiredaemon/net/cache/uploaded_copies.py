@@ -101,8 +101,12 @@ class UploadedCopies:
             return None
         copy = self._known.use(name)
         if copy is None:
-            with suppress(OSError):
+            try:
                 copy = UploadedCopy.parse((self._folder / name).read_bytes())
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return None  # not now, but its file may be as good as ever
             if copy is None:
                 self.remove(name)
                 return None

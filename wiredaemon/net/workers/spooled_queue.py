@@ -6,6 +6,10 @@ from collections import deque
 from tempfile import TemporaryFile
 from typing import IO, Final
 
+from twisted.logger import Logger
+
+_log: Final = Logger()
+
 # Pieces are frames' contents, of at most 16 MiB.
 _HEAD: Final = 4
 """Bytes of the length in front of each piece in the file."""
@@ -18,11 +22,25 @@ class SpoolBudget:
         """Begin with nothing used; ``limit`` in bytes."""
         self.limit = limit
         self.used = 0
+        self._has_failed = False
 
     @property
     def is_spent(self) -> bool:
         """No more should go into files."""
         return self.used >= self.limit
+
+    def note_written(self) -> None:
+        """Note that a file has taken a piece: the next failure is a new one."""
+        self._has_failed = False
+
+    def note_failure(self, error: OSError) -> None:
+        """Log that a file takes nothing, once until one does."""
+        if not self._has_failed:
+            self._has_failed = True
+            _log.error(
+                "answers cannot be spooled, slow readers hold their workers: {reason}",
+                reason=str(error),
+            )
 
 
 class PieceQueue:
@@ -42,12 +60,18 @@ class PieceQueue:
         self._file: IO[bytes] | None = None
         self._written = 0
         self._read = 0
+        self._tail: deque[bytes] = deque()
+        """Pieces behind those in the file, which it did not take."""
+        self._was_refused = False
+        """A file has not taken a piece, and what is held since was not read."""
         self.may_spool = False
         """Pieces that do not fit into memory go to a file."""
 
     @property
     def is_full(self) -> bool:
         """No more should be added for now."""
+        if self._tail:
+            return True
         if self.may_spool and not self._budget.is_spent:
             return False
         return self._size >= self._most
@@ -60,18 +84,40 @@ class PieceQueue:
         """
         return not self.is_full and (self.may_spool or 2 * self._size <= self._most)
 
+    def spool(self) -> None:
+        """Let pieces go to a file, unless it has just been tried: memory would grow each time."""
+        self.may_spool = self.may_spool or not self._was_refused
+
     def append(self, piece: bytes) -> None:
         """Add a piece; even a full queue accepts it.
 
-        Raises:
-            OSError: The file cannot be made or written.
+        One that a file does not take stays in memory: then the queue is full.
         """
         # Behind pieces that are in the file, whatever room there is: the order must stay.
-        if self._written > self._read or (self.may_spool and self._size >= self._most):
+        is_behind = self._written > self._read
+        if self._tail:
+            self._tail.append(piece)
+        elif not is_behind and not (self.may_spool and self._size >= self._most):
+            self._hold(piece)
+        elif not self._try_write(piece):
+            self.may_spool, self._was_refused = False, True
+            if is_behind:
+                self._tail.append(piece)
+            else:
+                self._hold(piece)
+
+    def _hold(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+        self._size += len(piece)
+
+    def _try_write(self, piece: bytes) -> bool:
+        try:
             self._write(piece)
-        else:
-            self.pieces.append(piece)
-            self._size += len(piece)
+        except OSError as error:
+            self._budget.note_failure(error)
+            return False
+        self._budget.note_written()
+        return True
 
     def take(self, most: int) -> list[bytes]:
         """Remove and return pieces of about ``most`` bytes, at least one if any waits.
@@ -87,14 +133,17 @@ class PieceQueue:
             size += len(piece)
         self._size -= size
         while self._written > self._read and self._size < self._most:
-            piece = self._read_back()
-            self.pieces.append(piece)
-            self._size += len(piece)
+            self._hold(self._read_back())
+        if self._written == self._read:
+            while self._tail:
+                self._hold(self._tail.popleft())
+            self._was_refused = self._was_refused and 2 * self._size > self._most
         return taken
 
     def clear(self) -> None:
         """Drop all pieces, and give their part of the budget back."""
         self.pieces.clear()
+        self._tail.clear()
         self._size = 0
         self._forget_file()
 

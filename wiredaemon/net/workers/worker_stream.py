@@ -228,7 +228,7 @@ class WorkerStream:
 
     def spool(self) -> None:
         """Let what the reader has not read go to a file, so that the worker is free soon."""
-        self._queue.may_spool = True
+        self._queue.spool()
         self._resume()
 
     def _resume(self) -> None:
@@ -262,13 +262,7 @@ class WorkerStream:
             raise RemoteProtocolError(message, malformed=True)
 
     def _hold(self, data: bytes) -> None:
-        try:
-            self._queue.append(data)
-        except OSError as error:
-            self._error = ServerError(f"the answer cannot be spooled: {error.strerror}")
-            self.close()
-            self._wake()
-            return
+        self._queue.append(data)
         # One read of the pipe may bring more frames after it was paused.
         if self.state is StreamState.FLOWING and self._queue.is_full:
             self.state = advance(self.state, StreamInput.FILL)
