@@ -440,7 +440,8 @@ def test_many_tags_are_dropped_in_one_pass() -> None:
     # 120,000 tags in front of 3 MB took seconds when each was cut out for itself
     data = b"\x82\x9a" + (100_000).to_bytes(4, "big") + b"\xc1\x00" * 100_000
     data += b"\x5a" + (1_000_000).to_bytes(4, "big") + bytes(1_000_000)
-    assert decode_first(data, LENIENT, LIMITS) == [[0] * 100_000, bytes(1_000_000)]
+    limits = Limits(cbor_containers=200_000)
+    assert decode_first(data, LENIENT, limits) == [[0] * 100_000, bytes(1_000_000)]
 
 
 @pytest.mark.parametrize("rules", [SUBSET, LENIENT])
@@ -622,3 +623,10 @@ def test_mercurial_accepts_and_refuses_the_same_items(data: bytes, cut: int) -> 
         assert b"\xd9\x01\x02" in data
     else:
         assert mine == theirs
+
+
+def test_containers_have_a_limit_of_their_own() -> None:
+    limits = Limits(cbor_containers=3)
+    text = "containers exceed the limit of 3 (cbor_containers)"
+    assert decode(b"\x82\x80\x80", limits=limits) == [[], []]
+    assert refusal(b"\x83\x80\x80\x80", limits=limits) == text

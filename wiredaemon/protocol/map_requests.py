@@ -125,6 +125,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         self._may_be_small = (
             limits.cbor_depth >= DEPTH
             and limits.cbor_elements >= SMALL
+            and limits.cbor_containers >= SMALL
             and limits.request_size >= SMALL
         )
         """The limits are so high that no small request can cross them."""

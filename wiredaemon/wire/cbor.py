@@ -271,7 +271,7 @@ def decode_first(data: bytes, rules: CborRules, limits: Limits) -> object:
     Raises:
         CborError: There is no whole item, or it is not accepted.
     """
-    if plain_size(data) and len(data) <= limits.cbor_elements:
+    if plain_size(data) and limits.cbor_elements >= len(data) <= limits.cbor_containers:
         try:
             return cbor2.loads(data, max_depth=limits.cbor_depth - 1)
         except _REFUSED:
@@ -291,7 +291,7 @@ def decode_leading(data: bytes, rules: CborRules, limits: Limits) -> object:
     Raises:
         CborError: An item is incomplete or not accepted, or there is none.
     """
-    if data and plain_size(data) == len(data) <= limits.cbor_elements:
+    if data and limits.cbor_elements >= plain_size(data) == len(data) <= limits.cbor_containers:
         try:
             return cbor2.loads(data, max_depth=limits.cbor_depth - 1)
         except _REFUSED:
@@ -316,7 +316,7 @@ def decode_all(data: bytes, rules: CborRules, limits: Limits) -> list[object]:
         CborError: An item is incomplete or not accepted.
     """
     # One plain item is the usual case, and costs a tenth of the calls of scanning it.
-    if plain_size(data) == len(data) <= limits.cbor_elements and data:
+    if data and limits.cbor_elements >= plain_size(data) == len(data) <= limits.cbor_containers:
         try:
             return [cbor2.loads(data, max_depth=limits.cbor_depth - 1)]
         except _REFUSED:

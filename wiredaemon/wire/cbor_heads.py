@@ -88,7 +88,16 @@ class ItemScanner:
     size costs one pass, however it was cut.
     """
 
-    __slots__ = ("_elements", "_limits", "_open", "_position", "_strict", "_tags", "_texts")
+    __slots__ = (
+        "_containers",
+        "_elements",
+        "_limits",
+        "_open",
+        "_position",
+        "_strict",
+        "_tags",
+        "_texts",
+    )
 
     def __init__(
         self, rules: CborRules, limits: Limits, *, start: int = 0, elements: int = 0
@@ -105,6 +114,7 @@ class ItemScanner:
         self._limits = limits
         self._position = start
         self._elements = elements
+        self._containers = 0
         # A stack of our own, not recursion: the depth is the peer's choice, up to `cbor_depth`, and
         # Python's stack is shared with all callers.
         self._open: list[int] = [1]
@@ -263,6 +273,11 @@ class ItemScanner:
                 f"containers inside each other exceed the limit of {self._limits.cbor_depth} "
                 "(cbor_depth)"
             )
+            raise CborError(message)
+        self._containers += 1
+        most = self._limits.cbor_containers
+        if self._containers > most:
+            message = f"containers exceed the limit of {most} (cbor_containers)"
             raise CborError(message)
         self._open.append(count)
 

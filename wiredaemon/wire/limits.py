@@ -92,6 +92,10 @@ class Limits:
     cbor_elements: int = 250_000
     """Items inside one CBOR item, containers included."""
 
+    # Measured: an empty array takes 1.9 us to decode, a byte string 0.6. No command takes 100.
+    cbor_containers: int = 30_000
+    """Arrays, maps and tags inside one CBOR item."""
+
     # --- command data and output -----------------------------------------------------------------
 
     # The bound of a body that waitress has.
@@ -117,20 +121,18 @@ class Limits:
 
     # --- connections -----------------------------------------------------------------------------
 
-    # waitress has 100. Most systems give a process 1,024 descriptors.
+    # Most systems give a process 1,024 descriptors.
     connections: int = 1000
     """Open connections of all listeners together."""
 
     # A build farm behind one address; clients open one each.
     connections_per_address: int = 64
-    """Open connections of one address, or of one IPv6 network of 64 bits; none is counted for
-    loopback, Unix sockets and trusted proxies."""
+    """Open connections of one address; none for loopback, Unix sockets and trusted proxies."""
 
     # nghttp2, Node and Twisted bound the resets of HTTP/2 by this bucket, after CVE-2023-44487.
     failed_requests: int = 1000
     """Requests of one address that may fail or be broken off at once."""
 
-    # The same.
     failed_requests_rate: float = 33.0
     """Such requests a second that are forgiven."""
 
@@ -142,7 +144,6 @@ class Limits:
     head_seconds: float = 10.0
     """Time in which the head of an HTTP request must be complete, from its first byte."""
 
-    # The same rule for raw connections.
     frame_header_seconds: float = 10.0
     """Time in which the header of a frame must be complete on a raw connection."""
 
@@ -165,7 +166,7 @@ class Limits:
     raw_idle_seconds: float = 300.0
     """Time for which a raw connection stays open while nothing arrives and no command runs."""
 
-    # nginx has 1,000. Closing now and then spreads clients over what listens.
+    # nginx has 1,000.
     requests_per_connection: int = 10_000
     """Requests on one HTTP connection, which is closed behind the last; none on raw TCP."""
 
@@ -173,7 +174,6 @@ class Limits:
     answer_stalled_seconds: float = 60.0
     """Time for which a peer may take nothing of an answer."""
 
-    # A modem has four times as much.
     answer_rate: int = 1024
     """Bytes a second of an answer that a peer must take."""
 
