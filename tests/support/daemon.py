@@ -187,6 +187,19 @@ class Daemon:
         """
         return RawConnection(self.port(name), tls=tls)
 
+    def wait(self, *, deadline: float = DEADLINE) -> int:
+        """Wait until the process has ended, by itself or by a signal, and give its exit code.
+
+        Raises:
+            DaemonError: It did not end in time; it runs on.
+        """
+        try:
+            code = self._process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            raise self._error(f"the daemon did not end within {deadline} s") from None
+        self._reader.join(deadline)
+        return code
+
     def stop(self, *, deadline: float = DEADLINE) -> int:
         """End the process as an operator would, wait for it and give its exit code.
 

@@ -115,6 +115,15 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The daemon's process."""
+
+    # A stop by systemd is followed by SIGKILL after 90 seconds, by Docker after 10 by default.
+    drain_seconds: float = 30.0
+    """Seconds that requests have to end when the daemon is stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
     """The sources of commands besides the package and its entry points."""
 
@@ -139,6 +148,7 @@ class Config:
     only."""
     commands: Commands = Commands()
     log: Log = Log()
+    server: Server = Server()
     redirect: Redirect = field(default_factory=Redirect)
     proxy: Proxies | None = None
     """The proxies whose word about their clients counts; None for none."""

@@ -22,6 +22,7 @@ from wiredaemon.daemon.config import (
     Framed,
     Listen,
     Log,
+    Server,
     Tls,
 )
 from wiredaemon.daemon.proxy_config import read_proxies
@@ -54,6 +55,7 @@ def load_config(file: Path) -> Config:
         paths=_paths(top),
         commands=_commands(top),
         log=_log(top),
+        server=_server(top),
         redirect=read_redirect(top),
         proxy=read_proxies(top),
         limits=_limits(top),
@@ -70,6 +72,7 @@ _TABLES: Final = (
     "paths",
     "commands",
     "log",
+    "server",
     "redirect",
     "proxy",
     "limits",
@@ -239,6 +242,11 @@ def _commands(top: Table) -> Commands:
 def _log(top: Table) -> Log:
     table = top.table("log", _names(Log))
     return Log(requests=table.boolean("requests", default=Log().requests))
+
+
+def _server(top: Table) -> Server:
+    table = top.table("server", _names(Server))
+    return Server(drain_seconds=table.number("drain_seconds", Server().drain_seconds))
 
 
 def _source(table: Table, item: str, accepted: str) -> Path | str:

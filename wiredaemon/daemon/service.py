@@ -24,11 +24,13 @@ from wiredaemon.commands.registry import (
 )
 from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.example import example_clone, example_command
+from wiredaemon.daemon.stopping import LAST_SECONDS, end_in_time, handle_impatience
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.protocol import FramedFactory
 from wiredaemon.net.guard.accepting import Accepting
+from wiredaemon.net.guard.draining import Draining
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
@@ -86,14 +88,26 @@ class WireDaemonService(Service):
     Nothing is opened or started before the service is.
     """
 
-    def __init__(self, config: Config, reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        *,
+        is_main: bool = False,
+    ) -> None:
         """Make the objects that the configuration names.
+
+        Args:
+            config: What is to be served.
+            reactor: Provides threads, delayed calls and ports.
+            is_main: The process is this daemon's own, and may be ended by it.
 
         Raises:
             ConfigurationError: Commands cannot be loaded or the certificate cannot be used.
         """
         self._config = config
         self._reactor = reactor
+        self._is_main = is_main
         proxies = config.proxy
         self._guard = ConnectionGuard(
             reactor,
@@ -319,15 +333,27 @@ class WireDaemonService(Service):
             if clone is not None:
                 _log.info("  or:  {example}", example=clone)
 
-    def stopService(self) -> Deferred[None]:
-        """Close the listeners and end the workers."""
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """Close the listeners, let requests end or abort them, and end the workers."""
         super().stopService()
         self._memory.stop()
+        seconds = self._config.server.drain_seconds
+        draining = Draining(self._guard, self._reactor, seconds)
+        if self._is_main:
+            handle_impatience(self._reactor, draining.abort)
+            end_in_time(seconds + LAST_SECONDS)
         ports, self._ports = self._ports, []
         closing = [port.stopListening() for port in ports]
-        ending = [self._pool.stop(), *([] if self._cache is None else [self._cache.stop()])]
-        done = DeferredList(
-            [each for each in closing if isinstance(each, Deferred)] + ending,
-            consumeErrors=True,
+        yield DeferredList(
+            [each for each in closing if isinstance(each, Deferred)], consumeErrors=True
         )
-        return done.addCallback(lambda _: None)
+        if self._guard.connections():
+            _log.info(
+                "stopping: {count} connections have {seconds:g} s to end",
+                count=len(self._guard.connections()),
+                seconds=seconds,
+            )
+        yield draining.begin()
+        ending = [self._pool.stop(), *([] if self._cache is None else [self._cache.stop()])]
+        yield DeferredList(ending, consumeErrors=True)

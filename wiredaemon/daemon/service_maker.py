@@ -41,7 +41,7 @@ def makeService(options: Options) -> IService:
 
         # Before anything measures time by the old one.
         use_steady_clock(reactor)
-        return WireDaemonService(config, reactor)
+        return WireDaemonService(config, reactor, is_main=True)
     except ConfigurationError as error:
         raise SystemExit(f"wiredaemon: {error}") from None
 

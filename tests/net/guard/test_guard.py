@@ -39,6 +39,9 @@ class Connection:
         self.ends.append("abort")
         self._guard.close(self)
 
+    def drain(self, now: float) -> None:
+        raise AssertionError(now)
+
 
 def guard_of(clock: Any, **limits: Any) -> ConnectionGuard:
     return ConnectionGuard(clock, Limits(**limits), is_exempt=lambda one: one == PROXY)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PATH: Final = b"path"
 # More than Mercurial and an embedding program declare together; each takes some 200 bytes.
 _MOST_ADMITTED: Final = 64
+STOPPING: Final = "the server is stopping"
 _log: Final = Logger()
 
 
@@ -173,6 +174,23 @@ class RawAdmission:
             self._settings = settings
             self._admitted.remember(settings, self._peer, command.name.encode(), admitted)
         return admitted
+
+
+class StoppingAdmission:
+    """The admission of a connection that takes no further requests, for the daemon stops."""
+
+    __slots__ = ()
+
+    def begin_read(self) -> None:
+        """Do nothing: all requests are refused."""
+
+    def expects_data(self, event: RequestReceived) -> bool:  # noqa: ARG002 the interface's signature
+        """Return False: data of a request that is refused is dropped."""
+        return False
+
+    def admit(self, event: RequestReceived) -> Admitted:  # noqa: ARG002 the same
+        """Refuse a request."""
+        raise ServerError(STOPPING)
 
 
 def _path(event: RequestReceived) -> bytes | None:

@@ -8,7 +8,7 @@ Source: framing, section 1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from wiredaemon.net.departures import Departures
-from wiredaemon.net.framed.admission import RawAdmission
+from wiredaemon.net.framed.admission import RawAdmission, StoppingAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.peer import peer_of
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from wiredaemon.net.responding.responder import Responder
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.limits import Limits
+
+
+_STOPPING: Final = StoppingAdmission()
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
@@ -232,6 +235,20 @@ class FramedServerProtocol(Protocol):
     def abort(self) -> None:
         """Close without a word."""
         self.transport.abortConnection()
+
+    def drain(self, now: float) -> None:  # noqa: ARG002 raw clients need no time for more requests
+        """Refuse further requests, and close when those before are answered."""
+        received = self._input
+        if self._drained is not None:
+            return  # closed by us, and not yet by the peer
+        if received is None:
+            self._close()
+            return
+        received.admit_by(_STOPPING)
+        if received.is_idle:
+            if self._responder is not None:
+                self._responder.stop()
+            self._close()
 
     def _refuse(self, refusal: Refusal | None) -> None:
         """Close a connection too many, with an error frame where no handshake is in front of it."""

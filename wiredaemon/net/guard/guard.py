@@ -57,6 +57,12 @@ class Guarded(Protocol):
     def abort(self) -> None:
         """Close the connection without a word: its peer takes nothing."""
 
+    def drain(self, now: float) -> None:
+        """Close the connection if nothing is owed to its peer, and begin nothing new.
+
+        It is called several times a second, with the reactor's time, until the connection is lost.
+        """
+
 
 class Refusal(NamedTuple):
     """Why a connection is refused."""
@@ -127,6 +133,10 @@ class ConnectionGuard:
     def __len__(self) -> int:
         """Return the number of open connections."""
         return len(self._entries)
+
+    def connections(self) -> list[Guarded]:
+        """Return the open connections, those that were opened first in front."""
+        return list(self._entries)
 
     def open(self, connection: Guarded, address: Any) -> Refusal | None:  # noqa: ANN401 any IAddress
         """Count a new connection, and return why it is refused, if it is."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 _log: Final = Logger()
+_MOST_HELD: Final = 64 * 1024
+"""Bytes of the answer to a push that are held; nearly all have less than 1,000."""
 
 
 class ExchangeState(IntEnum):
@@ -93,6 +95,8 @@ class HgwebExchange:
         self._wanted = wanted
         self._limits = limits
         self._body = body
+        self._held: _HeldAnswer | None = None
+        """The beginning of the answer, of which nothing was written."""
         self._state = ExchangeState.WAITING
         self._flow = ResponseFlow(self.connection_lost)
         self._running: Deferred[None] | None = None
@@ -150,6 +154,8 @@ class HgwebExchange:
                 await self._receive(value)
         finally:
             stream.close()
+        if self._held is not None:
+            self._write_held(whole=True)
         if self._state is ExchangeState.WAITING:
             raise ServerError("the repository worker gave no answer")
         if self._left:
@@ -176,24 +182,50 @@ class HgwebExchange:
         match value:
             # The worker is our own, but its answers pass through extensions of Mercurial: so the
             # order of head and body is checked.
+            case bytes() if self._held is not None:
+                self._held.pieces.append(value)
+                self._held.size += len(value)
+                if self._held.size > _MOST_HELD:
+                    self._write_held(whole=False)
+                    await self._flow.drain()
             case bytes() if self._state is not ExchangeState.WAITING:
                 self._count(len(value))
                 self._request.response.write_body(value)
                 await self._flow.drain()
-            case dict() if self._state is ExchangeState.WAITING:
-                self._begin(value)
+            case dict() if self._state is ExchangeState.WAITING and self._held is None:
+                self._receive_head(value)
             case _:
                 raise ServerError("the repository worker gave no proper answer")
 
-    def _begin(self, head: dict[bytes, Any]) -> None:
+    def _receive_head(self, head: dict[bytes, Any]) -> None:
         headers = [(name, value) for name, value in head[b"headers"]]
         length = announced_length(headers)
         # These responses announce a length without having a body.
-        if self._wanted.method != b"HEAD" and head[b"status"] not in WITHOUT_BODY:
+        has_body = self._wanted.method != b"HEAD" and head[b"status"] not in WITHOUT_BODY
+        if has_body:
             self._left = length
+        answer = _HeldAnswer(head[b"status"], head[b"reason"], headers)
+        if self._request.channel.is_asked_more and has_body and length is None:
+            # Mercurial's clients do not read the last chunk of the answer to a push: they would ask
+            # what follows on another connection, which a daemon that stops does not accept.
+            self._held = answer
+        else:
+            self._begin(answer)
+
+    def _begin(self, answer: _HeldAnswer) -> None:
         self._advance(ExchangeInput.HEAD)
         response = self._request.response
-        response.begin_stream(head[b"status"], head[b"reason"], headers, self._flow)
+        response.begin_stream(answer.status, answer.reason, answer.headers, self._flow)
+
+    def _write_held(self, *, whole: bool) -> None:
+        """Write what was held; with its length if it is all."""
+        held, self._held = self._held, None
+        if held is None or self._state is ExchangeState.OVER:
+            return
+        if whole:
+            held.headers.append((b"Content-Length", b"%d" % held.size))
+        self._begin(held)
+        self._request.response.write_body(b"".join(held.pieces))
 
     def _count(self, size: int) -> None:
         """Check the announced length: a client would read further bytes as the next response."""
@@ -225,6 +257,19 @@ class HgwebExchange:
             self._advance(ExchangeInput.END)
             # The response may have begun, and has no end.
             self._request.channel.loseConnection()
+
+
+class _HeldAnswer:
+    """The head of an answer, and what has come of its body."""
+
+    __slots__ = ("headers", "pieces", "reason", "size", "status")
+
+    def __init__(self, status: int, reason: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.pieces: list[bytes] = []
+        self.size = 0
 
 
 def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:

@@ -78,6 +78,8 @@ class HgwebResource(Resource):
         if isinstance(granted, HttpResponse):
             request.answer(granted)
             return
+        if granted is Permission.RW:
+            request.channel.expect_more()
         repository = self._host.repository(request.peer(), granted)
         wanted = web_request(request, self._prefix, self._rest)
         limits = self._application.limits

@@ -74,6 +74,14 @@ class KnownHeadChannel(HTTPChannel):
     """Bytes of output so far."""
     is_last_request = False
     """The connection closes behind the request that is being answered."""
+    _is_draining = False
+    """The daemon stops."""
+    _is_followed = False
+    """The client has pushed, and will ask for more."""
+    _was_ended = False
+    """The connection would go on behind this request if the daemon did not stop."""
+    _quiet: tuple[int, float] | None = None
+    """Requests so far, and the time, when there was first no other one while the daemon stops."""
     _requests_begun = 0
     _waits_for_tls = False
     _is_identified = False
@@ -218,13 +226,35 @@ class KnownHeadChannel(HTTPChannel):
         if self._requests_begun >= self.site.limits.requests_per_connection:
             limit = self.site.limits.requests_per_connection
             self.site.guard.hits.hit("requests_per_connection", limit, self.getPeer())
-            self.is_last_request = True
-            self.persistent = False
+            self._end_behind_request()
+        elif self._is_draining and not self._is_followed:
+            self._was_ended = bool(self.persistent)
+            self._end_behind_request()
 
     def request_failed(self) -> bool:
         """Count a request that was wrong or broken off; return whether the client may go on."""
         may_go_on: bool = self.site.guard.failed(self)
         return may_go_on
+
+    def expect_more(self) -> None:
+        """Note that the client of this request will ask for more behind it, as that of a push does.
+
+        It has changed the repository then, and fails all the same if it gets no answer.
+        """
+        self._is_followed = True
+        if self._was_ended:
+            self._was_ended = self.is_last_request = False
+            self.persistent = True
+
+    @property
+    def is_asked_more(self) -> bool:
+        """Whether the daemon stops, and waits for what a client that has pushed asks for."""
+        return self._is_draining and self._is_followed
+
+    def _end_behind_request(self) -> None:
+        """Close the connection behind the request that is being answered, which says so."""
+        self.is_last_request = True
+        self.persistent = False
 
     # --- called by the guard -----------------------------------------------------------------
 
@@ -263,6 +293,22 @@ class KnownHeadChannel(HTTPChannel):
     def abort(self) -> None:
         """Close the connection without a word."""
         self.transport.abortConnection()
+
+    def drain(self, now: float) -> None:
+        """Close between requests; behind a push, when its client asks for nothing more."""
+        if self.transport.disconnecting or self._refused is not None:
+            return
+        self._is_draining = True
+        if not is_between_requests(self):
+            if self.requests and not self._is_followed:
+                self._end_behind_request()
+            return
+        if self._is_followed:
+            if self._quiet is None or self._quiet[0] != self._requests_begun:
+                self._quiet = self._requests_begun, now
+            if now - self._quiet[1] < self.site.limits.push_follow_seconds:
+                return
+        self.loseConnection()
 
     def _identify(self) -> None:
         self._is_identified = True
