@@ -17,6 +17,7 @@ from wiredaemon.daemon.service_maker import Options, makeService
 from wiredaemon.daemon.toml_table import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from wiredaemon.daemon.config import Config
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 class RecordingService(Service):
     """Stands for the real service, and keeps what it was made with."""
 
-    def __init__(self, config: Config, used_reactor: Any) -> None:
+    def __init__(self, config: Config, used_reactor: Any, load: Callable[[], Config]) -> None:
         self.config = config
         self.reactor = used_reactor
+        self.load = load
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +60,8 @@ def test_a_configuration_reaches_the_service_with_the_reactor(tmp_path: Path) ->
     assert service.config.file == file
     assert service.config.paths == {"/": tmp_path / "server"}
     assert list(tmp_path.iterdir()) == [file]
+    file.write_text('[listen]\nhttp = ["tcp:0"]\n[paths]\n"/" = "another"')
+    assert service.load().paths == {"/": tmp_path / "another"}
 
 
 def test_https_without_a_certificate_gets_one_in_the_data_folder(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_what_the_service_finds_wrong_ends_the_program_alike(
     file = tmp_path / "a.toml"
     file.write_text('[listen]\nhttp = ["tcp:0"]')
 
-    def refuse(config: Config, _reactor: Any) -> None:
+    def refuse(config: Config, _reactor: Any, _load: object) -> None:
         raise ConfigurationError(config.file, "commands.load", "is broken", "what works")
 
     install(monkeypatch, refuse)

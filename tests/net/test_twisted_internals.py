@@ -19,8 +19,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.tcp import Server
 from twisted.internet.testing import StringTransport
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogPublisher, textFileLogObserver
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.logfile import LogFile
 from twisted.web import _newclient, http
 from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.http import HTTPChannel
@@ -286,3 +287,17 @@ def test_no_other_module_imports_what_twisted_keeps_to_itself() -> None:
         if file != home and name.startswith("twisted.") and "._" in name
     ]
     assert private == []
+
+
+def test_log_files_are_those_of_observers(tmp_path: Path) -> None:
+    file: Any = LogFile.fromFullPath(str(tmp_path / "log"))
+    observer: Any = textFileLogObserver(file)
+    assert observer._outFile is file, changed("_outFile", "log_files")
+    globalLogPublisher.addObserver(observer)
+    try:
+        assert observer in globalLogPublisher._observers, changed("_observers", "log_files")
+        assert twisted_internals.log_files() == [file]
+    finally:
+        globalLogPublisher.removeObserver(observer)
+        file.close()
+    assert twisted_internals.log_files() == []

@@ -41,21 +41,23 @@ def makeService(options: Options) -> IService:
 
         # Before anything measures time by the old one.
         use_steady_clock(reactor)
-        return WireDaemonService(config, reactor, is_main=True)
+        return WireDaemonService(config, reactor, lambda: _config(options, reactor))
     except ConfigurationError as error:
         raise SystemExit(f"wiredaemon: {error}") from None
 
 
 def _config(options: Options, reactor: IReactorCore) -> Config:
     now = datetime.now(UTC)
-    twistd = options.parent or {"uid": None, "gid": None}
+    # `twist` has neither.
+    outer = options.parent or {}
+    uid, gid = outer.get("uid"), outer.get("gid")
     if options["config"] is None:
         folder = options["data"] or default_data_folder(os.environ, Path.home())
-        with as_user(twistd["uid"], twistd["gid"]):
+        with as_user(uid, gid):
             config = embedded_config(folder.absolute(), now=now)
         check(config, reactor)
         return config
     config = load_config(options["config"])
     check(config, reactor)
-    with as_user(twistd["uid"], twistd["gid"]):
+    with as_user(uid, gid):
         return with_certificate(config, now=now)

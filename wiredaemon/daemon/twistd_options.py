@@ -40,7 +40,7 @@ class Options(TwistedOptions):
         """
         if self["config"] is not None and self["data"] is not None:
             raise UsageError("--data is for the embedded default: --config names its own folder")
-        pid_file = self.parent["pidfile"] if self.parent is not None else None
+        pid_file = self.parent.get("pidfile") if self.parent is not None else None
         if pid_file:
             remove_stale_pid_file(Path(pid_file), own=os.getpid())
 

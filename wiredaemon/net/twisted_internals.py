@@ -16,8 +16,9 @@ from twisted.internet import tcp
 # service_identity's error, which Twisted raises without a public name for it.
 from twisted.internet._sslverify import VerificationError  # type: ignore[attr-defined]  # imported there, not exported
 from twisted.internet.abstract import FileDescriptor
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.logfile import BaseLogFile
 from twisted.web._newclient import BadResponseVersion, HTTP11ClientProtocol, ParseError
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.client import _HTTP11ClientFactory as HTTP11ClientFactory
@@ -46,6 +47,7 @@ __all__ = [
     "is_between_requests",
     "is_receiving",
     "is_waiting",
+    "log_files",
     "observe_accepts",
     "receive_parsed_request",
     "replace_network_producer",
@@ -333,3 +335,12 @@ class ClosablePool(HTTPConnectionPool):
             connection.transport.loseConnection()
         else:
             super()._putConnection(key, connection)
+
+
+# --- twisted.logger: the files that twistd logs to, whose observer it keeps to itself -------------
+
+
+def log_files() -> list[BaseLogFile]:
+    """Return the log files of the process."""
+    files = [getattr(each, "_outFile", None) for each in globalLogPublisher._observers]
+    return [each for each in files if isinstance(each, BaseLogFile)]

@@ -211,10 +211,6 @@ class Limits:
     drain_seconds: float = 2.0
     """Time in which `drained_body` must arrive."""
 
-    # `hg push` asks for phases and bookmarks within some tens of milliseconds of its own work.
-    push_follow_seconds: float = 2.0
-    """Time that a client that has pushed has for each further request while the daemon stops."""
-
     # --- logins ----------------------------------------------------------------------------------
 
     # A person who has forgotten a password tries three or four. One who guesses has 7,200 a day.

@@ -6,7 +6,7 @@ A raw connection has no URL. The path of the repository is in the request map, u
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -33,6 +33,7 @@ PATH: Final = b"path"
 _MOST_ADMITTED: Final = 64
 STOPPING: Final = "the server is stopping"
 _log: Final = Logger()
+_T = TypeVar("_T")
 
 
 class RawAdmission:
@@ -40,9 +41,11 @@ class RawAdmission:
 
     __slots__ = (
         "_admitted",
+        "_deciding",
         "_dialect",
         "_hosts",
         "_is_current",
+        "_is_stopping",
         "_login",
         "_peer",
         "_root",
@@ -70,6 +73,9 @@ class RawAdmission:
         self._login = login
         self._settings: Settings | None = None
         """The root's settings under which commands were admitted last."""
+        self._is_stopping = False
+        self._deciding = 0
+        """Requests that wait for the decision on them."""
         self._is_current = False
         """This read has found those settings still in force."""
         # Of this connection alone: what is admitted names the connection's own peer.
@@ -97,6 +103,8 @@ class RawAdmission:
 
     def admit(self, event: RequestReceived) -> Admitted | Deferred[Admitted]:
         """Return the command of a request, once its host's settings are known."""
+        if self._is_stopping:
+            raise ServerError(STOPPING)
         root, name = self._root, event.command
         settings: Settings | Deferred[Settings] | None = None
         # Bytes only: other types may be unhashable, or equal to a name without being one.
@@ -117,10 +125,30 @@ class RawAdmission:
             # Once for each request: a Deferred that nobody waits for may fail as well.
             settings = host.settings()
         if isinstance(settings, Deferred):
-            return settings.addCallbacks(
+            asked = settings.addCallbacks(
                 lambda known: self._grant(host, known, command), _refuse_unavailable
             )
+            return self._count(asked)
         return self._grant(host, settings, command)
+
+    def stop(self) -> None:
+        """Refuse all requests from now on: the daemon stops."""
+        self._is_stopping = True
+
+    @property
+    def is_deciding(self) -> bool:
+        """Whether a request waits for the decision on it."""
+        return self._deciding > 0
+
+    def _count(self, asked: Deferred[Admitted]) -> Deferred[Admitted]:
+        """Count a decision until it is known."""
+
+        def on_decided(result: _T) -> _T:
+            self._deciding -= 1
+            return result
+
+        self._deciding += 1
+        return asked.addBoth(on_decided)
 
     def _find(self, event: RequestReceived) -> tuple[Host, Command]:
         """Return the host and the command that a request names."""
@@ -146,7 +174,7 @@ class RawAdmission:
 
         admitted = login.admit(event.arguments, self._dialect)
         if isinstance(admitted, Deferred):
-            return admitted.addCallback(learn)
+            return self._count(admitted.addCallback(learn))
         return learn(admitted)
 
     def _host_at(self, path: bytes) -> Host | None:
@@ -174,23 +202,6 @@ class RawAdmission:
             self._settings = settings
             self._admitted.remember(settings, self._peer, command.name.encode(), admitted)
         return admitted
-
-
-class StoppingAdmission:
-    """The admission of a connection that takes no further requests, for the daemon stops."""
-
-    __slots__ = ()
-
-    def begin_read(self) -> None:
-        """Do nothing: all requests are refused."""
-
-    def expects_data(self, event: RequestReceived) -> bool:  # noqa: ARG002 the interface's signature
-        """Return False: data of a request that is refused is dropped."""
-        return False
-
-    def admit(self, event: RequestReceived) -> Admitted:  # noqa: ARG002 the same
-        """Refuse a request."""
-        raise ServerError(STOPPING)
 
 
 def _path(event: RequestReceived) -> bytes | None:

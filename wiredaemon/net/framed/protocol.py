@@ -8,7 +8,7 @@ Source: framing, section 1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -21,13 +21,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from wiredaemon.net.departures import Departures
-from wiredaemon.net.framed.admission import RawAdmission, StoppingAdmission
+from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.repeated_lines import RepeatedLines, shortened
 from wiredaemon.net.responding.exchange import begin_exchange
+from wiredaemon.net.responding.interfaces import Load
 from wiredaemon.net.write_now import not_taken, send_at_once, write_now
 from wiredaemon.protocol import RemoteProtocolError, ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-_STOPPING: Final = StoppingAdmission()
-
-
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
 class FramedServerProtocol(Protocol):
     """One raw connection in full duplex.
@@ -62,6 +60,7 @@ class FramedServerProtocol(Protocol):
     transport: Any
     _input: ConnectionInput | None = None
     _responder: Responder | None = None
+    _admission: RawAdmission | None = None
     _login: RawLogin | None = None
     """Who the peer is; None where nobody can log in, or before the first byte."""
     _input_ended = False
@@ -151,9 +150,10 @@ class FramedServerProtocol(Protocol):
             again, seconds = factory.limits.login_cache_seconds, factory.reactor.seconds
             self._login = RawLogin(factory.logins, self.transport, seconds, again)
             peer = self._login.peer
+        self._admission = RawAdmission(factory.hosts, dialect, peer, self._login)
         received, responder = begin_exchange(
             self,
-            RawAdmission(factory.hosts, dialect, peer, self._login),
+            self._admission,
             dialect,
             half_duplex=False,
             reactor=factory.reactor,
@@ -238,17 +238,15 @@ class FramedServerProtocol(Protocol):
 
     def drain(self, now: float) -> None:  # noqa: ARG002 raw clients need no time for more requests
         """Refuse further requests, and close when those before are answered."""
-        received = self._input
+        responder, admission = self._responder, self._admission
         if self._drained is not None:
             return  # closed by us, and not yet by the peer
-        if received is None:
-            self._close()
-            return
-        received.admit_by(_STOPPING)
-        if received.is_idle:
-            if self._responder is not None:
-                self._responder.stop()
-            self._close()
+        if responder is not None and admission is not None:
+            admission.stop()
+            if admission.is_deciding or responder.running or responder.load() is Load.BLOCKED:
+                return
+            responder.stop()
+        self._close()
 
     def _refuse(self, refusal: Refusal | None) -> None:
         """Close a connection too many, with an error frame where no handshake is in front of it."""

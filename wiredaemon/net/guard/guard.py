@@ -110,8 +110,7 @@ class ConnectionGuard:
         is_exempt: Callable[[Any], bool] = lambda _: False,
     ) -> None:
         self._reactor = reactor
-        self._limits = limits
-        self._is_exempt = is_exempt
+        self.use(limits, is_exempt)
         self.hits = LimitHits(reactor)
         self.turns = Turns(reactor)
         """Of all connections together."""
@@ -121,12 +120,17 @@ class ConnectionGuard:
         """Open connections of each client."""
         self._refused = 0
         """Refused connections that are still open."""
+        self._looked: float = 0.0
+        self._timer: IDelayedCall | None = None
+
+    def use(self, limits: Limits, is_exempt: Callable[[Any], bool]) -> None:
+        """Use other bounds from now on; failures are counted by the first ones."""
+        self._limits = limits
+        self._is_exempt = is_exempt
         waits = [getattr(limits, name) for name in FIELDS.values()]
         waits += [limits.body_rate_seconds, limits.answer_rate_seconds]
         waits.append(limits.answer_stalled_seconds)
         self._interval = min(_OFTEN, min(waits) / _LOOKS)
-        self._looked: float = 0.0
-        self._timer: IDelayedCall | None = None
 
     # --- connections -------------------------------------------------------------------------
 

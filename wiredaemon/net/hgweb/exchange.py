@@ -205,7 +205,8 @@ class HgwebExchange:
         if has_body:
             self._left = length
         answer = _HeldAnswer(head[b"status"], head[b"reason"], headers)
-        if self._request.channel.is_asked_more and has_body and length is None:
+        channel = self._request.channel
+        if channel.is_draining and channel.is_followed and has_body and length is None:
             # Mercurial's clients do not read the last chunk of the answer to a push: they would ask
             # what follows on another connection, which a daemon that stops does not accept.
             self._held = answer

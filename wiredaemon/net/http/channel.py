@@ -51,6 +51,9 @@ _END: Final = b"\r\n\r\n"
 
 _PIECE: Final = 8192
 """Bytes that Twisted's parser is given at once, outside of bodies: 40 may be a request."""
+_FOLLOWING: Final = 2.0
+"""Seconds for each request behind a push while the daemon stops. `hg push` asks for phases and
+bookmarks within some tens of milliseconds of its own work."""
 _COMING: Final = frozenset({BodyState.UNDECIDED, BodyState.RECEIVED})
 """The states in which the client owes us the rest of a body."""
 
@@ -74,9 +77,9 @@ class KnownHeadChannel(HTTPChannel):
     """Bytes of output so far."""
     is_last_request = False
     """The connection closes behind the request that is being answered."""
-    _is_draining = False
+    is_draining = False
     """The daemon stops."""
-    _is_followed = False
+    is_followed = False
     """The client has pushed, and will ask for more."""
     _was_ended = False
     """The connection would go on behind this request if the daemon did not stop."""
@@ -227,7 +230,7 @@ class KnownHeadChannel(HTTPChannel):
             limit = self.site.limits.requests_per_connection
             self.site.guard.hits.hit("requests_per_connection", limit, self.getPeer())
             self._end_behind_request()
-        elif self._is_draining and not self._is_followed:
+        elif self.is_draining and not self.is_followed:
             self._was_ended = bool(self.persistent)
             self._end_behind_request()
 
@@ -241,15 +244,10 @@ class KnownHeadChannel(HTTPChannel):
 
         It has changed the repository then, and fails all the same if it gets no answer.
         """
-        self._is_followed = True
+        self.is_followed = True
         if self._was_ended:
             self._was_ended = self.is_last_request = False
             self.persistent = True
-
-    @property
-    def is_asked_more(self) -> bool:
-        """Whether the daemon stops, and waits for what a client that has pushed asks for."""
-        return self._is_draining and self._is_followed
 
     def _end_behind_request(self) -> None:
         """Close the connection behind the request that is being answered, which says so."""
@@ -298,15 +296,15 @@ class KnownHeadChannel(HTTPChannel):
         """Close between requests; behind a push, when its client asks for nothing more."""
         if self.transport.disconnecting or self._refused is not None:
             return
-        self._is_draining = True
+        self.is_draining = True
         if not is_between_requests(self):
-            if self.requests and not self._is_followed:
+            if self.requests and not self.is_followed:
                 self._end_behind_request()
             return
-        if self._is_followed:
+        if self.is_followed:
             if self._quiet is None or self._quiet[0] != self._requests_begun:
                 self._quiet = self._requests_begun, now
-            if now - self._quiet[1] < self.site.limits.push_follow_seconds:
+            if now - self._quiet[1] < _FOLLOWING:
                 return
         self.loseConnection()
 

@@ -199,20 +199,6 @@ class ConnectionInput:
         is_idle = not self._requests.running or self._requests.load() is Load.NEEDING_DATA
         return (Wait.NEXT_FRAME if is_idle else Wait.NOTHING), 0
 
-    def admit_by(self, admission: Admission) -> None:
-        """Let another admission decide on the requests that follow."""
-        self._admission = admission
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no request that has arrived waits for its answer."""
-        requests = self._requests
-        return (
-            self._stage not in DECIDING
-            and not requests.running
-            and requests.load() is not Load.BLOCKED
-        )
-
     def fail(self, message: str) -> None:
         """End the connection because the peer does not go on."""
         if not self._requests.is_over:

@@ -101,9 +101,10 @@ class WorkerPool:
     # --- life --------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the first worker; to be called once twistd has forked."""
-        self._running = True
-        self._balance()
+        """Start the first worker, unless the pool runs; to be called once twistd has forked."""
+        if not self._running:
+            self._running = True
+            self._balance()
 
     def stop(self) -> Deferred[None]:
         """End all workers and wait for them; a command that runs may finish if it is quick."""
