@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wiredaemon.daemon.check import check
 from wiredaemon.daemon.config_file import load_config
@@ -15,6 +15,8 @@ from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.daemon.twistd_options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twisted.application.service import IService
     from twisted.internet.interfaces import IReactorCore
 
@@ -49,7 +51,7 @@ def makeService(options: Options) -> IService:
 def _config(options: Options, reactor: IReactorCore) -> Config:
     now = datetime.now(UTC)
     # `twist` has neither.
-    outer = options.parent or {}
+    outer: Mapping[str, Any] = options.parent or {}
     uid, gid = outer.get("uid"), outer.get("gid")
     if options["config"] is None:
         folder = options["data"] or default_data_folder(os.environ, Path.home())
