@@ -12,10 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.endpoints import serverFromString
-
 from wiredaemon.daemon.auth_config import check_auth
 from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
+from wiredaemon.daemon.endpoints import EndpointError, server_endpoint
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.targets import S3
 from wiredaemon.net.tls import TlsError, check_authorities
@@ -83,8 +82,8 @@ def _endpoint_problem(description: str, reactor: Any) -> str | None:  # noqa: AN
     if port and not (port["port"].isdecimal() and int(port["port"]) <= _PORTS):
         return f"the port is not a number from 0 to {_PORTS}"
     try:
-        serverFromString(reactor, description)
-    except (ValueError, TypeError, LookupError, OSError) as error:
+        server_endpoint(reactor, description)
+    except EndpointError as error:
         return str(error)
     return None
 

@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 
 from wiredaemon.daemon.current_factory import CurrentFactory
+from wiredaemon.daemon.endpoints import server_endpoint
 from wiredaemon.daemon.example import example_clone, example_command
 from wiredaemon.net.guard.accepting import Accepting
 
@@ -138,7 +138,7 @@ class Listening:
     ) -> Generator[Deferred[Any], Any, OpenListener]:
         factory = CurrentFactory(listener.factory)
         try:
-            port = yield serverFromString(self._reactor, listener.endpoint).listen(factory)
+            port = yield server_endpoint(self._reactor, listener.endpoint).listen(factory)
         except Exception as error:
             message = f"cannot listen on {listener.endpoint} ({listener.kind}): {error}"
             raise StartError(message) from error

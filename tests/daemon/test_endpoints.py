@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from support.configuration import ANY_PORT
+from support.daemon import Daemon
+from twisted.internet.testing import MemoryReactorClock
+
+from wiredaemon.daemon.endpoints import EndpointError, server_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ASK: Final = b"GET /?cmd=capabilities HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEADERS: Final = {
+    "short unknown": b"PROXY UNKNOWN\r\n",
+    "unknown": b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n",
+    "version 1": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+    "version 1, IPv6": b"PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n",
+    "version 2, a health check": b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    "version 2": b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(12)),
+}
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon behind a proxy."""
+    text = f'[data]\nfolder = "data"\n[listen]\nhttp = ["haproxy:{ANY_PORT}"]\n'
+    with Daemon.start(text, tmp_path_factory.mktemp("behind")) as daemon:
+        yield daemon
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_connections_of_a_proxy_are_served(behind: Daemon, header: bytes) -> None:
+    with behind.connect() as connection:
+        assert connection.exchange(header + ASK).status == 200
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_the_header_may_come_in_pieces(behind: Daemon, header: bytes) -> None:
+    with behind.connect() as connection:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in header:
+            connection.send(bytes([byte]))
+        assert connection.exchange(ASK).status == 200
+
+
+@pytest.mark.parametrize("data", [ASK, b"PROXY NOTHING 1 2 3 4\r\n", b"PROXY " + bytes(200)])
+def test_what_has_no_proper_header_is_closed(behind: Daemon, data: bytes) -> None:
+    with behind.connect() as connection:
+        connection.send(data)
+        assert connection.receive_to_end() == b""
+    assert "Traceback" not in behind.log
+
+
+def test_a_health_check_that_sends_nothing_is_no_error(behind: Daemon) -> None:
+    behind.connect().close()
+    with behind.connect() as connection:
+        assert connection.exchange(HEADERS["short unknown"] + ASK).status == 200
+    assert "Traceback" not in behind.log
+
+
+def test_all_interfaces_of_both_kinds_are_listened_on(tmp_path: Path) -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    text = "[data]\nfolder = \"data\"\n[listen]\nhttp = ['tcp:0:interface=\\:\\:']\n"
+    with Daemon.start(text, tmp_path) as daemon:
+        address = daemon.wait_for_log(r"http listening on http://\[::\]:(\d+)/")
+        for host in ("::1", "127.0.0.1"):
+            with socket.create_connection((host, int(address[1])), timeout=20) as connection:
+                connection.sendall(ASK)
+                assert connection.recv(13) == b"HTTP/1.1 200 "
+
+
+@pytest.mark.parametrize(
+    ("description", "problem"),
+    [
+        ("systemd:domain=INET:index=0", "systemd has passed no socket: LISTEN_FDS is not set"),
+        ("systemd:domain=INET:name=a", "systemd has passed no socket: LISTEN_FDS is not set"),
+        ("systemd:domain=INET", "exactly one of descriptor index or name"),
+        ("haproxy:systemd:domain=INET:index=0", "systemd has passed no socket"),
+        ("haproxy:nothing:1", "Unknown endpoint type: 'nothing'"),
+        ("tcp:8000:interface=::", "colons of an IPv6 address are written"),
+        ("haproxy:tcp:8000:interface=fe80::1", "colons of an IPv6 address are written"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, description: str, problem: str
+) -> None:
+    monkeypatch.delenv("LISTEN_FDS", raising=False)
+    with pytest.raises(EndpointError, match=problem) as caught:
+        server_endpoint(MemoryReactorClock(), description)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_sockets_that_systemd_has_passed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.delenv("LISTEN_FDNAMES", raising=False)
+    with pytest.raises(EndpointError, match=r"there are 1 .*unknown \(LISTEN_FDNAMES\)"):
+        server_endpoint(MemoryReactorClock(), "systemd:domain=INET:name=a")
