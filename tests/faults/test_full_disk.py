@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from contextlib import contextmanager
+from subprocess import Popen
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from faults.conftest import Work, ask, commit, files_of
+from support.configuration import configuration
+from support.environment import environment
 from support.hg import HG7
 from support.mounts import Mounts, small_file_systems
 from support.served import Served
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+DEADLINE: Final = 60.0
 SIZE: Final = 4 << 20
 FULL: Final = "HTTP Error 503: No space left on device"
 LINE: Final = re.compile(r"repository worker \d+: (.*: No space left on device.*)")
@@ -110,3 +120,118 @@ def test_a_full_data_folder_keeps_no_answer_and_stops_none(tmp_path: Path, work:
         kept = [path.name for path in mounts.path(data / "cache/responses").iterdir()]
         assert len(kept) == 2
         assert "lock" in kept
+
+
+def test_a_log_file_on_a_full_disk_stops_nothing(tmp_path: Path, work: Work) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    log = logs / "log"
+    port = tmp_path / "socket"
+    text = configuration(
+        data=tmp_path / "data",
+        repository=work.repository,
+        framings={},
+        listen=(),
+        load=(),
+        more="[log]\nrequests = true\n",
+    ).replace("http = []", f"http = ['unix:{port}']", 1)
+    (tmp_path / "wiredaemon.toml").write_text(text, "utf-8")
+    with running(
+        "--logfile",
+        str(log),
+        "wiredaemon",
+        "--config",
+        "wiredaemon.toml",
+        folder=tmp_path,
+        within=small_file_systems(logs, size=1 << 20),
+    ) as process:
+        while not port.exists():
+            assert runs_on(process)
+        mounts = Mounts(process.pid)
+        assert heads(port).startswith(b"HTTP/1.1 200 ")
+        with mounts.full(logs):
+            # More than what is left of the log's last page.
+            for _ in range(60):
+                assert heads(port).startswith(b"HTTP/1.1 200 ")
+        before = mounts.path(log).stat().st_size
+        assert heads(port).startswith(b"HTTP/1.1 200 ")
+        while mounts.path(log).stat().st_size == before:
+            assert runs_on(process)
+
+
+def test_a_full_data_folder_stops_a_start_in_one_line(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    full = (*small_file_systems(data, size=65536), *filled(data))
+    with running("wiredaemon", "--data", str(data), folder=tmp_path, within=full) as process:
+        said = process.communicate(timeout=DEADLINE)[0].decode()
+    assert process.returncode == 1
+    (line,) = (line for line in said.splitlines() if line)
+    assert f"cannot write the development certificate into {data}: No space left" in line
+
+
+def test_a_folder_on_a_full_disk_is_left_empty_by_init(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    init = (sys.executable, "-m", "wiredaemon", "init", str(disk / "new"))
+    command = (*small_file_systems(disk, size=65536), *filled(disk), *init)
+    # Whether anything is left only who sees the file system can say.
+    look = ("sh", "-c", f'"$@"; echo "code $?"; ls {disk}', "sh")
+    at = command.index(init[0], len(command) - len(init))
+    ended = subprocess.run(
+        (*command[:at], *look, *init),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=DEADLINE,
+        check=True,
+    )
+    assert ended.stdout.decode().splitlines() == [
+        f"wiredaemon: cannot make {disk / 'new'}: No space left on device",
+        "code 1",
+        "ballast",
+    ]
+
+
+def filled(folder: Path) -> Sequence[str]:
+    """Return a command that runs another one when the file system of a folder is full."""
+    script = 'head -c 1G /dev/zero > "$1/ballast" 2> /dev/null; shift; exec "$@"'
+    return ("sh", "-c", script, "sh", str(folder))
+
+
+@contextmanager
+def running(*arguments: str, folder: Path, within: Sequence[str]) -> Iterator[Popen[bytes]]:
+    """Run `twistd` in the foreground; both outputs are one pipe."""
+    twistd = shutil.which("twistd", path=sysconfig.get_path("scripts"))
+    assert twistd is not None
+    with Popen(
+        (*within, twistd, "--nodaemon", "--pidfile=", *arguments),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def runs_on(process: Popen[bytes]) -> bool:
+    """Wait a moment for a process to end, which it should not."""
+    try:
+        process.wait(0.05)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def heads(port: Path) -> bytes:
+    """Return a response that comes over a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(DEADLINE)
+        connection.connect(str(port))
+        connection.sendall(b"GET /?cmd=heads HTTP/1.0\r\n\r\n")
+        return connection.recv(65536)
