@@ -58,6 +58,10 @@ attacks: $(VENV)/.run-stamp
 crash: $(VENV)/.run-stamp
 	$(BIN)/python -m benchmarks.crash $(CRASH)
 
+# `make stops STOPS="--stops 20 --reloads 5"` stops and reloads less often.
+stops: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.stops $(STOPS)
+
 # `make clones CLONES="stream --rounds 3"` runs some tables only.
 clones: $(VENV)/.run-stamp
 	$(BIN)/python -m benchmarks.clones $(CLONES)
