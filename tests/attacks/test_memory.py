@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 import pytest_twisted
-from support.attacked import attacked, rests_of
-from support.peers import frame
+from support.attacked import attacked, rest_of, rests_of
+from support.peers import frame, item, map_frames
 from support.responding import make_command
-from support.web import posted
+from support.web import posted, settings_first
 from twisted.internet.threads import deferToThread
 
 from wiredaemon.wire.limits import Limits
@@ -51,3 +51,67 @@ async def test_half_open_requests_that_fill_the_memory(kind: str) -> None:
         ends = await deferToThread(attack)
         assert all(b"1048576 bytes (request_bytes)" in end for end in ends)
         await server.until(0)
+
+
+def unfinished(kind: str, size: int) -> bytes:
+    """A request that goes on, of some bytes in frames of 32 KiB."""
+    new, more = 0x05, 0x06
+    frames = [frame(1, new, b"x")] + [frame(1, more, bytes(32768))] * (size // 32768)
+    body = b"".join(frames)
+    if kind == "hgrpc":
+        return body
+    head = posted("0006", "nothing", b"").replace(b"Content-Length: 0", b"Content-Length: 9999999")
+    assert b"9999999" in head
+    return head + body
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@pytest_twisted.ensureDeferred
+async def test_of_many_half_open_requests_the_largest_is_refused(kind: str) -> None:
+    limits = Limits(unfinished_bytes=MIB)
+    async with attacked(kind, [make_command(nothing)], limits=limits) as server:
+        small = server.connect(unfinished(kind, MIB // 4))
+        await server.until(1)
+        large = await deferToThread(server.connect, unfinished(kind, MIB * 13 // 16))
+        end = await deferToThread(rest_of, large)
+        assert b"1048576 bytes for all peers (unfinished_bytes); try again in 10 s" in end
+        assert (b"Retry-After: 10" in end) is (kind == "http")
+        assert server.guard.hits.counts["unfinished_bytes"] == 1
+        small.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            small.recv(1)
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@pytest_twisted.ensureDeferred
+async def test_what_grows_beyond_the_memory_of_all_peers_is_refused(kind: str) -> None:
+    limits = Limits(held_memory=MIB)
+    async with attacked(kind, [make_command(nothing)], limits=limits) as server:
+        for count in (1, 2):
+            server.connect(unfinished(kind, MIB // 2 - 65536))
+            await server.until_holding(count * (MIB // 2 - 131072))
+        # No more than is read behind an error.
+        more = [server.connect(unfinished(kind, 98304)) for _ in range(2)]
+        end = b"".join(await deferToThread(rests_of, more[1:]))
+        assert b"1048576 bytes for all peers (held_memory)" in end
+        assert server.guard.memory.size <= 1.2 * MIB
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@pytest_twisted.ensureDeferred
+async def test_of_answers_that_fill_the_memory_the_largest_are_cut_off(kind: str) -> None:
+    limits = Limits(held_memory=MIB)
+
+    def much(_: object) -> bytes:
+        return bytes(16 * MIB)
+
+    content = item({b"name": b"much"}, canonical=False)
+    frames = b"".join(map_frames("0006", 1, content))
+    asked = posted("0006", "much", settings_first() + frames) if kind == "http" else frames
+    async with attacked(kind, [make_command(much)], limits=limits) as server:
+        held = server.connect(asked)
+        await server.until(1)
+        await server.until(0)
+        assert len(await deferToThread(rest_of, held)) < 16 * MIB
+        assert server.guard.hits.counts == {"held_memory": 1}
+        assert server.guard.memory.size == 0

@@ -20,7 +20,7 @@ from twisted.internet.threads import deferToThread
 
 from wiredaemon.commands import Command, Permission
 from wiredaemon.net.departures import CHECK_SECONDS, Departures
-from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Application

@@ -55,18 +55,27 @@ class Server:
 
     async def until(self, count: int) -> None:
         """Wait until the server has so many connections."""
-        from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
-
-        anywhere: Any = reactor
         while len(self.guard) != count:
-            turn: Deferred[None] = Deferred()
-            anywhere.callLater(0.01, turn.callback, None)
-            await turn
+            await _turn()
+
+    async def until_holding(self, size: int) -> None:
+        """Wait until peers make the server hold so many bytes, as far as it has counted."""
+        while self.guard.memory.size < size:
+            await _turn()
 
     def leave(self) -> None:
         """Close all sockets of peers."""
         for each in self._sockets:
             each.close()
+
+
+async def _turn() -> None:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
+    turn: Deferred[None] = Deferred()
+    anywhere.callLater(0.01, turn.callback, None)
+    await turn
 
 
 @asynccontextmanager

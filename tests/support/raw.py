@@ -18,7 +18,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.wire.dialects import DIALECTS

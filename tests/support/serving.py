@@ -14,7 +14,7 @@ from support.logins import identification_of, logins_of
 from support.web import API, FakeHost, apis_speaking
 from twisted.internet.protocol import Factory, Protocol
 
-from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Application

@@ -27,7 +27,7 @@ from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
-from wiredaemon.net.framed.protocol import FramedFactory
+from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup

@@ -19,13 +19,13 @@ class OpenRequests:
     """The announced requests of one connection, by id."""
 
     __slots__ = (
-        "_held",
         "_keeps_ids",
         "_limit",
         "_most_bytes",
         "_sizes",
         "_unfinished",
         "answered",
+        "held",
         "waiting",
     )
 
@@ -40,7 +40,7 @@ class OpenRequests:
         """
         self._limit = limit
         self._most_bytes = most_bytes
-        self._held = 0
+        self.held = 0
         """Bytes of large requests without an answer."""
         self._sizes = _NO_SIZES
         """Bytes of each of them, by id; a dict of its own where there is any."""
@@ -61,7 +61,7 @@ class OpenRequests:
     @property
     def room(self) -> int:
         """The number of requests that may become complete now."""
-        if self._held >= self._most_bytes:
+        if self.held >= self._most_bytes:
             return 0
         return max(self._limit - len(self.waiting) - len(self.answered), 0)
 
@@ -74,8 +74,8 @@ class OpenRequests:
         if not self._sizes:
             self._sizes = {}
         self._sizes[request_id] = size
-        self._held += size
-        if self._keeps_ids and self._held > self._most_bytes:
+        self.held += size
+        if self._keeps_ids and self.held > self._most_bytes:
             message = (
                 f"requests not answered exceed the limit of {self._most_bytes} bytes "
                 "(request_bytes)"
@@ -133,7 +133,7 @@ class OpenRequests:
     def answer(self, request_id: int) -> None:
         """Remove a request whose last frame was made."""
         if self._sizes:
-            self._held -= self._sizes.pop(request_id, 0)
+            self.held -= self._sizes.pop(request_id, 0)
         if request_id in self.waiting:
             self.waiting.remove(request_id)
             if self._keeps_ids:

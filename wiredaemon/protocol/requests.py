@@ -203,6 +203,10 @@ class RequestMachine(ABC, Generic[_Request]):
             )
             raise RemoteProtocolError(message, malformed=True)
 
+    def unannounced(self) -> int:
+        """Return the bytes of requests that no event has told of, early data included."""
+        return sum([one.size for one in self.receiving.values() if not one.announced])
+
     @classmethod
     @abstractmethod
     def steps(cls) -> Steps:

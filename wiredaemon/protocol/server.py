@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import Frame, RawFrame
 
-# One object for all connections without limits of their own: ruff refuses a call as a default.
+# One object for all connections without limits of their own.
 _NO_LIMITS_GIVEN: Final = Limits()
 
 _MACHINES: Final[dict[RequestForm, type[MapRequestMachine | NamedRequestMachine]]] = {
@@ -95,7 +95,6 @@ class ServerConnection(ServerOutput):
         self._input_streams = InputStreams(SERVER_SIDE)
         self._input_state = InputState.INITIAL if dialect.sender_settings else InputState.REQUESTS
         self._settings: SenderSettingsReceiver | None = None
-        """The receiver of settings that are incomplete."""
         self._empty_frames = 0
         """The number of frames without payload in a row."""
         self._requests = _MACHINES[dialect.request](dialect, limits, self._open_requests)
@@ -109,7 +108,6 @@ class ServerConnection(ServerOutput):
     @property
     def state(self) -> InputState | RequestsState:
         """The state of the input, with that of the requests in place of ``REQUESTS``."""
-        # Mercurial has no state for input that has ended; requests are then idle.
         if self._input_state in {InputState.REQUESTS, InputState.ENDED}:
             return self._requests.state
         return self._input_state
@@ -121,18 +119,14 @@ class ServerConnection(ServerOutput):
 
     @property
     def pending(self) -> bool:
-        """Frames wait inside, because as many requests as allowed are unanswered.
-
-        Once a request is answered, `receive_data` without data returns the events of the frames.
-        """
+        """Frames wait inside until a request is answered; `receive_data` then returns events."""
         return self._reader.pending and self._input_state is not InputState.ERRORED
 
     @property
     def incomplete(self) -> tuple[Incomplete | None, int]:
         """What has begun and not ended, and a number that no later unit of its kind has.
 
-        A request counts from its first frame on, so that it ends no sooner where its frames come
-        in pieces, too.
+        A request counts from its first frame on, also where its frames come in pieces.
         """
         if self._input_state is InputState.SETTINGS:
             return Incomplete.REQUEST, 0
@@ -145,6 +139,22 @@ class ServerConnection(ServerOutput):
             return None, 0
         kind = Incomplete.HEADER if held < HEADER_SIZE else Incomplete.REQUEST
         return kind, 2 * frames + 2
+
+    @property
+    def is_receiving(self) -> bool:
+        """Requests have begun and not ended."""
+        return bool(self._requests.receiving)
+
+    @property
+    def held_input(self) -> tuple[int, int]:
+        """The bytes of input that are held, and those of them in requests that have not ended."""
+        held, unfinished = self._reader.held, self._requests.unannounced()
+        size = held + unfinished + self._open_requests.held
+        return size, unfinished if self._reader.pending else unfinished + held
+
+    def drop_input(self) -> None:
+        """Forget requests that have not ended, and all their bytes: the connection is over."""
+        self._requests.abort()
 
     # --- input ------------------------------------------------------------------------------
 
@@ -255,12 +265,11 @@ class ServerConnection(ServerOutput):
             self._reader.receive_end()
         except FrameError as error:
             return [self._fail(RemoteProtocolError(str(error), malformed=True), 0)]
-        # Before the events below are made: what answers them may leave (server-state-machine,
-        # section 1.11).
+        # First: what answers the events below may leave (server-state-machine, section 1.11).
         self._advance_input(InputEvent.END)
         self._advance_output(OutputEvent.INPUT_ENDED)
         events: list[ServerEvent] = []
-        # A command may wait for more data of each of these requests, and its client for an answer.
+        # A command may wait for more data of each of these, and its client for an answer.
         for request in self._requests.abort():
             request_id = request.request_id
             if request.announced and not self._open_requests.is_answerable(request_id):
@@ -276,7 +285,7 @@ class ServerConnection(ServerOutput):
         self._fail(error, 0)
 
     def _fail(self, error: RemoteProtocolError, request_id: int) -> ConnectionFailed:
-        # Nothing is cleared: requests in front of the failure are still answered.
+        # Requests in front of the failure are still answered.
         self._fail_output(error, request_id)
         self._advance_input(InputEvent.FAILURE)
         return ConnectionFailed(error=error)
@@ -284,8 +293,7 @@ class ServerConnection(ServerOutput):
     # --- one frame --------------------------------------------------------------------------
 
     def _check_stream(self, stream_id: int, stream_flags: int) -> None:
-        # In the order of server-state-machine, section 1.3: the stream itself, its encoding, its
-        # end.
+        # In the order of server-state-machine, section 1.3: stream, encoding, end.
         self._input_streams.begin_where_flagged(stream_id, stream_flags)
         # Mercurial's servers refuse them as well (docs/decisions.md).
         if stream_flags & ENCODED:

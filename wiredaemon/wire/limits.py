@@ -43,13 +43,19 @@ class Limits:
     request_bytes: int = 8 * 1024 * 1024
     """All requests of one connection together, begun or not answered."""
 
-    # The frames of 32 KiB that the largest request has, times two: hyper's rule for the
-    # CONTINUATION frames of HTTP/2.
+    # A few of the largest at once; nearly all requests are complete with one read.
+    unfinished_bytes: int = 8 * 1024 * 1024
+    """Requests and argument bodies that have not ended, of all peers who have not logged in."""
+
+    # Envoy's overload manager acts in stages, too.
+    held_memory: int = 0
+    """All that peers make the daemon hold; 0 is a quarter of the machine's or cgroup's memory."""
+
+    # The frames of 32 KiB of the largest request, times two: hyper's rule for CONTINUATION frames.
     request_frames: int = 256
     """Frames that one command request may be cut into."""
 
-    # Clients send none but the last of a request's data; a few more are tolerated. Without a limit
-    # they are CVE-2019-9518 of HTTP/2: work without progress.
+    # Clients send none but the last of a request's data. CVE-2019-9518 of HTTP/2: no progress.
     empty_frames: int = 8
     """Frames without payload in a row on one connection."""
 
@@ -60,8 +66,7 @@ class Limits:
     # 16 steps of a decoder, the dearest of which took 0.25 ms: one call keeps the reactor for 4 ms,
     # where it must not be kept longer than 50.
     decoded_size: int = 1024 * 1024
-    """Content that a client decodes from content encodings before its caller is asked again; one
-    step of 64 KiB more may come."""
+    """Content that a client decodes before its caller is asked again, with 64 KiB more at most."""
 
     # As many as commands that four connections run; 256 MiB of windows at the worst.
     encoded_streams: int = 32
@@ -192,8 +197,7 @@ class Limits:
 
     # Mercurial cuts arguments into headers of 1 KiB: 120 of them carry 3,000 nodes of a discovery.
     version1_head: int = 128 * 1024
-    """Request line and headers of a request with a version 1 command, whose arguments travel in
-    headers."""
+    """Request line and headers with a version 1 command, whose arguments travel in headers."""
 
     # Four times the data of a command: version 1 pushes whole histories in one body.
     push_size: int = 4 * 1024 * 1024 * 1024
@@ -215,8 +219,7 @@ class Limits:
 
     # A person who has forgotten a password tries three or four. One who guesses has 7,200 a day.
     login_failures: int = 5
-    """Failed logins of one address, and of one user's name, in `login_failure_seconds`; 0 does not
-    limit them."""
+    """Failed logins of one address, and of one name, in `login_failure_seconds`; 0 is no limit."""
 
     login_failure_seconds: float = 60.0
     """Time in which `login_failures` are allowed again."""
@@ -233,8 +236,7 @@ class Limits:
     # Some 2 MiB in each of the tables, 4 if all names are long. Passwords are checked too slowly to
     # fill one in a minute.
     login_records: int = 10_000
-    """Addresses, names and pairs of both whose failures are remembered, and users of whom the
-    addresses are known."""
+    """Addresses, names and pairs whose failures are remembered, and users with known addresses."""
 
     # Over a weekend and some days of illness.
     login_known_seconds: float = 7 * 24 * 3600.0
@@ -297,13 +299,11 @@ class Limits:
 
     # As much disk as the cache has.
     worker_spool: int = 1024 * 1024 * 1024
-    """Answers of all stream commands in temporary files, so that slow readers hold no worker that
-    others wait for."""
+    """Answers of all stream commands in temporary files, so that slow readers hold no worker."""
 
     # A clone of 100 MB takes 100 minutes at this rate; others would wait for its worker.
     worker_drain_rate: int = 16 * 1024
-    """Bytes a second that a reader must take, once no more can be spooled, to keep a worker that
-    others wait for."""
+    """Bytes a second that a reader must take to keep a worker, once no more can be spooled."""
 
     # As long as an answer may stall without a byte taken.
     worker_drain_seconds: float = 60.0

@@ -367,6 +367,9 @@ class Body:
         if self._on_end is not None:
             self._on_end()
 
+    def held(self) -> tuple[int, int]:
+        return 0, 0
+
     def connection_lost(self) -> None:
         pass
 

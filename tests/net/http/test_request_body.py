@@ -61,6 +61,9 @@ class Receiver:
     def receive_end(self) -> None:
         self.seen.append("end")
 
+    def held(self) -> tuple[int, int]:
+        return 0, 0
+
     def connection_lost(self) -> None:
         self.seen.append("lost")
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.http.response_writer import ResponseWriter
 from wiredaemon.net.http.responses import text
+from wiredaemon.wire.limits import Limits
 
 STAMP: Final = re.compile(rb"Server: [^\r]+\r\nDate: [^\r]+\r\n")
 MEDIA: Final = b"application/x"
@@ -26,6 +30,9 @@ class Channel:
         self.is_lost = False
         self.written = 0
         self.is_last_request = False
+        self.rest = b""
+        self.requests: list[object] = []
+        self.site = SimpleNamespace(guard=ConnectionGuard(Clock(), Limits()))
 
     def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: FBT001 Twisted's
         assert streaming

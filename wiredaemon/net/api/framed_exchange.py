@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wiredaemon.net.api.rules import MULTIREQUEST, Accepted, insufficient_permissions
+from wiredaemon.net.http.held_body import tell_held
 from wiredaemon.net.http.responses import HttpResponse, bad_request, protocol_error, text
 from wiredaemon.net.responding.exchange import begin_exchange
+from wiredaemon.net.responding.held_input import held_by
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
 
 if TYPE_CHECKING:
@@ -127,8 +129,14 @@ class FramedExchange:
 
     def receive_data(self, data: bytes) -> None:
         """Receive bytes of the body."""
-        if not self._ended:
-            self._input.receive_data(data)
+        if self._ended:
+            return
+        self._input.receive_data(data)
+        request = self._request
+        memory, channel = request.site.guard.memory, request.channel
+        # Behind the response there is no channel any more.
+        if channel and (self._responder.connection.is_receiving or channel in memory):
+            tell_held(channel)
 
     def receive_end(self) -> None:
         """Note that the body is complete."""
@@ -136,6 +144,10 @@ class FramedExchange:
             self._input.receive_end()
         elif self._begun:
             self._request.finish()
+
+    def held(self) -> tuple[int, int]:
+        """Return the bytes that are held, and those of them in requests that have not ended."""
+        return held_by(self._responder, 0, is_known=False)
 
     def connection_lost(self) -> None:
         """Cancel the commands: the client has gone."""

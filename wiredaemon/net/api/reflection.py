@@ -69,6 +69,10 @@ class Reflection:
         self._lines += [b"received: <no frame>", b'{"action": "noop"}']
         self._request.answer(text(200, b"OK", b"\n".join(self._lines)))
 
+    def held(self) -> tuple[int, int]:
+        """Return the bytes of the body, all of which are held."""
+        return self._size, self._size
+
     def connection_lost(self) -> None:
         """Do nothing: no command runs."""
 

@@ -16,35 +16,33 @@ from twisted.internet.interfaces import (
     ISSLTransport,
     ITCPTransport,
 )
-from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from wiredaemon.net.departures import Departures
 from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
-from wiredaemon.net.guard.waits import Look, Wait
+from wiredaemon.net.guard.held_memory import STEP
+from wiredaemon.net.guard.waits import NOTHING_HELD, Held, Look, Wait
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.read_size import follow_read
-from wiredaemon.net.repeated_lines import RepeatedLines, shortened
+from wiredaemon.net.repeated_lines import shortened
 from wiredaemon.net.responding.exchange import begin_exchange
+from wiredaemon.net.responding.held_input import held_by
 from wiredaemon.net.responding.interfaces import Load
+from wiredaemon.net.twisted_internals import unsent_output
 from wiredaemon.net.write_now import not_taken, send_at_once, write_now
 from wiredaemon.protocol import RemoteProtocolError, ServerConnection
-from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IAddress, IDelayedCall
+    from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
-    from wiredaemon.net.guard.guard import ConnectionGuard, Refusal
+    from wiredaemon.net.framed.factory import FramedFactory
+    from wiredaemon.net.guard.guard import Refusal
     from wiredaemon.net.guard.waits import Expiry
-    from wiredaemon.net.hosting.host_lookup import HostLookup
-    from wiredaemon.net.logins import Logins
     from wiredaemon.net.responding.connection_input import ConnectionInput
     from wiredaemon.net.responding.responder import Responder
-    from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.limits import Limits
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
@@ -105,6 +103,9 @@ class FramedServerProtocol(Protocol):
             if received is None:
                 return
         received.receive_data(data)
+        memory, responder = self._factory.guard.memory, self._responder
+        if responder is None or responder.connection.is_receiving or self in memory:
+            memory.tell(self, self._held())
 
     def readConnectionLost(self) -> None:
         """Answer the requests so far: the peer has closed its sending side only."""
@@ -170,7 +171,10 @@ class FramedServerProtocol(Protocol):
         """Send the connection's frames, with nothing between them on the wire."""
         parts = connection.parts_to_send()
         if parts:
-            self._written += write_now(self.transport, parts)
+            size = write_now(self.transport, parts)
+            self._written += size
+            if size > STEP:
+                self._factory.guard.memory.tell(self, self._held())
 
     def pause_input(self) -> None:
         """Stop reading."""
@@ -217,11 +221,19 @@ class FramedServerProtocol(Protocol):
         unsent = not_taken(self.transport)
         if self._input is None or self._responder is None:
             wait = Wait.NEXT_FRAME if self._drained is None else Wait.CLOSE
-            return Look(wait, written=self._written, unsent=unsent)
+            return Look(wait, written=self._written, unsent=unsent, held=self._held())
         wait, number = self._input.waits_for()
         if wait is Wait.NEXT_FRAME:
             number = self._reads
-        return Look(wait, number, was_paused, 0, self._written, unsent)
+        return Look(wait, number, was_paused, 0, self._written, unsent, self._held())
+
+    def _held(self) -> Held:
+        """Return what the peer makes us hold."""
+        unsent = unsent_output(self.transport)
+        if self._responder is None:
+            return Held(unsent) if unsent else NOTHING_HELD
+        is_known = self._login is not None and self._login.peer.user is not None
+        return held_by(self._responder, unsent, is_known=is_known)
 
     def expire(self, expiry: Expiry) -> None:
         """Close; a peer that has sent half of something learns why."""
@@ -291,58 +303,3 @@ class FramedServerProtocol(Protocol):
         self._drained = (self._drained or 0) + size
         if self._drained > self._factory.limits.drained_body:
             self.transport.abortConnection()
-
-
-class FramedFactory(ServerFactory):
-    """Makes the protocols of a raw listener.
-
-    Args:
-        hosts: Finds the host at a path.
-        dialect: The dialect of connections where TLS negotiates no other one.
-        reactor: Provides delayed calls and threads.
-        limits: Bounds what a peer may make the server hold.
-        logins: Logs peers in; None where nobody can log in.
-        guard: Counts the connections, and ends those that wait too long.
-    """
-
-    _log = Logger()
-    # Twisted would log the start and the stop of each listener.
-    noisy = False
-
-    def __init__(  # noqa: PLR0913 all that connections need
-        self,
-        hosts: HostLookup,
-        dialect: Dialect,
-        *,
-        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
-        limits: Limits,
-        logins: Logins | None = None,
-        guard: ConnectionGuard,
-    ) -> None:
-        self.guard = guard
-        self.hosts = hosts
-        self.dialect = dialect
-        self.reactor = reactor
-        self.limits = limits
-        self.logins = logins
-        self.departures = Departures(reactor)
-        self.failures = RepeatedLines(reactor, self._log_repeated)
-        """Counts connections that fail in the same way."""
-
-    def _log_repeated(self, text: str) -> None:
-        self._log.info("connections failed: {line}", line=text)
-
-    def buildProtocol(self, addr: IAddress | None) -> FramedServerProtocol:  # noqa: ARG002 Twisted's signature
-        """Return the protocol of a new connection."""
-        return FramedServerProtocol(self)
-
-    @property
-    def media_types(self) -> list[bytes]:
-        """The names for ALPN: the media types of all dialects, the listener's own first."""
-        others = [dialect for dialect in DIALECTS.values() if dialect is not self.dialect]
-        return [dialect.media_type for dialect in (self.dialect, *others)]
-
-    def dialect_of(self, transport: Any) -> Dialect:  # noqa: ANN401 zope interfaces do not intersect
-        """Return the dialect of a connection whose TLS handshake, if any, is done."""
-        chosen = getattr(transport, "negotiatedProtocol", None)
-        return next((one for one in DIALECTS.values() if one.media_type == chosen), self.dialect)

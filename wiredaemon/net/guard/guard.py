@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from wiredaemon.net.guard.clients import client_key
 from wiredaemon.net.guard.failures import FailedRequests
+from wiredaemon.net.guard.held_memory import HeldMemory
 from wiredaemon.net.guard.limit_hits import LimitHits
 from wiredaemon.net.guard.turns import Turns
 from wiredaemon.net.guard.waits import FIELDS, Patience
@@ -49,7 +50,7 @@ class Guarded(Protocol):
         """Return what the connection waits for now."""
 
     def expire(self, expiry: Expiry) -> None:
-        """End the connection, or the request, which has waited too long for its peer.
+        """End the connection, or the request: it has waited too long, or holds too much.
 
         It is called again if the connection goes on to wait.
         """
@@ -110,6 +111,8 @@ class ConnectionGuard:
         is_exempt: Callable[[Any], bool] = lambda _: False,
     ) -> None:
         self._reactor = reactor
+        self.memory = HeldMemory(limits, self._end, self._cut_off)
+        """What the peers of all connections make the daemon hold."""
         self.use(limits, is_exempt)
         self.hits = LimitHits(reactor)
         self.turns = Turns(reactor)
@@ -127,6 +130,7 @@ class ConnectionGuard:
         """Use other bounds from now on; failures are counted by the first ones."""
         self._limits = limits
         self._is_exempt = is_exempt
+        self.memory.use(limits)
         waits = [getattr(limits, name) for name in FIELDS.values()]
         waits += [limits.body_rate_seconds, limits.answer_rate_seconds]
         waits.append(limits.answer_stalled_seconds)
@@ -170,6 +174,7 @@ class ConnectionGuard:
         if entry is not None:
             self._leave(entry)
             self._refused -= entry.is_refused
+            self.memory.forget(connection)
         if not self._entries and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -244,17 +249,30 @@ class ConnectionGuard:
         connection = entry.connection
         try:
             look = connection.look()
+            self.memory.count(connection, look.held)
             expiry = entry.patience.expired(look, elapsed, self._limits)
             if expiry is None:
                 return
-            self.hits.hit(expiry.name, expiry.value, show_address(entry.address))
             if look.unsent or expiry.name in _SILENT:
-                connection.abort()
+                self._cut_off(connection, expiry)
             else:
-                connection.expire(expiry)
+                self._end(connection, expiry)
         except Exception:  # noqa: BLE001 the others must be looked at all the same
             self._log.failure("a connection could not be looked at")
             connection.abort()
+
+    def _end(self, connection: Guarded, expiry: Expiry) -> None:
+        self._hit(connection, expiry)
+        connection.expire(expiry)
+
+    def _cut_off(self, connection: Guarded, expiry: Expiry) -> None:
+        self._hit(connection, expiry)
+        connection.abort()
+
+    def _hit(self, connection: Guarded, expiry: Expiry) -> None:
+        entry = self._entries.get(connection)
+        peer = "a peer" if entry is None else show_address(entry.address)
+        self.hits.hit(expiry.name, expiry.value, peer)
 
 
 _SILENT: Final = frozenset({"tls_handshake_seconds", "close_seconds"})

@@ -50,6 +50,19 @@ FIELDS: Final[Mapping[Wait, str]] = {
 """The field of `Limits` that bounds each wait. A body has a rate instead."""
 
 
+class Held(NamedTuple):
+    """What a peer makes a connection hold, in bytes."""
+
+    size: int = 0
+    """All of it: requests, command data, bodies, and output that waits in this process."""
+    unfinished: int = 0
+    """The part in requests and bodies of arguments that have not ended; 0 for a peer who has
+    logged in."""
+
+
+NOTHING_HELD: Final = Held()
+
+
 class Look(NamedTuple):
     """The facts of one connection when it is looked at."""
 
@@ -64,6 +77,7 @@ class Look(NamedTuple):
     """Bytes written to the transport since it was opened."""
     unsent: int = 0
     """Bytes of them that the peer has not taken; 0 if none is left in this process."""
+    held: Held = NOTHING_HELD
 
 
 class Expiry(NamedTuple):

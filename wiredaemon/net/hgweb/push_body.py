@@ -67,6 +67,10 @@ class PushBody:
         """Notify the worker that the body is complete."""
         self._stream.send_data(b"", end=True)
 
+    def held(self) -> tuple[int, int]:
+        """Return that nothing is held here: the stream to the worker pauses the client."""
+        return 0, 0
+
     def connection_lost(self) -> None:
         """Notify the exchange that the client has gone."""
         self._lost()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wiredaemon.net.http.held_body import tell_held
 from wiredaemon.net.http.responses import text
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class BufferedBody:
         self._complete = complete
         self._parts: list[bytes] = []
         self._size = 0
+        self._is_complete = False
+
+    def held(self) -> tuple[int, int]:
+        """Return the bytes that are held, and those of them in what has not ended."""
+        return self._size, 0 if self._is_complete else self._size
 
     def start(self) -> None:
         """Receive the body, or refuse it unread if its announced length is too large."""
@@ -47,23 +53,33 @@ class BufferedBody:
         """Keep the next bytes, or refuse the body if it is too large by now."""
         self._size += len(data)
         if self._size > self._limit:
-            self._parts.clear()
+            self._drop()
             self._refuse()
         else:
             self._parts.append(data)
+            tell_held(self._request.channel)
 
     def receive_end(self) -> None:
         """Pass the whole body to the caller."""
-        self._complete(b"".join(self._parts))
+        content = b"".join(self._parts)
+        self._parts.clear()
+        self._is_complete = True
+        # It stays, and counts, until its request is finished.
+        tell_held(self._request.channel)
+        self._complete(content)
 
     def connection_lost(self) -> None:
         """Drop the bytes that were kept."""
-        self._parts.clear()
+        self._drop()
 
     def refuse(self, response: HttpResponse) -> None:
         """Drop the bytes that were kept, and answer."""
-        self._parts.clear()
+        self._drop()
         self._request.answer(response)
+
+    def _drop(self) -> None:
+        self._parts.clear()
+        self._size = 0
 
     def _refuse(self) -> None:
         self._request.answer(too_large("request_size", self._limit))

@@ -15,11 +15,13 @@ from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
 from wiredaemon.net.departures import WatchedInput
+from wiredaemon.net.guard.held_memory import RETRY
 from wiredaemon.net.guard.turns import SECONDS
 from wiredaemon.net.guard.waits import Look, Wait
+from wiredaemon.net.http.held_body import held_by
 from wiredaemon.net.http.known_heads import LONGEST
 from wiredaemon.net.http.request_body import BodyState
-from wiredaemon.net.http.responses import text
+from wiredaemon.net.http.responses import busy, text
 from wiredaemon.net.http.strict_heads import (
     LINE_END,
     fault_of_line,
@@ -47,7 +49,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.identification import Client
 
 _END: Final = b"\r\n\r\n"
-
+_REFUSED: Final = frozenset({"held_memory", "unfinished_bytes"})
+"""Limits that end a request whose body is still arriving, and not the connection."""
 
 _PIECE: Final = 8192
 """Bytes that Twisted's parser is given at once, outside of bodies: 40 may be a request."""
@@ -92,7 +95,7 @@ class KnownHeadChannel(HTTPChannel):
     _refused: int | None = None
     """Bytes that were dropped since the connection was refused; None if it was not."""
     _addresses: tuple[Any, Any] | None = None
-    _rest = b""
+    rest = b""
     """Bytes of further requests, which wait until it is the turn of this connection again."""
     _head: bytes | None = None
     """The bytes of the head that is parsed next, if it may be remembered."""
@@ -113,7 +116,7 @@ class KnownHeadChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the peer, and notify the requests."""
         self.site.departures.forget(self.transport)
-        self._rest = b""
+        self.rest = b""
         super().connectionLost(reason)
         self.site.guard.close(self)
 
@@ -129,8 +132,8 @@ class KnownHeadChannel(HTTPChannel):
         if self._refused is not None:
             self._drop(len(data))
             return
-        if self._rest:
-            self._rest += data
+        if self.rest:
+            self.rest += data
             return
         now = self.site.guard.turns.now
         ends = now() + SECONDS
@@ -169,12 +172,12 @@ class KnownHeadChannel(HTTPChannel):
 
     def _wait_for_turn(self, data: bytes) -> None:
         """Let other connections go first; reading waits, and so do these bytes."""
-        self._rest = data
+        self.rest = data
         self.input.pauseProducing()
         self.site.guard.turns.wait(self._go_on)
 
     def _go_on(self) -> None:
-        data, self._rest = self._rest, b""
+        data, self.rest = self.rest, b""
         if data and not self.transport.disconnecting:
             self.input.resumeProducing()
             self.dataReceived(data)
@@ -265,7 +268,7 @@ class KnownHeadChannel(HTTPChannel):
         wait, is_paused, received = Wait.NOTHING, False, 0
         if self._refused is not None or self.transport.disconnecting:
             wait = Wait.CLOSE
-        elif self._rest:
+        elif self.rest:
             wait = Wait.NOTHING
         elif not requests:
             wait = Wait.HEAD if unfinished_line(self) else Wait.NEXT_REQUEST
@@ -274,11 +277,13 @@ class KnownHeadChannel(HTTPChannel):
         elif requests[-1].body.state in _COMING:
             body = requests[-1].body
             wait, is_paused, received = Wait.BODY, body.take_was_paused(), body.received
-        return Look(wait, number, is_paused, received, self.written, unsent)
+        return Look(wait, number, is_paused, received, self.written, unsent, held_by(self))
 
     def expire(self, expiry: Expiry) -> None:
-        """End a request that is not complete in time, or a connection without one."""
-        if expiry.name == "body_rate":
+        """End a request that is not complete in time, or too large, or a connection without one."""
+        if expiry.name in _REFUSED and self.requests:
+            self.requests[-1].body.refuse(busy(f"the request is {expiry.shown}", RETRY))
+        elif expiry.name == "body_rate":
             shown = f"the request body is {expiry.shown}\n"
             self.requests[-1].body.refuse(text(408, b"Request Timeout", shown.encode("ascii")))
         elif expiry.name == "head_seconds":

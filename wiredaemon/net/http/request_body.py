@@ -31,6 +31,9 @@ class BodyReceiver(Protocol):
     def connection_lost(self) -> None:
         """Note that the client has gone: nothing follows."""
 
+    def held(self) -> tuple[int, int]:
+        """Return the bytes that are held, and those of them in what has not ended."""
+
     def refuse(self, response: HttpResponse) -> None:
         """End the request with a fixed response: its body comes too slowly, or is too much."""
 
@@ -159,6 +162,13 @@ class RequestBody:
         """Let the receiver end the request with a fixed response, if there is a receiver."""
         if self._receiver is not None:
             self._receiver.refuse(response)
+
+    def held(self) -> tuple[int, int]:
+        """Return the bytes that are held, and those of them in what has not ended."""
+        if self._receiver is not None:
+            return self._receiver.held()
+        size = sum(map(len, self._early or ()))
+        return size, size
 
     # --- where it goes -----------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.web.http import datetimeToString
 
 from wiredaemon import __version__
+from wiredaemon.net.guard.held_memory import STEP
+from wiredaemon.net.http.held_body import tell_held
 from wiredaemon.net.write_now import write_now
 from wiredaemon.wire.frames import HEADER_SIZE
 
@@ -187,12 +189,19 @@ class ResponseWriter:
     def _write(self, parts: list[bytes], size: int) -> None:
         held = self.held
         if held is None:
-            self._channel.written += write_now(self._channel.transport, parts)
+            self._send(parts)
             return
         held += parts
         self._held_size += size  # without the framing of chunks, which is small
         if self._held_size > _HELD:
             self.release()
+
+    def _send(self, parts: Sequence[bytes]) -> None:
+        channel = self._channel
+        size = write_now(channel.transport, parts)
+        channel.written += size
+        if size > STEP:
+            tell_held(channel)
 
     # --- holding -----------------------------------------------------------------------------
 
@@ -209,7 +218,7 @@ class ResponseWriter:
             self._register()
         if held:
             self._held_size = 0
-            self._channel.written += write_now(self._channel.transport, held)
+            self._send(held)
 
     def _register(self) -> None:
         # Before anything is written, because a write may pause the producer.
@@ -241,7 +250,7 @@ class ResponseWriter:
         if self._is_chunked:
             held.append(_LAST_CHUNK)
         if held:
-            self._channel.written += write_now(self._channel.transport, held)
+            self._send(held)
 
     def break_off(self) -> None:
         """Close the connection in the middle of the response, without marking its end.
@@ -251,7 +260,7 @@ class ResponseWriter:
         held, self.held = self.held, None
         self._unregister()
         if held:
-            self._channel.written += write_now(self._channel.transport, held)
+            self._send(held)
         self._channel.loseConnection()
 
 

@@ -79,6 +79,15 @@ def unavailable(reason: bytes = UNAVAILABLE) -> HttpResponse:
     return text(_UNAVAILABLE, printable(first) or b"Service Unavailable", reason + b"\n")
 
 
+def busy(shown: str, retry: int) -> HttpResponse:
+    """Return the response to a request that may succeed in ``retry`` seconds."""
+    headers = (TEXT_PLAIN, (b"Retry-After", b"%d" % retry))
+    body = shown.encode("utf-8", "replace") + b"\n"
+    return HttpResponse(
+        status=_UNAVAILABLE, reason=b"Service Unavailable", headers=headers, body=body
+    )
+
+
 def denied(denial: Denial) -> HttpResponse:
     """Return the response to a failed authorization; Mercurial's clients show its reason phrase."""
     return HttpResponse(

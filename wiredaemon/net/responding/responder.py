@@ -91,10 +91,10 @@ class Responder:
         self._is_full_duplex = not half_duplex
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
-        """Commands without data start only at the end of input, which has not arrived."""
+        """Commands without data wait for the end of input."""
         self.reactor = reactor
         self.limits = limits
-        # No deque although items leave at the front: an empty one takes 760 bytes, a list 56.
+        # No deque, although items leave at the front: that takes 760 bytes, a list 56.
         self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
         self.running: dict[int, RunningRequest] = {}
         """Requests whose command was called and that are not answered, by id."""
@@ -104,7 +104,7 @@ class Responder:
         self._aborted: Sequence[RequestAborted] = ()
         self.is_over = False
         self.on_progress: Callable[[], object] = lambda: None
-        """Is called when a request has ended or the peer accepts answers again: input may go on."""
+        """Is called when input may go on: a request has ended, or the peer accepts answers."""
 
     # --- requests, for the input -------------------------------------------------------------
 
@@ -268,8 +268,7 @@ class Responder:
         """Start requests, flush output and resume input, as far as an event allows it."""
         if not self.is_over:
             self.settle()
-            # Behind the end of input there is nothing to go on with.
-            if not self._has_all_input:
+            if not self._has_all_input:  # else there is nothing to go on with
                 self.on_progress()
 
     def on_failed(self, request: RunningRequest, failure: Failure) -> None:
@@ -317,6 +316,7 @@ class Responder:
         requests, queue = list(self.running.values()), list(self._queue)
         self.running.clear()
         self._queue.clear()
+        self.connection.drop_input()  # megabytes, perhaps, and this object is part of a cycle
         for request in requests:
             request.cancel()
         for _, _, data in queue:

@@ -1,0 +1,28 @@
+"""What the client of an HTTP connection makes the daemon hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wiredaemon.net.guard.waits import Held
+from wiredaemon.net.twisted_internals import unsent_output
+
+if TYPE_CHECKING:
+    from wiredaemon.net.http.channel import KnownHeadChannel
+
+
+def held_by(channel: KnownHeadChannel) -> Held:
+    """Return what a connection holds: the body of a request, what follows it, and output."""
+    size, unfinished = unsent_output(channel.transport) + len(channel.rest), 0
+    if channel.requests:
+        request = channel.requests[-1]
+        more, unfinished = request.body.held()
+        size += more
+        if unfinished and request.peer().user is not None:
+            unfinished = 0
+    return Held(size, unfinished)
+
+
+def tell_held(channel: Any) -> None:  # noqa: ANN401 the channel of a request is not annotated
+    """Count what a connection holds; its request may be refused for it."""
+    channel.site.guard.memory.tell(channel, held_by(channel))
