@@ -11,8 +11,9 @@ import pytest
 from support.configuration import ANY_PORT
 from support.daemon import Daemon
 from support.peers import request_frames
-from support.raw_http import RawConnection
+from support.raw_http import RawConnection, post
 from support.serving import write_certificate
+from support.web import MEDIA, path_of
 from twisted.logger import Logger, globalLogPublisher, textFileLogObserver
 from twisted.python.logfile import LogFile
 
@@ -64,7 +65,7 @@ def ask(connection: RawConnection) -> str:
     return connection.exchange(ASK).body.decode()
 
 
-def test_new_connections_get_the_new_configuration_and_open_ones_keep_theirs(
+def test_the_next_request_of_every_connection_is_served_as_the_new_configuration_says(
     served: Served,
 ) -> None:
     with served.daemon.connect() as old:
@@ -73,6 +74,9 @@ def test_new_connections_get_the_new_configuration_and_open_ones_keep_theirs(
         served.reload()
         with served.daemon.connect() as new:
             assert ENABLED in ask(new)
+        assert ENABLED in ask(old)
+        served.write(served.first + ON)
+        served.reload()
         assert ENABLED not in ask(old)
     assert len(served.daemon.ports("http")) == 1
 
@@ -110,6 +114,8 @@ def test_a_listener_that_cannot_be_opened_leaves_all_as_it_was(served: Served) -
 def test_listeners_are_opened_and_closed(served: Served) -> None:
     before = served.daemon.port()
     with served.daemon.connect() as old:
+        # Its answer shows that it was accepted.
+        assert ENABLED not in ask(old)
         other = served.first.replace("http =", "framed =").replace('"]', ':backlog=9"]')
         served.write(other)
         served.reload()
@@ -122,6 +128,8 @@ def test_listeners_are_opened_and_closed(served: Served) -> None:
 def test_a_port_stays_open_where_something_else_is_spoken_from_now_on(served: Served) -> None:
     before = served.daemon.port()
     with served.daemon.connect() as old:
+        # Its answer shows that it was accepted.
+        assert ENABLED not in ask(old)
         served.write(served.first.replace("http =", "framed ="))
         served.reload()
         assert served.daemon.port("framed") == before
@@ -129,6 +137,41 @@ def test_a_port_stays_open_where_something_else_is_spoken_from_now_on(served: Se
             new.send(b"".join(request_frames("0006", 1, b"capabilities")))
             assert new.receive_exactly(8)
         assert ENABLED not in ask(old)
+
+
+def test_a_right_that_is_taken_away_is_missing_on_open_connections_too(tmp_path: Path) -> None:
+    first = f'[data]\nfolder = "data"\n[listen]\nhttp = ["{ANY_PORT}"]\nframed = ["{ANY_PORT}"]\n'
+    body = b"".join(request_frames("0006", 1, b"capabilities"))
+    head = {"Accept": MEDIA["0006"], "Content-Type": MEDIA["0006"]}
+    with (
+        Daemon.start(first, tmp_path) as daemon,
+        daemon.connect() as web,
+        daemon.connect("framed") as raw,
+    ):
+        request = post(path_of("0006", "capabilities"), web.authority, head, body)
+
+        def ask_raw(number: int) -> bytes:
+            raw.send(b"".join(request_frames("0006", number, b"capabilities")))
+            answer = b""
+            while True:
+                header = raw.receive_exactly(8)
+                payload = raw.receive_exactly(int.from_bytes(header[:3], "little"))
+                answer += payload
+                # The last frame of a response, or an error.
+                if header[7] in {0x32, 0x50}:
+                    return answer
+
+        # Twice, so that the head is one that the site remembers.
+        assert [web.exchange(request).status for _ in range(2)] == [200, 200]
+        assert b"not authorized" not in ask_raw(1)
+        (tmp_path / "wiredaemon.toml").write_text(
+            f'{first}[web]\ndeny_read = ["*"]\n', encoding="utf-8"
+        )
+        after = daemon.lines_logged()
+        os.kill(daemon.pid, signal.SIGHUP)
+        daemon.wait_for_log(AGAIN, after=after)
+        assert web.exchange(request).status == 401
+        assert b"read not authorized" in ask_raw(3)
 
 
 def test_a_renewed_certificate_is_shown_to_new_connections(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ class Web:
         # However slow the machine is, all that comes at once is done at once.
         self.guard.turns.now = lambda: 0.0
         served = hosts if hosts is not None else {"/": host or FakeHost()}
-        self.site = make_site(
+        self.site: Any = make_site(
             application, served if isinstance(served, HostLookup) else HostLookup(served)
         )
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.accounts.authenticator import Authenticator
     from wiredaemon.daemon.config import Config, Framed
+    from wiredaemon.net.site.site import ApiSite
 
 _T = TypeVar("_T")
 
@@ -159,11 +160,20 @@ class Assembly:
         self._kept = kept
         self.hosts = self._make_hosts()
         self._logins = self._make_logins()
+        self.site = self._make_site()
         self.listeners = self._make_listeners()
 
     def call_in_thread(self, call: Callable[..., _T], *arguments: Any) -> Deferred[_T]:  # noqa: ANN401 as the call's
         """Call a function in a thread of the reactor's pool."""
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)
+
+    def take_place_of(self, before: Assembly) -> None:
+        """Serve the next request of each connection that an earlier configuration serves.
+
+        A right that was taken away must not live on in a connection that is kept open.
+        """
+        before.hosts.replaced_by = self.hosts
+        before.site.replaced_by = self.site
 
     def _make_hosts(self) -> HostLookup:
         config, kept = self.config, self._kept
@@ -204,7 +214,7 @@ class Assembly:
 
     def _make_listeners(self) -> list[Listener]:
         listen = self.config.listen
-        site = self._make_site()
+        site = self.site
         listeners = [Listener("http", endpoint, site) for endpoint in listen.http]
         if listen.https:
             secure = self._over_tls(site)
@@ -250,7 +260,7 @@ class Assembly:
                 self.config.file, "tls", str(error), "a PEM certificate and its private key"
             ) from error
 
-    def _make_site(self) -> IProtocolFactory:
+    def _make_site(self) -> ApiSite:
         config, identification = self.config, None
         if self._logins is not None:
             identification = Identification(

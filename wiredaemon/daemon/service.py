@@ -129,9 +129,10 @@ class WireDaemonService(Service):
 
     @inlineCallbacks
     def reload(self, config: Config) -> Generator[Deferred[Any], Any, None]:
-        """Serve another configuration from now on; connections that are open keep theirs.
+        """Serve another configuration from the next request of every connection on.
 
-        Listeners that both configurations have stay open. If anything is wrong with the new one,
+        Listeners that both configurations have stay open, and so do connections. TLS and, on raw
+        connections, limits count for new ones only. If anything is wrong with the new one,
         all stays as it was.
 
         Raises:
@@ -149,6 +150,9 @@ class WireDaemonService(Service):
             raise accounts_error(error, config.auth, config.file) from error
         kept.guard.use(config.limits, trusts_of(config))
         before, self._assembly = self._assembly, assembly
+        assembly.take_place_of(before)
+        # They have read the settings of the system when they were started.
+        kept.pool.renew()
         self._begin(kept, had_paths=bool(before.config.paths))
         self._tell_missing()
         unchanged = restart_keys(before.config, config)

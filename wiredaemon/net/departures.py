@@ -101,6 +101,10 @@ class WatchedInput:
         self._departures.forget(self._transport)
         self._transport.resumeProducing()
 
+    def forget(self) -> None:
+        """Watch the peer no more: the connection is closed."""
+        self._departures.forget(self._transport)
+
     def stopProducing(self) -> None:
         """Close the connection."""
         self._transport.stopProducing()

@@ -14,7 +14,7 @@ from wiredaemon.commands.capabilities import RepositoryFacts
 from wiredaemon.commands.registry import Registry
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository, Settings
-from wiredaemon.net.workers.pool import RepositoryUnavailableError
+from wiredaemon.net.workers.described import RepositoryUnavailableError
 from wiredaemon.repository.worker_calls import RECOVER, CallContext
 
 if TYPE_CHECKING:

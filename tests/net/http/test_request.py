@@ -76,7 +76,7 @@ class Served:
         application = Application(apis=[api], limits=Limits(), reactor=self.clock, guard=guard)
         self.site: Any = make_site(application, HostLookup({"/": host}))
         self.transport: Any = Transport()  # StringTransport is not annotated
-        self.protocol: Any = self.site.buildProtocol(None)
+        self.protocol: Any = self.site.buildProtocol(None)  # type: ignore[no-untyped-call]
         self.channel: Any = None
         self.protocol.callLater = self.clock.callLater
         self.protocol.makeConnection(self.transport)

@@ -87,6 +87,34 @@ def test_a_worker_is_replaced_when_it_has_grown(
     assert reactor.workers[0].input_closed
 
 
+def test_a_renewal_lets_idle_workers_go_on_until_another_is_ready(
+    reactor: FakeReactor, ready: Ready
+) -> None:
+    pool, old = ready()
+    pool.renew()
+    # A second renewal does not begin anew with the worker that is starting.
+    pool.renew()
+    closed = [old.input_closed]
+    reactor.workers[1].become_ready()
+    assert [*closed, old.input_closed] == [False, True]
+    assert len(reactor.workers) == 2
+    answer = ask(pool)
+    reactor.workers[1].answer(b"new")
+    assert result(answer) == b"new"
+    assert not reactor.workers[1].input_closed
+
+
+def test_a_renewal_lets_a_busy_worker_answer_first(reactor: FakeReactor, ready: Ready) -> None:
+    pool, old = ready()
+    answer = ask(pool)
+    pool.renew()
+    reactor.workers[1].become_ready()
+    closed = [old.input_closed]
+    old.answer(b"old")
+    assert result(answer) == b"old"
+    assert [*closed, old.input_closed] == [False, True]
+
+
 def test_one_worker_is_kept_for_values_while_all_others_stream(
     reactor: FakeReactor, start: Start
 ) -> None:

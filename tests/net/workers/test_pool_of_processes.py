@@ -21,7 +21,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 
 from wiredaemon.commands import Permission, ServerError
-from wiredaemon.net.workers.pool import CANNOT_START, RepositoryUnavailableError, WorkerPool
+from wiredaemon.net.workers.described import RepositoryUnavailableError
+from wiredaemon.net.workers.pool import CANNOT_START, WorkerPool
 from wiredaemon.net.workers.process import ENDED_TOO_EARLY
 from wiredaemon.net.workers.resident_memory import ResidentMemory
 from wiredaemon.net.workers.worker_stream import StreamState

@@ -63,11 +63,7 @@ class RawAdmission:
             peer: The client.
             login: Who the client has logged in as; None where nobody can log in.
         """
-        self._hosts = hosts
-        # Nearly all requests are for ``/``. A host in a collection may be replaced at any time, so
-        # only a fixed one is found once for the whole connection.
-        root = hosts.find(())
-        self._root = root.host if root is not None and root.is_fixed else None
+        self._use(hosts)
         self._dialect = dialect
         self._peer = peer
         self._login = login
@@ -88,9 +84,21 @@ class RawAdmission:
         Each look-up costs a stat call for each file that the settings come from.
         """
         self._is_current = False
+        if self._hosts.replaced_by is not None:
+            self._use(self._hosts)
         if self._login is not None:
             self._login.renew()
             self._peer = self._login.peer
+
+    def _use(self, hosts: HostLookup) -> None:
+        """Ask these hosts from now on, or those of the latest configuration in their place."""
+        while hosts.replaced_by is not None:
+            hosts = hosts.replaced_by
+        self._hosts = hosts
+        # Nearly all requests are for ``/``. A host in a collection may be replaced at any time, so
+        # only a fixed one is found once for all reads.
+        root = hosts.find(())
+        self._root = root.host if root is not None and root.is_fixed else None
 
     def expects_data(self, event: RequestReceived) -> bool:
         """Return whether the request is for a command that declares data."""

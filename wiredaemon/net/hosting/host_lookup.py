@@ -97,6 +97,8 @@ class HostLookup:
         """Hosts of repositories in collections, by folder."""
         self._listings: dict[Names, SharedAnswer[Listing]] = {}
         """Searches that have not begun, by the path they are for."""
+        self.replaced_by: HostLookup | None = None
+        """The hosts of a later configuration, for connections that ask these."""
         self._scanning = DeferredLock()
         self._describing = DeferredSemaphore(_DESCRIBED_AT_ONCE)
 

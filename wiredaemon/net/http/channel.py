@@ -115,7 +115,7 @@ class KnownHeadChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the peer, and notify the requests."""
-        self.site.departures.forget(self.transport)
+        self.input.forget()
         self.rest = b""
         super().connectionLost(reason)
         self.site.guard.close(self)
@@ -148,6 +148,8 @@ class KnownHeadChannel(HTTPChannel):
         # Bytes kept from an earlier read belong to no head that follows.
         self._head = None
         if is_between_requests(self):
+            if self.site.replaced_by is not None:
+                self.site.replaced_by.take_over(self)
             end = data.find(_END) + len(_END)
             if len(_END) <= end <= LONGEST:
                 head = data[:end]

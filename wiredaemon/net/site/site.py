@@ -40,6 +40,8 @@ class ApiSite(Site):
     """The factory for HTTP and HTTPS listeners."""
 
     protocol: Any = KnownHeadChannel
+    replaced_by: ApiSite | None = None
+    """The site of a later configuration, which serves the next request of each connection."""
 
     def __init__(self, application: Application, hosts: HostLookup) -> None:
         """Make a site.
@@ -73,12 +75,22 @@ class ApiSite(Site):
         # One memory for HTTP and HTTPS: decisions are kept by what else they depend on.
         self.known_heads = KnownHeads(application.limits.known_heads)
 
+    def take_over(self, channel: KnownHeadChannel) -> None:
+        """Serve the next request of a connection, as the latest configuration says."""
+        if self.replaced_by is not None:
+            self.replaced_by.take_over(channel)
+            return
+        channel.site = channel.factory = self
+        channel.requestFactory = self.requestFactory
+        # Which proxies are trusted, and who may log in, may have changed.
+        channel.client = None
+
     def acceptableProtocols(self) -> list[bytes]:
         """Return the protocols for ALPN: no HTTP/2, which our channel does not speak."""
         return [b"http/1.1"]
 
 
-def make_site(application: Application, hosts: HostLookup) -> Site:
+def make_site(application: Application, hosts: HostLookup) -> ApiSite:
     """Return the factory for HTTP and HTTPS listeners."""
     return ApiSite(application, hosts)
 

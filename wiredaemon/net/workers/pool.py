@@ -16,14 +16,18 @@ from twisted.logger import Logger
 from wiredaemon.net.repeated_lines import RepeatedLines
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
 from wiredaemon.net.workers.described import (
-    RepositoryUnavailableError,
     check_description,
     read_unavailable,
 )
 from wiredaemon.net.workers.error_output import log_repeated
 from wiredaemon.net.workers.extension_sets import ExtensionSets
 from wiredaemon.net.workers.idle_workers import IdleWorkers
-from wiredaemon.net.workers.process import DEFAULT_WORKER_COMMAND, WorkerProcess, is_worn_out
+from wiredaemon.net.workers.process import (
+    DEFAULT_WORKER_COMMAND,
+    WorkerProcess,
+    is_worn_out,
+    wear_out,
+)
 from wiredaemon.net.workers.queue import CallQueue
 from wiredaemon.net.workers.restarts import Restarts
 from wiredaemon.net.workers.running_calls import RunningCalls
@@ -124,6 +128,12 @@ class WorkerPool:
             self._end(worker)
         return waiter
 
+    def renew(self) -> None:
+        """Replace workers, which have read old settings; idle ones when another one is ready."""
+        has_place = len(self._workers) < self._most and not self._restarts.must_wait
+        if not wear_out(self._workers) and has_place:
+            self._start_worker()
+
     # --- calls -------------------------------------------------------------------------------
 
     def call(
@@ -190,7 +200,7 @@ class WorkerPool:
         if not self._running:
             call.refuse(NOT_RUNNING)
             return
-        if self._restarts.failed_starts and self._cannot_start():
+        if self._restarts.have_failed and not self._lasting():
             call.refuse(CANNOT_START)
             return
         self._queue.add(call)
@@ -201,10 +211,6 @@ class WorkerPool:
             # Starting a worker may have failed at once, and refused the call.
             if not self._queue.has_room_for(call) and self._queue.remove(call):
                 call.refuse(BUSY)
-
-    def _cannot_start(self) -> bool:
-        """Return whether there is no worker, and the last tries to start one failed."""
-        return self._restarts.have_failed and not self._lasting()
 
     def cancel(self, call: Call[Any]) -> None:
         """Note that nobody waits for a call any more."""
@@ -290,6 +296,8 @@ class WorkerPool:
     def worker_ready(self, worker: WorkerProcess) -> None:
         """Let a worker run its first command."""
         self._restarts.start_succeeded()
+        for idle in filter(is_worn_out, list(self._idle.since)):
+            self._end(idle)
         self._offer(worker)
 
     def worker_free(self, worker: WorkerProcess, other: Sequence[bytes]) -> bool:
@@ -335,15 +343,5 @@ class WorkerPool:
             command=" ".join(self._command),
             reason=reason,
         )
-        if self._cannot_start():
+        if self._restarts.have_failed and not self._lasting():
             self._queue.refuse_all(CANNOT_START)
-
-
-__all__ = [
-    "BUSY",
-    "CANNOT_START",
-    "DEFAULT_WORKER_COMMAND",
-    "NOT_RUNNING",
-    "RepositoryUnavailableError",
-    "WorkerPool",
-]

@@ -33,7 +33,7 @@ from wiredaemon.net.workers.worker_state import (
 from wiredaemon.repository.worker_calls import READY, WORKER_MODULE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from twisted.python.failure import Failure
 
@@ -337,3 +337,14 @@ def is_worn_out(worker: WorkerProcess) -> bool:
     limits = worker.limits
     # The count first: it costs no system call.
     return worker.commands >= limits.worker_commands or worker.memory.read() > limits.worker_memory
+
+
+def wear_out(workers: Collection[WorkerProcess]) -> bool:
+    """Have workers replaced behind their next command; return whether others are starting.
+
+    Those that are starting stay: each renewal would end them before their first command.
+    """
+    ready = [worker for worker in workers if worker.state is not WorkerState.STARTING]
+    for worker in ready:
+        worker.commands = worker.limits.worker_commands
+    return len(ready) < len(workers)
