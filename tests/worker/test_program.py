@@ -168,7 +168,7 @@ def test_a_repository_that_is_missing_is_described_by_its_reason(
     assert worker.call(gone, DESCRIBE) == expected
     assert worker.call(gone, b"heads") == failed(b"repository is not available", 3)
     assert worker.call(empty, b"heads") == [bytes(20)]
-    # One line for one reason, however often it is asked.
+    # The reason that `describe` gives is logged by the daemon, once.
     assert worker.stop() == reason + b"\n"
 
 
