@@ -21,7 +21,7 @@ _HEAD: Final = """# Limits
 Every buffer, count and time that a peer can influence has a limit. Each is a key of `[limits]` in
 the configuration; `conf/wiredaemon.toml` says the same in more words. Sizes are bytes, times are
 seconds, bounds are inclusive. A peer that crosses one gets an error that names it; those of
-connections are counted, and logged once a minute at most.
+connections and requests are counted, and logged once a minute at most.
 
 This table is made by `python -m tools.limits_table` from `wiredaemon/wire/limits.py`.
 

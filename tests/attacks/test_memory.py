@@ -50,6 +50,7 @@ async def test_half_open_requests_that_fill_the_memory(kind: str) -> None:
 
         ends = await deferToThread(attack)
         assert all(b"1048576 bytes (request_bytes)" in end for end in ends)
+        assert server.guard.hits.counts == {"request_bytes": 4}
         await server.until(0)
 
 

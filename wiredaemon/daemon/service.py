@@ -17,6 +17,7 @@ from wiredaemon.daemon.signals import Signals
 from wiredaemon.daemon.stopping import LAST_SECONDS, end_in_time, handle_impatience
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.guard.draining import Draining
+from wiredaemon.net.guard.watchdog import Watchdog
 from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
 from wiredaemon.net.workers.memory_watch import MemoryWatch
 
@@ -62,6 +63,7 @@ class WireDaemonService(Service):
         self._assembly = Assembly(config, reactor, self._kept)
         self._listening = Listening(reactor)
         self._memory = MemoryWatch(reactor)
+        self._watchdog = Watchdog(reactor)
         self._load = load
         self._signals = Signals(reactor, self._reload_file)
         self._reloading = DeferredLock()
@@ -90,6 +92,8 @@ class WireDaemonService(Service):
         """Start the workers."""
         super().startService()
         self._memory.start()
+        if self._load is not None:
+            self._watchdog.start()
         if self._kept.cache is not None:
             self._kept.cache.start()
         if self._assembly.config.paths:
@@ -176,6 +180,7 @@ class WireDaemonService(Service):
         """Close the listeners, let requests end or abort them, and end the workers."""
         super().stopService()
         self._memory.stop()
+        self._watchdog.stop()
         guard, cache = self._kept.guard, self._kept.cache
         seconds = self._assembly.config.server.drain_seconds
         draining = Draining(guard, self._reactor, seconds)

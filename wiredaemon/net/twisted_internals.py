@@ -107,10 +107,7 @@ def unfinished_line(channel: HTTPChannel) -> bytes:
 
 
 def replace_network_producer(channel: Any, producer: IPushProducer) -> None:  # noqa: ANN401 not annotated
-    """Let a channel pause and resume its input by ``producer`` instead of by its transport.
-
-    It pauses by itself where a client sends more requests while one is running.
-    """
+    """Let a channel, which pauses its input itself, do so by ``producer``, not its transport."""
     channel._networkProducer = producer
 
 
@@ -140,15 +137,9 @@ def receive_parsed_request(
     """Process a request as `HTTPChannel` does, without parsing its head.
 
     The request's ``begin`` is called with the head where Twisted would have called ``gotLength``.
-
-    Args:
-        channel: The channel, which is between requests.
-        head: The head of the next request.
-        body: The bytes behind the head: the body, a part of it, or more than it.
-
-    Returns:
-        The bytes behind the body, if the channel is between requests again; otherwise the channel
-        keeps them.
+    The channel must be between requests; ``body`` are the bytes behind the head, be they less or
+    more than the body. Those behind it are returned if the channel is between requests again;
+    otherwise the channel keeps them.
     """
     # Bytes that are left over go into the channel's buffer and back to the caller's loop: otherwise
     # each of many pipelined requests would be answered inside of the one before it.
@@ -344,3 +335,12 @@ def log_files() -> list[BaseLogFile]:
     """Return the log files of the process."""
     files = [getattr(each, "_outFile", None) for each in globalLogPublisher._observers]
     return [each for each in files if isinstance(each, BaseLogFile)]
+
+
+def replace_poller(reactor: Any, replace: Callable[[Any], Any]) -> bool:  # noqa: ANN401 of many kinds
+    """Let a reactor wait by what ``replace`` makes of its poller; return whether it has one."""
+    poller = getattr(reactor, "_poller", None)
+    if poller is None:
+        return False
+    reactor._poller = replace(poller)
+    return True

@@ -183,6 +183,9 @@ class FramedExchange:
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Answer broken input with a text; frames that were queued are dropped."""
+        request = self._request
+        address = request.peer().address
+        request.site.guard.hits.hit_in(error.message, request.limits, address)
         # Malformed input is what Mercurial met with an HTTP 500; errors that it words itself keep
         # their status 200 (docs/decisions.md).
         answer = bad_request if error.malformed else protocol_error

@@ -24,7 +24,7 @@ from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.guard.held_memory import STEP
 from wiredaemon.net.guard.waits import NOTHING_HELD, Held, Look, Wait
-from wiredaemon.net.peer import peer_of
+from wiredaemon.net.peer import peer_of, show_address
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.repeated_lines import shortened
 from wiredaemon.net.responding.exchange import begin_exchange
@@ -199,7 +199,9 @@ class FramedServerProtocol(Protocol):
                 peer=peer_of(self.transport).address,
                 error=message,
             )
-        self._factory.guard.failed(self)
+        guard, limits = self._factory.guard, self._factory.limits
+        guard.hits.hit_in(error.message, limits, show_address(self.transport.getPeer()))
+        guard.failed(self)
         self._close()
 
     def refused(self, response: Any) -> None:  # noqa: ANN401, ARG002 the interface's signature

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
+
+from wiredaemon.net.guard.waits import FIELDS
+from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
 _BETWEEN_LINES: Final = 60.0
 """Seconds between two lines about one limit: an attack must not fill the disk with its own log."""
+
+
+_NAMED: Final = re.compile(r"\((\w+)\)$")
+"""The way in which messages to peers name the limit that was crossed: at their end."""
+_COUNTED: Final = frozenset(FIELDS.values())
+"""Limits of time, which the guard counts when it ends a wait."""
 
 
 class LimitHits:
@@ -29,6 +39,21 @@ class LimitHits:
         """How often each limit was hit, by the name of its field."""
         self._logged: dict[str, tuple[float, int]] = {}
         """When each limit was logged last, and its count then."""
+
+    def hit_in(self, message: str, limits: Limits, peer: Any) -> None:  # noqa: ANN401 as below
+        """Count the limit that an error for a peer names, if it names one.
+
+        Args:
+            message: The text of the error.
+            limits: The limits that it was made from.
+            peer: The peer that has hit it.
+        """
+        named = _NAMED.search(message)
+        if named is None:
+            return
+        name = named[1]
+        if name in Limits.__dataclass_fields__ and name not in _COUNTED:
+            self.hit(name, getattr(limits, name), peer)
 
     def hit(self, name: str, value: object, peer: Any) -> None:  # noqa: ANN401 shown only if logged
         """Count a hit; the first is logged, and the first one a minute after each line.

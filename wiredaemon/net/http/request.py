@@ -39,7 +39,8 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 _TIMEOUT: Final = 408
-_FAILURES: Final = frozenset({400, _TIMEOUT, 413})
+_TOO_LARGE: Final = 413
+_FAILURES: Final = frozenset({400, _TIMEOUT, _TOO_LARGE})
 """Statuses of requests that were wrong in themselves, whoever sends them."""
 
 
@@ -273,6 +274,9 @@ class StreamingRequest(Request):
             or response.status == _TIMEOUT
             or self._body_may_be_long()
         )
+        if response.status == _TOO_LARGE:
+            shown = response.body.decode("ascii", "replace").strip()
+            self.site.guard.hits.hit_in(shown, self.limits, self.peer().address)
         # A response written now takes the place of "100 Continue".
         self.requestHeaders.removeHeader(b"Expect")
         self.response.write_fixed(response, closes=closes)
