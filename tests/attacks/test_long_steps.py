@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import pytest_twisted
 from support.attacked import attacked
-from support.peers import item, map_frames
+from support.peers import frame, item, map_frames
 from support.responding import make_command
 from support.web import posted, settings_first
 from twisted.internet.defer import Deferred
@@ -55,13 +55,13 @@ def read_answers(connected: socket.socket) -> None:
         pass
 
 
-async def longest_step() -> float:
-    """The longest time between two turns of the reactor, until all requests are served."""
+async def longest_step(most: int = REQUESTS) -> float:
+    """The longest time between two turns of the reactor, until so much is served."""
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
 
     anywhere: Any = reactor
     longest, before = 0.0, perf_counter()
-    while len(SERVED) < REQUESTS:
+    while len(SERVED) < most:
         turn: Deferred[None] = Deferred()
         anywhere.callLater(0, turn.callback, None)
         await turn
@@ -83,3 +83,24 @@ async def test_cheap_requests_pipelined_in_one_write(kind: str) -> None:
         assert await longest_step() < REQUESTS * WORK / 2
         await sending
         await reading
+
+
+async def busy_with_data(context: Any) -> bytes:
+    async for _ in context.data:
+        busy(context)
+    return b"x"
+
+
+@pytest_twisted.ensureDeferred
+async def test_pieces_of_data_in_one_write() -> None:
+    SERVED.clear()
+    begin = frame(1, 0x09, item({b"name": b"busy_with_data"}, canonical=False), stream_flags=1)
+    content = begin + frame(2, 0x01, b"x") * REQUESTS
+    command = make_command(busy_with_data, has_data=True)
+    limits = Limits(buffered_data=8)
+    async with attacked("hgrpc", [command], limits=limits) as server:
+        connected = server.connect()
+        await server.until(1)
+        sending = deferToThread(connected.sendall, content)
+        assert await longest_step() < REQUESTS * WORK / 2
+        await sending

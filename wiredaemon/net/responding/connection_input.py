@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-_SOME: Final = 7  # the clock is looked at behind so many requests and one
+_SOME: Final = 7  # the clock is looked at behind so many events and one
 
 
 class ConnectionInput:
@@ -239,10 +239,10 @@ class ConnectionInput:
     # --- events ------------------------------------------------------------------------------
 
     def _receive(self, events: Sequence[ServerEvent]) -> None:
-        requests, count = self._requests, 0
+        requests = self._requests
         # Settings are looked up once for all requests of a read (docs/decisions.md).
         self._admission.begin_read()
-        for event in events:
+        for count, event in enumerate(events, 1):
             if requests.is_over:
                 return
             if self._stage in DECIDING:
@@ -251,13 +251,12 @@ class ConnectionInput:
             elif type(event) is RequestReceived and not event.has_data:
                 self._completed = True
                 self._admit(event)
-                count += 1
-                if not count & _SOME:
-                    self._check_turn()
             elif type(event) is DataReceived:
                 self._data.receive(event)
             else:
                 self._on_event(event)
+            if not count & _SOME:
+                self._check_turn()
         # The last data of this read: its command is woken once for all of it.
         if self._data.unfed is not None:
             self._data.wake()
