@@ -42,6 +42,10 @@ class ExtensionSets:
             idle: The idle workers, the one used last at the end.
             call: The call.
         """
+        # Nearly always: this spares each command eight calls.
+        last = next(reversed(idle))
+        if last.extensions is None and last.repository == call.context.repository:
+            return last
         wanted = self._of.use(call.context.repository)
         new = None
         for worker in reversed(idle):

@@ -200,7 +200,8 @@ class WorkerPool:
         if not self._running:
             call.refuse(NOT_RUNNING)
             return
-        if self._restarts.have_failed and not self._lasting():
+        # The count first: it is asked for each command.
+        if self._restarts.failed_starts and self._restarts.have_failed and not self._lasting():
             call.refuse(CANNOT_START)
             return
         self._queue.add(call)
