@@ -111,7 +111,7 @@ async def test_of_answers_that_fill_the_memory_the_largest_are_cut_off(kind: str
     asked = posted("0006", "much", settings_first() + frames) if kind == "http" else frames
     async with attacked(kind, [make_command(much)], limits=limits) as server:
         held = server.connect(asked)
-        await server.until(1)
+        await server.until_hit("held_memory")
         await server.until(0)
         assert len(await deferToThread(rest_of, held)) < 16 * MIB
         assert server.guard.hits.counts == {"held_memory": 1}

@@ -58,6 +58,11 @@ class Server:
         while len(self.guard) != count:
             await _turn()
 
+    async def until_hit(self, name: str) -> None:
+        """Wait until a peer has crossed a limit."""
+        while not self.guard.hits.counts[name]:
+            await _turn()
+
     async def until_holding(self, size: int) -> None:
         """Wait until peers make the server hold so many bytes, as far as it has counted."""
         while self.guard.memory.size < size:

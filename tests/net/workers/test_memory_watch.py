@@ -10,6 +10,7 @@ from support.fake_workers import FakeReactor
 
 from wiredaemon.net.workers.memory_watch import CHECK_SECONDS, MemoryWatch
 from wiredaemon.net.workers.resident_memory import ResidentMemory
+from wiredaemon.repository.returned_memory import return_memory
 
 MIB = 1024 * 1024
 
@@ -37,6 +38,8 @@ def test_memory_is_returned_behind_a_burst_and_not_in_it() -> None:
     clock = FakeReactor()
     watch = MemoryWatch(clock)
     watch.start()
+    # Else the burst would fill what earlier tests have left.
+    return_memory()
     before = resident()
     burst = Burst(256 * MIB)
     after = resident()

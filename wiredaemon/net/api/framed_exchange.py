@@ -132,10 +132,12 @@ class FramedExchange:
         if self._ended:
             return
         self._input.receive_data(data)
-        request = self._request
-        memory, channel = request.site.guard.memory, request.channel
-        # Behind the response there is no channel any more.
-        if channel and (self._responder.connection.is_receiving or channel in memory):
+        # Twisted takes the channel from a request that is answered.
+        channel = getattr(self._request, "channel", None)
+        if channel is None:
+            return
+        memory = channel.site.guard.memory
+        if self._responder.connection.is_receiving or channel in memory:
             tell_held(channel)
 
     def receive_end(self) -> None:
