@@ -332,11 +332,11 @@ ROWS: Final = (
     ),
     Row(name="HTTP bodies dribbled", run=dribbled("http", _BODY, bytes(100)), deadline=45),
     Row(name="frame headers dribbled", run=dribbled("framed", b"", bytes(100)), deadline=15),
-    Row(name="300 TLS connections without ClientHello", run=silent("https", 300), deadline=15),
+    Row(name="300 TLS connections without ClientHello", run=silent("https", 300), deadline=30),
     Row(
         name="300 raw TLS connections without ClientHello",
         run=silent("framed_tls", 300),
-        deadline=15,
+        deadline=30,
     ),
     Row(name="100-continue and silence", run=silent("http", 100, _CONTINUE), deadline=45),
     Row(name="200 slow readers, raw", run=slow_readers("framed", 200, 1024)),
