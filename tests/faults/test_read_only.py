@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,17 @@ def check_refused(served: Served, work: Work, reason: str) -> None:
     after = served.lines_logged()
     assert f"HTTP Error 503: cannot lock the repository: {reason}" in work.refused(url)
     assert work.read(url) == before
+    behind = served.lines_logged()
     with served.daemon.connect() as connection:
         arguments = {**BOOKMARK, b"new": before[0].encode()}
         response = ask(connection, "pushkey", arguments, permission="rw")
     assert f"cannot lock the repository: {reason}".encode() in response.body
     assert str(work.repository).encode() not in response.body
+    locked = f"{work.repository}: cannot be locked: {reason}"
+    # A worker's line may come behind its answer.
+    served.daemon.wait_for_log(re.escape(locked), after=behind)
     lines = served.daemon.log.splitlines()[after:]
-    said = [line for line in lines if f"{work.repository}: cannot be locked: {reason}" in line]
+    said = [line for line in lines if locked in line]
     assert len(said) == 2
     assert not any("Traceback" in line for line in lines)
 
