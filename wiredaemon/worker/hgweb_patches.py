@@ -25,6 +25,7 @@ from wiredaemon.worker.library import (
     wireprototypes,
     wireprotov1server,
 )
+from wiredaemon.worker.search_patterns import patch_patterns
 
 if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Repository
@@ -57,6 +58,7 @@ def _patch_searches() -> None:
         revset.symbols[name] = _without_working_directory(revset.symbols[name])
     # The names that a search may use.
     revset.safesymbols.discard(b"wdir")
+    patch_patterns()
 
 
 def _patch_pages() -> None:

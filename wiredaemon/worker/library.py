@@ -40,6 +40,7 @@ from mercurial import (
     wireprototypes,
     wireprotov1server,
 )
+from mercurial import match as matching
 from mercurial.hgweb import webcommands, webutil
 from mercurial.hgweb.hgweb_mod import hgweb
 from mercurial.revlogutils import constants
@@ -67,6 +68,7 @@ __all__ = [
     "is_censored",
     "is_plain",
     "lock",
+    "matching",
     "mercurial_version",
     "node",
     "phase_name",
