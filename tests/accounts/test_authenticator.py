@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_twisted
 from support.accounts import add_token, rewrite, write_htpasswd
+from support.logs import observed, texts_of
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
@@ -65,6 +66,18 @@ def test_a_token_gives_its_user_at_once(config: AuthConfig) -> None:
     token, _ = add_token(config.tokens, "bob", read_only=True)
     login = make(config).authenticate(Token(token), HOME)
     assert login == Login(user="bob", groups=frozenset({"crew"}), read_only=True)
+
+
+def test_a_token_under_another_users_name_is_in_the_log(config: AuthConfig) -> None:
+    authenticator = make(config)
+    with observed("wiredaemon.accounts") as events:
+        authenticator.note_other_name(Login(user="ann"), "eve", HOME)
+        authenticator.note_other_name(Login(user="ann"), "eve", HOME)
+        authenticator.write_counts()
+    assert texts_of(events) == [
+        "login of 'eve' by a token of 'ann' from 192.0.2.1 failed",
+        "more logins from 192.0.2.1 in the last 60 s: 1 failed, 0 were refused unseen",
+    ]
 
 
 def test_a_token_is_refused_from_its_expiry_on(config: AuthConfig) -> None:

@@ -73,6 +73,8 @@ def test_all_interfaces_of_both_kinds_are_listened_on(tmp_path: Path) -> None:
             with socket.create_connection((host, int(address[1])), timeout=20) as connection:
                 connection.sendall(ASK)
                 assert connection.recv(13) == b"HTTP/1.1 200 "
+        # That address is none to connect to.
+        assert f"http://[::1]:{address[1]}/" in daemon.log
 
 
 @pytest.mark.parametrize(

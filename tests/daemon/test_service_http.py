@@ -527,3 +527,6 @@ def test_requests_are_logged_where_that_is_asked_for(tmp_path: Path) -> None:
     with Daemon.start(text, tmp_path) as daemon, daemon.connect() as connection:
         connection.exchange(b"GET /nosuch HTTP/1.1\r\nHost: x\r\n\r\n")
         daemon.wait_for_log(r'"GET /nosuch HTTP/1\.1" 400')
+        # A token in a target is a mistake, and still nobody's who reads logs.
+        connection.exchange(b"GET /?token=wd_0123abcd_se-cr_et&b HTTP/1.1\r\nHost: x\r\n\r\n")
+        daemon.wait_for_log(r'"GET /\?token=wd_0123abcd_\.\.\.&b HTTP/1\.1" ')

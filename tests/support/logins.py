@@ -45,6 +45,8 @@ class Users:
         """Logins are not known at once."""
         self.waiting: list[Deferred[None]] = []
         """A Deferred for each login that is not known yet."""
+        self.other_names: list[tuple[str, str, str]] = []
+        """Users of tokens that came under another name, with that name and the address."""
         self.asked: list[tuple[Any, str]] = []
         """What was asked for, with the address."""
         self.groups: dict[str, frozenset[str]] = dict(GROUPS)
@@ -53,6 +55,10 @@ class Users:
     def is_open(self) -> bool:
         """There is a way to log in."""
         return self.accepts_passwords or self.accepts_tokens
+
+    def note_other_name(self, login: Login, name: str, address: str) -> None:
+        """Note it."""
+        self.other_names.append((login.user, name, address))
 
     def authenticate(
         self, credentials: Password | Token | Named, address: str

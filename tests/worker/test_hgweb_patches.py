@@ -204,6 +204,11 @@ def test_files_outside_of_the_cached_bundles_are_not_there(
     assert sent.endswith(b"content")
 
 
+@pytest.mark.parametrize("name", [b"missing.css", b"/a", b"./a"])
+def test_files_that_cannot_be_static_are_not_there(ask: Any, name: bytes) -> None:
+    assert ask(b"/static/" + name, b"")[0] == 404
+
+
 def test_the_index_of_the_help_is_shown(ask: Any) -> None:
     status, text = ask(b"/help", b"")
     assert status == 200

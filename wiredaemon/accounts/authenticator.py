@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.python.failure import Failure
 
 from wiredaemon.accounts.credentials import Named, Password, Token
+from wiredaemon.accounts.failure_log import name_of
 from wiredaemon.accounts.login import ILogin, Login, LoginError
 from wiredaemon.accounts.places import place_of
 from wiredaemon.accounts.tokens import find_token
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from wiredaemon.accounts.password_logins import PasswordLogins
 
 _NOBODY: Final = "nobody by a token"
-"""What the log says of tokens that are nobody's."""
+"""The words of the log for tokens that are nobody's."""
 
 
 class Authenticator:
@@ -78,6 +79,14 @@ class Authenticator:
     def write_counts(self) -> None:
         """Write what was counted of failures since the last line, at the daemon's end."""
         self._log.write()
+
+    def note_other_name(self, login: Login, name: str, address: str) -> None:
+        """Log that a right token came under another user's name: it may have been stolen.
+
+        It is no guess, and counts for no limit.
+        """
+        who = f"{name_of(name)} by a token of {login.user!a}"
+        self._log.fail(place_of(address), who)
 
     def authenticate(
         self, credentials: Password | Token | Named, address: str

@@ -1,4 +1,4 @@
-"""What a peer presents to log in, in the kinds that ``twisted.cred`` tells apart."""
+"""Credentials: a password, a token, or a name that somebody vouches for, for ``twisted.cred``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the log says of failed logins: a line for each address, however many there are."""
+"""The log of failed logins: a line for each address, however many there are."""
 
 from __future__ import annotations
 

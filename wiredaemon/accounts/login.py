@@ -1,4 +1,4 @@
-"""What comes of credentials: a login, or the reason why there is none."""
+"""Logins, and the errors of credentials that give none."""
 
 from __future__ import annotations
 

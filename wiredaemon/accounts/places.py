@@ -1,4 +1,4 @@
-"""Where peers are, as far as failed logins are concerned, and where users have logged in before."""
+"""Places: the addresses that failed logins are counted for, and those where users are known."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _NOBODYS: Final = "sha256:" + "0" * 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken:
-    """What is kept of a token."""
+    """The entry of a token: all but the token itself."""
 
     id: str
     """The public part, eight hexadecimal digits."""

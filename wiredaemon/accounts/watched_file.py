@@ -37,7 +37,7 @@ class WatchedFile(Generic[_T]):
         self._parse = parse
         self._signature = self._look()
         self._complaint = ""
-        """What was logged last of a file that cannot be used."""
+        """The last error of the file that was logged."""
         self.value = parse(file, read_text(file))
 
     def refresh(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a client logs in with: a password or a token."""
+"""Credentials of a client: a password or a token."""
 
 from __future__ import annotations
 

@@ -49,7 +49,10 @@ def auth_of(options: argparse.Namespace, key: str) -> tuple[AuthConfig, Path]:
     file: Path | None = getattr(auth, key)
     if file is None:
         raise ConfigurationError(
-            options.config, f"auth.{key}", "not set, so that there is no such file", "a path"
+            options.config,
+            f"auth.{key}",
+            "not set, so that there is no such file",
+            f'a path, for instance {key} = "{key}" below [auth]',
         )
     return auth, file
 

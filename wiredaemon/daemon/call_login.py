@@ -1,4 +1,4 @@
-"""What ``wiredaemon call`` logs in with, read from where its options say.
+"""The credentials of ``wiredaemon call``, read from the places that its options name.
 
 A password or token is never an argument, because everybody on the machine can see those.
 """

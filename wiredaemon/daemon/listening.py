@@ -31,6 +31,8 @@ _SCHEMES: Final = {
     "framed_tls": "hgrpcs",
 }
 """The URL scheme of each kind of listener."""
+_LOOPBACK_OF: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 listens nowhere
+"""Addresses for the examples where a listener is on all addresses, which is none to connect to."""
 
 
 class StartError(Exception):
@@ -155,14 +157,19 @@ def _tell(listener: Listener, address: Any, config: Config) -> None:  # noqa: AN
         path = getattr(address, "name", address)
         where = f"{scheme}+unix:{os.fsdecode(path) if isinstance(path, bytes) else path}"
     else:
-        where = f"{scheme}://{f'[{host}]' if ':' in host else host}:{number}/"
+        where = _url(scheme, host, number)
     _log.info("{name} listening on {where}", name=listener.kind, where=where)
     if host is not None:
-        example = example_command(config, where, listener.dialect)
+        url = _url(scheme, _LOOPBACK_OF.get(host, host), number)
+        example = example_command(config, url, listener.dialect)
         _log.info("  try: {example}", example=example)
-        clone = example_clone(config, where)
+        clone = example_clone(config, url)
         if clone is not None:
             _log.info("  or:  {example}", example=clone)
+
+
+def _url(scheme: str, host: str, port: object) -> str:
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def _close(listeners: Iterable[OpenListener]) -> Deferred[None]:

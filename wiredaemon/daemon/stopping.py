@@ -19,7 +19,7 @@ LAST_SECONDS: Final = 13.0
 """Seconds behind the time for requests in which workers and threads must have ended; then the
 process ends all the same. Workers take at most 10."""
 _EXIT_CODE: Final = 70
-"""Of `sysexits`: an internal error, for something was not ended by what should have ended it."""
+"""EX_SOFTWARE of `sysexits`: something did not end that should have."""
 
 _log: Final = Logger()
 

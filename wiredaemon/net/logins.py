@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from wiredaemon.accounts.credentials import Password, Token
 from wiredaemon.accounts.login import Login, LoginError
+from wiredaemon.accounts.tokens import TOKEN_START
 from wiredaemon.commands import Peer
 from wiredaemon.net.certificate_users import certificate_user
 from wiredaemon.net.peer import host_of, is_local
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
     from wiredaemon.accounts.authenticator import Authenticator
     from wiredaemon.accounts.credentials import Named
-
-_TOKEN: Final = b"wd_"
-"""All tokens begin with it."""
 
 
 class Logins:
@@ -65,20 +63,24 @@ class Logins:
             isinstance(credentials, Password)
             # `hg` has a place for a password and none for a token. No password begins so:
             # `password_problem` refuses it.
-            and credentials.password.startswith(_TOKEN)
+            and credentials.password.startswith(TOKEN_START)
             and self._authenticator.accepts_tokens
         ):
             name, credentials = credentials.name, Token(credentials.password)
         asked = self._authenticator.authenticate(credentials, host_of(peer))
         if isinstance(asked, Login):
-            return _logged_in(peer, asked, name)
-        return asked.addCallback(lambda login: _logged_in(peer, login, name))
+            return self._logged_in(peer, asked, name)
+        return asked.addCallback(lambda login: self._logged_in(peer, login, name))
+
+    def _logged_in(self, peer: Peer, login: Login, name: str | None) -> Peer:
+        # A token is a user's own: it must not get another name past those who read logs.
+        if name is not None and name != login.user:
+            self._authenticator.note_other_name(login, name, host_of(peer))
+            raise LoginError
+        return _peer_of(peer, login)
 
 
-def _logged_in(peer: Peer, login: Login, name: str | None) -> Peer:
-    # A token is a user's own: it must not get another name past those who read logs.
-    if name is not None and name != login.user:
-        raise LoginError
+def _peer_of(peer: Peer, login: Login) -> Peer:
     return Peer(
         address=peer.address,
         is_secure=peer.is_secure,

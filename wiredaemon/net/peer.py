@@ -26,16 +26,22 @@ def host_of(peer: Peer) -> str:
     return peer.address.rpartition(":")[0] or peer.address
 
 
+def is_local(address: str) -> bool:
+    """Return whether an address, as `show_address` returns it, is of this machine."""
+    return is_loopback(address.rpartition(":")[0])
+
+
 # Each request asks, to know whose share of the workers counts: parsing an address takes 2 us or
 # more, finding it again 0.05.
 @lru_cache(maxsize=256)
-def is_local(address: str) -> bool:
-    """Return whether an address, as `show_address` returns it, is of this machine."""
-    host = address.rpartition(":")[0]
+def is_loopback(host: str) -> bool:
+    """Return whether a host is loopback, or no IP address at all: a Unix socket's path."""
     try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        parsed = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return True  # the path of a Unix socket
+        return True
+    # A socket that accepts both kinds shows IPv4 addresses in this form.
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 def peer_of(transport: ITransport) -> Peer:

@@ -124,7 +124,7 @@ class ServerConnection(ServerOutput):
 
     @property
     def incomplete(self) -> tuple[Incomplete | None, int]:
-        """What has begun and not ended, and a number that no later unit of its kind has.
+        """The unit of input that has begun and not ended, and a number that no later one has.
 
         A request counts from its first frame on, also where its frames come in pieces.
         """

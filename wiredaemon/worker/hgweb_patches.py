@@ -68,6 +68,7 @@ def _patch_pages() -> None:
     webutil.filerevnav = _ServedNavigation
     webcommands.filelog = _of_served(webcommands.filelog)
     webcommands.graph = _of_named(webcommands.graph)
+    webcommands.staticfile = _found(webcommands.staticfile)
     webcommands._getdoc = _summary  # noqa: SLF001 a function of the library
 
 
@@ -174,6 +175,19 @@ def _of_named(original: Any) -> Any:  # noqa: ANN401 a function of the library
         return original(web)
 
     return graph
+
+
+def _found(original: Any) -> Any:  # noqa: ANN401 a function of the library
+    """Answer a file of ``static``; the original has no answer for a path that is illegal."""
+
+    @functools.wraps(original)
+    def staticfile(*arguments: Any) -> Any:  # noqa: ANN401 of the library
+        found = original(*arguments)
+        if found is None:
+            raise webcommands.ErrorResponse(webcommands.HTTP_NOT_FOUND)
+        return found
+
+    return staticfile
 
 
 def _served_children(context: Any, hide: int | None = None) -> Any:  # noqa: ANN401 of the library

@@ -1,4 +1,4 @@
-"""Who holds a lock of a repository, in words for its operator."""
+"""The holder of a repository's lock, in words for the operator."""
 
 from __future__ import annotations
 

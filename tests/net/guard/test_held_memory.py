@@ -57,6 +57,15 @@ def test_of_unfinished_requests_the_largest_is_refused() -> None:
     assert account.memory.unfinished == 150 * KIB
 
 
+def test_many_that_hold_little_each_are_refused_when_they_are_looked_at() -> None:
+    account = Account(unfinished_bytes=310 * KIB)
+    for number in range(7):
+        connection: Any = number
+        account.memory.tell(connection, Held(50 * KIB, 50 * KIB))
+        account.memory.count(connection, Held(50 * KIB + number, 50 * KIB + number))
+    assert account.ends == [("refuse", 6, "unfinished_bytes")]
+
+
 def test_beyond_the_limit_a_request_that_grows_is_refused_and_an_answer_is_not() -> None:
     account = Account(held_memory=1000 * KIB)
     account.memory.tell(A, Held(900 * KIB))

@@ -55,7 +55,7 @@ def test_a_client_that_ends_its_body_in_time_keeps_its_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [b"HTTP/1.1\r\nConnection: close\r\n", b"HTTP/1.0\r\n"], ids=["close", "1.0"]
+    "head", [b"HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", b"HTTP/1.0\r\n"], ids=["close", "1.0"]
 )
 def test_who_asks_to_be_closed_is_and_needs_no_header_to_know(head: bytes) -> None:
     connection = Web("0006").connect()

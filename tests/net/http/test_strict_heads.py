@@ -41,6 +41,9 @@ HEADS: Final[Mapping[str, bytes]] = {
     "LF in a value": _POST + b"X-A: b\nX-C: d\r\n\r\n",
     "LF in front of a name": _POST + b"\nX-A: b\r\n\r\n",
     "LF in the request line": b"GET /\na HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "the same host twice": b"GET / HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n",
+    "no host in HTTP/1.1": b"GET / HTTP/1.1\r\n\r\n",
     "CR in a value": _POST + b"X-A: b\rX-C: d\r\n\r\n",
 }
 

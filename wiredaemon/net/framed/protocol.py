@@ -60,7 +60,7 @@ class FramedServerProtocol(Protocol):
     _responder: Responder | None = None
     _admission: RawAdmission | None = None
     _login: RawLogin | None = None
-    """Who the peer is; None where nobody can log in, or before the first byte."""
+    """The login of the peer; None where nobody can log in, or before the first byte."""
     _input_ended = False
     _drained: int | None = None
     """Bytes that were dropped since our side has ended; None before that."""

@@ -71,7 +71,7 @@ _HOST: Final = CommandsOnly(Registry([_COMMAND]), ApiSwitches(), AccessRules())
 
 
 class RawLogin:
-    """Who the peer of one raw connection is.
+    """The login of the peer of one raw connection.
 
     Args:
         logins: Logs peers in.

@@ -71,7 +71,7 @@ class Refusal(NamedTuple):
     name: str
     """The field of `Limits`."""
     shown: str
-    """What is wrong, for the peer."""
+    """The text for the peer."""
     retry: int
     """Seconds after which it may try again."""
     is_silent: bool
@@ -112,11 +112,11 @@ class ConnectionGuard:
     ) -> None:
         self._reactor = reactor
         self.memory = HeldMemory(limits, self._end, self._cut_off)
-        """What the peers of all connections make the daemon hold."""
+        """The bytes that the peers of all connections make the daemon hold."""
         self.use(limits, is_exempt)
         self.hits = LimitHits(reactor)
         self.turns = Turns(reactor)
-        """Of all connections together."""
+        """The turns of all connections."""
         self._failures = FailedRequests(limits, reactor)
         self._entries: dict[Guarded, _Entry] = {}
         self._of_client: Counter[str] = Counter()

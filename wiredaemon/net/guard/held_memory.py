@@ -65,25 +65,22 @@ class HeldMemory:
         return connection in self._held
 
     def tell(self, connection: Guarded, held: Held) -> None:
-        """Count what a connection holds behind a read or a write, and refuse it if it is too much.
-
-        Of the peers who have not logged in, the one with most in unfinished requests is refused:
-        one that sends a large request beside an attack is rarely that.
-        """
+        """Count what a connection holds behind a read or a write; refuse it if it is too much."""
         before = self._held.get(connection, NOTHING_HELD)
         if abs(held.size - before.size) < STEP and (held.size or not before.size):
             return
         self.count(connection, held)
         if held.size <= before.size or connection not in self._held:
             return
-        if held.unfinished and self.unfinished > self._most_unfinished:
-            most = max(self._held, key=self._unfinished_of)
-            self._give_up(most, self._refuse, "unfinished_bytes", self._most_unfinished)
-        elif held.unfinished > before.unfinished and self.size > self.most:
+        if held.unfinished > before.unfinished and self.size > self.most:
             self._give_up(connection, self._refuse, "held_memory", self.most)
 
     def count(self, connection: Guarded, held: Held) -> None:
-        """Count what a connection holds; far beyond the limit, close the one that holds most."""
+        """Count what a connection holds; far beyond the limit, close the one that holds most.
+
+        Of the peers who have not logged in, the one with most in unfinished requests is refused:
+        one that sends a large request beside an attack is rarely that.
+        """
         before = self._held.get(connection, NOTHING_HELD)
         if held == before:
             return
@@ -96,6 +93,10 @@ class HeldMemory:
         while self.size > _HARD * self.most and self._held:
             most = max(self._held, key=lambda one: self._held[one].size)
             self._give_up(most, self._cut_off, "held_memory", self.most)
+        # Here, and not where growth is told: many connections may hold little each.
+        while self.unfinished > self._most_unfinished and self._held:
+            most = max(self._held, key=self._unfinished_of)
+            self._give_up(most, self._refuse, "unfinished_bytes", self._most_unfinished)
 
     def forget(self, connection: Guarded) -> None:
         """Count a connection no more: it is closed, or lets go what it holds."""

@@ -1,4 +1,4 @@
-"""What a connection waits for, and how long that may take.
+"""Waits of connections: their kinds, and how long each may take.
 
 A connection is looked at about once a second. It keeps no timers and no times, only counters; what
 has changed between two looks tells how long it has been waiting.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Wait(IntEnum):
-    """What a connection waits for."""
+    """A kind of wait."""
 
     NOTHING = auto()
     """The peer waits for us."""
@@ -51,7 +51,7 @@ FIELDS: Final[Mapping[Wait, str]] = {
 
 
 class Held(NamedTuple):
-    """What a peer makes a connection hold, in bytes."""
+    """The bytes that a peer makes a connection hold."""
 
     size: int = 0
     """All of it: requests, command data, bodies, and output that waits in this process."""
@@ -87,7 +87,7 @@ class Expiry(NamedTuple):
     """The field of `Limits`."""
     value: float
     shown: str
-    """What is wrong, for the peer."""
+    """The text for the peer."""
 
 
 class Patience:

@@ -71,7 +71,7 @@ class KnownHeadChannel(HTTPChannel):
     site: Any
     transport: Any
     input: WatchedInput
-    """What is paused and resumed, in place of the transport."""
+    """The producer that is paused and resumed in place of the transport."""
     peer: Peer | None = None
     """The client, once a request has asked for it."""
     client: Client | None = None
@@ -234,10 +234,10 @@ class KnownHeadChannel(HTTPChannel):
         if self._requests_begun >= self.site.limits.requests_per_connection:
             limit = self.site.limits.requests_per_connection
             self.site.guard.hits.hit("requests_per_connection", limit, self.getPeer())
-            self._end_behind_request()
+            self.end_behind_request()
         elif self.is_draining and not self.is_followed:
             self._was_ended = bool(self.persistent)
-            self._end_behind_request()
+            self.end_behind_request()
 
     def request_failed(self) -> bool:
         """Count a request that was wrong or broken off; return whether the client may go on."""
@@ -254,7 +254,7 @@ class KnownHeadChannel(HTTPChannel):
             self._was_ended = self.is_last_request = False
             self.persistent = True
 
-    def _end_behind_request(self) -> None:
+    def end_behind_request(self) -> None:
         """Close the connection behind the request that is being answered, which says so."""
         self.is_last_request = True
         self.persistent = False
@@ -306,7 +306,7 @@ class KnownHeadChannel(HTTPChannel):
         self.is_draining = True
         if not is_between_requests(self):
             if self.requests and not self.is_followed:
-                self._end_behind_request()
+                self.end_behind_request()
             return
         if self.is_followed:
             if self._quiet is None or self._quiet[0] != self._requests_begun:

@@ -1,4 +1,4 @@
-"""What the client of an HTTP connection makes the daemon hold."""
+"""The bytes that the client of an HTTP connection makes the daemon hold."""
 
 from __future__ import annotations
 

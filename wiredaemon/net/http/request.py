@@ -21,6 +21,8 @@ from wiredaemon.commands import Peer
 from wiredaemon.net.http.known_heads import KnownHead
 from wiredaemon.net.http.request_body import BodyInput, BodyState, RequestBody
 from wiredaemon.net.http.response_writer import ResponseWriter
+from wiredaemon.net.http.responses import bad_request
+from wiredaemon.net.http.strict_heads import fault_of_hosts
 from wiredaemon.net.peer import show_address
 from wiredaemon.net.twisted_internals import request_line
 from wiredaemon.net.write_now import write_now
@@ -104,6 +106,12 @@ class StreamingRequest(Request):
         self.postpath = unquote_to_bytes(self.path).strip(b"/").split(b"/")
         self.body.declared = length
         self._raw_head = channel.take_head()
+        hosts = self.requestHeaders.getRawHeaders(b"Host", ())
+        fault = fault_of_hosts(hosts, self.clientproto)
+        if fault is not None:
+            channel.end_behind_request()
+            self.answer(bad_request(fault))
+            return
         self.resource = self.site.getResourceFor(self)
         if self.identification is None:
             self.resource.headers_received(self)

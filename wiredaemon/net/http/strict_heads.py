@@ -3,12 +3,15 @@
 A proxy in front that sees another length than we do lets one client put a request in front of
 another client's. Twisted refuses most such heads itself; here are those that it reads.
 
-Source: RFC 9112, sections 2.2, 5.2 and 6.1.
+Source: RFC 9112, sections 2.2, 3.2, 5.2 and 6.1.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LINE_END: Final = "lines of a request end in CR and LF"
 FOLDED: Final = "a header may not go on in the next line"
@@ -33,6 +36,16 @@ def fault_of_line(line: bytes, version: bytes) -> str | None:
     if name.lower() != _ENCODING:
         return None
     return None if value.strip().lower() == b"chunked" and version == b"HTTP/1.1" else ENCODED
+
+
+def fault_of_hosts(hosts: Sequence[bytes], version: bytes) -> str | None:
+    """Return why the Host headers of a head are refused, or None.
+
+    A proxy that chooses a server by another Host than we see lets clients past its rules.
+    """
+    if len(hosts) > 1:
+        return "a request has one Host header, and no more"
+    return "a request has a Host header" if not hosts and version == b"HTTP/1.1" else None
 
 
 def refuse_head(transport: Any, fault: str) -> None:  # noqa: ANN401 several interfaces of Twisted

@@ -1,4 +1,4 @@
-"""What the peer of a connection of frames makes the daemon hold."""
+"""The bytes that the peer of a connection of frames makes the daemon hold."""
 
 from __future__ import annotations
 

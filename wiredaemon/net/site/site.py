@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
@@ -10,6 +11,7 @@ from twisted.web.iweb import IAccessLogFormatter
 from twisted.web.server import Site
 from zope.interface import provider
 
+from wiredaemon.accounts.tokens import TOKEN_START
 from wiredaemon.net.departures import Departures
 from wiredaemon.net.http.channel import KnownHeadChannel
 from wiredaemon.net.http.known_heads import KnownHeads
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.application import Application
 
 _log: Final = Logger()
+_TOKEN: Final = re.compile(rf"({TOKEN_START.decode()}[0-9a-f]+_)[\w-]+")
+"""A token in a request's target, by mistake: its secret is not for those who read logs."""
 
 
 @provider(IAccessLogFormatter)
@@ -33,7 +37,7 @@ def _log_line(_: str, request: IRequest) -> str:
     Twisted gives the time of the reactor's clock, which is not the time of day.
     """
     line: str = combinedLogFormatter(datetimeToLogString(), request)
-    return line
+    return _TOKEN.sub(r"\1...", line)
 
 
 class ApiSite(Site):
