@@ -191,7 +191,8 @@ def test_the_error_names_limit_and_value_and_says_when_to_come_back(door: Door) 
     error = door.log_in(WRONG, ATTACKER)
     assert isinstance(error, TooManyFailuresError)
     assert error.message == (
-        "too many failed logins (login_failures is 5 per 60 seconds); try again in 12 seconds"
+        "too many failed logins, more than 5 per 60 seconds; try again in 12 seconds"
+        " (login_failures)"
     )
     assert error.retry_after == 12.0
 

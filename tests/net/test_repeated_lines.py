@@ -11,6 +11,7 @@ from wiredaemon.net.repeated_lines import (
     LONGEST,
     MOST_ALIKE,
     WINDOW_SECONDS,
+    CountedLine,
     RepeatedLines,
     shortened,
 )
@@ -71,3 +72,10 @@ def test_a_long_line_keeps_its_beginning_and_its_end() -> None:
     assert short.endswith("end")
     assert "(99508 characters left out)" in short
     assert len(short) < LONGEST + 50
+
+
+def test_the_first_event_has_a_line_and_those_of_the_next_minute_one_together() -> None:
+    line = CountedLine()
+    assert [line.count(at) for at in (5.0, 6.0, 4 + WINDOW_SECONDS)] == [1, 0, 0]
+    assert line.count(5 + WINDOW_SECONDS) == 3
+    assert line.count(6 + WINDOW_SECONDS) == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pytest_twisted
 from support import peers
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel
+from twisted.logger import Logger, LogLevel
 
 from wiredaemon.commands import Command, Peer, Permission, ServerError
 from wiredaemon.commands.registry import Registry
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from twisted.logger import LogEvent
+    from twisted.python.failure import Failure
 
     from wiredaemon.protocol import RemoteProtocolError, RequestReceived, ServerConnection
     from wiredaemon.wire.frames import EncodedFrame
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 CRASHED: Final = b"the command failed; the server's log says why"
 UNSENDABLE: Final = b"the result of the command cannot be sent; the server's log says why"
 FINISHED: Final = "finished"
+
+_log: Final = Logger()
 
 _Test = TypeVar("_Test", bound="Callable[..., Any]")
 
@@ -68,6 +71,8 @@ class RecordingTransport:
         """``pause`` and ``resume`` as they came."""
         self.outcomes: list[object] = []
         """The end of the exchange; the test fails if it ends twice."""
+        self.failed: list[str] = []
+        """Errors of single requests."""
         self.on_write: Callable[[], None] | None = None
 
     def send_output(self, connection: ServerConnection) -> None:
@@ -84,6 +89,12 @@ class RecordingTransport:
 
     def resume_input(self) -> None:
         self.input.append("resume")
+
+    def request_failed(self, message: str) -> None:
+        self.failed.append(message)
+
+    def command_crashed(self, failure: Failure, command: str) -> None:
+        _log.failure("command {command} failed", failure, command=command)
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         self.outcomes.append(error)

@@ -52,8 +52,8 @@ class CheckQueue:
         else:
             wait = max(1.0, self._most * self._seconds / THREADS)
             raise LoginBusyError(
-                f"busy: more logins wait than login_queue, which is {self._most}; try again in "
-                f"{ceil(wait)} seconds",
+                f"busy: more logins than {self._most} would wait; try again in {ceil(wait)} "
+                "seconds (login_queue)",
                 wait,
             )
 

@@ -73,7 +73,8 @@ class LoginFailures:
     def _error(self, wait: float) -> TooManyFailuresError:
         limits = self._limits
         return TooManyFailuresError(
-            f"too many failed logins (login_failures is {limits.login_failures} per "
-            f"{limits.login_failure_seconds:g} seconds); try again in {ceil(wait)} seconds",
+            f"too many failed logins, more than {limits.login_failures} per "
+            f"{limits.login_failure_seconds:g} seconds; try again in {ceil(wait)} seconds "
+            "(login_failures)",
             wait,
         )

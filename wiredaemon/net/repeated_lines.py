@@ -24,6 +24,7 @@ LONGEST: Final = 500
 """Characters of a line that are logged: more than any message needs, less than a head can hold."""
 
 WINDOW_SECONDS: Final = 60.0
+"""Seconds between two lines: an attack must not fill the disk with its own log."""
 
 MOST_ALIKE: Final = 5
 """Lines with the same text in one window that are logged; the others are counted."""
@@ -91,3 +92,28 @@ class RepeatedLines:
         for text, count in counts.items():
             if count > self._most:
                 self._write(f"repeated {count - self._most} times: {text}")
+
+
+class CountedLine:
+    """Says when a line is due. The first event has one, and the first one a minute behind it."""
+
+    __slots__ = ("_at", "_count")
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        """The time of the last line."""
+        self._count = 0
+        """Events since then."""
+
+    def count(self, now: float) -> int:
+        """Count an event at a time in seconds.
+
+        Returns:
+            The events since the last line, this one included, if it is to be logged; else 0.
+        """
+        self._count += 1
+        if self._at is not None and now - self._at < WINDOW_SECONDS:
+            return 0
+        self._at = now
+        count, self._count = self._count, 0
+        return count

@@ -65,7 +65,6 @@ def test_a_crash_is_logged_once_and_harmless_on_the_wire(
     run.end()
     (event,) = taken_failures(logged)
     assert event["command"] == function.__name__
-    assert event["peer"] == "10.0.0.1:99"
     assert event["log_failure"].type is ValueError
     assert function.__name__ in event["log_failure"].getTraceback()
     assert CRASHED in run.transport.wire
@@ -131,3 +130,20 @@ def test_a_result_that_cannot_be_sent_is_an_error_of_its_request_alone(
     assert closed == ["closed", "closed"]
     assert run.answers[7].content == run.result(b"plain")
     assert run.transport.outcomes == [FINISHED]
+
+
+@every_dialect
+def test_the_limit_that_a_failed_command_names_is_passed_on_without_its_arguments(
+    dialect: str,
+) -> None:
+    def full(_: Any) -> bytes:
+        raise ServerError("no place (worker_queue)")
+
+    def named(_: Any) -> bytes:
+        raise CommandError(b"no file %s", [b"(request_size)"])
+
+    run = Responding(dialect, make_command(full), make_command(named))
+    run.ask(1, "full")
+    run.ask(3, "named")
+    run.end()
+    assert run.transport.failed == ["no place (worker_queue)", "no file %s"]

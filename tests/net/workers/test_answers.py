@@ -70,7 +70,7 @@ def test_a_value_that_is_no_answer_or_is_cut_off_is_refused(content: bytes) -> N
 def test_a_value_over_the_limit_is_refused_as_soon_as_it_crosses_it() -> None:
     answer, _ = value_answer(worker_result=10)
     answer.receive(bytes(10))
-    with pytest.raises(RemoteProtocolError, match=r"^response exceeds the limit of 10 bytes$"):
+    with pytest.raises(RemoteProtocolError, match=r" limit of 10 bytes \(worker_result\)$"):
         answer.receive(b"x")
 
 

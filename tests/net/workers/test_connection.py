@@ -123,7 +123,7 @@ def test_a_result_over_the_limit_costs_the_command_and_its_worker(
     pool, worker = ready(worker_result=1000)
     answer = ask(pool)
     worker.answer(bytes(2000))
-    assert error(answer).endswith("response exceeds the limit of 1000 bytes")
+    assert error(answer).endswith("response exceeds the limit of 1000 bytes (worker_result)")
     assert worker.signals == ["KILL"]
     worker.exit(9)
     assert len(reactor.workers) == 2

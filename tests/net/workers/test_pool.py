@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from support.fake_workers import BUFFER, PIECE, Reader, ask, error, result
 
 from wiredaemon.commands import Permission
-from wiredaemon.net.workers.pool import BUSY, NOT_RUNNING, WorkerPool
+from wiredaemon.net.workers.calls import WorkersBusyError
+from wiredaemon.net.workers.pool import NOT_RUNNING, WorkerPool
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def test_a_full_queue_answers_that_it_is_busy(ready: Ready) -> None:
     pool, _ = ready(worker_processes=1, worker_queue=2)
     answers = [ask(pool) for _ in range(4)]
     assert [answer.called for answer in answers] == [False, False, False, True]
-    assert error(answers[3]) == BUSY
+    assert error(answers[3]) == str(WorkersBusyError(2))
 
 
 def test_idle_workers_end_but_for_one(reactor: FakeReactor, start: Start) -> None:
@@ -195,7 +196,7 @@ def test_streams_and_values_that_wait_fill_a_queue_each(ready: Ready) -> None:
     values = [ask(pool) for _ in range(3)]
     assert [each.opened.called for each in streams] == [False, False, True]
     assert [each.called for each in values] == [False, False, True]
-    assert error(streams[2].opened) == error(values[2]) == BUSY
+    assert error(streams[2].opened) == error(values[2]) == str(WorkersBusyError(2))
 
 
 def test_streams_fill_their_queue_while_the_worker_that_is_kept_for_values_is_idle(
@@ -209,7 +210,7 @@ def test_streams_fill_their_queue_while_the_worker_that_is_kept_for_values_is_id
     assert value.called
     streams = [Reader(pool) for _ in range(4)]
     assert [each.opened.called for each in streams] == [False, False, True, True]
-    assert error(streams[2].opened) == error(streams[3].opened) == BUSY
+    assert error(streams[2].opened) == error(streams[3].opened) == str(WorkersBusyError(2))
     reactor.workers[1].say(PIECE)
     reactor.workers[1].end()
     assert [each.opened.called for each in streams[:2]] == [True, False]
@@ -220,5 +221,5 @@ def test_one_peer_waits_for_no_more_than_half_of_the_places(ready: Ready) -> Non
     Reader(pool)
     greedy = [Reader(pool, "ann") for _ in range(3)]
     assert [each.opened.called for each in greedy] == [False, False, True]
-    assert error(greedy[2].opened) == BUSY
+    assert error(greedy[2].opened) == str(WorkersBusyError(4))
     assert not Reader(pool, "bob").opened.called

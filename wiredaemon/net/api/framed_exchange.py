@@ -15,6 +15,8 @@ from wiredaemon.net.responding.held_input import held_by
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from wiredaemon.commands import Command
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.http.request import StreamingRequest
@@ -183,11 +185,19 @@ class FramedExchange:
         """Read the body again."""
         self._request.body.resume()
 
+    def request_failed(self, message: str) -> None:
+        """Count the limit that the error of a request names, if it names one."""
+        request = self._request
+        request.site.guard.hits.hit_in(message, request.limits, request.peer().address)
+
+    def command_crashed(self, failure: Failure, command: str) -> None:
+        """Log the exception of a command."""
+        request = self._request
+        request.site.guard.crashes.log(failure, command, request.peer().address)
+
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Answer broken input with a text; frames that were queued are dropped."""
-        request = self._request
-        address = request.peer().address
-        request.site.guard.hits.hit_in(error.message, request.limits, address)
+        self.request_failed(error.message)
         # Malformed input is what Mercurial met with an HTTP 500; errors that it words itself keep
         # their status 200 (docs/decisions.md).
         answer = bad_request if error.malformed else protocol_error

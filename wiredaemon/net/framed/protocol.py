@@ -190,6 +190,16 @@ class FramedServerProtocol(Protocol):
         self._is_paused = False
         self.transport.resumeProducing()
 
+    def request_failed(self, message: str) -> None:
+        """Count the limit that the error of a request names, if it names one."""
+        guard, limits = self._factory.guard, self._factory.limits
+        guard.hits.hit_in(message, limits, show_address(self.transport.getPeer()))
+
+    def command_crashed(self, failure: Failure, command: str) -> None:
+        """Log the exception of a command."""
+        peer = show_address(self.transport.getPeer())
+        self._factory.guard.crashes.log(failure, command, peer)
+
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Close behind the error frame."""
         message = shortened(error.message)
@@ -199,9 +209,8 @@ class FramedServerProtocol(Protocol):
                 peer=peer_of(self.transport).address,
                 error=message,
             )
-        guard, limits = self._factory.guard, self._factory.limits
-        guard.hits.hit_in(error.message, limits, show_address(self.transport.getPeer()))
-        guard.failed(self)
+        self.request_failed(error.message)
+        self._factory.guard.failed(self)
         self._close()
 
     def refused(self, response: Any) -> None:  # noqa: ANN401, ARG002 the interface's signature

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from twisted.logger import Logger
 
 from wiredaemon.net.guard.clients import client_key
+from wiredaemon.net.guard.crash_log import CrashLog
 from wiredaemon.net.guard.failures import FailedRequests
 from wiredaemon.net.guard.held_memory import HeldMemory
 from wiredaemon.net.guard.limit_hits import LimitHits
@@ -115,6 +116,7 @@ class ConnectionGuard:
         """The bytes that the peers of all connections make the daemon hold."""
         self.use(limits, is_exempt)
         self.hits = LimitHits(reactor)
+        self.crashes = CrashLog(reactor)
         self.turns = Turns(reactor)
         """The turns of all connections."""
         self._failures = FailedRequests(limits, reactor)

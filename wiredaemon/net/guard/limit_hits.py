@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
 from wiredaemon.net.guard.waits import FIELDS
+from wiredaemon.net.repeated_lines import CountedLine
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
-
-_BETWEEN_LINES: Final = 60.0
-"""Seconds between two lines about one limit: an attack must not fill the disk with its own log."""
-
 
 _NAMED: Final = re.compile(r"\((\w+)\)$")
 """The way in which messages to peers name the limit that was crossed: at their end."""
@@ -37,8 +34,8 @@ class LimitHits:
         self._clock = clock
         self.counts: Counter[str] = Counter()
         """How often each limit was hit, by the name of its field."""
-        self._logged: dict[str, tuple[float, int]] = {}
-        """When each limit was logged last, and its count then."""
+        self._lines: defaultdict[str, CountedLine] = defaultdict(CountedLine)
+        """The log lines of each limit."""
 
     def hit_in(self, message: str, limits: Limits, peer: Any) -> None:  # noqa: ANN401 as below
         """Count the limit that an error for a peer names, if it names one.
@@ -64,15 +61,13 @@ class LimitHits:
             peer: The peer that has hit it.
         """
         self.counts[name] += 1
-        count, now = self.counts[name], self._clock.seconds()
-        at, before = self._logged.get(name, (None, 0))
-        if at is not None and now - at < _BETWEEN_LINES:
+        count = self._lines[name].count(self._clock.seconds())
+        if not count:
             return
-        self._logged[name] = (now, count)
         self._log.warn(
             "limit {name} ({value}) was hit by {peer}; {count} times since the last such line",
             name=name,
             value=value,
             peer=peer,
-            count=count - before,
+            count=count,
         )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
+from wiredaemon.net.repeated_lines import CountedLine
 from wiredaemon.net.twisted_internals import replace_poller
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ LONGEST: Final = 0.05
 """Seconds that a turn of the reactor may take."""
 _LEAST: Final = 0.001
 """Seconds between two looks of the thread at the least; at the most as many as a turn may take."""
-_BETWEEN_LINES: Final = 60.0
-"""Seconds between two lines of the log."""
 _OURS: Final = str(Path(__file__).parents[2])
 """The folder of this package."""
 _UNKNOWN: Final = "an unknown place"
@@ -64,8 +63,7 @@ class Watchdog:
         """When the turn that goes on began; None while the reactor waits."""
         self._place: tuple[float, str] | None = None
         """The beginning of a turn, and where it was when it had taken too long."""
-        self._logged: tuple[float, int] | None = None
-        """When a line was logged last, and the count then."""
+        self._line = CountedLine()
         self._longest_since = 0.0
         self._stop: threading.Event | None = None
 
@@ -105,8 +103,8 @@ class Watchdog:
         self.count += 1
         self.longest = max(self.longest, seconds)
         self._longest_since = max(self._longest_since, seconds)
-        at, before = self._logged or (ended - _BETWEEN_LINES, 0)
-        if ended - at < _BETWEEN_LINES:
+        count = self._line.count(ended)
+        if not count:
             return
         place = self._place
         self._log.warn(
@@ -114,11 +112,10 @@ class Watchdog:
             " {most:.0f} ms since the last such line, the longest {longest:.0f} ms",
             seconds=seconds * 1000,
             place=place[1] if place is not None and place[0] == began else _UNKNOWN,
-            count=self.count - before,
+            count=count,
             most=LONGEST * 1000,
             longest=self._longest_since * 1000,
         )
-        self._logged = (ended, self.count)
         self._longest_since = 0.0
 
     # --- in a thread of its own --------------------------------------------------------------

@@ -18,6 +18,7 @@ from wiredaemon.net.hgweb.response_flow import ResponseFlow
 from wiredaemon.net.http.response_writer import WITHOUT_BODY
 from wiredaemon.net.http.responses import unavailable
 from wiredaemon.net.repeated_lines import shortened
+from wiredaemon.net.workers.calls import WorkersBusyError
 from wiredaemon.repository.web_calls import WEB
 from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.dialects import DIALECTS
@@ -250,7 +251,8 @@ class HgwebExchange:
             # Cut off without an end of the body, so that the client notices.
             self._request.response.break_off()
         else:
-            self._request.answer(unavailable(str(error).encode("utf-8", "replace")))
+            retry = error.retry_after if isinstance(error, WorkersBusyError) else None
+            self._request.answer(unavailable(str(error).encode("utf-8", "replace"), retry))
 
     def _on_bug(self, failure: Failure) -> None:
         _log.failure("a request could not be carried out", failure)

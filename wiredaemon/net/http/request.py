@@ -42,6 +42,8 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _TIMEOUT: Final = 408
 _TOO_LARGE: Final = 413
+_LIMITED: Final = frozenset({_TOO_LARGE, 429, 503})
+"""Statuses of responses that may name a limit, at the end of their text."""
 _FAILURES: Final = frozenset({400, _TIMEOUT, _TOO_LARGE})
 """Statuses of requests that were wrong in themselves, whoever sends them."""
 
@@ -282,7 +284,7 @@ class StreamingRequest(Request):
             or response.status == _TIMEOUT
             or self._body_may_be_long()
         )
-        if response.status == _TOO_LARGE:
+        if response.status in _LIMITED:
             shown = response.body.decode("ascii", "replace").strip()
             self.site.guard.hits.hit_in(shown, self.limits, self.peer().address)
         # A response written now takes the place of "100 Continue".

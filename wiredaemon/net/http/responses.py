@@ -5,7 +5,7 @@ Source: http, section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.net.hosting.access import UNAVAILABLE
@@ -69,14 +69,18 @@ def not_found() -> HttpResponse:
     return text(_MISSING, b"Not Found", b"no repository is served at this path\n")
 
 
-def unavailable(reason: bytes = UNAVAILABLE) -> HttpResponse:
+def unavailable(reason: bytes = UNAVAILABLE, retry: int | None = None) -> HttpResponse:
     """Return the response for what cannot be done now, of which Mercurial's clients show no body.
 
     Args:
         reason: The text to show; its first line is the reason phrase too.
+        retry: Seconds after which it may succeed, where that is known.
     """
     first = reason.strip().partition(b"\n")[0][:_LONGEST_PHRASE]
-    return text(_UNAVAILABLE, printable(first) or b"Service Unavailable", reason + b"\n")
+    answer = text(_UNAVAILABLE, printable(first) or b"Service Unavailable", reason + b"\n")
+    if retry is None:
+        return answer
+    return replace(answer, headers=(*answer.headers, (b"Retry-After", b"%d" % retry)))
 
 
 def busy(shown: str, retry: int) -> HttpResponse:

@@ -12,6 +12,7 @@ from wiredaemon.wire.payloads import format_message
 
 if TYPE_CHECKING:
     from wiredaemon.commands import TextForm
+    from wiredaemon.net.responding.interfaces import ResponseTransport
     from wiredaemon.protocol import ServerConnection
 
 _CRASHED: Final = b"the command failed; the server's log says why"
@@ -37,8 +38,15 @@ def shown_failure(error: BaseException | None) -> CommandError | ServerError:
     return ServerError(_UNSENDABLE if isinstance(error, UnencodableError) else _CRASHED)
 
 
+def _literal_of(error: CommandError | ServerError) -> str:
+    """Return the text of an error without what its arguments say, which may be a peer's words."""
+    literal = error.message if isinstance(error, CommandError) else error.text
+    return literal.decode("utf-8", "replace")
+
+
 def send_failure(
     connection: ServerConnection,
+    transport: ResponseTransport,
     request_id: int,
     error: CommandError | ServerError,
     text: TextForm | None = None,
@@ -47,12 +55,14 @@ def send_failure(
 
     Args:
         connection: The connection that the request came by.
+        transport: Counts the limit that the failure names.
         request_id: The request's id.
         error: The error as the peer may read it.
         text: The command's text form, which may have one for failures (0002).
     """
     if connection.output_ended:
         return  # an error frame ends the output, and no frame may follow it
+    transport.request_failed(_literal_of(error))
     is_text = connection.dialect.response is ResponseForm.TEXT
     if is_text and text is not None and text.failure is not None:
         connection.send_result(request_id, text.failure(_text_of(error)))

@@ -35,6 +35,12 @@ class ResponseTransport(Protocol):
         Responder is the push producer that is paused where they pile up.
         """
 
+    def request_failed(self, message: str) -> None:
+        """Count the limit that the error of one request names, if it names one."""
+
+    def command_crashed(self, failure: Failure, command: str) -> None:
+        """Log the exception of a command whose text is not for the peer."""
+
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Answer broken input; nothing follows."""
 

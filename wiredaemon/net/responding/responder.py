@@ -129,7 +129,7 @@ class Responder:
             self.stop()
             self._transport.refused(error.response)
         elif isinstance(error, CommandError | ServerError):
-            send_failure(self.connection, event.request_id, error)
+            send_failure(self.connection, self._transport, event.request_id, error)
 
     def load(self) -> Load:
         """Return the state of all requests together."""
@@ -214,7 +214,7 @@ class Responder:
                 context.cancelled = True
                 return
         except Exception:  # noqa: BLE001 a command may raise anything
-            self._answer_failure(event.request_id, command, context, Failure())
+            self._answer_failure(event.request_id, command, Failure())
             context.cancelled = True
             data.close()
             return
@@ -273,22 +273,16 @@ class Responder:
 
     def on_failed(self, request: RunningRequest, failure: Failure) -> None:
         """Answer a request whose command failed."""
-        self._answer_failure(request.request_id, request.command, request.context, failure)
+        self._answer_failure(request.request_id, request.command, failure)
         request.end_failed()
 
     # --- failures ----------------------------------------------------------------------------
 
-    def _answer_failure(
-        self, request_id: int, command: Command, context: CommandContext, failure: Failure
-    ) -> None:
+    def _answer_failure(self, request_id: int, command: Command, failure: Failure) -> None:
         if not is_expected(failure.value):
-            self._log.failure(
-                "command {command} failed for {peer}",
-                failure,
-                command=command.name,
-                peer=context.peer.address,
-            )
-        send_failure(self.connection, request_id, shown_failure(failure.value), command.text)
+            self._transport.command_crashed(failure, command.name)
+        shown = shown_failure(failure.value)
+        send_failure(self.connection, self._transport, request_id, shown, command.text)
 
     def on_bug(self, failure: Failure) -> None:
         """Log what must not happen, and give up the connection."""

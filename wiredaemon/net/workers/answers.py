@@ -71,7 +71,9 @@ class ValueAnswer:
         self._size += len(data)
         # While it comes, not at the end: the limit bounds what is held.
         if self._size > self._limits.worker_result:
-            message = f"response exceeds the limit of {self._limits.worker_result} bytes"
+            message = (
+                f"response exceeds the limit of {self._limits.worker_result} bytes (worker_result)"
+            )
             raise RemoteProtocolError(message, malformed=True)
 
     def check_end(self) -> None:

@@ -26,7 +26,25 @@ if TYPE_CHECKING:
 _MOST_MOVES: Final = 3
 """Workers that may refuse a call: settings that change more often than that are a mistake."""
 
+_RETRY: Final = 10
+"""Seconds after which a call that found no place may be made again: most commands end sooner."""
+
 ResultT = TypeVar("ResultT")
+
+
+class WorkersBusyError(ServerError):
+    """As many calls wait as may.
+
+    Attributes:
+        retry_after: The time after which another attempt makes sense, in seconds.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"busy, try again in {_RETRY} s: too many commands wait for a repository worker, of"
+            f" {most} that may (worker_queue)"
+        )
+        self.retry_after = _RETRY
 
 
 class Pool(Protocol):
@@ -105,10 +123,10 @@ class Call(ABC, Generic[ResultT]):
     def run(self, worker: WorkerProcess) -> None:
         """Let an idle worker run it."""
 
-    def refuse(self, text: str) -> None:
+    def refuse(self, error: ServerError) -> None:
         """Fail before a worker has begun."""
         if not self.result.called:
-            self.result.errback(ServerError(text))
+            self.result.errback(error)
 
     def take_back(self) -> None:
         """Wait for a worker again."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from wiredaemon.commands import ServerError
 from wiredaemon.net.repeated_lines import RepeatedLines
-from wiredaemon.net.workers.calls import StreamCall, ValueCall
+from wiredaemon.net.workers.calls import StreamCall, ValueCall, WorkersBusyError
 from wiredaemon.net.workers.described import (
     check_description,
     read_unavailable,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 CANNOT_START: Final = "the repository worker cannot be started"
 NOT_RUNNING: Final = "the repository workers are not running"
-BUSY: Final = "busy: too many commands wait for a repository worker"
 
 _LEAST_PROCESSES: Final = 8
 """Workers that may run where the configuration names no number, on however small a machine.
@@ -198,11 +198,11 @@ class WorkerPool:
 
     def _accept(self, call: ValueCall | StreamCall) -> None:
         if not self._running:
-            call.refuse(NOT_RUNNING)
+            call.refuse(ServerError(NOT_RUNNING))
             return
         # The count first: it is asked for each command.
         if self._restarts.failed_starts and self._restarts.have_failed and not self._lasting():
-            call.refuse(CANNOT_START)
+            call.refuse(ServerError(CANNOT_START))
             return
         self._queue.add(call)
         self._hand_out()
@@ -211,7 +211,7 @@ class WorkerPool:
             self._start_if_wanted()
             # Starting a worker may have failed at once, and refused the call.
             if not self._queue.has_room_for(call) and self._queue.remove(call):
-                call.refuse(BUSY)
+                call.refuse(WorkersBusyError(self._limits.worker_queue))
 
     def cancel(self, call: Call[Any]) -> None:
         """Note that nobody waits for a call any more."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from wiredaemon.commands import ServerError
 from wiredaemon.net.workers.calls import StreamCall, ValueCall
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class CallQueue:
         self._values.clear()
         self._streams.clear()
         for call in calls:
-            call.refuse(text)
+            call.refuse(ServerError(text))
 
     def has_room_for(self, call: ValueCall | StreamCall) -> bool:
         """Return whether a call that was just added may wait.
