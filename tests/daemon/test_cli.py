@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from support.configuration import ANY_PORT
+from support.raw_http import RawConnection
 
 from wiredaemon import __version__
 from wiredaemon.daemon.cli import main
@@ -113,3 +116,26 @@ def test_a_wrong_configuration_ends_the_start_with_one_line_and_status_1(
         " (accepted: a whole number, 0 or more)\n"
     )
     assert (finished.stdout, finished.returncode) == ("", 1)
+
+
+@pytest.mark.daemon
+def test_serve_writes_a_pid_file_where_it_is_told_to(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(f'[data]\nfolder = "data"\n[listen]\nhttp = ["{ANY_PORT}"]\n')
+    arguments = ["serve", "--config", "a.toml", "--pidfile", "a.pid"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "wiredaemon", *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as daemon:
+        assert daemon.stdout is not None
+        found = (re.search(r"http listening on http://.*:(\d+)/", line) for line in daemon.stdout)
+        port = next(int(each[1]) for each in found if each is not None)
+        # Answered, so that the reactor runs and handles signals.
+        with RawConnection(port) as connection:
+            assert connection.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+        assert (tmp_path / "a.pid").read_text() == str(daemon.pid)
+        daemon.terminate()
+        daemon.communicate()
+    assert not (tmp_path / "a.pid").exists()

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from support.configuration import ANY_PORT
 from support.daemon import Daemon
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
-from wiredaemon.daemon.endpoints import EndpointError, server_endpoint
+from wiredaemon.daemon.endpoints import BACKLOG, EndpointError, server_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,3 +104,27 @@ def test_the_sockets_that_systemd_has_passed_are_named(monkeypatch: pytest.Monke
     monkeypatch.delenv("LISTEN_FDNAMES", raising=False)
     with pytest.raises(EndpointError, match=r"there are 1 .*unknown \(LISTEN_FDNAMES\)"):
         server_endpoint(MemoryReactorClock(), "systemd:domain=INET:name=a")
+
+
+@pytest.mark.parametrize(
+    ("description", "backlog"),
+    [
+        ("tcp:0", BACKLOG),
+        ("haproxy:tcp:0:interface=127.0.0.1", BACKLOG),
+        (r"tcp6:0:interface=\:\:1", BACKLOG),
+        ("tcp:0:backlog=9", 9),
+        ("tcp:0:127.0.0.1:7", 7),
+    ],
+)
+def test_more_connections_may_wait_than_twisted_lets_unless_the_string_says_how_many(
+    description: str, backlog: int
+) -> None:
+    reactor = MemoryReactorClock()
+    server_endpoint(reactor, description).listen(Factory())
+    assert [server[2] for server in reactor.tcpServers] == [backlog]
+
+
+def test_a_unix_socket_has_the_same_backlog() -> None:
+    reactor = MemoryReactorClock()
+    server_endpoint(reactor, "unix:/nowhere/s:mode=660").listen(Factory())
+    assert [server[2] for server in reactor.unixServers] == [BACKLOG]

@@ -70,6 +70,9 @@ def _add_serve(commands: _Subcommands) -> None:
         type=Path,
         help="data folder of the embedded default (default: $XDG_DATA_HOME/wiredaemon)",
     )
+    serve.add_argument(
+        "--pidfile", metavar="FILE", default="", help="file for the process id (default: none)"
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -215,8 +218,8 @@ def _serve(options: argparse.Namespace) -> int:
     terminal = sys.stderr
     given = [("--config", options.config), ("--data", options.data)]
     extra = [part for name, path in given if path is not None for part in (name, str(path))]
-    # twistd knows no other way to be given arguments. No pid file: nothing is in the background.
-    sys.argv = ["twistd", "--nodaemon", "--pidfile=", "wiredaemon", *extra]
+    # twistd knows no other way to be given arguments. Its own default is a pid file.
+    sys.argv = ["twistd", "--nodaemon", f"--pidfile={options.pidfile}", "wiredaemon", *extra]
     try:
         twistd.run()
     except StartError as error:

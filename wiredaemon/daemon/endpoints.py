@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.endpoints import serverFromString
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+BACKLOG: Final = 128
+"""Connections that may wait to be accepted, where the endpoint string does not say how many.
+
+Twisted has 50, which one burst of clients fills. What the system allows may be less (Linux:
+``net.core.somaxconn``)."""
+_WITH_BACKLOG: Final = ("tcp:", "tcp6:", "ssl:", "unix:")
 _HAPROXY: Final = "haproxy:"
 _SYSTEMD: Final = "systemd:"
 _UNKNOWN: Final = b"PROXY UNKNOWN\r\n"
@@ -49,13 +56,21 @@ def server_endpoint(reactor: Any, description: str) -> Any:  # noqa: ANN401 zope
     if _BARE_COLONS.search(description):
         raise EndpointError(r"colons of an IPv6 address are written \: in an endpoint string")
     try:
-        return serverFromString(reactor, description)
+        return _from_string(reactor, description)
     except LookupError as error:
         if description.startswith(_SYSTEMD):
             raise EndpointError(_describe_systemd()) from error
         raise EndpointError(str(error)) from error
     except (AttributeError, ValueError, TypeError, OSError) as error:
         raise EndpointError(str(error)) from error
+
+
+def _from_string(reactor: Any, description: str) -> Any:  # noqa: ANN401 the same
+    if description.startswith(_WITH_BACKLOG) and "backlog=" not in description:
+        # Where its third value, by place, is the backlog.
+        with suppress(TypeError):
+            return serverFromString(reactor, f"{description}:backlog={BACKLOG}")
+    return serverFromString(reactor, description)
 
 
 def _describe_systemd() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
@@ -11,6 +12,7 @@ from twisted.logger import Logger
 from wiredaemon.accounts.files import AccountsFileError
 from wiredaemon.daemon.assembly import Assembly, keep, trusts_of
 from wiredaemon.daemon.auth_config import accounts_error
+from wiredaemon.daemon.descriptors import fit_connections
 from wiredaemon.daemon.listening import Listening, StartError
 from wiredaemon.daemon.restart_keys import restart_keys
 from wiredaemon.daemon.signals import Signals
@@ -59,6 +61,8 @@ class WireDaemonService(Service):
                 cannot be used.
         """
         self._reactor = reactor
+        if load is not None:
+            config = _fitted(config)
         self._kept = keep(config, reactor)
         self._assembly = Assembly(config, reactor, self._kept)
         self._listening = Listening(reactor)
@@ -143,6 +147,8 @@ class WireDaemonService(Service):
             ConfigurationError: Something that the configuration names cannot be used.
             StartError: A new listener cannot be opened.
         """
+        if self._load is not None:
+            config = _fitted(config)
         kept = keep(config, self._reactor, self._kept)
         assembly = Assembly(config, self._reactor, kept)
         change = yield self._listening.change(assembly.listeners, config)
@@ -197,6 +203,11 @@ class WireDaemonService(Service):
         yield draining.begin()
         ending = [self._kept.pool.stop(), *([] if cache is None else [cache.stop()])]
         yield DeferredList(ending, consumeErrors=True)
+
+
+def _fitted(config: Config) -> Config:
+    """Return a configuration with as many connections as the process can have descriptors for."""
+    return replace(config, limits=fit_connections(config.limits))
 
 
 def _on_reload_failed(failure: Failure) -> None:
