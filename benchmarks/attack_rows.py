@@ -14,6 +14,7 @@ import ssl
 import struct
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.frames import COMMAND_DATA, request_content, whole_request
@@ -71,11 +72,15 @@ def parts_of(request_id: int, name: bytes, arguments: Mapping[bytes, Value]) -> 
 def requests_of(name: bytes) -> Iterator[bytes]:
     """Yield pieces of an endless stream of small requests; ids come again after 32,768."""
     yield whole_request(_IDS[-1], name, {})
-    pieces = [
+    yield from itertools.cycle(_pieces_of(name))
+
+
+@cache
+def _pieces_of(name: bytes) -> list[bytes]:
+    return [
         b"".join(whole_request(number, name, {}, begins=False) for number in _IDS[start:end])
         for start, end in itertools.pairwise(range(0, len(_IDS), 1024))
     ]
-    yield from itertools.cycle(pieces)
 
 
 async def connect(target: Target, listener: str, dialect: str = "0003") -> socket.socket:

@@ -95,7 +95,8 @@ async def busy_with_data(context: Any) -> bytes:
 async def test_pieces_of_data_in_one_write() -> None:
     SERVED.clear()
     begin = frame(1, 0x09, item({b"name": b"busy_with_data"}, canonical=False), stream_flags=1)
-    content = begin + frame(2, 0x01, b"x") * REQUESTS
+    # Pieces that are not joined with others.
+    content = begin + frame(2, 0x01, b"x" * 64) * REQUESTS
     command = make_command(busy_with_data, has_data=True)
     limits = Limits(buffered_data=8)
     async with attacked("hgrpc", [command], limits=limits) as server:

@@ -67,7 +67,7 @@ class WireDaemonService(Service):
         self._assembly = Assembly(config, reactor, self._kept)
         self._listening = Listening(reactor)
         self._memory = MemoryWatch(reactor)
-        self._watchdog = Watchdog(reactor)
+        self._watchdog = Watchdog(reactor, self._kept.guard.turns.current)
         self._load = load
         self._signals = Signals(reactor, self._reload_file)
         self._reloading = DeferredLock()

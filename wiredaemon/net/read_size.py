@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from twisted.internet.tcp import Server
 
-# Twisted's 64 KiB; a read that fills it makes the next ones 256 KiB, and one of less than 16 KiB
-# ends that. Sizes in between change nothing, so that the size does not flip with each read.
-_USUAL: Final = Server.bufferSize
-_LARGE: Final = 4 * _USUAL
-_FEW: Final = _USUAL // 4
+# 32 KiB, because the first read of each of many connections may have to wait for its turn; Twisted
+# reads 64. A read that fills it makes the next ones 256 KiB, and one of less than 16 KiB ends that.
+# Sizes in between change nothing, so that the size does not flip with each read.
+_USUAL: Final = 32768
+_LARGE: Final = 8 * _USUAL
+_FEW: Final = _USUAL // 2
 
 
 def follow_read(transport: Any, size: int) -> None:  # noqa: ANN401 zope interfaces do not intersect

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wiredaemon.protocol.errors import RemoteProtocolError
-from wiredaemon.wire.frames import BEGIN, END
+from wiredaemon.wire.frames import BEGIN, ENCODED, END
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,20 @@ class InputStreams:
         # A list, because nearly all peers open only one: 64 bytes, where a set takes 216.
         self.open: list[int] = []
         """Streams on which frames may follow without beginning them, in the order of beginning."""
+
+    def receive_from_client(self, stream_id: int, stream_flags: int) -> None:
+        """Check the stream of a frame as a server does, and open or close it where it says so.
+
+        Raises:
+            RemoteProtocolError: As `begin_where_flagged`; or the frame is content encoded.
+        """
+        # In the order of server-state-machine, section 1.3: stream, encoding, end.
+        self.begin_where_flagged(stream_id, stream_flags)
+        # Mercurial's servers refuse them as well (docs/decisions.md).
+        if stream_flags & ENCODED:
+            message = "content encoded frames are not accepted from clients"
+            raise RemoteProtocolError(message, malformed=True)
+        self.end_where_flagged(stream_id, stream_flags)
 
     def begin_where_flagged(self, stream_id: int, stream_flags: int) -> None:
         """Check the stream of a frame, and open it where the frame begins it.

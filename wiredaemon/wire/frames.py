@@ -241,6 +241,10 @@ class FrameReader:
         """The number of bytes that were not returned as frames."""
         return self._size
 
+    def drop(self) -> None:
+        """Forget the bytes that were not returned as frames."""
+        self._parts, self._size, self._needed, self.pending = [], 0, HEADER_SIZE, False
+
     def _hold(self, data: bytes) -> None:
         self._parts.append(data)
         self._size += len(data)

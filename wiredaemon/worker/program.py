@@ -165,15 +165,19 @@ class Worker:
                     pass
 
     def _next_event(self) -> ServerEvent | None:
+        connection = self._connection
         while not self._events:
-            if self._connection.failed:
+            if connection.failed:
                 return None  # what follows cannot be understood
+            if connection.pending and connection.may_read_on:
+                self._events += connection.receive_data(b"")
+                continue
             if not self._poll.poll(_IDLE_SECONDS * 1000):
                 return_memory()
             data = os.read(self._source, _READ_SIZE)
             if not data:
                 return None
-            self._events += self._connection.receive_data(data)
+            self._events += connection.receive_data(data)
         return self._events.popleft()
 
     def _answer(self, request: RequestReceived) -> None:

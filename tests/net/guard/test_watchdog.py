@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -9,6 +10,7 @@ import pytest_twisted
 from support.logs import observed, texts_of
 from twisted.internet.defer import Deferred
 
+from wiredaemon.net.guard.turns import ReactorTurn
 from wiredaemon.net.guard.watchdog import Watchdog
 
 
@@ -36,13 +38,15 @@ def test_turns_that_take_long_are_counted_and_one_line_a_minute_tells_of_them() 
     clock = [0.0]
     reactor = Reactor(clock)
     poller = reactor._poller
-    watchdog = Watchdog(reactor, now=lambda: clock[0])
+    turn = ReactorTurn()
+    watchdog = Watchdog(reactor, turn, now=lambda: clock[0])
     watchdog.start()
     with observed("wiredaemon") as events:
         # A turn each; what the reactor waits is none.
         for seconds in (0.04, 0.06, 0.08, 0.07, 60.0, 0.0):
             poller.waits = 100.0 if seconds == 0.04 else 0.0
             assert reactor.wait() == (1, 2)
+            assert turn.began == clock[0]
             clock[0] += seconds
         reactor.wait()
     assert (watchdog.count, watchdog.longest) == (4, 60.0)
@@ -55,10 +59,11 @@ def test_turns_that_take_long_are_counted_and_one_line_a_minute_tells_of_them() 
     assert "; 3 took more than 50 ms since the last such line, the longest 60000 ms" in lines[1]
     watchdog.stop()
     assert reactor._poller is poller
+    assert turn.began == inf
 
 
 def test_a_reactor_without_a_poller_is_not_watched() -> None:
-    watchdog = Watchdog(object())
+    watchdog = Watchdog(object(), ReactorTurn())
     watchdog.start()
     watchdog.stop()
 
@@ -80,7 +85,7 @@ async def test_a_real_turn_is_logged_with_the_place_where_it_was() -> None:
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
 
     anywhere: Any = reactor
-    watchdog = Watchdog(anywhere, folder=str(Path(__file__).parent))
+    watchdog = Watchdog(anywhere, ReactorTurn(), folder=str(Path(__file__).parent))
     watchdog.start()
     try:
         with observed("wiredaemon") as events:

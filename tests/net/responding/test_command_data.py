@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
@@ -43,17 +43,33 @@ async def collect(data: IncomingData) -> list[bytes]:
 def test_pieces_come_as_they_arrived_and_each_is_told() -> None:
     taken = Taken()
     data = IncomingData(taken)
-    give(data, b"one")
-    give(data, b"three")
-    assert (data.size, data.received, taken.count) == (8, 8, 0)
+    one, three = b"one" * 100, b"three" * 100
+    give(data, one)
+    give(data, three)
+    assert (data.size, data.received, taken.count) == (800, 800, 0)
     results, _ = start(collect(data))
-    assert (data.size, data.received, taken.count) == (0, 8, 2)
+    assert (data.size, data.received, taken.count) == (0, 800, 2)
     give(data, b"!")
     assert taken.count == 3
     assert results == []
     data.receive_end()
-    assert results == [[b"one", b"three", b"!"]]
-    assert (data.size, data.received) == (0, 9)
+    assert results == [[one, three, b"!"]]
+    assert (data.size, data.received) == (0, 801)
+
+
+def test_tiny_pieces_that_wait_are_joined() -> None:
+    taken = Taken()
+    data = IncomingData(taken)
+    for number in range(2000):
+        give(data, b"%03d" % (number % 1000))
+    assert (data.size, data.received) == (6000, 6000)
+    results, _ = start(collect(data))
+    data.receive_end()
+    pieces: list[bytes]
+    [pieces] = cast("list[list[bytes]]", results)
+    assert b"".join(pieces) == b"".join(b"%03d" % (number % 1000) for number in range(2000))
+    assert {len(piece) for piece in pieces[:-1]} == {513}
+    assert taken.count == len(pieces) == 12
 
 
 def test_read_gives_the_rest() -> None:

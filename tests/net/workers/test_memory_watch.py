@@ -54,6 +54,25 @@ def test_memory_is_returned_behind_a_burst_and_not_in_it() -> None:
     del burst
 
 
+def test_memory_that_was_in_use_at_first_is_returned_when_it_is_free() -> None:
+    clock = FakeReactor()
+    watch = MemoryWatch(clock)
+    return_memory()
+    watch.start()
+    before = resident()
+    in_use = [b"x" * 100_000 for _ in range(1280)]
+    for _ in range(8):
+        clock.advance(CHECK_SECONDS)
+    assert resident() > before + 100 * MIB
+    burst, in_use = in_use[::100] + in_use[-1:], []
+    assert resident() > before + 100 * MIB, "the burst has not left anything to return"
+    for _ in range(32):
+        clock.advance(CHECK_SECONDS)
+    assert resident() < before + 32 * MIB
+    watch.stop()
+    del burst, in_use
+
+
 def test_a_watch_that_was_stopped_looks_no_more() -> None:
     clock = FakeReactor()
     watch = MemoryWatch(clock)

@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from wiredaemon.net.framed.admission import RawAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
+from wiredaemon.net.framed.waiting import wait_of
 from wiredaemon.net.guard.held_memory import STEP
 from wiredaemon.net.guard.waits import NOTHING_HELD, Held, Look, Wait
 from wiredaemon.net.peer import peer_of, show_address
@@ -83,6 +84,7 @@ class FramedServerProtocol(Protocol):
     def connectionMade(self) -> None:
         """Turn Nagle's algorithm off, and count the connection."""
         send_at_once(self.transport)
+        follow_read(self.transport, 0)
         self._waits_for_tls = ISSLTransport.providedBy(self.transport)
         self._refuse(self._factory.guard.open(self, self.transport.getPeer()))
 
@@ -233,7 +235,7 @@ class FramedServerProtocol(Protocol):
         if self._input is None or self._responder is None:
             wait = Wait.NEXT_FRAME if self._drained is None else Wait.CLOSE
             return Look(wait, written=self._written, unsent=unsent, held=self._held())
-        wait, number = self._input.waits_for()
+        wait, number = wait_of(self._responder)
         if wait is Wait.NEXT_FRAME:
             number = self._reads
         return Look(wait, number, was_paused, 0, self._written, unsent, self._held())

@@ -3,11 +3,15 @@
 One read may hold thousands of requests. A connection works for a turn, then lets the others go
 first; of all that wait for another turn, one goes on in each turn of the reactor. So a peer with
 few requests waits for one turn, however many others have much to do.
+
+Many connections may begin to have much to do in one turn of the reactor. When that has taken long,
+those that still come in it do little at once, or nothing (`is_late`).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +22,20 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 0.01
 """The time of a turn: what is begun then may take as long again, and all of it less than 50 ms."""
+LATE: Final = 0.02
+"""Seconds of a turn of the reactor behind which a connection with much to do waits for another."""
+LITTLE: Final = 2048
+"""Bytes of a read that never wait: they may be a few requests, of an honest peer."""
+
+
+class ReactorTurn:
+    """The turn of the reactor that goes on; the watchdog sets when it began."""
+
+    __slots__ = ("began",)
+
+    def __init__(self) -> None:
+        self.began = inf
+        """A time of `Turns.now`; infinite while the reactor waits, or where nobody watches it."""
 
 
 class Turns:
@@ -34,6 +52,7 @@ class Turns:
         self._reactor = reactor
         self._waiting: deque[Callable[[], object]] = deque()
         self.now = now
+        self.current = ReactorTurn()
 
     def wait(self, go_on: Callable[[], object]) -> None:
         """Call back when it is the caller's turn again, behind those that wait already."""

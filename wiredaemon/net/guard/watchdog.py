@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import threading
 from functools import partial
+from math import inf
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,8 @@ from wiredaemon.net.twisted_internals import replace_poller
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+    from wiredaemon.net.guard.turns import ReactorTurn
 
 LONGEST: Final = 0.05
 """Seconds that a turn of the reactor may take."""
@@ -40,6 +43,7 @@ class Watchdog:
 
     Args:
         reactor: The reactor of this thread. One that does not wait in a poller is not watched.
+        current: Is told when each turn of the reactor begins.
         folder: The folder of the modules whose frames are shown.
         now: Tells the seconds.
     """
@@ -49,6 +53,7 @@ class Watchdog:
     def __init__(
         self,
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        current: ReactorTurn,
         folder: str = _OURS,
         now: Callable[[], float] = perf_counter,
     ) -> None:
@@ -59,8 +64,7 @@ class Watchdog:
         """Turns that took too long."""
         self.longest = 0.0
         """Seconds that the longest turn took."""
-        self._began: float | None = None
-        """When the turn that goes on began; None while the reactor waits."""
+        self._current = current
         self._place: tuple[float, str] | None = None
         """The beginning of a turn, and where it was when it had taken too long."""
         self._line = CountedLine()
@@ -83,20 +87,21 @@ class Watchdog:
         if self._stop is not None:
             replace_poller(self._reactor, lambda watched: watched.poller)
             self._stop.set()
-            self._began = self._stop = None
+            self._stop = None
+            self._current.began = inf
 
     # --- in the reactor's thread -------------------------------------------------------------
 
     def _wait(self, poll: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 the poller's own
         """Wait for events: a turn ends, and the next one begins behind it."""
-        began, now = self._began, self._now
-        if began is not None and now() - began > LONGEST:
-            self._on_long(began, now())
-        self._began = None
+        current, now = self._current, self._now
+        if now() - current.began > LONGEST:
+            self._on_long(current.began, now())
+        current.began = inf
         try:
             return poll(*args)
         finally:
-            self._began = now()
+            current.began = now()
 
     def _on_long(self, began: float, ended: float) -> None:
         seconds = ended - began
@@ -127,8 +132,8 @@ class Watchdog:
             sleep(rest)
             if stop.is_set():
                 return
-            began, known, rest = self._began, self._place, LONGEST
-            if began is None:
+            began, known, rest = self._current.began, self._place, LONGEST
+            if began == inf:
                 continue
             left = began + LONGEST - self._now()
             if left >= 0:

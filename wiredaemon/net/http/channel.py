@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from wiredaemon.net.departures import WatchedInput
 from wiredaemon.net.guard.held_memory import RETRY
-from wiredaemon.net.guard.turns import SECONDS
+from wiredaemon.net.guard.turns import LATE, LITTLE, SECONDS
 from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.http.held_body import held_by
 from wiredaemon.net.http.known_heads import LONGEST
@@ -103,6 +103,7 @@ class KnownHeadChannel(HTTPChannel):
     def connectionMade(self) -> None:
         """Turn Nagle's algorithm off, and count the connection."""
         send_at_once(self.transport)
+        follow_read(self.transport, 0)
         super().connectionMade()
         self.input = WatchedInput(self.transport, self.site.departures)
         replace_network_producer(self, self.input)
@@ -135,8 +136,12 @@ class KnownHeadChannel(HTTPChannel):
         if self.rest:
             self.rest += data
             return
-        now = self.site.guard.turns.now
-        ends = now() + SECONDS
+        turns = self.site.guard.turns
+        now, began = turns.now, turns.now()
+        if began - turns.current.began > LATE and len(data) > LITTLE:
+            self._wait_for_turn(data)
+            return
+        ends = began + SECONDS
         while data and not self.transport.disconnecting:
             data = self._receive_some(data)
             if data and now() >= ends:

@@ -13,6 +13,11 @@ from wiredaemon.commands import CommandError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+_TINY: Final = 64
+"""Bytes of a piece that is joined with the one before it."""
+_JOINED: Final = 512
+"""Bytes up to which pieces grow by that: each piece takes 41 bytes beyond its content."""
+
 
 class NoData:
     """The data of a request that has none, or whose command reads none."""
@@ -46,7 +51,11 @@ NO_DATA: Final = NoData()
 
 
 class IncomingData:
-    """The data of one request: an asynchronous iterator of the pieces as they arrived."""
+    """The data of one request: an asynchronous iterator of the pieces as they arrived.
+
+    Tiny pieces that the command has not taken are joined: else data in frames of one octet would
+    take many times its size.
+    """
 
     __slots__ = ("_error", "_on_taken", "_pieces", "_waiting", "ended", "limit", "received", "size")
 
@@ -71,8 +80,11 @@ class IncomingData:
 
     def hold(self, data: bytes) -> None:
         """Add a piece; `wake` resumes the command, once for all pieces of one read."""
-        size = len(data)
-        self._pieces.append(data)
+        size, pieces = len(data), self._pieces
+        if size < _TINY and pieces and len(pieces[-1]) < _JOINED:
+            pieces[-1] += data
+        else:
+            pieces.append(data)
         self.size += size
         self.received += size
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import CommandError, ServerError
-from wiredaemon.net.guard.turns import SECONDS
-from wiredaemon.net.guard.waits import Wait
+from wiredaemon.net.guard.turns import LATE, LITTLE, SECONDS
 from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.data_input import DataInput
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError, Load
@@ -29,7 +28,6 @@ from wiredaemon.net.responding.states import (
 from wiredaemon.protocol import (
     ConnectionFailed,
     DataReceived,
-    Incomplete,
     RemoteProtocolError,
     RequestAborted,
     RequestCompleted,
@@ -102,7 +100,7 @@ class ConnectionInput:
         self._stage = InputStage.OPEN
         self._backlog: list[ServerEvent] = []
         """Events behind a request whose admission is being decided."""
-        self._data = DataInput(requests, limits, self._on_data_taken)
+        self._data = DataInput(requests, limits)
         self._completed = False
         """At least one request of the connection has arrived completely."""
         self._aborted: list[RequestAborted] = []
@@ -115,15 +113,22 @@ class ConnectionInput:
 
     def receive_data(self, data: bytes) -> None:
         """Receive bytes from the peer, cut in any way."""
-        was_paused = self._is_paused
+        turns, was_paused = self._turns, self._is_paused
+        now = turns.now()
+        self._turn_ends = now + SECONDS
+        if now - turns.current.began > LATE and self._stage in MAY_WAIT:
+            self._turn_ends = now
+            if len(data) > LITTLE:
+                self._connection.hold_data(data)
+                self._check_turn()
+                self.proceed()
+                return
         self._is_working = True
-        self._turn_ends = self._turns.now() + SECONDS
         self._receive(self._connection.receive_data(data))
         self._is_working = False
         self.proceed()
         if was_paused and self._is_paused and self._data.incoming:
-            # Paused again, because TLS delivers a few records more after each pause, and a body of
-            # command data may be many of them.
+            # TLS delivers a few records more after each pause, and a body may be many of them.
             self._transport.pause_input()
 
     def receive_end(self) -> None:
@@ -163,12 +168,11 @@ class ConnectionInput:
         while connection.pending and not requests.is_over and self._stage not in DECIDING:
             # Read beyond the limit of requests while every command waits for data: that data may
             # lie behind the requests that wait, and would never be reached.
-            beyond = requests.load() is Load.NEEDING_DATA
-            events = connection.receive_data(b"", beyond=beyond)
-            # No progress: what waits needs an answer first.
-            if not events and connection.pending:
-                break
-            self._receive(events)
+            beyond = not connection.may_read_on
+            if beyond and requests.load() is not Load.NEEDING_DATA:
+                break  # what waits needs an answer first
+            self._receive(connection.receive_data(b"", beyond=beyond))
+            self._check_turn()
         self._is_working = False
 
     def _end(self) -> None:
@@ -189,15 +193,6 @@ class ConnectionInput:
             self._is_working = False
         if not self._requests.is_over:
             self._requests.receive_end(self._aborted)
-
-    def waits_for(self) -> tuple[Wait, int]:
-        """Return what a connection in full duplex waits for, and a number of that wait."""
-        wait, number = self._connection.incomplete
-        if wait is not None:
-            return (Wait.REQUEST if wait is Incomplete.REQUEST else Wait.FRAME_HEADER), number
-        # A command that reads data may wait for its peer, as long as that sends any at all.
-        is_idle = not self._requests.running or self._requests.load() is Load.NEEDING_DATA
-        return (Wait.NEXT_FRAME if is_idle else Wait.NOTHING), 0
 
     def fail(self, message: str) -> None:
         """End the connection because the peer does not go on."""
@@ -273,9 +268,12 @@ class ConnectionInput:
         """Handle the events that wait, and then further input."""
         self._stage = advance_input(self._stage, InputStep.DECIDED)
         # Decided at once: the events behind it are still being handled.
-        if self._requests.is_over or self._is_working:
+        if self._is_working:
             return
-        backlog, self._backlog, self._is_working = self._backlog, [], True
+        backlog, self._backlog = self._backlog, []
+        if self._requests.is_over:
+            return
+        self._is_working = True
         self._turn_ends = self._turns.now() + SECONDS
         self._receive(backlog)
         self._is_working = False
@@ -322,7 +320,7 @@ class ConnectionInput:
         if not (event.has_data and command.has_data):
             self._requests.accept(event, admitted, NO_DATA)
             return
-        data = self._data.open(event.request_id, command.data_limit)
+        data = self._data.open(event.request_id, command.data_limit, self._on_data_taken)
         self._requests.accept(event, admitted, data)
 
     def _decide_later(self, event: RequestReceived, asked: Deferred[Admitted]) -> None:

@@ -24,15 +24,13 @@ class DataInput:
     Args:
         requests: The connection's requests, which fail where data crosses a limit.
         limits: ``buffered_data``, ``command_data`` and ``undeclared_data`` bound the data.
-        on_taken: Is called whenever a command takes a piece.
     """
 
-    __slots__ = ("_limits", "_on_taken", "_requests", "_unwanted", "incoming", "unfed")
+    __slots__ = ("_limits", "_requests", "_unwanted", "incoming", "unfed")
 
-    def __init__(self, requests: Requests, limits: Limits, on_taken: Callable[[], None]) -> None:
+    def __init__(self, requests: Requests, limits: Limits) -> None:
         self._requests = requests
         self._limits = limits
-        self._on_taken = on_taken
         self._unwanted: dict[int, tuple[RequestReceived, int]] = {}
         """Requests whose commands read no data, until it is complete, and its bytes so far."""
         self.incoming: dict[int, IncomingData] = {}
@@ -40,15 +38,18 @@ class DataInput:
         self.unfed: IncomingData | None = None
         """Data that grew in this read and whose command was not woken: one command at a time."""
 
-    def open(self, request_id: int, limit: int | None) -> IncomingData:
+    def open(
+        self, request_id: int, limit: int | None, on_taken: Callable[[], None]
+    ) -> IncomingData:
         """Return the data that the command of a request reads.
 
         Args:
             request_id: The request's id.
             limit: Bytes that the command allows; None for `Limits.command_data`.
+            on_taken: Is called whenever the command takes a piece.
         """
         most = self._limits.command_data if limit is None else limit
-        data = self.incoming[request_id] = IncomingData(self._on_taken, most)
+        data = self.incoming[request_id] = IncomingData(on_taken, most)
         return data
 
     def drop(self, event: RequestReceived) -> None:

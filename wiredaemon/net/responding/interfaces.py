@@ -98,6 +98,10 @@ class Admission(Protocol):
         """
 
 
+def nothing() -> object:
+    """Do nothing, in place of a callback."""
+
+
 class Load(IntEnum):
     """The state of all requests of a connection together, as far as its input must know."""
 

@@ -20,14 +20,14 @@ from wiredaemon.commands.running import PLAIN, read_arguments, step
 from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.context import CommandContext, complete_context
 from wiredaemon.net.responding.failures import is_expected, send_failure, shown_failure
-from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load
+from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load, nothing
 from wiredaemon.net.responding.running_request import RunningRequest
 from wiredaemon.protocol import RemoteProtocolError
 from wiredaemon.protocol.responses import is_worth_a_thread
 from wiredaemon.wire.dialects import ResponseForm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from wiredaemon.commands import Command
     from wiredaemon.net.responding.command_data import IncomingData, NoData
@@ -103,7 +103,7 @@ class Responder:
         self._has_all_input = False
         self._aborted: Sequence[RequestAborted] = ()
         self.is_over = False
-        self.on_progress: Callable[[], object] = lambda: None
+        self.on_progress = nothing
         """Is called when input may go on: a request has ended, or the peer accepts answers."""
 
     # --- requests, for the input -------------------------------------------------------------
@@ -245,7 +245,7 @@ class Responder:
         """Answer the requests that were never complete, behind all that were, and end."""
         for event in self._aborted:
             self.connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
-        self.is_over = True
+        self.is_over, self.on_progress = True, nothing
         self._transport.responses_finished(self.connection)
 
     # --- for running requests ----------------------------------------------------------------
@@ -306,11 +306,12 @@ class Responder:
     def stop(self) -> None:
         """Cancel every command."""
         self.is_over = True
+        self.on_progress = nothing  # else a cycle would keep the output of the transport
         # Emptied first, because a cancelled command may call back.
         requests, queue = list(self.running.values()), list(self._queue)
         self.running.clear()
         self._queue.clear()
-        self.connection.drop_input()  # megabytes, perhaps, and this object is part of a cycle
+        self.connection.drop_input()
         for request in requests:
             request.cancel()
         for _, _, data in queue:
@@ -336,8 +337,7 @@ class Responder:
         self.output_paused = False
         if not self.is_over:
             self._go_on()
-            if not self.is_over:
-                self.on_progress()
+            self.on_progress()
 
     def stopProducing(self) -> None:
         """Stop every command: the transport has gone."""

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS: Final = 2.0
 """Seconds between two looks; memory is returned behind the first one that sees no growth."""
+_MOST_LOOKS: Final = 32
+"""Looks between two attempts to return memory that is in use, or never comes back."""
 
-LEAST_GROWTH: Final = 8 * 1024 * 1024
-"""Bytes of growth below which nothing is done: what is free then is soon needed again."""
+LEAST_GROWTH: Final = 2 * 1024 * 1024
+"""Bytes of growth below which nothing is done: what is free then is soon needed again.
+
+No more, because many small bursts add up, and 4 MiB are what one may leave behind."""
 
 
 class MemoryWatch:
@@ -30,9 +34,11 @@ class MemoryWatch:
         self._deadline = Deadline(reactor)
         self._memory: ResidentMemory | None = None
         self._least = 0
-        """Bytes that stayed when memory was returned last."""
+        """The fewest bytes at any look."""
         self._before = 0
         """Bytes at the last look."""
+        self._pause = self._left = 0
+        """Looks between the last attempt and the next, and those of them that are left."""
 
     def start(self) -> None:
         """Begin to look; to be called once twistd has forked."""
@@ -52,11 +58,24 @@ class MemoryWatch:
         if memory is None:
             return
         now = memory.read()
-        is_growing = now > self._before + LEAST_GROWTH
-        if now > self._least + LEAST_GROWTH and not is_growing:
-            return_memory()
-            # What is in use stays: the next look compares with that, and does not try again.
-            self._least = now = memory.read()
+        if now > self._before + LEAST_GROWTH:
+            self._pause = self._left = 0
+        elif self._left:
+            self._left -= 1
+        elif now > self._least + LEAST_GROWTH:
+            now = self._return(now, memory)
         self._least = min(self._least, now)
         self._before = now
         self._deadline.set(CHECK_SECONDS, self._check)
+
+    def _return(self, before: int, memory: ResidentMemory) -> int:
+        """Return what is free, and return the bytes that stay.
+
+        They may be in use until later, when nothing grows: so it is tried again, ever less often.
+        """
+        return_memory()
+        after = memory.read()
+        has_gained = after < before - LEAST_GROWTH
+        self._pause = 1 if has_gained else min(2 * self._pause + 1, _MOST_LOOKS)
+        self._left = self._pause
+        return after

@@ -1,0 +1,22 @@
+"""What a raw connection waits for: the guard measures how long it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wiredaemon.net.guard.waits import Wait
+from wiredaemon.net.responding.interfaces import Load
+from wiredaemon.protocol import Incomplete
+
+if TYPE_CHECKING:
+    from wiredaemon.net.responding.responder import Responder
+
+
+def wait_of(responder: Responder) -> tuple[Wait, int]:
+    """Return what a connection in full duplex waits for, and a number of that wait."""
+    wait, number = responder.connection.incomplete
+    if wait is not None:
+        return (Wait.REQUEST if wait is Incomplete.REQUEST else Wait.FRAME_HEADER), number
+    # A command that reads data may wait for its peer, as long as that sends any at all.
+    is_idle = not responder.running or responder.load() is Load.NEEDING_DATA
+    return (Wait.NEXT_FRAME if is_idle else Wait.NOTHING), 0
