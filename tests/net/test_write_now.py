@@ -340,5 +340,5 @@ async def test_a_subclass_of_the_transport_is_written_to_as_ever() -> None:
     async with connected() as ends:
         ends.transport.__class__ = _SubServer
         write_now(ends.transport, [b"one", b"two"])
-        assert ends.transport._tempDataBuffer == [b"one", b"two"]
+        assert b"".join(ends.transport._tempDataBuffer) == b"onetwo"
         assert await ends.read(6) == b"onetwo"

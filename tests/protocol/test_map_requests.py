@@ -9,6 +9,7 @@ from support.feeding import MAPS, failed, fed, receive, server
 from support.peers import NUMBERS, frame, item, map_frames
 
 from wiredaemon.protocol import (
+    ConnectionFailed,
     DataReceived,
     Event,
     RequestAborted,
@@ -523,3 +524,25 @@ def test_input_that_ends_inside_requests_aborts_them_in_the_order_they_began(dia
         RequestAborted(request_id=3, reason="input ended before the command data of request 3"),
     ]
     assert connection.state is RequestsState.IDLE
+
+
+@pytest.mark.parametrize("dialect", MAPS)
+def test_a_large_request_is_the_same_in_frames_of_any_size(dialect: str) -> None:
+    nodes = [b"%020d" % number for number in range(5000)]
+    content = item({b"name": b"known", b"args": {b"nodes": nodes}}, canonical=True)
+    for size in (65_535, 30_000, 1000):
+        frames = map_frames(dialect, 1, content, cut=size)
+        connection = server(dialect, limits=Limits(request_frames=1000))
+        assert [event for one in frames for event in receive(connection, one)] == [
+            RequestReceived(request_id=1, command=b"known", arguments={b"nodes": nodes})
+        ]
+
+
+@pytest.mark.parametrize("dialect", MAPS)
+def test_a_large_request_that_is_wrong_at_its_start_fails_at_its_end(dialect: str) -> None:
+    *first, last = map_frames(dialect, 1, b"\xff" + bytes(100_000), cut=30_000)
+    connection = server(dialect)
+    assert [event for one in first for event in receive(connection, one)] == []
+    [event] = receive(connection, last)
+    assert isinstance(event, ConnectionFailed)
+    assert "break outside of an indefinite item" in event.error.message

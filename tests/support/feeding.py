@@ -56,8 +56,11 @@ def server(
 
 
 def receive(side: Side, data: bytes) -> list[Event]:
-    """Feed either side."""
-    return list(side.receive_data(data))
+    """Feed either side, to the last frame that it takes now."""
+    events: list[Event] = list(side.receive_data(data))
+    while isinstance(side, ServerConnection) and side.pending and side.may_read_on:
+        events += side.receive_data(b"")
+    return events
 
 
 def feed_every_way(make: Callable[[], Side], data: bytes, following: bytes) -> list[Event]:

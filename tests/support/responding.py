@@ -160,6 +160,7 @@ class Responding:
         self.limits = limits or Limits()
         self.clock = Clock()
         self.transport = RecordingTransport()
+        self.turns = Turns(self.clock, now or (lambda: 0.0))
         self.input, self.responder = begin_exchange(
             self.transport,
             Commands(commands, make_origin(dialect)),
@@ -167,7 +168,7 @@ class Responding:
             half_duplex=half_duplex,
             reactor=reactor or self.clock,
             limits=self.limits,
-            turns=Turns(self.clock, now or (lambda: 0.0)),
+            turns=self.turns,
         )
         self.connection = self.responder.connection
 

@@ -16,7 +16,7 @@ def test_the_limits_of_wire_and_protocol_have_safe_defaults() -> None:
     assert (limits.request_frames, limits.empty_frames) == (256, 8)
     assert limits.half_open_requests == 16
     assert (limits.concurrent_requests, limits.running_commands) == (100, 8)
-    assert (limits.cbor_depth, limits.cbor_elements) == (32, 250_000)
+    assert (limits.cbor_depth, limits.cbor_elements) == (32, 130_000)
     assert (limits.command_data, limits.undeclared_data) == (1024**3, 1024**2)
     assert limits.settings_size <= 16 * 1024
     assert (limits.decoded_size, limits.encoded_streams) == (1024**2, 32)

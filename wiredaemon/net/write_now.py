@@ -43,7 +43,8 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> int:  # noqa: ANN401 zo
     size = sum(map(len, parts))
     # By exact type: TLS must encrypt, and a subclass may write in its own way.
     if type(transport) is not Server or is_waiting(transport):
-        transport.writeSequence(parts)
+        # Small parts that wait for long would take twice their size.
+        transport.writeSequence([b"".join(parts)] if size <= _JOINED else parts)
         return size
     try:
         # Measured: joining saves 2 to 3 % of such a write, some 0.5 us; from 64 KiB on it costs 1

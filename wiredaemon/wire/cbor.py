@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cbor2
 
+from wiredaemon.wire.cbor_content import Content, incomplete
 from wiredaemon.wire.cbor_heads import (
     ARRAY,
     BYTES,
@@ -44,10 +45,6 @@ _SCALARS: Final = frozenset((bytes, bool, type(None)))
 _SHORT_STRINGS: Final = 256
 _STRING_HEADS: Final = [encode_head(BYTES, size) for size in range(_SHORT_STRINGS)]
 """Heads of short byte strings, by length."""
-
-_UNHASHED_ELEMENTS: Final = 256
-"""The most items in an item that may have keys other than strings. 8,000 integers that collide take
-cbor2 0.83 s; the time grows with the square of the number, so that 256 take 1 ms."""
 
 
 class UnencodableError(TypeError):
@@ -230,6 +227,9 @@ _REFUSED: Final = (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError)
 
 Its depth is set one lower than ours, because it does not count empty containers.
 """
+_UNHASHED_ELEMENTS: Final = 256
+"""The most items in an item that may have keys other than strings. 8,000 integers that collide take
+cbor2 0.83 s; the time grows with the square of the number, so that 256 take 1 ms."""
 
 
 class ItemReader:
@@ -276,11 +276,9 @@ def decode_first(data: bytes, rules: CborRules, limits: Limits) -> object:
             return cbor2.loads(data, max_depth=limits.cbor_depth - 1)
         except _REFUSED:
             pass  # the scan words the error
-    scanner = ItemScanner(rules, limits)
-    end = scanner.scan(data)
-    if end is None:
-        raise CborError(_incomplete(data))
-    return _decode(scanner, data[:end])
+    content = Content(rules, limits, is_whole=False)
+    content.receive_data(data)
+    return decode_content(content)
 
 
 def decode_leading(data: bytes, rules: CborRules, limits: Limits) -> object:
@@ -296,17 +294,9 @@ def decode_leading(data: bytes, rules: CborRules, limits: Limits) -> object:
             return cbor2.loads(data, max_depth=limits.cbor_depth - 1)
         except _REFUSED:
             pass  # the scan words the error
-    scanner = ItemScanner(rules, limits)
-    end = scanner.scan(data)
-    if end is None:
-        raise CborError(_incomplete(data))
-    value = _decode(scanner, data[:end])
-    while end < len(data):
-        scanner = ItemScanner(rules, limits, start=end, elements=scanner.elements)
-        end = scanner.scan(data)
-        if end is None:
-            raise CborError(_incomplete(data))
-    return value
+    content = Content(rules, limits, is_whole=True)
+    content.receive_data(data)
+    return decode_content(content)
 
 
 def decode_all(data: bytes, rules: CborRules, limits: Limits) -> list[object]:
@@ -324,15 +314,20 @@ def decode_all(data: bytes, rules: CborRules, limits: Limits) -> list[object]:
     reader = ItemReader(rules, limits)
     values = reader.receive_data(data)
     if reader.held:
-        raise CborError(_incomplete(data))
+        raise incomplete(len(data))
     return values
 
 
-def _incomplete(data: bytes) -> str:
-    return "the CBOR item is incomplete" if data else "the CBOR item is missing"
+def decode_content(content: Content) -> object:
+    """Decode the first item of content that is complete.
+
+    Raises:
+        CborError: An item is incomplete or not accepted, or there is none.
+    """
+    return _decode(*content.take())
 
 
-def _decode(scanner: ItemScanner, item: bytes) -> object:
+def _decode(scanner: ItemScanner, item: bytes | bytearray) -> object:
     """Decode the item whose end a scanner found.
 
     Raises:

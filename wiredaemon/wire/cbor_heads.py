@@ -289,7 +289,7 @@ class ItemScanner:
         message = "string major type not supported"
         raise CborError(message)
 
-    def rewritten(self, item: bytes) -> bytes:
+    def rewritten(self, item: bytes | bytearray) -> bytes | bytearray:
         """Return the item with byte string heads for text heads, and no tags but the set's.
 
         Args:

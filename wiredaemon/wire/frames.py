@@ -135,7 +135,7 @@ class FrameReader:
     After a `FrameError` it must not be used again.
     """
 
-    __slots__ = ("_needed", "_parts", "_payload_limit", "_size", "count", "pending")
+    __slots__ = ("_needed", "_parts", "_payload_limit", "_put_back", "_size", "count", "pending")
 
     def __init__(self, *, payload_limit: int) -> None:
         """Accept payloads of up to ``payload_limit`` bytes."""
@@ -144,6 +144,7 @@ class FrameReader:
         """The bytes that were not returned as frames; joined only when a frame is complete."""
         self._size = 0
         self._needed = HEADER_SIZE
+        self._put_back: list[RawFrame] = []
         self.count = 0
         """Frames returned so far."""
         self.pending = False
@@ -164,6 +165,8 @@ class FrameReader:
         """
         frames: list[RawFrame] = []
         position = 0
+        if self._put_back:
+            return self._again(data, most)
         if self._size:
             behind = self._behind_held(data, most, frames)
             if behind is None:
@@ -190,6 +193,21 @@ class FrameReader:
             frames.append((request_id, stream_id, stream_flags, kind, data[start:position]))
         self._parts = [data[position:]]
         self._size = size - position
+        self.count += len(frames)
+        return frames
+
+    def put_back(self, frames: list[RawFrame]) -> None:
+        """Let the next call return frames, the last of those that were returned, once more."""
+        if frames:
+            self._put_back, self.pending = frames, True
+            self.count -= len(frames)
+
+    def _again(self, data: bytes, most: int) -> list[RawFrame]:
+        """Return frames that were put back; what came behind them waits."""
+        if data:
+            self._hold(data)
+        frames, self._put_back = self._put_back[:most], self._put_back[most:]
+        self.pending = bool(self._put_back or self._size)
         self.count += len(frames)
         return frames
 
@@ -239,11 +257,12 @@ class FrameReader:
     @property
     def held(self) -> int:
         """The number of bytes that were not returned as frames."""
-        return self._size
+        return self._size + sum([HEADER_SIZE + len(frame[-1]) for frame in self._put_back])
 
     def drop(self) -> None:
         """Forget the bytes that were not returned as frames."""
         self._parts, self._size, self._needed, self.pending = [], 0, HEADER_SIZE, False
+        self._put_back = []
 
     def _hold(self, data: bytes) -> None:
         self._parts.append(data)

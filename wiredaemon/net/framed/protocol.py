@@ -182,6 +182,8 @@ class FramedServerProtocol(Protocol):
         """Stop reading."""
         self._is_paused = self._was_paused = True
         self.transport.pauseProducing()
+        if self._responder is not None and self._responder.connection.pending:
+            follow_read(self.transport, 0)  # more at once would only wait as well
         # Over TLS nobody can read answers who has closed the sending side.
         may_half_close = not ISSLTransport.providedBy(self.transport)
         self._factory.departures.watch(self.transport, may_half_close=may_half_close)
