@@ -191,7 +191,7 @@ def half_open(listener: str, connections: int) -> Callable[[Target], Awaitable[N
 async def tiny_data(target: Target) -> None:
     """Command data, one octet in each frame."""
     connection = await connect(target, "framed")
-    begin = whole_request(1, b"mirror", {}, has_data=True)
+    begin = whole_request(1, b"measure", {}, has_data=True)
     octets = frame(1, (0, 0x01), COMMAND_DATA["0003"], b"x") * 10_000
     await flood(connection, itertools.chain([begin], itertools.repeat(octets)))
 

@@ -42,6 +42,7 @@ HONEST: Final = 0.1
 """Seconds within which 99 of 100 honest answers must be there."""
 _HIT: Final = "LimitHits#warn"
 _LATER: Final = 10.0
+_REST: Final = 5.0
 _CONNECTIONS: Final = 1200
 _PAUSE: Final = 0.02
 _SAMPLE: Final = 0.05
@@ -117,6 +118,8 @@ def _chosen(words: Sequence[str]) -> list[Row]:
 def _measure(row: Row, folder: Path, seconds: float) -> Outcome:
     with on_core(LOAD_CORE), Daemon(folder, "mixed_commands") as daemon:
         _warm(daemon)
+        # So that it has given back what it can: it looks every two seconds.
+        time.sleep(_REST)
         daemon.settle()
         before = daemon.private
         stop = threading.Event()

@@ -67,6 +67,15 @@ async def mirror(context: Any) -> bytes:  # noqa: ANN401
     return data
 
 
+@command("measure", permission=Permission.RO, has_data=True)
+async def measure(context: Any) -> int:  # noqa: ANN401
+    """Return the size of the data."""
+    size = 0
+    async for piece in context.data:
+        size += len(piece)
+    return size
+
+
 @command("fail", permission=Permission.RO, arguments=_DATA)
 def fail(_context: Any, data: bytes) -> None:  # noqa: ANN401
     """Fail with the argument in the message."""

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS: Final = 2.0
 """Seconds between two looks; memory is returned behind the first one that sees no growth."""
+_ATTEMPTS: Final = 5
+"""Attempts to return memory, one at each look: it may be in use until a burst is answered."""
 _MOST_LOOKS: Final = 32
-"""Looks between two attempts to return memory that is in use, or never comes back."""
+"""Looks between two further attempts at the most."""
 
 LEAST_GROWTH: Final = 2 * 1024 * 1024
 """Bytes of growth below which nothing is done: what is free then is soon needed again.
@@ -37,8 +39,10 @@ class MemoryWatch:
         """The fewest bytes at any look."""
         self._before = 0
         """Bytes at the last look."""
-        self._pause = self._left = 0
-        """Looks between the last attempt and the next, and those of them that are left."""
+        self._attempts = 0
+        """Attempts since memory has grown or was returned."""
+        self._left = 0
+        """Looks until the next attempt."""
 
     def start(self) -> None:
         """Begin to look; to be called once twistd has forked."""
@@ -59,7 +63,7 @@ class MemoryWatch:
             return
         now = memory.read()
         if now > self._before + LEAST_GROWTH:
-            self._pause = self._left = 0
+            self._attempts = self._left = 0
         elif self._left:
             self._left -= 1
         elif now > self._least + LEAST_GROWTH:
@@ -71,11 +75,11 @@ class MemoryWatch:
     def _return(self, before: int, memory: ResidentMemory) -> int:
         """Return what is free, and return the bytes that stay.
 
-        They may be in use until later, when nothing grows: so it is tried again, ever less often.
+        They may be in use until later, when nothing grows: so it is tried again.
         """
         return_memory()
         after = memory.read()
-        has_gained = after < before - LEAST_GROWTH
-        self._pause = 1 if has_gained else min(2 * self._pause + 1, _MOST_LOOKS)
-        self._left = self._pause
+        self._attempts = 0 if after < before - LEAST_GROWTH else self._attempts + 1
+        if self._attempts > _ATTEMPTS:
+            self._left = min(2 ** (self._attempts - _ATTEMPTS), _MOST_LOOKS)
         return after
