@@ -20,7 +20,7 @@ CLOSE_SECONDS: Final = 5.0
 """Seconds that closing may take: over TLS the server has to close its side as well."""
 
 # An object of `largest_object` with nothing but nodes in it has 12 million.
-_LARGE_ANSWERS: Final = Limits(cbor_elements=16_000_000)
+_LARGE_ANSWERS: Final = Limits(cbor_elements=16_000_000, cbor_containers=1_000_000)
 """A client wants what it asked for, so it bounds the size of objects more than their elements."""
 
 

@@ -41,7 +41,9 @@ _READ_SIZE: Final = 65536
 """Bytes of input that are read at once: what a pipe holds on Linux."""
 
 _AMPLE: Final = 1 << 31
-_LIMITS: Final = Limits(request_size=_AMPLE, request_frames=_AMPLE, cbor_elements=_AMPLE)
+_LIMITS: Final = Limits(
+    request_size=_AMPLE, request_frames=_AMPLE, cbor_elements=_AMPLE, cbor_containers=_AMPLE
+)
 """No limits: the daemon has held the peer to its own already."""
 
 _IDLE_SECONDS: Final = 2.0

@@ -223,3 +223,14 @@ def test_one_peer_waits_for_no_more_than_half_of_the_places(ready: Ready) -> Non
     assert [each.opened.called for each in greedy] == [False, False, True]
     assert error(greedy[2].opened) == str(WorkersBusyError(4))
     assert not Reader(pool, "bob").opened.called
+
+
+def test_a_value_of_a_worker_may_have_more_containers_than_one_of_a_peer(
+    reactor: FakeReactor, ready: Ready
+) -> None:
+    pool, _ = ready()
+    value = {b"branch %d" % number: [b"node"] for number in range(40_000)}
+    assert len(value) > Limits().cbor_containers
+    answer = ask(pool)
+    reactor.workers[0].answer(value)
+    assert result(answer) == value

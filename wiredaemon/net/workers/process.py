@@ -105,7 +105,8 @@ class WorkerProcess(ProcessProtocol):
     def __init__(self, reactor: Reactor, limits: Limits, owner: ProcessOwner) -> None:
         self._reactor = reactor
         # The worker is ours: only the size of a result is bounded, and every item has a size.
-        self.limits = replace(limits, cbor_elements=limits.worker_result)
+        most = limits.worker_result
+        self.limits = replace(limits, cbor_elements=most, cbor_containers=most)
         self._owner = owner
         self._deadline = Deadline(reactor)
         self._exit_reason: str | None = None
