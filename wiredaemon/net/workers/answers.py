@@ -5,6 +5,7 @@ The other kind of answer is a `WorkerStream`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from wiredaemon.commands import CommandError, ServerError
@@ -116,3 +117,10 @@ def _decode(data: bytes, limits: Limits) -> list[object]:
     except CborError as error:
         message = f"error decoding CBOR from response: {error}"
         raise RemoteProtocolError(message, malformed=True) from error
+
+
+def limits_of_answers(limits: Limits) -> Limits:
+    """Return the limits for what workers answer: they are ours, and only its size is bounded."""
+    # Every item and every container has a byte at the least.
+    size = limits.worker_result
+    return replace(limits, cbor_elements=size, cbor_containers=size)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -18,7 +17,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 
 from wiredaemon.commands import ServerError
-from wiredaemon.net.workers.answers import ValueAnswer
+from wiredaemon.net.workers.answers import ValueAnswer, limits_of_answers
 from wiredaemon.net.workers.connection import WorkerConnection
 from wiredaemon.net.workers.deadline import Deadline
 from wiredaemon.net.workers.error_output import ErrorOutput
@@ -104,9 +103,7 @@ class WorkerProcess(ProcessProtocol):
 
     def __init__(self, reactor: Reactor, limits: Limits, owner: ProcessOwner) -> None:
         self._reactor = reactor
-        # The worker is ours: only the size of a result is bounded, and every item has a size.
-        most = limits.worker_result
-        self.limits = replace(limits, cbor_elements=most, cbor_containers=most)
+        self.limits = limits_of_answers(limits)
         self._owner = owner
         self._deadline = Deadline(reactor)
         self._exit_reason: str | None = None
