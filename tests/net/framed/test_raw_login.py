@@ -16,8 +16,8 @@ from twisted.logger import capturedLogs
 from wiredaemon.accounts.credentials import Named, Password
 from wiredaemon.accounts.login import LoginBusyError, LoginError, TooManyFailuresError
 from wiredaemon.commands import Permission, TextForm
+from wiredaemon.net.framed.raw_login import AGAIN_SECONDS
 from wiredaemon.net.hosting.access import AccessRules
-from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ MAPS: Final = pytest.mark.parametrize("dialect", ["0003", "0004", "0005", "0006"
 TEXT: Final = TextForm(result=lambda value: value)
 WRONG: Final = b"wrong user name or password"
 FOR_ANN: Final = AccessRules(allow_read=("ann", "@devs"), allow_push=("ann",))
-AGAIN: Final = Limits().login_cache_seconds
+AGAIN: Final = AGAIN_SECONDS
 
 
 def who(context: Any) -> bytes:

@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
 
 LOGIN: Final = b"login"
+AGAIN_SECONDS: Final = 1.0
+"""Seconds after which a login is looked at again, or `Limits.login_cache_seconds` if that is less.
+
+Not for each read: looking takes a stat call for each file of users, and hashing a token. A password
+that is known to be right is hashed no more often for it.
+"""
 _log: Final = Logger()
 
 
@@ -77,7 +83,7 @@ class RawLogin:
         logins: Logs peers in.
         transport: The connection, whose TLS handshake, if any, is done.
         seconds: Returns the time.
-        again: Seconds after which credentials are looked at again.
+        again: ``login_cache_seconds``.
     """
 
     def __init__(
@@ -89,7 +95,7 @@ class RawLogin:
     ) -> None:
         self._logins = logins
         self._seconds = seconds
-        self._again = again
+        self._again = min(again, AGAIN_SECONDS)
         self._client = peer_of(transport)
         self._credentials: Password | Token | Named | None = None
         self._asked: Deferred[Peer] | None = None
