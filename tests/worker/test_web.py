@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import os
@@ -11,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from worker.conftest import Repository, hg
@@ -620,6 +621,30 @@ def test_a_malformed_argument_of_version_1_is_a_bad_request(
 ) -> None:
     answer = ask(query=b"cmd=" + command.encode())
     refused_with(answer, MISTAKES[command], capfd.readouterr().err)
+
+
+MARKERS: Final = {
+    b"": b"the data is malformed",
+    b"\0abc": b"the data is malformed",
+    b"\x01abc": b"an argument has a value that it cannot have",
+    b"\x07abc": b"its data has an unknown version",
+}
+"""Obsolescence markers that are none, and what is wrong with each."""
+
+
+@pytest.mark.parametrize("markers", MARKERS)
+def test_malformed_markers_are_a_bad_request_and_change_nothing(
+    history: Repository, markers: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    history.hgrc.write_text("[experimental]\nevolution = all\n")
+    new = quote(base64.b85encode(markers)).encode()
+    asker = Asker(history)
+    with closing(asker.kept):
+        query = b"cmd=pushkey&namespace=obsolete&key=dump0&old=&new=" + new
+        answer = asker(query=query, body=b"", permission=RW)
+        refused_with(answer, MARKERS[markers], capfd.readouterr().err)
+        assert asker.command(b"lookup", b"key=tip").body.startswith(b"1 ")
+    assert not (history.folder / ".hg/store/obsstore").exists()
 
 
 PAGES: Final = {

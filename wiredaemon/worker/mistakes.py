@@ -28,6 +28,7 @@ _KINDS: Final[Mapping[type[Exception], bytes]] = MappingProxyType(
         UnicodeError: b"an argument has bytes that it cannot have",
         binascii.Error: b"an argument is not hexadecimal",
         struct.error: b"the data is malformed",
+        error.UnknownVersion: b"its data has an unknown version",
         OverflowError: b"a number is too large",
         error.InputError: b"an argument has a value that it cannot have",
         ValueError: b"an argument has a value that it cannot have",
