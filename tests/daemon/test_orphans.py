@@ -10,10 +10,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from support.commands_over_http import PUSHKEY, send_command
 from support.configuration import configuration
 from support.daemon import Daemon
-from support.peers import request_frames
-from support.raw_http import post
 from support.repositories import make_repository, write_hgrc
 
 if TYPE_CHECKING:
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEADLINE: Final = 30.0
-MEDIA_TYPE: Final = "application/mercurial-exp-framing-0006"
-HEADERS: Final = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
-PUSHKEY: Final[dict[bytes, object]] = {
-    b"namespace": b"bookmarks",
-    b"key": b"here",
-    b"old": b"",
-    b"new": b"0" * 40,
-}
 SLEEPS: Final = "sleep 1000"
 REFUSES_TO_END: Final = "trap '' TERM; sleep 1000"
 
@@ -83,9 +74,7 @@ def test_nothing_outlives_a_kill(tmp_path: Path, hook: str, victim: str) -> None
     text = serve(tmp_path, hook)
     with Daemon.start(text, tmp_path) as daemon, daemon.connect() as connection:
         daemon.wait_for_log(r"repository worker (\d+) is ready")
-        body = b"".join(request_frames("0006", 1, b"pushkey", PUSHKEY))
-        target = "/api/exp-http-v2-0003/rw/pushkey"
-        connection.send(post(target, connection.authority, HEADERS, body))
+        send_command(connection, "rw", "pushkey", PUSHKEY)
         # The hook writes when it runs.
         worker, shell = map(int, (tmp_path / "pipe").read_text(encoding="ascii").split())
         with closing(Watched([worker, shell, *children(shell)])) as watched:

@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from support.commands_over_http import PUSHKEY, send_command
 from support.configuration import configuration
 from support.daemon import Daemon
-from support.peers import Answer, parse_frames, read_answers, request_frames
-from support.raw_http import post
+from support.peers import Answer, parse_frames, read_answers
 from support.repositories import make_repository, write_hgrc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from support.raw_http import RawConnection
-
-MEDIA_TYPE: Final = "application/mercurial-exp-framing-0006"
-HEADERS: Final = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
-PUSHKEY: Final[dict[bytes, object]] = {
-    b"namespace": b"bookmarks",
-    b"key": b"here",
-    b"old": b"",
-    b"new": b"0" * 40,
-}
-
-
-def send(
-    connection: RawConnection,
-    permission: str,
-    name: str,
-    arguments: Mapping[bytes, object] | None = None,
-) -> None:
-    body = b"".join(request_frames("0006", 1, name.encode(), arguments))
-    target = f"/api/exp-http-v2-0003/{permission}/{name}"
-    connection.send(post(target, connection.authority, HEADERS, body))
 
 
 def answer(connection: RawConnection) -> Answer:
@@ -62,18 +41,18 @@ def test_a_worker_killed_while_it_answers_costs_only_its_own_request(tmp_path: P
     ).replace("false", "true")
     with Daemon.start(text, tmp_path) as daemon:
         with daemon.connect() as killed, daemon.connect() as other:
-            send(other, "ro", "heads")
+            send_command(other, "ro", "heads")
             before = answer(other)
             started = daemon.wait_for_log(r"repository worker (\d+) is ready")
-            send(killed, "rw", "pushkey", PUSHKEY)
+            send_command(killed, "rw", "pushkey", PUSHKEY)
             # Opening for writing returns when the hook has opened the other end.
             with pipe.open("wb"):
                 os.kill(int(started[1]), signal.SIGKILL)
                 broken = answer(killed)
             assert broken.error is not None
             assert b"the repository worker ended before it answered" in broken.error
-            send(killed, "ro", "heads")
+            send_command(killed, "ro", "heads")
             assert answer(killed) == before
-            send(other, "ro", "heads")
+            send_command(other, "ro", "heads")
             assert answer(other) == before
         assert "Traceback" not in daemon.log

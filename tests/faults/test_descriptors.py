@@ -43,6 +43,14 @@ def descriptors_left(daemon: Daemon, left: int) -> Iterator[None]:
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
 
 
+@contextmanager
+def serving(tmp_path: Path, work: Work) -> Iterator[tuple[Served, RawConnection]]:
+    """A daemon, and a connection to it that is kept open."""
+    with Served.start({"r": work.repository}, tmp_path) as served, served.daemon.connect() as kept:
+        assert ask(kept, "heads").status == 200
+        yield served, kept
+
+
 def seconds_used(daemon: Daemon) -> float:
     """Return the seconds of processor that the daemon has taken."""
     fields = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
@@ -63,10 +71,8 @@ def is_closed(connection: socket.socket) -> bool:
 def test_without_descriptors_connections_are_closed_at_once_until_others_end(
     tmp_path: Path, work: Work
 ) -> None:
-    with Served.start({"r": work.repository}, tmp_path) as served, ExitStack() as stack:
+    with serving(tmp_path, work) as (served, kept), ExitStack() as stack:
         daemon = served.daemon
-        kept = stack.enter_context(daemon.connect())
-        assert ask(kept, "heads").status == 200
         after = daemon.lines_logged()
         with descriptors_left(daemon, 3):
             many = [
@@ -96,10 +102,8 @@ def test_without_descriptors_connections_are_closed_at_once_until_others_end(
 def test_a_port_that_cannot_even_refuse_does_not_keep_the_daemon_busy(
     tmp_path: Path, work: Work
 ) -> None:
-    with Served.start({"r": work.repository}, tmp_path) as served, ExitStack() as stack:
+    with serving(tmp_path, work) as (served, kept), ExitStack() as stack:
         daemon = served.daemon
-        kept = stack.enter_context(daemon.connect())
-        assert ask(kept, "heads").status == 200
         after = daemon.lines_logged()
         with descriptors_left(daemon, 0):
             waiting = stack.enter_context(RawConnection(daemon.port()))
