@@ -1,8 +1,4 @@
-"""The attacks of `benchmarks.attacks`: what strangers may send, each until it is told to stop.
-
-Every row is a coroutine that runs in a process of its own. It ends by itself when the server has
-refused all that it tries, and is cancelled otherwise.
-"""
+"""The attacks of `benchmarks.attacks` that need no repository: what strangers may send."""
 
 from __future__ import annotations
 
@@ -12,17 +8,17 @@ import itertools
 import socket
 import ssl
 import struct
-import time
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.attack import Row, connect, drop_answers, on_each, send
 from benchmarks.frames import COMMAND_DATA, request_content, whole_request
 from benchmarks.wire import COMMAND_REQUEST, NEW, STREAM_BEGIN, frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from benchmarks.attack import Target
     from benchmarks.frames import Value
 
 _MORE: Final = 0x04
@@ -35,24 +31,6 @@ _NO_FAREWELL: Final = struct.pack("ii", 1, 0)
 _SMALL_BUFFER: Final = 4096
 _MIB: Final = 1 << 20
 _IDS: Final = range(1, 1 << 16, 2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The ports of a daemon, by kind of listener and dialect."""
-
-    ports: Mapping[tuple[str, str], int]
-    certificate: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """An attack."""
-
-    name: str
-    run: Callable[[Target], Awaitable[None]]
-    deadline: float | None = None
-    """Seconds within which the server must have closed every connection of the attack."""
 
 
 def parts_of(request_id: int, name: bytes, arguments: Mapping[bytes, Value]) -> list[bytes]:
@@ -83,29 +61,6 @@ def _pieces_of(name: bytes) -> list[bytes]:
     ]
 
 
-async def connect(target: Target, listener: str, dialect: str = "0003") -> socket.socket:
-    """Connect without TLS, with a small buffer for what is received."""
-    connection = socket.socket()
-    connection.setblocking(False)  # noqa: FBT003 Python's signature
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(connection, ("127.0.0.1", target.ports[listener, dialect]))
-    return connection
-
-
-async def send(connection: socket.socket, data: bytes) -> None:
-    """Send bytes; raises OSError where the server has closed."""
-    await asyncio.get_running_loop().sock_sendall(connection, data)
-
-
-async def drop_answers(connection: socket.socket) -> None:
-    """Read until the server closes."""
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(OSError):
-        while await loop.sock_recv(connection, 1 << 16):
-            pass
-
-
 async def flood(connection: socket.socket, pieces: Iterator[bytes]) -> None:
     """Send pieces as fast as the server takes them, and read its answers."""
     reading = asyncio.ensure_future(drop_answers(connection))
@@ -114,11 +69,6 @@ async def flood(connection: socket.socket, pieces: Iterator[bytes]) -> None:
             await send(connection, piece)
             await asyncio.sleep(0)
     await reading
-
-
-async def on_each(count: int, one: Callable[[], Awaitable[None]]) -> None:
-    """Do the same on many connections at once."""
-    await asyncio.gather(*(one() for _ in range(count)))
 
 
 # --- requests --------------------------------------------------------------------------------
@@ -351,15 +301,3 @@ ROWS: Final = (
     Row(name="64 readers of nothing, HTTP", run=slow_readers("http", 64, 0), deadline=90),
 )
 """All attacks that need no repository."""
-
-
-def attack(row: Row, target: Target, seconds: float, ended: Callable[[float], None]) -> None:
-    """Run one attack for so long; tell how long it went on, if it ended by itself."""
-    began = time.monotonic()
-
-    async def run() -> None:
-        await asyncio.wait_for(row.run(target), seconds)
-
-    with contextlib.suppress(TimeoutError):
-        asyncio.run(run())
-        ended(time.monotonic() - began)

@@ -1,38 +1,39 @@
 """What attacks do to the daemon and to honest clients: ``python -m benchmarks.attacks --help``.
 
 Each row has a daemon of its own with the default limits. Beside the attack an honest client asks
-for an echo every 20 ms, over raw TCP and over HTTP.
+for an echo every 20 ms, over raw TCP and over HTTP; where the attack is on a repository, another
+one for its heads, from an address of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import multiprocessing
 import os
 import signal
 import sys
 import tempfile
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.attack_rows import ROWS, Target, attack, http_head
+from benchmarks.attack import PROXIED, Target, attack
+from benchmarks.attack_rows import ROWS
 from benchmarks.cpu import LOAD_CORE, allow_connections, on_core
-from benchmarks.daemon import Control, Daemon
-from benchmarks.errors import BenchmarkError
-from benchmarks.frames import Chunks, whole_request
-from benchmarks.load import receive
+from benchmarks.daemon import Daemon
+from benchmarks.honest import asking
+from benchmarks.hosted import Repositories
+from benchmarks.hosted_rows import HOSTED_ROWS
 from benchmarks.wire import MIB
+from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from multiprocessing.sharedctypes import Synchronized
 
-    from benchmarks.attack_rows import Row
+    from benchmarks.attack import Row
+    from benchmarks.honest import Honest
 
 GROWTH: Final = 16 * MIB
 """Bytes by which an attack may make the daemon grow."""
@@ -40,28 +41,31 @@ LEFT: Final = 4 * MIB
 """Bytes that may be left of it, ten seconds later."""
 HONEST: Final = 0.1
 """Seconds within which 99 of 100 honest answers must be there."""
-_HIT: Final = "LimitHits#warn"
+WORKER: Final = Limits().worker_memory_hard
+"""Bytes that a worker may have."""
+WORKERS: Final = max(8, 2 * (os.cpu_count() or 1))
+"""Workers that there may be: what the pool takes where the configuration names no number."""
+_HITS: Final = ("LimitHits#warn", "failed: busy")
+"""Parts of lines that tell of a limit."""
 _LATER: Final = 10.0
-_REST: Final = 5.0
 _CONNECTIONS: Final = 1200
-_PAUSE: Final = 0.02
 _SAMPLE: Final = 0.05
-_PERCENT: Final = 99
 _NICE: Final = 10
 
 
-@dataclass(slots=True, kw_only=True)
-class Honest:
-    """The waits of an honest client in seconds, and what went wrong for it."""
+@dataclass(slots=True)
+class Workers:
+    """The most that there was of the workers, resident sizes in bytes."""
 
-    waits: list[float] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    sum: int = 0
+    largest: int = 0
+    count: int = 0
 
-    @property
-    def p99(self) -> float:
-        """The wait that 99 of 100 answers did not exceed."""
-        waits = sorted(self.waits) or [0.0]
-        return waits[min(len(waits) - 1, len(waits) * _PERCENT // 100)]
+    def see(self, sizes: Sequence[int]) -> None:
+        """Count those that there are now."""
+        self.sum = max(self.sum, sum(sizes))
+        self.largest = max(self.largest, *sizes, 0)
+        self.count = max(self.count, len(sizes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,8 @@ class Outcome:
     row: Row
     growth: int
     left: int
-    honest: Honest
+    honest: Sequence[Honest]
+    workers: Workers
     lasted: float | None
     """How long the attack went on, where the server ended it; None where it had to be stopped."""
     alarms: Sequence[str]
@@ -84,14 +89,16 @@ class Outcome:
             faults.append("grows")
         if self.left > LEFT:
             faults.append("keeps memory")
-        if self.honest.p99 > HONEST:
-            faults.append("honest clients wait")
-        if self.honest.failures:
-            faults.append(f"honest clients fail: {self.honest.failures[0]}")
+        faults += [f"honest {one.name} waits" for one in self.honest if one.p99 > HONEST]
+        faults += [
+            f"honest clients fail: {failure}" for one in self.honest for failure in one.failures
+        ]
+        if self.workers.largest > WORKER or self.workers.count > WORKERS:
+            faults.append("workers grow")
         if self.row.deadline is not None and self.lasted is None:
             faults.append("held too long")
         # That a limit was hit is what it is for.
-        return faults + [line for line in self.alarms if _HIT not in line][:3]
+        return faults + [line for line in self.alarms if not any(hit in line for hit in _HITS)][:3]
 
 
 def main() -> int:
@@ -100,56 +107,47 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     allow_connections(_CONNECTIONS)
     print(
-        f"{'MiB; ms; s':46}{'growth':>8}{'left':>8}{'p99':>8}{'worst':>8}{'asked':>7}{'ended':>7}"
+        f"{'MiB; ms; s':46}{'growth':>8}{'left':>8}{'p99':>8}{'worst':>8}{'asked':>7}"
+        f"{'heads':>8}{'workers':>9}{'':4}{'ended':>7}"
     )
     is_good = True
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder:
+        repositories = Repositories(Path(folder, "repositories"))
         for number, row in enumerate(_chosen(options.only)):
-            outcome = _measure(row, Path(folder, str(number)), options.seconds)
+            settings = repositories.settings() if row.needs_repository else "[paths]"
+            outcome = _measure(row, Path(folder, str(number)), options.seconds, settings)
             is_good = is_good and not outcome.faults
             print(_line(outcome), flush=True)
     return 0 if is_good else 1
 
 
 def _chosen(words: Sequence[str]) -> list[Row]:
-    return [row for row in ROWS if all(word in row.name for word in words)]
+    return [row for row in (*ROWS, *HOSTED_ROWS) if all(word in row.name for word in words)]
 
 
-def _measure(row: Row, folder: Path, seconds: float) -> Outcome:
-    with on_core(LOAD_CORE), Daemon(folder, "mixed_commands") as daemon:
-        _warm(daemon)
-        # So that it has given back what it can: it looks every two seconds.
-        time.sleep(_REST)
-        daemon.settle()
-        before = daemon.private
-        stop = threading.Event()
-        honest = Honest()
-        asking = [
-            threading.Thread(target=_ask, args=(make(daemon), honest, stop))
-            for make in (_raw_client, _http_client)
-        ]
+def _measure(row: Row, folder: Path, seconds: float, settings: str) -> Outcome:
+    with on_core(LOAD_CORE), Daemon(folder, "mixed_commands", settings) as daemon:
         lasted = multiprocessing.Value("d", -1.0)
-        attacking = multiprocessing.Process(
-            target=_attack,
-            args=(row, _target(daemon), max(seconds, row.deadline or 0), lasted),
-            daemon=True,
-        )
-        for thread in asking:
-            thread.start()
-        attacking.start()
-        highest = before
-        while attacking.is_alive():
-            highest = max(highest, daemon.private)
-            time.sleep(_SAMPLE)
-        stop.set()
-        for thread in asking:
-            thread.join()
+        with asking(daemon, has_repository=row.needs_repository) as honest:
+            before = highest = daemon.own
+            attacking = multiprocessing.Process(
+                target=_attack,
+                args=(row, _target(daemon), max(seconds, row.deadline or 0), lasted),
+                daemon=True,
+            )
+            attacking.start()
+            workers = Workers()
+            while attacking.is_alive():
+                highest = max(highest, daemon.own)
+                workers.see(daemon.workers)
+                time.sleep(_SAMPLE)
         time.sleep(_LATER)
         return Outcome(
             row=row,
             growth=highest - before,
-            left=daemon.private - before,
+            left=daemon.own - before,
             honest=honest,
+            workers=workers,
             lasted=lasted.value if lasted.value >= 0 else None,
             alarms=daemon.alarms,
         )
@@ -160,6 +158,7 @@ def _target(daemon: Daemon) -> Target:
     for listener in ("http", "https", "framed", "framed_tls"):
         for dialect in ("0003", "0006"):
             ports[listener, dialect] = daemon.port(listener, dialect)
+    ports["http", PROXIED] = daemon.proxied_port
     return Target(ports=ports, certificate=str(daemon.certificate))
 
 
@@ -173,67 +172,15 @@ def _attack(row: Row, target: Target, seconds: float, lasted: Synchronized[float
     attack(row, target, seconds, ended)
 
 
-def _warm(daemon: Daemon) -> None:
-    """Let the daemon do each of the things once that it keeps memory for."""
-    for make in (_raw_client, _http_client):
-        ask, close = make(daemon)
-        for _ in range(100):
-            ask()
-        close()
-
-
-def _ask(
-    client: tuple[Callable[[], None], Callable[[], None]], honest: Honest, stop: threading.Event
-) -> None:
-    """Ask until it is time to stop."""
-    ask, close = client
-    while not stop.is_set():
-        began = time.perf_counter()
-        try:
-            ask()
-        except (BenchmarkError, OSError) as error:
-            honest.failures.append(str(error))
-            break
-        honest.waits.append(time.perf_counter() - began)
-        time.sleep(_PAUSE)
-    with contextlib.suppress(OSError):
-        close()
-
-
-def _raw_client(daemon: Daemon) -> tuple[Callable[[], None], Callable[[], None]]:
-    connection = daemon.connect("framed", "0003")
-    control = Control(connection)
-
-    def ask() -> None:
-        if control.ask(b"echo", {b"data": b"honest"}) != b"honest":
-            raise BenchmarkError("a wrong answer")
-
-    return ask, connection.close
-
-
-def _http_client(daemon: Daemon) -> tuple[Callable[[], None], Callable[[], None]]:
-    connection: socket.socket = daemon.connect("http", "0003")
-    body = whole_request(1, b"echo", {b"data": b"honest"})
-    request = http_head("echo", {"Content-Length": str(len(body))}) + body
-
-    def ask() -> None:
-        connection.sendall(request)
-        chunks, content = Chunks(), b""
-        while not chunks.ended:
-            content += chunks.feed(receive(connection))
-        if not content.endswith(b"honest"):
-            raise BenchmarkError("a wrong answer over HTTP")
-
-    return ask, connection.close
-
-
 def _line(outcome: Outcome) -> str:
-    honest = outcome.honest
-    worst = max(honest.waits, default=0.0)
+    honest, workers = outcome.honest, outcome.workers
+    p99, worst = max(one.p99 for one in honest), max(one.worst for one in honest)
+    heads = next((f"{one.p99 * 1000:.1f}" for one in honest if one.name == "heads"), "-")
     lasted = "-" if outcome.lasted is None else f"{outcome.lasted:.1f}"
     return (
         f"{outcome.row.name:46}{outcome.growth / MIB:8.1f}{outcome.left / MIB:8.1f}"
-        f"{honest.p99 * 1000:8.1f}{worst * 1000:8.1f}{len(honest.waits):7}{lasted:>7}"
+        f"{p99 * 1000:8.1f}{worst * 1000:8.1f}{sum(len(one.waits) for one in honest):7}"
+        f"{heads:>8}{workers.sum / MIB:9.0f}{workers.count:4}{lasted:>7}"
         f"  {'; '.join(outcome.faults) or 'stands'}"
     )
 

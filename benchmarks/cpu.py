@@ -49,7 +49,7 @@ def cpu_seconds(pid: int) -> float:
 
 def private_memory(pid: int) -> int:
     """Return the bytes of private memory of a process and of its children, added up."""
-    return sum(_private(one) for one in _family(pid))
+    return sum(own_private_memory(one) for one in _family(pid))
 
 
 def allow_connections(count: int) -> None:
@@ -80,7 +80,8 @@ def _waited_for(pid: int) -> float:
     return (int(fields[13]) + int(fields[14])) * _TICK
 
 
-def _private(pid: int) -> int:
+def own_private_memory(pid: int) -> int:
+    """Return the bytes of private memory of a process, without its children."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     return _KIB * sum(
         int(line.split()[1])

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.cpu import cpu_seconds, private_memory
+from benchmarks.cpu import cpu_seconds, own_private_memory, private_memory
 from benchmarks.errors import BenchmarkError
 from benchmarks.frames import ERROR_RESPONSE, Frames, whole_request
 from benchmarks.load import connect, receive
 from benchmarks.processes import ROOT, Program, Servers
 from benchmarks.wire import EOS
+from benchmarks.worker_memory import resident_memory, worker_pids
 
 if TYPE_CHECKING:
     import socket
@@ -30,6 +31,7 @@ DIALECTS: Final = ("0003", "0006")
 DEADLINE: Final = 60.0
 """The longest wait for anything, in seconds."""
 
+_NOTHING_HOSTED: Final = "[paths]"
 _ANY_PORT: Final = "tcp:0:interface=127.0.0.1"
 # The system chooses ports: the log says which.
 _LISTENING: Final = re.compile(r"\b([a-z_]+) listening on [a-z+]+://[^/\s]+:(\d+)")
@@ -47,16 +49,17 @@ _STEADY: Final = 64 * _KIB
 class Daemon:
     """A running `twistd wiredaemon`; a context manager that ends it."""
 
-    def __init__(self, folder: Path, commands: str) -> None:
+    def __init__(self, folder: Path, commands: str, settings: str = _NOTHING_HOSTED) -> None:
         """Start it.
 
         Args:
             folder: The daemon's folder, which must not exist.
             commands: The name of a module of `benchmarks.servers`.
+            settings: Further tables of the configuration, as TOML; `[paths]` is one of them.
         """
         self._servers = Servers(folder)
         file = Path(__file__).with_name("servers") / f"{commands}.py"
-        self._server: Server = self._servers.start(_program(file))
+        self._server: Server = self._servers.start(_program(file, settings))
         self._folder = folder / "1"
         self.pid = self._server.pid
         ports = _LISTENING.findall(self.log)
@@ -81,7 +84,12 @@ class Daemon:
     def port(self, listener: str, dialect: str) -> int:
         """Return the port of a listener."""
         ports = self._ports[listener]
-        return ports[0] if len(ports) == 1 else ports[DIALECTS.index(dialect)]
+        return ports[DIALECTS.index(dialect)] if listener.startswith("framed") else ports[0]
+
+    @property
+    def proxied_port(self) -> int:
+        """The port for HTTP where the addresses of clients are those that a proxy names."""
+        return self._ports["http"][1]
 
     @property
     def log(self) -> str:
@@ -97,6 +105,16 @@ class Daemon:
     def private(self) -> int:
         """Bytes of private memory."""
         return private_memory(self.pid)
+
+    @property
+    def own(self) -> int:
+        """Bytes of private memory without its workers."""
+        return own_private_memory(self.pid)
+
+    @property
+    def workers(self) -> list[int]:
+        """Bytes of resident memory of each worker."""
+        return [resident for pid in worker_pids(self.pid) if (resident := resident_memory(pid))]
 
     @property
     def resident(self) -> int:
@@ -184,7 +202,7 @@ class Control:
                     return result
 
 
-def _program(commands: Path) -> Program:
+def _program(commands: Path, settings: str) -> Program:
     def command(folder: Path) -> Sequence[str]:
         file = folder / "wiredaemon.toml"
         framed = [f"{dialect} {_ANY_PORT}" for dialect in DIALECTS]
@@ -192,13 +210,13 @@ def _program(commands: Path) -> Program:
             "[data]",
             f"folder = {json.dumps(str(folder / 'data'))}",
             "[listen]",
-            f"http = {json.dumps([_ANY_PORT])}",
+            f"http = {json.dumps([_ANY_PORT, f'haproxy:{_ANY_PORT}'])}",
             f"https = {json.dumps([_ANY_PORT])}",
             f"framed = {json.dumps(framed)}",
             f"framed_tls = {json.dumps(framed)}",
-            "[paths]",
             "[commands]",
             f"load = {json.dumps([str(commands)])}",
+            settings,
         ]
         file.write_text("\n".join([*lines, ""]), encoding="utf-8")
         twistd = Path(sysconfig.get_path("scripts"), "twistd")

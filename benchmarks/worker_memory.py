@@ -68,10 +68,11 @@ def _own(pid: int) -> int:
 
 def largest_worker(pid: int) -> int:
     """Return the resident bytes of a daemon's largest worker, 0 without workers."""
-    return max(map(_resident, worker_pids(pid)), default=0)
+    return max(map(resident_memory, worker_pids(pid)), default=0)
 
 
-def _resident(pid: int) -> int:
+def resident_memory(pid: int) -> int:
+    """Return the resident bytes of a process, 0 where it has ended."""
     try:
         text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except (FileNotFoundError, ProcessLookupError):

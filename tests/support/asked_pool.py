@@ -47,8 +47,9 @@ class AskedPool:
         *,
         share: str | None,
         has_data: bool = False,
+        is_short: bool = False,
     ) -> Deferred[Any]:
-        return self._ask(context, command, dict(arguments), share, has_data)
+        return self._ask(context, command, dict(arguments), share, has_data or is_short)
 
     def _ask(self, *question: object) -> Deferred[Any]:
         self.asked.append(question)

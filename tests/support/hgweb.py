@@ -111,12 +111,20 @@ class Workers:
     asked: list[tuple[bytes, WebRequest, bool]] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     granted: list[Permission] = field(default_factory=list)
+    short: list[bool] = field(default_factory=list)
+    """Whether each was said to take little time."""
     are_busy: bool = False
     waiting: list[Deferred[None]] = field(default_factory=list)
 
     async def open(
-        self, command: bytes, arguments: Mapping[bytes, object], *, has_data: bool = False
+        self,
+        command: bytes,
+        arguments: Mapping[bytes, object],
+        *,
+        has_data: bool = False,
+        is_short: bool = False,
     ) -> WorkerStream:
+        self.short.append(is_short)
         self.asked.append((command, WebRequest.parse(arguments), has_data))
         if self.are_busy:
             self.waiting.append(Deferred())

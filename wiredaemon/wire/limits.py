@@ -45,7 +45,7 @@ class Limits:
 
     # A few of the largest at once; nearly all requests are complete with one read.
     unfinished_bytes: int = 8 * 1024 * 1024
-    """Requests and argument bodies that have not ended, of all peers who have not logged in."""
+    """Unended requests and argument bodies that no worker has read, of peers without a login."""
 
     # Envoy's overload manager acts in stages, too.
     held_memory: int = 0

@@ -81,3 +81,22 @@ def test_a_watch_that_was_stopped_looks_no_more() -> None:
     watch.stop()
     watch.stop()
     assert not clock.getDelayedCalls()
+
+
+def test_what_is_freed_later_is_returned_later() -> None:
+    clock = FakeReactor()
+    return_memory()
+    watch = MemoryWatch(clock)
+    watch.start()
+    before = resident()
+    held = [bytes(100_000) for _ in range(2560)]
+    clock.advance(CHECK_SECONDS)
+    clock.advance(CHECK_SECONDS)
+    assert resident() > before + 128 * MIB
+    kept = held[::100] + held[-1:]
+    held.clear()
+    for _ in range(4):
+        clock.advance(CHECK_SECONDS)
+    assert resident() < before + 64 * MIB
+    watch.stop()
+    del kept

@@ -38,6 +38,12 @@ def waiting(*calls: ValueCall | StreamCall, workers: int = 5, places: int = 4) -
     return made
 
 
+def surplus(calls: CallQueue, call: ValueCall | StreamCall) -> object:
+    """Let one more call wait, and return the one that must not."""
+    calls.add(call)
+    return calls.surplus(call)
+
+
 def began(calls: CallQueue, *running: StreamCall) -> None:
     """Let streams run that have not waited for long."""
     for call in running:
@@ -98,8 +104,8 @@ def test_one_share_runs_half_of_the_streams_and_others_pass_it() -> None:
     calls = waiting()
     began(calls, stream("10.0.0.1"))
     calls.add(same)
-    calls.add(other)
     assert calls.next() is same
+    calls.add(other)
     began(calls, stream("10.0.0.1"))
     assert calls.next() is other
     calls.remove(other)
@@ -108,13 +114,46 @@ def test_one_share_runs_half_of_the_streams_and_others_pass_it() -> None:
 
 def test_each_kind_has_its_own_places_and_one_share_half_of_them() -> None:
     calls = waiting(*(stream() for _ in range(4)))
-    assert calls.has_room_for(value())
-    calls.add(stream())
-    assert not calls.has_room_for(stream())
-    crowd = waiting(*(stream("10.0.0.1") for _ in range(3)))
-    assert not crowd.has_room_for(stream("10.0.0.1"))
-    assert crowd.has_room_for(stream("10.0.0.2"))
-    assert crowd.has_room_for(stream())
+    assert surplus(calls, value()) is None
+    late = stream()
+    assert surplus(calls, late) is late
+    crowd = waiting(*(stream("10.0.0.1") for _ in range(2)))
+    late = stream("10.0.0.1")
+    assert surplus(crowd, late) is late
+    crowd.remove(late)
+    assert surplus(crowd, stream("10.0.0.2")) is None
+    assert surplus(crowd, stream()) is None
+
+
+def test_where_no_more_may_wait_the_newest_of_whoever_has_most_is_refused() -> None:
+    first = [stream("10.0.0.1") for _ in range(2)]
+    calls = waiting(*first, stream("10.0.0.2"), stream("10.0.0.3"))
+    assert surplus(calls, stream("10.0.0.4")) is first[1]
+
+
+def test_who_has_least_running_comes_next() -> None:
+    same, other = stream("10.0.0.1"), stream("10.0.0.2")
+    calls = waiting(workers=9)
+    began(calls, stream("10.0.0.1"))
+    calls.add(same)
+    calls.add(other)
+    assert calls.next() is other
+    calls.remove(other)
+    assert calls.next() is same
+
+
+def test_a_short_stream_needs_none_of_the_workers_for_long_ones() -> None:
+    short = StreamCall(
+        NoPool(), CONTEXT, b"web", {}, share="10.0.0.1", has_data=False, is_short=True
+    )
+    calls = waiting(workers=3)
+    began(calls, stream("10.0.0.1"), stream("10.0.0.2"))
+    calls.add(stream("10.0.0.3"))
+    assert calls.next() is None
+    calls.add(short)
+    assert calls.next() is short
+    calls.begin(short)
+    assert short not in calls.running
 
 
 def test_all_can_be_refused_at_once_and_none_waits_then() -> None:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.hgweb.push_body import PushBody
 from wiredaemon.net.hgweb.response_flow import ResponseFlow
+from wiredaemon.net.hgweb.whole_body import WholeBody
 from wiredaemon.net.http.response_writer import WITHOUT_BODY
 from wiredaemon.net.http.responses import unavailable
 from wiredaemon.net.repeated_lines import shortened
@@ -80,22 +81,25 @@ class HgwebExchange:
         wanted: The head of the request.
         limits: Bounds the worker's CBOR items, and a push.
         body: The request's whole body, where it was received already.
+        is_short: The command takes little time, as `is_short` of the rules says.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 what a request is answered with
         self,
         request: StreamingRequest,
         repository: RepositoryHandle,
         wanted: WebRequest,
         limits: Limits,
         *,
-        body: bytes | None = None,
+        body: bytearray | None = None,
+        is_short: bool = False,
     ) -> None:
         self._request = request
+        self._is_short = is_short
         self._repository = repository
         self._wanted = wanted
         self._limits = limits
-        self._body = body
+        self._body = None if body is None else WholeBody(body)
         self._held: _HeldAnswer | None = None
         """The beginning of the answer, of which nothing was written."""
         self._state = ExchangeState.WAITING
@@ -112,9 +116,16 @@ class HgwebExchange:
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(self._on_bug)
 
+    @property
+    def held(self) -> int:
+        """The bytes of the body that was given, until a worker has read all of it."""
+        return 0 if self._body is None else len(self._body)
+
     def connection_lost(self) -> None:
         """Cancel the worker's call: the client has gone."""
         self._advance(ExchangeInput.END)
+        if self._body is not None:
+            self._body.drop()
         if self._running is not None:
             # This closes the stream; the pool decides whether its worker goes on.
             self._running.cancel()
@@ -122,7 +133,7 @@ class HgwebExchange:
     def _advance(self, seen: ExchangeInput) -> None:
         self._state = TRANSITIONS[self._state, seen]
 
-    def _refuse(self, response: HttpResponse) -> None:
+    def refuse(self, response: HttpResponse) -> None:
         """End with a fixed response, because of the body."""
         if self._state is ExchangeState.RESPONDING:
             self._request.response.break_off()
@@ -147,7 +158,9 @@ class HgwebExchange:
 
     async def _respond(self) -> None:
         has_data = self._wanted.has_body
-        stream = await self._repository.open(WEB, self._wanted.encode(), has_data=has_data)
+        stream = await self._repository.open(
+            WEB, self._wanted.encode(), has_data=has_data, is_short=self._is_short
+        )
         try:
             # Before the first object is awaited: Mercurial reads a push before it answers.
             self._send_body(stream)
@@ -164,11 +177,10 @@ class HgwebExchange:
 
     def _send_body(self, stream: WorkerStream) -> None:
         if self._body is not None:
-            stream.send_data(self._body, end=True)
-            self._body = b""  # up to `request_size`, which the stream holds from now on
+            self._body.send_to(stream)
             return
         PushBody(
-            self._request, stream, self._limits, refuse=self._refuse, lost=self.connection_lost
+            self._request, stream, self._limits, refuse=self.refuse, lost=self.connection_lost
         ).start()
 
     async def _values(self, stream: WorkerStream) -> AsyncGenerator[object, None]:

@@ -10,7 +10,7 @@ from twisted.web.resource import Resource
 from wiredaemon.commands import Permission
 from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
 from wiredaemon.net.hgweb.exchange import HgwebExchange
-from wiredaemon.net.hgweb.rules import HgwebHead, check_head
+from wiredaemon.net.hgweb.rules import HgwebHead, check_head, is_short
 from wiredaemon.net.hgweb.web_request import web_request
 from wiredaemon.net.http.application import decide
 from wiredaemon.net.http.buffered_body import BufferedBody, too_large
@@ -89,11 +89,13 @@ class HgwebResource(Resource):
             return
         # A push is streamed: it may be as large as `push_size` and is not held in memory.
         if not wanted.has_body or granted is Permission.RW:
-            HgwebExchange(request, repository, wanted, limits).start()
+            HgwebExchange(request, repository, wanted, limits, is_short=is_short(head)).start()
             return
 
-        def on_body(body: bytes) -> None:
-            HgwebExchange(request, repository, wanted, limits, body=body).start()
+        def on_body(body: bytearray) -> HgwebExchange:
+            exchange = HgwebExchange(request, repository, wanted, limits, body=body)
+            exchange.start()
+            return exchange
 
         # The body holds arguments, which Mercurial reads completely before it runs the command.
         BufferedBody(request, limits.request_size, on_body).start()

@@ -26,6 +26,18 @@ _METHOD: Final = 405
 _READING: Final = (b"GET", b"HEAD")
 
 
+_SHORT: Final = frozenset(
+    {
+        *(b"between", b"branches", b"branchmap", b"clonebundles", b"heads", b"hello"),
+        *(b"known", b"listkeys", b"lookup", b"protocaps"),
+    }
+)
+"""Commands of version 1 that take milliseconds, with the arguments that a head has room for.
+
+A batch may have thousands of commands, and is none of them.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HgwebHead:
     """The head of a request for version 1 or a page."""
@@ -33,6 +45,11 @@ class HgwebHead:
     method: bytes
     command: bytes | None
     """The version 1 command in the query; None for a page."""
+
+
+def is_short(head: HgwebHead) -> bool:
+    """Return whether a request without a body takes little time, and answers with little."""
+    return head.command in _SHORT and head.method in _READING
 
 
 def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse | Permission:

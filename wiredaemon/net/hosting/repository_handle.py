@@ -80,14 +80,22 @@ class RepositoryHandle:
             stream.close()
 
     async def open(
-        self, command: bytes, arguments: Mapping[bytes, Value], *, has_data: bool = False
+        self,
+        command: bytes,
+        arguments: Mapping[bytes, Value],
+        *,
+        has_data: bool = False,
+        is_short: bool = False,
     ) -> WorkerStream:
-        """Run a stream command, perhaps with command data; the caller must close the stream."""
+        """Run a stream command as `WorkerPool.open` does; the caller must close the stream."""
         recovered = self._gate.wait(self._context.permission)
         if recovered is not None:
             await recovered
         return await self._pool.open(
-            self._context, command, arguments, share=self._share, has_data=has_data
+            *(self._context, command, arguments),
+            share=self._share,
+            has_data=has_data,
+            is_short=is_short,
         )
 
 

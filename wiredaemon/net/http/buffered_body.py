@@ -5,7 +5,7 @@ A slow client cannot hold a worker then: the worker is requested when the last b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from wiredaemon.net.http.held_body import tell_held
 from wiredaemon.net.http.responses import text
@@ -17,28 +17,42 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.responses import HttpResponse
 
 
+class Waiting(Protocol):
+    """The exchange that a whole body was handed to."""
+
+    @property
+    def held(self) -> int:
+        """The bytes of the body that it holds until a worker has read all of it."""
+
+    def refuse(self, response: HttpResponse) -> None:
+        """End the request with a fixed response."""
+
+
 class BufferedBody:
     """Receives the body of a request, up to a limit; a larger one is refused.
+
+    It counts as not ended until a worker has read it: what many hold that way is no less.
 
     Args:
         request: The request, of whose body nothing was received.
         limit: The largest body in bytes (`Limits.request_size`).
-        complete: Is called with the whole body.
+        complete: Is called with the whole body, and returns what it waits in.
     """
 
     def __init__(
-        self, request: StreamingRequest, limit: int, complete: Callable[[bytes], None]
+        self, request: StreamingRequest, limit: int, complete: Callable[[bytearray], Waiting]
     ) -> None:
         self._request = request
         self._limit = limit
         self._complete = complete
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._is_complete = False
+        # No list of pieces: for each of single octets it would hold 50.
+        self._content = bytearray()
+        self._waiting: Waiting | None = None
 
     def held(self) -> tuple[int, int]:
         """Return the bytes that are held, and those of them in what has not ended."""
-        return self._size, 0 if self._is_complete else self._size
+        size = len(self._content) if self._waiting is None else self._waiting.held
+        return size, size
 
     def start(self) -> None:
         """Receive the body, or refuse it unread if its announced length is too large."""
@@ -51,22 +65,18 @@ class BufferedBody:
 
     def receive_data(self, data: bytes) -> None:
         """Keep the next bytes, or refuse the body if it is too large by now."""
-        self._size += len(data)
-        if self._size > self._limit:
+        if len(self._content) + len(data) > self._limit:
             self._drop()
             self._refuse()
         else:
-            self._parts.append(data)
+            self._content += data
             tell_held(self._request.channel)
 
     def receive_end(self) -> None:
         """Pass the whole body to the caller."""
-        content = b"".join(self._parts)
-        self._parts.clear()
-        self._is_complete = True
-        # It stays, and counts, until its request is finished.
+        content, self._content = self._content, bytearray()
+        self._waiting = self._complete(content)
         tell_held(self._request.channel)
-        self._complete(content)
 
     def connection_lost(self) -> None:
         """Drop the bytes that were kept."""
@@ -75,11 +85,13 @@ class BufferedBody:
     def refuse(self, response: HttpResponse) -> None:
         """Drop the bytes that were kept, and answer."""
         self._drop()
-        self._request.answer(response)
+        if self._waiting is None:
+            self._request.answer(response)
+        else:
+            self._waiting.refuse(response)
 
     def _drop(self) -> None:
-        self._parts.clear()
-        self._size = 0
+        self._content = bytearray()
 
     def _refuse(self) -> None:
         self._request.answer(too_large("request_size", self._limit))

@@ -166,6 +166,7 @@ class StreamCall(Call[WorkerStream]):
         share: Names the peer, of which all streams together may hold a share of the workers; None
             for a peer that may hold all.
         has_data: Command data are sent through the stream.
+        is_short: It takes little time, so that it is not long, unless it writes.
     """
 
     def __init__(  # noqa: PLR0913 what a stream is opened with
@@ -177,9 +178,10 @@ class StreamCall(Call[WorkerStream]):
         *,
         share: str | None,
         has_data: bool,
+        is_short: bool = False,
     ) -> None:
         super().__init__(pool, context, command, arguments)
-        self.is_long = True
+        self.is_long = self.is_long or not is_short
         self.share = share
         self._has_data = has_data
         self.stream: WorkerStream | None = None
@@ -205,7 +207,9 @@ class StreamCall(Call[WorkerStream]):
         stream = self.stream
         if stream is None:
             return 0
-        return None if stream.state is StreamState.PAUSED else stream.frames
+        # A short one has the worker that is kept, which no reader may hold.
+        is_held = self.is_long and stream.state is StreamState.PAUSED
+        return None if is_held else stream.frames
 
     def run(self, worker: WorkerProcess) -> None:
         """Let an idle worker run it, and hand the stream over if that was not done before."""
@@ -220,6 +224,8 @@ class StreamCall(Call[WorkerStream]):
                 on_full=self._pool.relieve,
                 on_left=lambda: self._pool.cancel(self),
             )
+            if not self.is_long:
+                stream.spool()
         else:
             stream.restart(worker.connection)
         worker.run(

@@ -16,10 +16,7 @@ from twisted.logger import Logger
 from wiredaemon.commands import ServerError
 from wiredaemon.net.repeated_lines import RepeatedLines
 from wiredaemon.net.workers.calls import StreamCall, ValueCall, WorkersBusyError
-from wiredaemon.net.workers.described import (
-    check_description,
-    read_unavailable,
-)
+from wiredaemon.net.workers.described import check_description, read_unavailable
 from wiredaemon.net.workers.error_output import log_repeated
 from wiredaemon.net.workers.extension_sets import ExtensionSets
 from wiredaemon.net.workers.idle_workers import IdleWorkers
@@ -156,7 +153,7 @@ class WorkerPool:
         self._accept(call)
         return call.result
 
-    def open(
+    def open(  # noqa: PLR0913 what a stream is opened with
         self,
         context: CallContext,
         command: bytes,
@@ -164,6 +161,7 @@ class WorkerPool:
         *,
         share: str | None,
         has_data: bool = False,
+        is_short: bool = False,
     ) -> Deferred[WorkerStream]:
         """Run one stream command.
 
@@ -174,13 +172,16 @@ class WorkerPool:
             share: Names the peer, which may hold half of the workers for streams; None for a peer
                 that may hold all.
             has_data: Command data are sent through the stream.
+            is_short: It takes little time: it does not wait behind those that may take long.
 
         Returns:
             Fires with the stream as soon as a worker has begun, or fails with `ServerError`. The
             caller must close the stream; what that means for the worker is as when `call` is
             cancelled.
         """
-        call = StreamCall(self, context, command, arguments, share=share, has_data=has_data)
+        call = StreamCall(
+            *(self, context, command, arguments), share=share, has_data=has_data, is_short=is_short
+        )
         self._accept(call)
         # If it has to wait, readers that were slow all the time may matter now.
         self.relieve()
@@ -209,9 +210,10 @@ class WorkerPool:
         # Looked at behind the handing out: a call that runs needs neither a place nor a worker.
         if call.worker is None:
             self._start_if_wanted()
-            # Starting a worker may have failed at once, and refused the call.
-            if not self._queue.has_room_for(call) and self._queue.remove(call):
-                call.refuse(WorkersBusyError(self._limits.worker_queue))
+            surplus = self._queue.surplus(call)
+            # Starting a worker may have failed at once, and refused all.
+            if surplus is not None and self._queue.remove(surplus):
+                surplus.refuse(WorkersBusyError(self._limits.worker_queue))
 
     def cancel(self, call: Call[Any]) -> None:
         """Note that nobody waits for a call any more."""

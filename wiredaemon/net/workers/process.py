@@ -22,7 +22,7 @@ from wiredaemon.net.workers.connection import WorkerConnection
 from wiredaemon.net.workers.deadline import Deadline
 from wiredaemon.net.workers.error_output import ErrorOutput
 from wiredaemon.net.workers.process_groups import signal_group
-from wiredaemon.net.workers.resident_memory import ResidentMemory, bound_memory
+from wiredaemon.net.workers.resident_memory import ResidentMemory, bound
 from wiredaemon.net.workers.worker_state import (
     TRANSITIONS,
     WorkerInput,
@@ -268,7 +268,7 @@ class WorkerProcess(ProcessProtocol):
         self.connection = WorkerConnection(self.limits, self.transport, self)
         self._errors = ErrorOutput(pid, self._owner.repeated)
         self.memory = ResidentMemory(pid)
-        bound_memory(pid, self.limits.worker_memory_hard)
+        bound(pid, self.limits.worker_memory_hard)
 
     def outReceived(self, data: bytes) -> None:
         """Receive frames."""

@@ -1,12 +1,13 @@
 """Commands that wait for a worker: how many may, and which of them comes next.
 
 No more than half of the workers, without the one that is kept, run long commands of one peer, or
-for one repository where several are asked for.
+for one repository where several are asked for. Who has least running comes next, and where no more
+may wait, who has most waiting is refused: many requests of some peers are no wait for the others.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from wiredaemon.commands import ServerError
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 
 class CallQueue:
-    """Value calls and stream calls, each in the order they came, and the long ones that run.
+    """Value calls and stream calls that wait, and the long ones that run.
 
-    Long are streams and writes: both hold a worker for as long as a reader or a hook wants.
+    Long are streams and writes: both hold a worker for as long as a reader or a hook wants. A
+    stream that is short waits among the values.
 
     Args:
         workers: Workers that there may be; one of them is kept for values that are only read.
@@ -33,7 +35,7 @@ class CallQueue:
         # Half, so that one peer, or one repository, cannot keep all others from streaming.
         self._share = max(1, self._most_long // 2)
         self._places = places
-        self._values: deque[ValueCall] = deque()
+        self._values: deque[ValueCall | StreamCall] = deque()
         self._streams: deque[StreamCall] = deque()
         self._running: dict[Call[Any], None] = {}
         """The long ones that run."""
@@ -62,10 +64,7 @@ class CallQueue:
         if repository != self._repository:
             self._has_several |= self._repository is not None
             self._repository = repository
-        if isinstance(call, ValueCall):
-            self._values.append(call)
-        else:
-            self._streams.append(call)
+        self._waiting(call).append(call)
 
     def add_again(self, call: Call[Any]) -> None:
         """Let a call wait in front of all others: it has run, and was not answered."""
@@ -82,7 +81,11 @@ class CallQueue:
         for value in self._values:
             if (not value.is_long or self._may_begin(value)) and suits(value):
                 return value
-        for stream in self._streams:
+        if len(self._running) >= self._most_long:
+            return None
+        running = Counter(each.share for each in self._running)
+        # Sorting keeps the order of those with the same number.
+        for stream in sorted(self._streams, key=lambda each: running[each.share]):
             if self._may_begin(stream) and suits(stream):
                 return stream
         return None
@@ -123,7 +126,7 @@ class CallQueue:
         return True
 
     def _waiting(self, call: Call[Any]) -> deque[Any]:
-        return self._values if isinstance(call, ValueCall) else self._streams
+        return self._streams if isinstance(call, StreamCall) and call.is_long else self._values
 
     def refuse_all(self, text: str) -> None:
         """Let all calls that wait fail."""
@@ -134,16 +137,22 @@ class CallQueue:
         for call in calls:
             call.refuse(ServerError(text))
 
-    def has_room_for(self, call: ValueCall | StreamCall) -> bool:
-        """Return whether a call that was just added may wait.
+    def surplus(self, call: ValueCall | StreamCall) -> Call[Any] | None:
+        """Return the call that must not wait, now that one more was added; None if all may.
 
-        Values and streams are counted apart: streams that wait keep no value from its worker.
+        It is the newest of the peer with most of them. Values and streams are counted apart:
+        streams that wait keep no value from its worker.
+
+        Args:
+            call: The one that was added last.
         """
-        if isinstance(call, ValueCall):
-            return len(self._values) <= self._places
-        if len(self._streams) > self._places:
-            return False
-        if call.share is None:
-            return True
-        same = sum(call.share == each.share for each in self._streams)
-        return same <= max(1, self._places // 2)
+        waiting: deque[Call[Any]] = self._waiting(call)
+        of_share = Counter(each.share for each in waiting)
+        same = of_share[call.share]
+        if call.share is not None and call.is_long and same > max(1, self._places // 2):
+            return call
+        if len(waiting) <= self._places:
+            return None
+        share, most = of_share.most_common(1)[0]
+        newest = (each for each in reversed(waiting) if each.share == share)
+        return call if same >= most else next(newest)

@@ -1,0 +1,41 @@
+"""Bodies of version 1 arguments, whole or not, that wait for a worker or are read slowly by one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from support.hgweb import HEADS, Hosted, posted
+from support.web import ask
+
+from wiredaemon.wire.limits import Limits
+
+KIB: Final = 1024
+LIMITS: Final = Limits(unfinished_bytes=400 * KIB)
+
+
+def body(size: int) -> bytes:
+    return posted(HEADS, bytes(size))
+
+
+def test_of_whole_bodies_that_wait_for_a_worker_the_largest_is_refused() -> None:
+    hosted = Hosted(limits=LIMITS)
+    hosted.workers.are_busy = True
+    small, large = hosted.web.connect(), hosted.web.connect()
+    small.send(body(100 * KIB))
+    large.send(body(250 * KIB))
+    hosted.connection.send(body(100 * KIB))
+    taken = large.take()
+    assert taken.startswith(b"HTTP/1.1 503 ")
+    assert b"(unfinished_bytes); try again in 10 s" in taken
+    assert [small.take(), hosted.take()] == [b"", b""]
+    waiting = [each.called for each in hosted.workers.waiting]
+    assert waiting == [False, True, False], "it waits no more"
+
+
+def test_short_commands_need_no_worker_for_long_ones() -> None:
+    hosted = Hosted()
+    hosted.connection.send(ask("GET", HEADS))
+    hosted.web.connect().send(ask("GET", "/?cmd=getbundle"))
+    hosted.web.connect().send(ask("GET", "/log?rev=1"))
+    hosted.web.connect().send(body(10))
+    assert hosted.workers.short == [True, False, False, False]
