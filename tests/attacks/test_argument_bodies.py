@@ -32,6 +32,15 @@ def test_of_whole_bodies_that_wait_for_a_worker_the_largest_is_refused() -> None
     assert waiting == [False, True, False], "it waits no more"
 
 
+def test_the_beginnings_of_many_bodies_are_counted_as_they_come() -> None:
+    hosted = Hosted(limits=LIMITS)
+    clients = [hosted.web.connect() for _ in range(20)]
+    for client in clients:
+        client.send(body(100 * KIB)[: 30 * KIB])
+    refused = [client.take().startswith(b"HTTP/1.1 503 ") for client in clients]
+    assert sum(refused) == 20 - 400 // 30
+
+
 def test_short_commands_need_no_worker_for_long_ones() -> None:
     hosted = Hosted()
     hosted.connection.send(ask("GET", HEADS))

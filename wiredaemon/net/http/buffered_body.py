@@ -5,9 +5,10 @@ A slow client cannot hold a worker then: the worker is requested when the last b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from wiredaemon.net.http.held_body import tell_held
+from wiredaemon.net.guard.held_memory import STEP
+from wiredaemon.net.http.held_body import count_held, tell_held
 from wiredaemon.net.http.responses import text
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
+
+
+_COUNTED: Final = 8 * 1024
+"""Bytes of one read that are counted at once: the beginnings of hundreds of bodies are much."""
 
 
 class Waiting(Protocol):
@@ -70,7 +75,10 @@ class BufferedBody:
             self._refuse()
         else:
             self._content += data
-            tell_held(self._request.channel)
+            if len(self._content) < STEP and len(data) >= _COUNTED:
+                count_held(self._request.channel)
+            else:
+                tell_held(self._request.channel)
 
     def receive_end(self) -> None:
         """Pass the whole body to the caller."""

@@ -23,6 +23,11 @@ def held_by(channel: KnownHeadChannel) -> Held:
     return Held(size, unfinished)
 
 
+def count_held(channel: Any) -> None:  # noqa: ANN401 the channel of a request is not annotated
+    """Count what a connection holds, however little that has grown."""
+    channel.site.guard.memory.count(channel, held_by(channel))
+
+
 def tell_held(channel: Any) -> None:  # noqa: ANN401 the channel of a request is not annotated
     """Count what a connection holds; its request may be refused for it."""
     channel.site.guard.memory.tell(channel, held_by(channel))
