@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ssl
 import sys
+from base64 import b64encode
 from typing import TYPE_CHECKING, Final
+
+import bcrypt
 
 from benchmarks import wire
 from benchmarks.answers import AmpAnswers, FrameAnswers, HttpAnswers, Messages
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from benchmarks.load import Load
 
 _ZSTD: Final = b"zstd-8mb"
+_USER: Final = b"ann"
+_PASSWORD: Final = b"correct horse"
 _RESULTS: Final = {"0003": DATA, "0006": wire.STATUS_OK + wire.cbor_bytes(DATA)}
 """All payloads of a response to `echo`, by dialect."""
 
@@ -81,6 +86,26 @@ def post(count: int, dialect: str = "0003") -> Candidate:
 
     return Candidate(
         name=f"wiredaemon HTTP {command} {dialect}", program=wiredaemon(), connect=load
+    )
+
+
+def post_with_password(folder: Path) -> Candidate:
+    """Return wiredaemon over HTTP with HTTP Basic on every request."""
+    file = folder / "users.htpasswd"
+    file.write_bytes(_USER + b":" + bcrypt.hashpw(_PASSWORD, bcrypt.gensalt()) + b"\n")
+    login = f"Authorization: Basic {b64encode(_USER + b':' + _PASSWORD).decode()}\r\n\r\n"
+    body = wire.requests(b"echo", 1)
+    head, _ = wire.http_post(wire.api_path("0003", "echo"), body, wire.framing("0003")).split(
+        b"\r\n\r\n", 1
+    )
+    request = head + b"\r\n" + login.encode() + body
+
+    return Candidate(
+        name="wiredaemon HTTP echo 0003, Basic",
+        program=wiredaemon(settings=f'[auth]\nhtpasswd = "{file}"\n'),
+        connect=lambda port: Calls(
+            connect(port), request, HttpAnswers(FrameAnswers(_RESULTS["0003"])), 1
+        ),
     )
 
 

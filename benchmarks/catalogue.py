@@ -15,6 +15,7 @@ from benchmarks.candidates import (
     int32,
     logged_site,
     post,
+    post_with_password,
     quiet_site,
     raw,
     raw_zstd,
@@ -100,6 +101,16 @@ def _post(_: Path) -> Figure:
         title="HTTP, one command a POST, one at a time on a kept connection",
         candidates=[ours, post(1, "0006"), default, logged_site(), quiet_site(), other],
         goals=[_capacity(ours, 2.2, default), _capacity(ours, 0.9, other)],
+    )
+
+
+def _login(folder: Path) -> Figure:
+    without, ours = post(1), post_with_password(folder)
+    return Figure(
+        name="login",
+        title="HTTP, one command a POST, with a password in each",
+        candidates=[ours, without],
+        goals=[_capacity(ours, 0.85, without)],
     )
 
 
@@ -217,6 +228,7 @@ FIGURES: Final[Mapping[str, Callable[[Path], Figure]]] = {
     "batch": _batch,
     "single": _single,
     "post": _post,
+    "login": _login,
     "multirequest": _multirequest,
     "bulk": _bulk,
     "upload": _upload,
