@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from wiredaemon.commands import Command
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.http.request import StreamingRequest
+    from wiredaemon.net.responding.connection_input import ConnectionInput
     from wiredaemon.net.responding.context import Origin
+    from wiredaemon.net.responding.responder import Responder
     from wiredaemon.protocol import RemoteProtocolError, RequestReceived, ServerConnection
     from wiredaemon.wire.limits import Limits
 
@@ -116,7 +118,8 @@ class FramedExchange:
         self._request = request
         self._dialect = accepted.dialect
         self._begun = False
-        self._ended = False
+        self._input: ConnectionInput | None
+        self._responder: Responder | None
         self._input, self._responder = begin_exchange(
             self,
             UrlAdmission(accepted, origin),
@@ -131,37 +134,47 @@ class FramedExchange:
 
     def receive_data(self, data: bytes) -> None:
         """Receive bytes of the body."""
-        if self._ended:
+        if self._input is None:
             return
         self._input.receive_data(data)
+        responder = self._responder
         # Twisted takes the channel from a request that is answered.
         channel = getattr(self._request, "channel", None)
-        if channel is None:
+        if channel is None or responder is None:
             return
         memory = channel.site.guard.memory
-        if self._responder.connection.is_receiving or channel in memory:
+        if responder.connection.is_receiving or channel in memory:
             tell_held(channel)
 
     def receive_end(self) -> None:
         """Note that the body is complete."""
-        if not self._ended:
+        if self._input is not None:
             self._input.receive_end()
         elif self._begun:
             self._request.finish()
 
     def held(self) -> tuple[int, int]:
         """Return the bytes that are held, and those of them in requests that have not ended."""
-        return held_by(self._responder, 0, is_known=False)
+        return (0, 0) if self._responder is None else held_by(self._responder, 0, is_known=False)
 
     def connection_lost(self) -> None:
         """Cancel the commands: the client has gone."""
-        self._ended = True
-        self._responder.stop()
+        self._stop()
 
     def refuse(self, response: HttpResponse) -> None:
         """Cancel the commands, and answer."""
-        self._responder.stop()
+        self._stop()
         self.refused(response)
+
+    def _stop(self) -> None:
+        responder = self._responder
+        self._end()
+        if responder is not None:
+            responder.stop()
+
+    def _end(self) -> None:
+        """Forget input and Responder, which know this object: else all three would stay."""
+        self._input = self._responder = None
 
     # --- called by the input and the Responder -----------------------------------------------
 
@@ -173,7 +186,7 @@ class FramedExchange:
         response = self._request.response
         if self._begun:
             response.write_frames(frames)
-        else:
+        elif self._responder is not None:
             self._begun = True
             response.begin_frames(self._dialect.media_type, self._responder, frames)
 
@@ -205,7 +218,7 @@ class FramedExchange:
 
     def refused(self, response: HttpResponse) -> None:
         """Answer with a text, or break the response off if frames were sent already."""
-        self._ended = True
+        self._end()
         if self._begun:
             # An error frame is the last one; the rest of the request's body is not read.
             self._request.response.break_off()
@@ -214,10 +227,10 @@ class FramedExchange:
 
     def responses_finished(self, connection: ServerConnection) -> None:
         """Send the last frames with the end of the response, or a text if nothing was answered."""
-        self._ended = True
         # Held, so that the last frames and the end of the response leave in one write.
         self._request.response.hold()
         self.send_output(connection)
+        self._end()
         if self._begun:
             self._request.finish()
         else:
