@@ -171,3 +171,22 @@ async def test_a_wrong_configuration_changes_nothing(config: AuthConfig, tmp_pat
         authenticator.reload(replace(config, htpasswd=None, groups=tmp_path / "nosuch"))
     login = await outcome(authenticator, Password("ann", b"secret"))
     assert login.groups == {"crew"}
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+async def test_a_look_shows_changes_and_failures_and_nothing_else(config: AuthConfig) -> None:
+    authenticator = make(config)
+    first = authenticator.look()
+    await outcome(authenticator, Password("ann", b"secret"))
+    assert authenticator.look() == first
+    with pytest.raises(LoginError):
+        await outcome(authenticator, Password("ann", b"wrong"))
+    failed = authenticator.look()
+    assert failed != first
+    with pytest.raises(LoginError):
+        await outcome(authenticator, Token(b"wd_00000000_nobody"))
+    assert authenticator.look() not in {first, failed}
+    before = authenticator.look()
+    assert config.groups is not None
+    rewrite(config.groups, "crew: bob carl\n")
+    assert authenticator.look() != before

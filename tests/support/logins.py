@@ -6,6 +6,7 @@ Stands in for `Authenticator`, whose own tests read real files and hash real pas
 from __future__ import annotations
 
 import base64
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -16,7 +17,7 @@ from wiredaemon.net.http.identification import Identification
 from wiredaemon.net.logins import Logins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wiredaemon.net.http.proxies import Proxies
 
@@ -50,11 +51,20 @@ class Users:
         self.asked: list[tuple[Any, str]] = []
         """What was asked for, with the address."""
         self.groups: dict[str, frozenset[str]] = dict(GROUPS)
+        self.changes = 0
+        """Changes of files and failed logins so far."""
+        self.is_changing = True
+        """Something changes between any two looks."""
 
     @property
     def is_open(self) -> bool:
         """There is a way to log in."""
         return self.accepts_passwords or self.accepts_tokens
+
+    def look(self) -> tuple[int, int]:
+        """Return a number that changes when a login may be another."""
+        self.changes += self.is_changing
+        return self.changes, 0
 
     def note_other_name(self, login: Login, name: str, address: str) -> None:
         """Note it."""
@@ -95,18 +105,31 @@ def password_of(name: str) -> bytes:
 
 
 def logins_of(
-    users: Users, *, plain_passwords: bool = False, certificate_user: str = "cn"
+    users: Users,
+    *,
+    plain_passwords: bool = False,
+    certificate_user: str = "cn",
+    seconds: Callable[[], float] = monotonic,
 ) -> Logins:
     """Return what logs peers in."""
     anybody: Any = users
-    return Logins(anybody, plain_passwords=plain_passwords, certificate_user=certificate_user)
+    return Logins(
+        anybody,
+        plain_passwords=plain_passwords,
+        certificate_user=certificate_user,
+        seconds=seconds,
+    )
 
 
 def identification_of(
-    users: Users, *, proxies: Proxies | None = None, plain_passwords: bool = False
+    users: Users,
+    *,
+    proxies: Proxies | None = None,
+    plain_passwords: bool = False,
+    seconds: Callable[[], float] = monotonic,
 ) -> Identification:
     """Return what finds out who sends a request."""
-    logins = logins_of(users, plain_passwords=plain_passwords)
+    logins = logins_of(users, plain_passwords=plain_passwords, seconds=seconds)
     return Identification(logins, realm="test", proxies=proxies)
 
 

@@ -88,6 +88,13 @@ class Authenticator:
         who = f"{name_of(name)} by a token of {login.user!a}"
         self._log.fail(place_of(address), who)
 
+    def look(self) -> tuple[int, int]:
+        """Return numbers that change when a file has changed, or a login has failed."""
+        # Looked at for each login: a user who was removed must not get in by what is remembered.
+        if self._accounts.refresh():
+            self._passwords.forget()
+        return self._passwords.age, self._failures.count
+
     def authenticate(
         self, credentials: Password | Token | Named, address: str
     ) -> Login | Deferred[Login]:
@@ -103,9 +110,7 @@ class Authenticator:
             LoginError: There is none: wrong credentials, too many failures, or too many others who
                 wait. A Deferred fails with it.
         """
-        # Looked at for each login: a user who was removed must not get in by what is remembered.
-        if self._accounts.refresh():
-            self._passwords.forget()
+        self.look()
         match credentials:
             case Password():
                 return self._log_in_by_password(credentials, address)

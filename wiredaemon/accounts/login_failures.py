@@ -29,6 +29,8 @@ class LoginFailures:
 
     def __init__(self, limits: Limits, now: Callable[[], float]) -> None:
         self._limits = limits
+        self.count = 0
+        """Failed logins so far."""
         most = limits.login_records
         size, seconds = limits.login_failures, limits.login_failure_seconds
         self._places: FailureBuckets[str] = FailureBuckets(size, seconds, most, now)
@@ -55,6 +57,7 @@ class LoginFailures:
 
     def add(self, name: str, places: set[str]) -> None:
         """Count one wrong password of a name, sent from one or more places."""
+        self.count += 1
         # Cut, because a name that a stranger sends has any length, and keys are kept.
         self._names.take(name[:LONGEST_NAME])
         for place in places:
@@ -64,6 +67,7 @@ class LoginFailures:
 
     def add_at(self, place: str) -> None:
         """Count credentials without a name."""
+        self.count += 1
         self._places.take(place)
 
     def succeed(self, name: str, place: str) -> None:

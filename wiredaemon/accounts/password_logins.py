@@ -52,7 +52,7 @@ class PasswordLogins:
         self._verified = verified
         self._log = log
         self._checks: dict[bytes, PasswordCheck] = {}
-        self._age = 0
+        self.age = 0
         """Goes up whenever the files have changed."""
 
     def forget(self) -> None:
@@ -60,7 +60,7 @@ class PasswordLogins:
         self._verified.clear()
         # Checks that run now compare with what the files said before: nobody joins them.
         self._checks.clear()
-        self._age += 1
+        self.age += 1
 
     def log_in(self, credentials: Password, address: str) -> Login | Deferred[Login]:
         """Return the login of a password, at once where it is known.
@@ -112,7 +112,7 @@ class PasswordLogins:
             self._drop(check, digest)
             return None
         checked = self._check(check.credentials)
-        return checked.addBoth(self._end, check, digest, self._age)
+        return checked.addBoth(self._end, check, digest, self.age)
 
     def _refusal(self, name: str, place: str) -> LoginError | None:
         refusal = self._failures.refusal(name, place)
@@ -131,7 +131,7 @@ class PasswordLogins:
         if isinstance(outcome, Login):
             # The files have changed meanwhile: what was right by the old ones is given to those who
             # asked, and not kept.
-            if age == self._age:
+            if age == self.age:
                 self._verified.keep(digest, outcome)
             for place in check.places:
                 self._failures.succeed(name, place)

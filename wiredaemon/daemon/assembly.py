@@ -210,6 +210,7 @@ class Assembly:
             # Who lets others write over plain connections trusts them with passwords too.
             plain_passwords=not config.web.push_ssl,
             certificate_user=config.auth.certificate_user,
+            again=config.limits.login_cache_seconds,
         )
 
     def _make_listeners(self) -> list[Listener]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wiredaemon.accounts.credentials import Password, Token
 from wiredaemon.accounts.login import Login, LoginError
@@ -12,10 +13,27 @@ from wiredaemon.net.certificate_users import certificate_user
 from wiredaemon.net.peer import host_of, is_local
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.defer import Deferred
 
     from wiredaemon.accounts.authenticator import Authenticator
     from wiredaemon.accounts.credentials import Named
+
+
+AGAIN_SECONDS: Final = 1.0
+"""Seconds after which a login is looked at again, or `Limits.login_cache_seconds` if that is less.
+
+Looking takes some 10 us, and hashing of a token."""
+
+
+class Moment(NamedTuple):
+    """The time of a login."""
+
+    until: float
+    """The time at which another must take its place."""
+    seen: tuple[int, int]
+    """The numbers of `Authenticator.look` then."""
 
 
 class Logins:
@@ -25,6 +43,8 @@ class Logins:
         authenticator: Knows users, passwords, tokens and groups.
         plain_passwords: Accept passwords and tokens also over connections that others could read.
         certificate_user: The part of a client certificate that names its user.
+        again: Seconds for which a login may be known without a look at all that speaks against it.
+        seconds: Returns the time.
     """
 
     def __init__(
@@ -33,10 +53,14 @@ class Logins:
         *,
         plain_passwords: bool = False,
         certificate_user: str = "cn",
+        again: float = AGAIN_SECONDS,
+        seconds: Callable[[], float] = monotonic,
     ) -> None:
         self._authenticator = authenticator
         self._plain_passwords = plain_passwords
         self._certificate_user = certificate_user
+        self._again = min(again, AGAIN_SECONDS)
+        self._seconds = seconds
         self.is_open = authenticator.is_open
         """A password or a token can be right at all."""
         self.accepts_tokens = authenticator.accepts_tokens
@@ -49,6 +73,14 @@ class Logins:
     def certificate_user(self, transport: Any) -> str | None:  # noqa: ANN401 zope interfaces do not intersect
         """Return the user that a client's certificate names; None if there is none."""
         return certificate_user(transport, self._certificate_user)
+
+    def moment(self) -> Moment:
+        """Return until when a login of now is known, if nothing changes."""
+        return Moment(self._seconds() + self._again, self._authenticator.look())
+
+    def still_counts(self, moment: Moment) -> bool:
+        """Return whether a login of that moment is known without another."""
+        return self._seconds() < moment.until and self._authenticator.look() == moment.seen
 
     def log_in(self, credentials: Password | Token | Named, peer: Peer) -> Peer | Deferred[Peer]:
         """Return the peer, logged in; at once where the result is known.

@@ -16,8 +16,8 @@ from twisted.logger import capturedLogs
 from wiredaemon.accounts.credentials import Named, Password
 from wiredaemon.accounts.login import LoginBusyError, LoginError, TooManyFailuresError
 from wiredaemon.commands import Permission, TextForm
-from wiredaemon.net.framed.raw_login import AGAIN_SECONDS
 from wiredaemon.net.hosting.access import AccessRules
+from wiredaemon.net.logins import AGAIN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

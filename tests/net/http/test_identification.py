@@ -71,6 +71,7 @@ class Site(Web):
         plain_passwords: bool = False,
         limits: Limits | None = None,
     ) -> None:
+        self.now = 0.0
         self.users = users or Users()
         self.host = FakeHost(COMMANDS, settings=settings_of(access=access or AccessRules()))
         super().__init__(
@@ -78,7 +79,10 @@ class Site(Web):
             host=self.host,
             limits=limits,
             identification=identification_of(
-                self.users, proxies=proxies, plain_passwords=plain_passwords
+                self.users,
+                proxies=proxies,
+                plain_passwords=plain_passwords,
+                seconds=lambda: self.now,
             ),
         )
 
@@ -396,6 +400,52 @@ def test_groups_that_change_count_for_a_known_head() -> None:
     assert shown(connection.exchange(mia)) == "403 read not authorized"
 
 
+def test_the_next_request_of_a_connection_within_a_second_asks_nobody() -> None:
+    site = Site(ANN_MAY)
+    site.users.is_changing = False
+    ann, other = site.connect(secure=True), site.connect(secure=True)
+    head = request(f"Authorization: {basic('ann')}")
+    # Read, known, and known to the connection.
+    for _ in range(4):
+        assert shown(ann.exchange(head)).endswith(" ann")
+    asked = len(site.users.asked)
+    assert shown(ann.exchange(head)).endswith(" ann")
+    assert len(site.users.asked) == asked
+    # Another connection may be another client's.
+    assert shown(other.exchange(head)).endswith(" ann")
+    assert len(site.users.asked) == asked + 1
+    site.now = 0.99
+    assert shown(ann.exchange(head)).endswith(" ann")
+    assert len(site.users.asked) == asked + 1
+    site.now = 1.01
+    assert shown(ann.exchange(head)).endswith(" ann")
+    assert len(site.users.asked) == asked + 2
+
+
+def test_files_that_change_and_failed_logins_end_what_a_connection_knows() -> None:
+    site = Site(ANN_MAY)
+    site.users.is_changing = False
+    connection = site.connect(secure=True)
+    head = request(f"Authorization: {basic('ann')}")
+    for _ in range(3):
+        assert shown(connection.exchange(head)).endswith(" ann")
+    site.users.refusal = LoginError()
+    assert shown(connection.exchange(head)).endswith(" ann")
+    site.users.changes += 1
+    assert shown(connection.exchange(head)) == "401 Unauthorized"
+
+
+def test_what_a_connection_knows_is_for_the_same_credentials() -> None:
+    site = Site(ANN_MAY)
+    site.users.is_changing = False
+    connection = site.connect(secure=True)
+    ann, bob = (request(f"Authorization: {basic(name)}") for name in ("ann", "bob"))
+    for _ in range(3):
+        assert shown(connection.exchange(ann)).endswith(" ann")
+        assert shown(connection.exchange(bob)) == "403 read not authorized"
+        assert shown(connection.exchange(request())) == "401 read not authorized"
+
+
 def test_heads_with_credentials_reach_no_plain_connection() -> None:
     site = Site(ANN_MAY)
     ann = request(f"Authorization: {basic('ann')}")
@@ -485,6 +535,19 @@ def test_nobody_elses_headers_count(address: str) -> None:
     found = site.who(*FORWARDED, "X-User: mia", secure=False, address=address)
     assert found == f"{address}:54321 plain nobody"
     assert site.users.asked == []
+
+
+def test_no_login_of_a_proxys_request_is_known_to_the_next_one() -> None:
+    site = Site(ANN_MAY, proxies=PROXIES)
+    site.users.is_changing = False
+    connection = site.connect(secure=True)
+    line = f"Authorization: {basic('ann')}"
+    for number in range(3):
+        for host in ("203.0.113.5", "203.0.113.6"):
+            lines = (f"X-Forwarded-For: {host}", FORWARDED[1], line)
+            assert shown(connection.exchange(request(*lines))) == f"{host}:0 tls ann"
+            assert site.users.asked[-1][1] == host, number
+    assert len(site.users.asked) == 6
 
 
 def test_a_password_behind_a_proxy_needs_https_in_front_of_it() -> None:

@@ -28,6 +28,7 @@ from wiredaemon.commands.registry import Registry
 from wiredaemon.commands.running import read_arguments
 from wiredaemon.net.hosting.access import SECURE, AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly
+from wiredaemon.net.logins import AGAIN_SECONDS
 from wiredaemon.net.peer import peer_of
 from wiredaemon.net.responding.context import Origin
 from wiredaemon.net.responding.interfaces import Admitted
@@ -43,12 +44,6 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
 
 LOGIN: Final = b"login"
-AGAIN_SECONDS: Final = 1.0
-"""Seconds after which a login is looked at again, or `Limits.login_cache_seconds` if that is less.
-
-Not for each read: looking takes a stat call for each file of users, and hashing a token. A password
-that is known to be right is hashed no more often for it.
-"""
 _log: Final = Logger()
 
 

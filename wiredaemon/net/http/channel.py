@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from wiredaemon.commands import Peer
     from wiredaemon.net.guard.guard import Refusal
     from wiredaemon.net.guard.waits import Expiry
-    from wiredaemon.net.http.identification import Client
+    from wiredaemon.net.http.identification import Client, KnownLogin
 
 _END: Final = b"\r\n\r\n"
 _REFUSED: Final = frozenset({"held_memory", "unfinished_bytes"})
@@ -75,7 +75,8 @@ class KnownHeadChannel(HTTPChannel):
     peer: Peer | None = None
     """The client, once a request has asked for it."""
     client: Client | None = None
-    """More of the client, where requests may come with a login."""
+    login: KnownLogin | None = None
+    """More of the client, where requests may come with a login, and the last login."""
     written = 0
     """Bytes of output so far."""
     is_last_request = False

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.channel import KnownHeadChannel
     from wiredaemon.net.http.proxies import Proxies
     from wiredaemon.net.http.request import StreamingRequest
-    from wiredaemon.net.logins import Logins
+    from wiredaemon.net.logins import Logins, Moment
 
 _FORBIDDEN: Final = 403
 _IN_PLAIN_TEXT: Final = text(
@@ -46,6 +46,15 @@ class Client(NamedTuple):
     """It is a trusted proxy: each request may be another client's."""
     certificate_user: str | None
     """The user that the client's certificate names."""
+
+
+class KnownLogin(NamedTuple):
+    """The last login of a connection, for its next request with the same head."""
+
+    credentials: Password | Token
+    peer: Peer
+    """The client, logged in."""
+    moment: Moment
 
 
 class Identification:
@@ -79,6 +88,15 @@ class Identification:
                 self._skip(request)
                 self._log_in(request, peer, Named(named))
                 return
+        known = request.channel.login
+        if (
+            known is not None
+            and known.credentials is request.credentials
+            and self._logins.still_counts(known.moment)
+        ):
+            request.set_peer(known.peer)
+            request.resource.headers_received(request)
+            return
         request.set_peer(peer)
         try:
             credentials = request.credentials or self._read(request)
@@ -120,12 +138,17 @@ class Identification:
     def _log_in(
         self, request: StreamingRequest, peer: Peer, credentials: Password | Token | Named
     ) -> None:
+        # Before it: a file that changes meanwhile counts for the next one.
+        moment = self._logins.moment()
         try:
             asked = self._logins.log_in(credentials, peer)
         except LoginError as error:
             request.answer(self._refused(error, peer))
             return
         if isinstance(asked, Peer):
+            # Not a proxy's: each of its requests may be another client's.
+            if not isinstance(credentials, Named) and not request.channel.client.is_proxy:
+                request.channel.login = KnownLogin(credentials, asked, moment)
             request.set_peer(asked)
             request.resource.headers_received(request)
             return
