@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 from support import peers
-from support.responding import Responding, make_command
+from support.responding import FINISHED, Responding, make_command
 
 from wiredaemon.net.guard.turns import LATE, LITTLE, SECONDS
 
@@ -84,6 +85,46 @@ def test_a_short_read_is_answered_where_the_turn_of_the_reactor_is_late() -> Non
     assert time.ran == 11
     run.turn()
     assert time.ran == 19
+
+
+def test_the_commands_of_one_body_run_in_turns() -> None:
+    ran: list[float] = []
+
+    def busy(_: Any) -> bytes:
+        end = perf_counter() + SECONDS * 1.1
+        while perf_counter() < end:
+            pass
+        ran.append(end)
+        return b"done"
+
+    run = Responding("0006", make_command(busy))
+    for number in (1, 3, 5):
+        run.ask(number, "busy")
+    run.end()
+    for count in (1, 2, 3):
+        assert len(ran) == count
+        run.turn()
+    assert run.order == [1, 3, 5]
+    assert run.transport.outcomes == [FINISHED]
+
+
+def test_commands_that_wait_for_their_turn_are_gone_with_the_connection() -> None:
+    ran: list[int] = []
+
+    def busy(_: Any) -> bytes:
+        end = perf_counter() + SECONDS * 1.1
+        while perf_counter() < end:
+            pass
+        ran.append(1)
+        return b"done"
+
+    run = Responding("0006", make_command(busy))
+    run.ask(1, "busy")
+    run.ask(3, "busy")
+    run.end()
+    run.responder.stop()
+    run.run_turns()
+    assert ran == [1]
 
 
 def test_bytes_that_wait_are_gone_with_the_connection() -> None:

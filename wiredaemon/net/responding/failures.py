@@ -11,7 +11,9 @@ from wiredaemon.wire.dialects import ResponseForm
 from wiredaemon.wire.payloads import format_message
 
 if TYPE_CHECKING:
-    from wiredaemon.commands import TextForm
+    from twisted.python.failure import Failure
+
+    from wiredaemon.commands import Command, TextForm
     from wiredaemon.net.responding.interfaces import ResponseTransport
     from wiredaemon.protocol import ServerConnection
 
@@ -42,6 +44,19 @@ def _literal_of(error: CommandError | ServerError) -> str:
     """Return the text of an error without what its arguments say, which may be a peer's words."""
     literal = error.message if isinstance(error, CommandError) else error.text
     return literal.decode("utf-8", "replace")
+
+
+def answer_failure(
+    connection: ServerConnection,
+    transport: ResponseTransport,
+    request_id: int,
+    command: Command,
+    failure: Failure,
+) -> None:
+    """Answer a request whose command failed, and log what is not meant for the peer."""
+    if not is_expected(failure.value):
+        transport.command_crashed(failure, command.name)
+    send_failure(connection, transport, request_id, shown_failure(failure.value), command.text)
 
 
 def send_failure(

@@ -6,6 +6,7 @@ to failures. The transport owns answers outside of frames; the `ConnectionInput`
 
 from __future__ import annotations
 
+from time import perf_counter
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from zope.interface import implementer
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.commands.arguments import check_arguments
 from wiredaemon.commands.running import PLAIN, read_arguments, step
+from wiredaemon.net.guard.turns import SECONDS
 from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.context import CommandContext, complete_context
-from wiredaemon.net.responding.failures import is_expected, send_failure, shown_failure
+from wiredaemon.net.responding.failures import answer_failure, send_failure
 from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load, nothing
 from wiredaemon.net.responding.running_request import RunningRequest
 from wiredaemon.protocol import RemoteProtocolError
@@ -171,15 +173,24 @@ class Responder:
         """Start requests of the queue, as far as they may start now."""
         if self._is_starting:
             return  # called from inside of `_start`: the loop that called it goes on
-        self._is_starting = True
+        self._is_starting, waits = True, False
+        ends = perf_counter() + SECONDS
         try:
             connection, queue, high = self.connection, self._queue, self.limits.output_high
-            while queue and not self.is_over and self._may_start(queue[0][1].command):
+            while queue and not self.is_over and self._may_start(queue[0][1].command) and not waits:
                 self._start(*queue.pop(0))
                 if connection.output_size >= high:
                     self.flush()
+                waits = perf_counter() >= ends
         finally:
-            self._is_starting = False
+            self._is_starting = waits
+        if waits:
+            self.reactor.callLater(0, self._start_more)
+
+    def _start_more(self) -> None:
+        """Go on with the queue: other connections have had their turn."""
+        self._is_starting = False
+        self.progress()
 
     def _start(
         self, event: RequestReceived, admitted: Admitted, data: IncomingData | NoData
@@ -279,10 +290,7 @@ class Responder:
     # --- failures ----------------------------------------------------------------------------
 
     def _answer_failure(self, request_id: int, command: Command, failure: Failure) -> None:
-        if not is_expected(failure.value):
-            self._transport.command_crashed(failure, command.name)
-        shown = shown_failure(failure.value)
-        send_failure(self.connection, self._transport, request_id, shown, command.text)
+        answer_failure(self.connection, self._transport, request_id, command, failure)
 
     def on_bug(self, failure: Failure) -> None:
         """Log what must not happen, and give up the connection."""
@@ -308,14 +316,12 @@ class Responder:
         self.is_over = True
         self.on_progress = nothing  # else a cycle would keep the output of the transport
         # Emptied first, because a cancelled command may call back.
-        requests, queue = list(self.running.values()), list(self._queue)
+        work = [*self.running.values(), *(data for _, _, data in self._queue)]
         self.running.clear()
         self._queue.clear()
         self.connection.drop_input()
-        for request in requests:
-            request.cancel()
-        for _, _, data in queue:
-            data.cancel()
+        for each in work:
+            each.cancel()
 
     # --- output ------------------------------------------------------------------------------
 
