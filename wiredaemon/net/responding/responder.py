@@ -225,7 +225,7 @@ class Responder:
                 context.cancelled = True
                 return
         except Exception:  # noqa: BLE001 a command may raise anything
-            self._answer_failure(event.request_id, command, Failure())
+            answer_failure(connection, self._transport, event.request_id, command, Failure())
             context.cancelled = True
             data.close()
             return
@@ -284,13 +284,12 @@ class Responder:
 
     def on_failed(self, request: RunningRequest, failure: Failure) -> None:
         """Answer a request whose command failed."""
-        self._answer_failure(request.request_id, request.command, failure)
+        answer_failure(
+            self.connection, self._transport, request.request_id, request.command, failure
+        )
         request.end_failed()
 
     # --- failures ----------------------------------------------------------------------------
-
-    def _answer_failure(self, request_id: int, command: Command, failure: Failure) -> None:
-        answer_failure(self.connection, self._transport, request_id, command, failure)
 
     def on_bug(self, failure: Failure) -> None:
         """Log what must not happen, and give up the connection."""
