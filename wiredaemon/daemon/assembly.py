@@ -31,6 +31,7 @@ from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
+from wiredaemon.net.hosting.push_answers import PushAnswers
 from wiredaemon.net.http.application import Application, apis_of
 from wiredaemon.net.http.identification import Identification
 from wiredaemon.net.logins import Logins
@@ -71,6 +72,7 @@ class Kept:
     with_repository: Registry
     pool: WorkerPool
     guard: ConnectionGuard
+    pushes: PushAnswers
     cache: ResponseCache | None = None
     authenticator: Authenticator | None = None
 
@@ -86,7 +88,13 @@ def keep(config: Config, reactor: Any, before: Kept | None = None) -> Kept:  # n
         pool = WorkerPool(reactor, config.limits)
         guard = ConnectionGuard(reactor, config.limits, is_exempt=trusts_of(config))
         only, with_repository = _load(config)
-        kept = Kept(commands_only=only, with_repository=with_repository, pool=pool, guard=guard)
+        kept = Kept(
+            commands_only=only,
+            with_repository=with_repository,
+            pool=pool,
+            guard=guard,
+            pushes=PushAnswers(config.data.folder / "pushes"),
+        )
     if kept.cache is None:
         kept = replace(kept, cache=_make_cache(config, reactor))
     if kept.authenticator is None and _knows_users(config):
@@ -274,5 +282,6 @@ class Assembly:
             keeps_log=config.log.requests,
             identification=identification,
             guard=self._kept.guard,
+            pushes=self._kept.pushes,
         )
         return make_site(application, self.hosts)

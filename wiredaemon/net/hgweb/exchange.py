@@ -16,6 +16,7 @@ from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.hgweb.push_body import PushBody
 from wiredaemon.net.hgweb.response_flow import ResponseFlow
 from wiredaemon.net.hgweb.whole_body import WholeBody
+from wiredaemon.net.hosting.push_answers import Answer
 from wiredaemon.net.http.response_writer import WITHOUT_BODY
 from wiredaemon.net.http.responses import unavailable
 from wiredaemon.net.repeated_lines import shortened
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    from wiredaemon.net.hosting.push_answers import Push
     from wiredaemon.net.hosting.repository_handle import RepositoryHandle
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
@@ -82,6 +84,7 @@ class HgwebExchange:
         limits: Bounds the worker's CBOR items, and a push.
         body: The request's whole body, where it was received already.
         is_short: The command takes little time, as `is_short` of the rules says.
+        push: The push that it is, if it is one.
     """
 
     def __init__(  # noqa: PLR0913 what a request is answered with
@@ -93,9 +96,11 @@ class HgwebExchange:
         *,
         body: bytearray | None = None,
         is_short: bool = False,
+        push: Push | None = None,
     ) -> None:
         self._request = request
         self._is_short = is_short
+        self._push = push
         self._repository = repository
         self._wanted = wanted
         self._limits = limits
@@ -126,6 +131,8 @@ class HgwebExchange:
         self._advance(ExchangeInput.END)
         if self._body is not None:
             self._body.drop()
+        if self._push is not None and self._push.is_whole:
+            return  # Mercurial goes on, and the client may ask once more what has become of it
         if self._running is not None:
             # This closes the stream; the pool decides whether its worker goes on.
             self._running.cancel()
@@ -152,6 +159,9 @@ class HgwebExchange:
         except (CommandError, ServerError) as error:
             self._fail(error)
             return
+        finally:
+            if self._push is not None:
+                self._push.end()
         if self._state is not ExchangeState.OVER:
             self._advance(ExchangeInput.END)
             self._request.end_stream()
@@ -169,6 +179,7 @@ class HgwebExchange:
         finally:
             stream.close()
         if self._held is not None:
+            await self._settle(self._held)
             self._write_held(whole=True)
         if self._state is ExchangeState.WAITING:
             raise ServerError("the repository worker gave no answer")
@@ -180,7 +191,12 @@ class HgwebExchange:
             self._body.send_to(stream)
             return
         PushBody(
-            self._request, stream, self._limits, refuse=self.refuse, lost=self.connection_lost
+            self._request,
+            stream,
+            self._limits,
+            refuse=self.refuse,
+            lost=self.connection_lost,
+            push=self._push,
         ).start()
 
     async def _values(self, stream: WorkerStream) -> AsyncGenerator[object, None]:
@@ -201,11 +217,13 @@ class HgwebExchange:
                 if self._held.size > _MOST_HELD:
                     self._write_held(whole=False)
                     await self._flow.drain()
-            case bytes() if self._state is not ExchangeState.WAITING:
+            case bytes() if self._state is ExchangeState.OVER:
+                pass  # of a push whose client has gone, and whose answer is too long to be kept
+            case bytes() if self._state is ExchangeState.RESPONDING:
                 self._count(len(value))
                 self._request.response.write_body(value)
                 await self._flow.drain()
-            case dict() if self._state is ExchangeState.WAITING and self._held is None:
+            case dict() if self._state is not ExchangeState.RESPONDING and self._held is None:
                 self._receive_head(value)
             case _:
                 raise ServerError("the repository worker gave no proper answer")
@@ -218,8 +236,11 @@ class HgwebExchange:
         if has_body:
             self._left = length
         answer = _HeldAnswer(head[b"status"], head[b"reason"], headers)
+        if self._push is None and self._state is ExchangeState.OVER:
+            raise ServerError("the client has gone")
         channel = self._request.channel
-        if channel.is_draining and channel.is_followed and has_body and length is None:
+        is_push = self._push is not None or (channel.is_draining and channel.is_followed)
+        if is_push and has_body and length is None:
             # Mercurial's clients do not read the last chunk of the answer to a push: they would ask
             # what follows on another connection, which a daemon that stops does not accept.
             self._held = answer
@@ -230,6 +251,16 @@ class HgwebExchange:
         self._advance(ExchangeInput.HEAD)
         response = self._request.response
         response.begin_stream(answer.status, answer.reason, answer.headers, self._flow)
+
+    async def _settle(self, held: _HeldAnswer) -> None:
+        """Replace the answer to a push that has come before."""
+        if self._push is None:
+            return
+        answer = Answer(held.status, held.reason, held.headers, b"".join(held.pieces))
+        known = await self._push.settle(answer)
+        if known is not answer:
+            held.status, held.reason, held.headers = known[:3]
+            held.pieces, held.size = [known.body], len(known.body)
 
     def _write_held(self, *, whole: bool) -> None:
         """Write what was held; with its length if it is all."""

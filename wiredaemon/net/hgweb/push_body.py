@@ -12,6 +12,7 @@ from wiredaemon.net.http.buffered_body import too_large
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wiredaemon.net.hosting.push_answers import Push
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.net.workers.worker_stream import WorkerStream
@@ -28,9 +29,10 @@ class PushBody:
         limits: ``push_size``.
         refuse: Ends the request with a fixed response.
         lost: Is called when the client has gone.
+        push: Is told of the body, to know it if it comes again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 what a body meets on its way
         self,
         request: StreamingRequest,
         stream: WorkerStream,
@@ -38,12 +40,14 @@ class PushBody:
         *,
         refuse: Callable[[HttpResponse], None],
         lost: Callable[[], None],
+        push: Push | None = None,
     ) -> None:
         self._request = request
         self._stream = stream
         self._limits = limits
         self._refuse = refuse
         self._lost = lost
+        self._push = push
         self._received = 0
 
     def start(self) -> None:
@@ -60,11 +64,15 @@ class PushBody:
         # Counted, because a chunked body announces no length.
         if self._received > self._limits.push_size:
             self._refuse(too_large("push_size", self._limits.push_size))
-        else:
-            self._stream.send_data(data)
+            return
+        if self._push is not None:
+            self._push.receive_data(data)
+        self._stream.send_data(data)
 
     def receive_end(self) -> None:
         """Notify the worker that the body is complete."""
+        if self._push is not None:
+            self._push.receive_end()
         self._stream.send_data(b"", end=True)
 
     def held(self) -> tuple[int, int]:

@@ -31,6 +31,7 @@ _VERSION1_NOT_FOUND: Final = HttpResponse(
     status=404, reason=b"Not Found", headers=(VERSION1,), body=b"0\nNot Found\n"
 )
 
+_UNBUNDLE: Final = b"unbundle"
 _STEPS: Final = frozenset({b".", b".."})
 """Components of a path that no page has; they are refused before Mercurial sees them."""
 
@@ -89,7 +90,12 @@ class HgwebResource(Resource):
             return
         # A push is streamed: it may be as large as `push_size` and is not held in memory.
         if not wanted.has_body or granted is Permission.RW:
-            HgwebExchange(request, repository, wanted, limits, is_short=is_short(head)).start()
+            pushes, push = self._application.pushes, None
+            if command == _UNBUNDLE and granted is Permission.RW and pushes is not None:
+                push = pushes.begin(request.peer().user, wanted)
+            HgwebExchange(
+                request, repository, wanted, limits, is_short=is_short(head), push=push
+            ).start()
             return
 
         def on_body(body: bytearray) -> HgwebExchange:

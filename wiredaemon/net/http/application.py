@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.guard.guard import ConnectionGuard
     from wiredaemon.net.hosting.host import Host
+    from wiredaemon.net.hosting.push_answers import PushAnswers
     from wiredaemon.net.http.identification import Identification
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.wire.dialects import Dialect
@@ -69,6 +70,8 @@ class Application:
     """Counts the connections, and ends those that wait too long."""
     identification: Identification | None = None
     """Finds out who sends a request; None where nobody can log in."""
+    pushes: PushAnswers | None = None
+    """The answers to pushes of the last minutes; None where nobody pushes."""
     keeps_log: bool = False
     """A line is logged for each request."""
 
