@@ -213,7 +213,7 @@ def test_a_number_of_seconds_may_be_whole(load: Callable[[str], Config]) -> None
 
 
 WRONG: Final = [
-    ("[nosuch]", "nosuch", "unknown key", "data, listen, tls, api, web, paths, commands"),
+    ("[nosuch]", "nosuch", "unknown key", "data, listen, tls, api, web, paths, moved, "),
     ("listen = 1", "listen", "1 is not a table", "[listen]"),
     ("[data]\ndir = ''", "data.dir", "unknown key", "folder"),
     ("[data]\nfolder = 1", "data.folder", "1 is not accepted", "a path"),
@@ -275,6 +275,11 @@ WRONG: Final = [
         "one of them",
     ),
     ("[paths]\nserver = 'a'", "paths.server", "prefix is not accepted", '"/" or "/name"'),
+    ("[moved]\n'/a' = '/b/*'", "moved./a", "can have moved", "without stars"),
+    ("[moved]\n'/' = '/b'", "moved./", "can have moved", '"/name"'),
+    ("[moved]\n'/a' = 'https://b'", "moved./a", "can have moved", '"/name"'),
+    ("[moved]\n'/a' = 1", "moved./a", "can have moved", '"/name"'),
+    ("[paths]\n'/a' = 'a'\n[moved]\n'/a' = '/b'", "moved./a", "repository is there", "[paths]"),
     ("[paths]\n'/a/' = 'a'", "paths./a/", "prefix is not accepted", 'no "/" at the end'),
     ("[paths]\n'/a//b' = 'a'", "paths./a//b", "prefix is not accepted", "not empty"),
     ("[paths]\n'/../b' = 'a'", "paths./../b", "prefix is not accepted", '"." or ".."'),

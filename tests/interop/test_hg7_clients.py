@@ -57,7 +57,10 @@ def writable(
     folders = {name: copy_repository(short.folder, folder / name) for name in hgrcs}
     for name, text in hgrcs.items():
         write_hgrc(folders[name], text)
-    with Served.start(folders, folder, certificate=certificate, web=EVERYBODY) as running:
+    moved = '[moved]\n"/old" = "/plain"\n'
+    with Served.start(
+        folders, folder, certificate=certificate, web=EVERYBODY, tables=moved
+    ) as running:
         yield running
 
 
@@ -412,3 +415,20 @@ def test_six_clients_push_at_once_and_nothing_that_was_taken_is_lost(
         f"by-{number}": nodes[-1] for number, nodes in enumerate(taken)
     }
     HG7.verify(server)
+
+
+# --- moved ----------------------------------------------------------------------------------------
+
+
+def test_clients_of_a_repository_that_has_moved_work_on(writable: Served, tmp_path: Path) -> None:
+    new = writable.url("plain")
+    said = HG7.text("clone", writable.url("old"), "clone", folder=tmp_path)
+    assert f"real URL is {new}" in said
+    made = Clone(tmp_path / "clone", ())
+    node = made.commit("to the old path")
+    assert "remote: added 1 changesets" in made.hg("push")
+    assert HG7.nodes(node, folder=writable.folders["plain"]) == [node]
+    # Who asks for something else there is answered there.
+    with urlopen(f"{writable.url('old')}/raw-rev/{node}") as answer:  # noqa: S310 our own URL
+        assert answer.url.endswith(f"/old/raw-rev/{node}")
+        assert node.encode() in answer.read()

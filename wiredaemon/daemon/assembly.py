@@ -206,6 +206,7 @@ class Assembly:
             make_host=make_host,
             call_in_thread=self.call_in_thread,
             limits=config.limits,
+            moved=config.moved,
         )
 
     def _make_logins(self) -> Logins | None:

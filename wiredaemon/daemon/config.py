@@ -146,6 +146,8 @@ class Config:
     """URL prefix ("/" or "/name/name") to repository folder, or with the star or stars of a
     collection behind a slash ("/name/*") to the folder of repositories; empty serves commands
     only."""
+    moved: Mapping[str, str] = field(default_factory=dict)
+    """URL prefixes under which repositories were served before, to those of now."""
     commands: Commands = Commands()
     log: Log = Log()
     server: Server = Server()

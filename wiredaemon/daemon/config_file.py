@@ -52,7 +52,8 @@ def load_config(file: Path) -> Config:
         tls=_tls(top),
         api=_api(top),
         web=_web(top),
-        paths=_paths(top),
+        paths=(paths := _paths(top)),
+        moved=_moved(top, paths),
         commands=_commands(top),
         log=_log(top),
         server=_server(top),
@@ -70,6 +71,7 @@ _TABLES: Final = (
     "api",
     "web",
     "paths",
+    "moved",
     "commands",
     "log",
     "server",
@@ -217,6 +219,21 @@ def _paths(top: Table) -> Mapping[str, Path]:
 
 
 _PREFIX: Final = re.compile(r"/\*{0,2}|(/(?!\.{1,2}(/|$))[^/*?#\s]+)+(/\*{1,2})?")
+
+
+def _moved(top: Table, paths: Mapping[str, Path]) -> Mapping[str, str]:
+    table = top.table("moved")
+    accepted = 'old = new, both "/name" or "/name/name", as in [paths] without stars'
+    moved: dict[str, str] = {}
+    for old, value in table.values.items():
+        new = value if isinstance(value, str) else ""
+        for path in (old, new):
+            if not _PREFIX.fullmatch(path) or path[-1] in "/*":
+                raise table.error(old, "this is no path that can have moved", accepted)
+        if old in paths:
+            raise table.error(old, "a repository is there, by [paths]", accepted)
+        moved[old] = new
+    return moved
 
 
 def _folder_of_repositories(table: Table, prefix: str, stars: str) -> Path:

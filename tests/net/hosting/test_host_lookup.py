@@ -344,3 +344,35 @@ def test_collections_need_something_that_makes_hosts(tmp_path: Path) -> None:
     hosts = HostLookup({}, [Collection(prefix="/", folder=tmp_path)])
     with pytest.raises(TypeError):
         hosts.find([b"one"])
+
+
+# --- moved ----------------------------------------------------------------------------------------
+
+
+def test_a_path_that_has_moved_is_found_by_its_old_name(tmp_path: Path) -> None:
+    make(tmp_path, "inner")
+    team = FakeHost()
+    made = Made(
+        {"/team/new": team},
+        {"/all/*": tmp_path},
+        moved={"/old": "/team/new", "/old/deep": "/all", "/gone": "/nowhere"},
+    )
+    assert made.find("old") == (team, 1)
+    assert made.find("old/rev/1") == (team, 1)
+    found = made.hosts.find(names("old/rev"))
+    assert found is not None
+    assert found.moved_to == names("team/new")
+    # The longest old path counts; a collection may have moved as well.
+    found = made.hosts.find(names("old/deep/inner/log"))
+    assert found is not None
+    assert (found.consumed, found.moved_to) == (3, names("all/inner"))
+    assert made.find("gone") is None
+    found = made.hosts.find(names("team/new"))
+    assert found is not None
+    assert found.moved_to is None
+
+
+def test_a_repository_above_the_new_path_is_not_the_one_that_has_moved() -> None:
+    made = Made({"/team": FakeHost()}, moved={"/old": "/team/new"})
+    assert made.find("team/new") is not None
+    assert made.find("old") is None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from twisted.web.resource import Resource
 
@@ -41,9 +42,26 @@ class HgwebResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, application: Application, host: Host, prefix: Names, rest: Names) -> None:
-        """Stand for the components ``rest`` behind the repository's path ``prefix``."""
+    def __init__(
+        self,
+        application: Application,
+        host: Host,
+        prefix: Names,
+        rest: Names,
+        *,
+        moved_to: Names | None = None,
+    ) -> None:
+        """Stand for the components ``rest`` behind the repository's path ``prefix``.
+
+        Args:
+            application: What all resources share.
+            host: The host of the repository.
+            prefix: The components of its path, as the client has named it.
+            rest: Those behind them.
+            moved_to: The components of its path now, if it has moved.
+        """
         super().__init__()
+        self._moved_to = moved_to
         self._application = application
         self._host = host
         self._prefix = prefix
@@ -52,7 +70,9 @@ class HgwebResource(Resource):
     def headers_received(self, request: StreamingRequest) -> None:
         """Answer the request, or start an exchange with a worker."""
         command = _query_command(request)
-        if command == b"capabilities" and not self._rest:
+        if command == b"capabilities" and not self._rest and self._moved_to is not None:
+            request.answer(_moved(self._moved_to, request.uri))
+        elif command == b"capabilities" and not self._rest:
             decide(request, self._host, self._answer_capabilities)
         # Behind capabilities, which never reach Mercurial.
         elif not _STEPS.isdisjoint(self._rest):
@@ -111,6 +131,18 @@ class HgwebResource(Resource):
         request.answer(
             answer_capabilities(self._host, settings, apis, request.header, request.peer())
         )
+
+
+def _moved(names: Names, uri: bytes) -> HttpResponse:
+    """Return the response that sends a client to another path for all that it asks from now on.
+
+    Clients of Mercurial follow it here alone: what comes to the old path later is answered there.
+    """
+    path = "".join(f"/{quote(name)}" for name in names) or "/"
+    _, mark, query = uri.partition(b"?")
+    location = path.encode("ascii") + mark + query
+    answer = text(301, b"Moved Permanently", b"the repository is at %s now\n" % path.encode())
+    return replace(answer, headers=(*answer.headers, (b"Location", location)))
 
 
 def _query_command(request: StreamingRequest) -> bytes | None:

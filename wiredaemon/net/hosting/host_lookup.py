@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, ma
 
 from wiredaemon.net.hosting.collection import Budget, changed_at, names_of
 from wiredaemon.net.hosting.host import HostedRepository
+from wiredaemon.net.hosting.moved import MovedPaths
 from wiredaemon.net.hosting.shared_answer import SharedAnswer
 from wiredaemon.repository.recently_used import RecentlyUsed
 from wiredaemon.wire.limits import Limits
@@ -41,6 +42,8 @@ class FoundHost(NamedTuple):
     """Components of the path that name it."""
     is_fixed: bool
     """No collection decides about the path, so that it always has this host."""
+    moved_to: Names | None = None
+    """The components that name it now, where the path is one that has moved."""
 
 
 class ListedRepository(NamedTuple):
@@ -66,7 +69,7 @@ class Listing(NamedTuple):
 class HostLookup:
     """Finds and lists hosts by the components of URL paths."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 all that hosts are found by
         self,
         singles: Mapping[str, Host],
         collections: Iterable[Collection] = (),
@@ -74,6 +77,7 @@ class HostLookup:
         make_host: Callable[[bytes], Host] | None = None,
         call_in_thread: Callable[..., Deferred[Listing]] = maybeDeferred,
         limits: Limits | None = None,
+        moved: Mapping[str, str] | None = None,
     ) -> None:
         """Serve single hosts and collections.
 
@@ -83,6 +87,7 @@ class HostLookup:
             make_host: Makes the host of a repository in a collection, from its folder.
             call_in_thread: Calls a function with arguments in a thread, where it may block.
             limits: Bounds the hosts that are kept and the names that a search reads.
+            moved: New paths of repositories, by the old ones.
         """
         self._singles = {names_of(prefix): host for prefix, host in singles.items()}
         self._longest = max(map(len, self._singles), default=0)
@@ -93,6 +98,7 @@ class HostLookup:
         self._make_host = make_host
         self._call_in_thread = call_in_thread
         self._limits = limits or Limits()
+        self._moved = MovedPaths(moved or {})
         self._known: RecentlyUsed[bytes, Host] = RecentlyUsed(self._limits.known_repositories)
         """Hosts of repositories in collections, by folder."""
         self._listings: dict[Names, SharedAnswer[Listing]] = {}
@@ -113,6 +119,19 @@ class HostLookup:
             names: The path's components, decoded; any bytes.
         """
         names = tuple(names)
+        moved = self._moved.find(names)
+        if moved is None:
+            return self._find(names)
+        found = self._find(moved.names)
+        # A host that is found by less would be another one than that which was here.
+        if found is None or found.consumed < moved.new:
+            return None
+        return found._replace(
+            consumed=found.consumed - moved.new + moved.old,
+            moved_to=moved.names[: found.consumed],
+        )
+
+    def _find(self, names: Names) -> FoundHost | None:
         found = self._find_single(names)
         covering = self._covering(names)
         if not covering:

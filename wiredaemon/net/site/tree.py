@@ -66,7 +66,7 @@ class RootResource(Resource):
                 # again.
                 again=None if found.is_fixed else PathResource(self, names),
             )
-        return HgwebResource(self._application, found.host, prefix, rest)
+        return HgwebResource(self._application, found.host, prefix, rest, moved_to=found.moved_to)
 
 
 class FixedResource(Resource):
