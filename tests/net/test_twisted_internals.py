@@ -96,6 +96,13 @@ def test_a_channel_between_requests_is_what_we_take_for_one(channel: Any) -> Non
     check(found, {"_handlingRequest": False, "_dataBuffer": []}, user)
 
 
+def test_a_channel_counts_the_head_that_is_being_read(channel: Any) -> None:
+    channel.dataReceived(b"POST /a HTTP/1.1\r\nHost: x\r\nA: b\r\n")
+    expected = {"_receivedHeaderSize": 27, "_receivedHeaderCount": 1}
+    # The last line waits: the next one may continue it.
+    check(all_of(channel), expected, "head_so_far")
+
+
 def test_a_head_leaves_a_channel_as_our_shorter_way_does(channel: Any) -> None:
     channel.dataReceived(HEAD + b"a")
     (request,) = channel.requests

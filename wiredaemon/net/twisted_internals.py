@@ -44,6 +44,7 @@ __all__ = [
     "VerificationError",
     "abort_for_loss",
     "has_reserved_descriptor",
+    "head_so_far",
     "is_between_requests",
     "is_receiving",
     "is_waiting",
@@ -80,10 +81,9 @@ class ParsedHead(Protocol):
 
 
 def request_line(channel: HTTPChannel) -> tuple[bytes, bytes, bytes]:
-    """Return the method, the target and the version of the request whose head is complete.
+    """Return method, target and version of the request whose head is complete.
 
-    The channel passes them to the request only when the body is complete as well, which is too
-    late to refuse it.
+    The request itself gets them when the body is complete as well, too late to refuse it.
     """
     return channel._command, channel._path, channel._version
 
@@ -96,6 +96,11 @@ def target_of(channel: HTTPChannel) -> bytes:
 def version_of(channel: HTTPChannel) -> bytes:
     """Return the version of the request whose head is being read; empty before its first line."""
     return getattr(channel, "_version", b"")
+
+
+def head_so_far(channel: HTTPChannel) -> tuple[int, int]:
+    """Return the bytes and the header fields of the head that is being read, as counted so far."""
+    return channel._receivedHeaderSize, channel._receivedHeaderCount
 
 
 def unfinished_line(channel: HTTPChannel) -> bytes:
@@ -340,7 +345,6 @@ def log_files() -> list[BaseLogFile]:
 def replace_poller(reactor: Any, replace: Callable[[Any], Any]) -> bool:  # noqa: ANN401 of many kinds
     """Let a reactor wait by what ``replace`` makes of its poller; return whether it has one."""
     poller = getattr(reactor, "_poller", None)
-    if poller is None:
-        return False
-    reactor._poller = replace(poller)
-    return True
+    if poller is not None:
+        reactor._poller = replace(poller)
+    return poller is not None

@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
-from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
 from wiredaemon.net.departures import WatchedInput
 from wiredaemon.net.guard.held_memory import RETRY
 from wiredaemon.net.guard.turns import LATE, LITTLE, SECONDS
 from wiredaemon.net.guard.waits import Look, Wait
+from wiredaemon.net.http.bounded_heads import BoundedHeadChannel
 from wiredaemon.net.http.held_body import held_by
 from wiredaemon.net.http.known_heads import LONGEST
 from wiredaemon.net.http.request_body import BodyState
 from wiredaemon.net.http.responses import busy, text
 from wiredaemon.net.http.strict_heads import (
     LINE_END,
-    fault_of_line,
     refuse_connection,
     refuse_head,
 )
@@ -34,9 +33,7 @@ from wiredaemon.net.twisted_internals import (
     is_receiving,
     receive_parsed_request,
     replace_network_producer,
-    target_of,
     unfinished_line,
-    version_of,
 )
 from wiredaemon.net.write_now import not_taken, send_at_once
 
@@ -62,7 +59,7 @@ _COMING: Final = frozenset({BodyState.UNDECIDED, BodyState.RECEIVED})
 
 
 @implementer(IHandshakeListener)
-class KnownHeadChannel(HTTPChannel):
+class KnownHeadChannel(BoundedHeadChannel):
     """One HTTP connection, which looks up each request head among the known ones."""
 
     requests: Any
@@ -189,25 +186,6 @@ class KnownHeadChannel(HTTPChannel):
         if data and not self.transport.disconnecting:
             self.input.resumeProducing()
             self.dataReceived(data)
-
-    def lineReceived(self, line: bytes) -> None:
-        """Receive a line of a head, or refuse the head."""
-        fault = fault_of_line(line, version_of(self))
-        if fault is None:
-            super().lineReceived(line)
-        else:
-            refuse_head(self, fault)
-
-    @property
-    def totalHeadersSize(self) -> int:  # type: ignore[override]  # an attribute of the class there
-        """Bytes that a head may have: more for version 1, which puts arguments into headers.
-
-        A property, because Twisted reads the attribute for each line, when the target is known.
-        """
-        limits = self.site.limits
-        is_version1 = b"cmd=" in target_of(self).partition(b"?")[2]
-        size: int = limits.version1_head if is_version1 else limits.head
-        return size
 
     def getPeer(self) -> Any:  # noqa: ANN401 Twisted's own is not annotated
         """Return the client's address; only the first request makes system calls for it."""
