@@ -1,8 +1,7 @@
 """The named limits of the whole server, with safe defaults.
 
-Every buffer, count, depth and time that a peer can influence has a field here. Layers read the
-fields they need from one frozen ``Limits``; the configuration's ``[limits]`` table sets them by
-name. The comment above a field says where its default comes from.
+All that a peer can influence has a field here. Layers read those they need from one frozen
+``Limits``; the configuration's ``[limits]`` sets them by name. The comment above says why.
 
 Source: reliability, section 3.
 """
@@ -244,14 +243,16 @@ class Limits:
 
     # --- workers ---------------------------------------------------------------------------------
 
-    # HGitaly's rule has fewer, and then two slow readers would stop every repository. Each holds
-    # about 45 MiB.
+    # HGitaly has fewer: two slow readers would stop every repository. Each holds about 45 MiB.
     worker_processes: int = 0
     """Repository workers at most; 0 means the larger of 8 and twice the processors."""
 
-    # Starting one takes 0.5 s, so that it should outlast the pauses of one person's work.
+    # One for the first stream or push, which leaves another for short commands.
+    worker_least: int = 2
+    """Repository workers that start with the daemon and stay, where there may be so many."""
+
     worker_idle_seconds: float = 60.0
-    """Time after which an idle worker beyond the first ends."""
+    """Time after which an idle worker beyond `worker_least` ends: pauses of one person's work."""
 
     # No leak lasts longer; at 0.5 s to start a worker it adds 0.05 ms to a command.
     worker_commands: int = 10_000
@@ -305,9 +306,8 @@ class Limits:
     worker_drain_rate: int = 16 * 1024
     """Bytes a second that a reader must take to keep a worker, once no more can be spooled."""
 
-    # As long as an answer may stall without a byte taken.
     worker_drain_seconds: float = 60.0
-    """Window for `worker_drain_rate`."""
+    """Window for `worker_drain_rate`, as long as an answer may stall without a byte taken."""
 
     # --- collections -----------------------------------------------------------------------------
 

@@ -21,10 +21,10 @@ def reactor() -> FakeReactor:
 
 @pytest.fixture
 def start(reactor: FakeReactor) -> Start:
-    """Starts a pool under limits; its first worker is not ready."""
+    """Starts a pool under limits, by default with one worker, which is not ready."""
 
     def start_pool(**limits: Any) -> WorkerPool:
-        pool = WorkerPool(reactor, Limits(**limits), command=["worker"])
+        pool = WorkerPool(reactor, Limits(**{"worker_least": 1, **limits}), command=["worker"])
         pool.start()
         return pool
 

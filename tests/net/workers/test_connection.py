@@ -156,7 +156,7 @@ def test_a_stream_that_is_no_answer_costs_the_worker(ready: Ready) -> None:
 
 
 def test_the_errors_of_a_stream_reach_its_reader(ready: Ready) -> None:
-    pool, worker = ready()
+    pool, worker = ready(worker_processes=1)
     refused = Reader(pool)
     worker.fail(b"100%% wrong")
     assert error(refused.reading()) == "100% wrong"
@@ -168,7 +168,7 @@ def test_the_errors_of_a_stream_reach_its_reader(ready: Ready) -> None:
 
 
 def test_who_reads_late_does_not_disturb_the_next_stream_of_the_worker(ready: Ready) -> None:
-    pool, worker = ready(**SLOW)
+    pool, worker = ready(**SLOW | {"worker_processes": 1})
     first, second = Reader(pool), Reader(pool)
     worker.say(PIECE, PIECE, PIECE)
     worker.end()
@@ -215,7 +215,7 @@ def test_command_data_goes_to_the_worker_which_pauses_who_sends_it(ready: Ready)
 
 
 def test_a_worker_that_answers_before_it_has_all_data_is_told_the_end(ready: Ready) -> None:
-    pool, worker = ready()
+    pool, worker = ready(worker_processes=1)
     reader = Reader(pool, permission=Permission.RW, has_data=True)
     reader.stream.watch_input(Upload())  # type: ignore[arg-type]
     reader.stream.send_data(b"some")

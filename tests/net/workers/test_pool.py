@@ -124,16 +124,16 @@ def test_one_worker_is_kept_for_values_while_all_others_stream(
     for _ in range(4):
         readers.append(Reader(pool))
         reactor.make_ready()
-    assert len(reactor.workers) == 2
+    assert len(reactor.workers) == 3
     assert [reader.opened.called for reader in readers] == [True, True, False, False]
-    for worker in reactor.workers:
+    kept = reactor.workers[1]
+    for worker in (reactor.workers[0], reactor.workers[2]):
         worker.fill()
     for _ in range(3):
         answer = ask(pool)
-        reactor.make_ready()
-        reactor.workers[2].answer(b"value")
+        kept.answer(b"value")
         assert result(answer) == b"value"
-    assert reactor.workers[2].asked == [b"heads"] * 3
+    assert kept.asked == [b"heads"] * 3
     reactor.workers[0].protocol.connection.resume_output()
     reactor.workers[0].end()
     assert readers[2].opened.called
@@ -142,6 +142,8 @@ def test_one_worker_is_kept_for_values_while_all_others_stream(
 def test_a_value_goes_before_a_stream_that_waits_longer(reactor: FakeReactor, ready: Ready) -> None:
     pool, _ = ready(worker_processes=2)
     running = ask(pool, b"pushkey", Permission.RW)
+    reactor.make_ready()
+    ask(pool, b"other")
     readers = [Reader(pool) for _ in range(2)]
     values = [ask(pool), ask(pool)]
     reactor.workers[0].answer(b"done")
@@ -150,6 +152,7 @@ def test_a_value_goes_before_a_stream_that_waits_longer(reactor: FakeReactor, re
     reactor.workers[0].answer(b"value")
     reactor.workers[0].answer(b"value")
     assert [result(each) for each in values] == [b"value"] * 2
+    reactor.workers[1].answer(b"other")
     assert [each.opened.called for each in readers] == [True, False]
 
 
@@ -208,11 +211,12 @@ def test_streams_fill_their_queue_while_the_worker_that_is_kept_for_values_is_id
     reactor.make_ready()
     reactor.workers[0].answer(None)
     assert value.called
+    (running,) = (each for each in reactor.workers if each.asked[-1:] == [b"stream"])
     streams = [Reader(pool) for _ in range(4)]
     assert [each.opened.called for each in streams] == [False, False, True, True]
     assert error(streams[2].opened) == error(streams[3].opened) == str(WorkersBusyError(2))
-    reactor.workers[1].say(PIECE)
-    reactor.workers[1].end()
+    running.say(PIECE)
+    running.end()
     assert [each.opened.called for each in streams[:2]] == [True, False]
 
 

@@ -35,10 +35,11 @@ def test_a_slow_reader_makes_its_worker_wait_while_nobody_else_wants_it(
 
 @pytest.mark.parametrize("is_full_first", [True, False])
 def test_a_slow_reader_is_spooled_as_soon_as_another_stream_waits(
-    ready: Ready, *, is_full_first: bool
+    reactor: FakeReactor, ready: Ready, *, is_full_first: bool
 ) -> None:
     pool, worker = ready(worker_processes=2, worker_stream_buffer=BUFFER)
     slow = Reader(pool)
+    reactor.make_ready()
     if is_full_first:
         worker.fill()
         other = Reader(pool)
@@ -50,6 +51,7 @@ def test_a_slow_reader_is_spooled_as_soon_as_another_stream_waits(
     worker.end()
     assert other.opened.called
     assert pool.spool_budget.used > 90_000
+    worker = next(each for each in reversed(reactor.workers) if each.asked)
     worker.say(b"other's")
     worker.end()
     assert other.take_all() == b"other's"
@@ -119,7 +121,7 @@ def test_a_reader_that_has_just_begun_is_not_called_slow(
     Reader(pool, "bob")
     reactor.make_ready()
     reactor.make_ready()
-    first, second = reactor.workers
+    first, second = (each for each in reactor.workers if each.asked)
     first.fill()
     Reader(pool, "eve")
     reactor.advance(59.0)
@@ -149,6 +151,7 @@ def test_a_pool_that_stops_refuses_streams_and_forgets_its_timers(
 ) -> None:
     pool, worker = ready(**SLOW)
     running, waiting = Reader(pool), Reader(pool)
+    reactor.make_ready()
     worker.fill()
     left = Reader(pool)
     left.opened.cancel()
@@ -157,6 +160,7 @@ def test_a_pool_that_stops_refuses_streams_and_forgets_its_timers(
     assert error(waiting.opened) == NOT_RUNNING
     assert error(Reader(pool).opened) == NOT_RUNNING
     running.stream.close()
-    worker.exit()
+    for each in reactor.workers:
+        each.exit()
     _case.successResultOf(stopped)
     assert reactor.getDelayedCalls() == []

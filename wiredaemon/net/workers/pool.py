@@ -1,12 +1,12 @@
 """The pool of repository workers: which command goes to which worker, and how many there are.
 
 Owns all workers and all commands. What happens to one process is left to ``process``, which command
-comes next to ``queue``, and when a worker is started again to ``restarts``.
+comes next to ``queue``, how many workers there should be and who may take the last one to
+``staff``, and when a worker is started again to ``restarts``.
 """
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,11 +31,12 @@ from wiredaemon.net.workers.restarts import Restarts
 from wiredaemon.net.workers.running_calls import RunningCalls
 from wiredaemon.net.workers.slow_readers import SlowReaders
 from wiredaemon.net.workers.spooled_queue import SpoolBudget
+from wiredaemon.net.workers.staff import Staff, most_workers
 from wiredaemon.net.workers.worker_state import WorkerState
 from wiredaemon.repository.worker_calls import DESCRIBE, CallContext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wiredaemon.net.workers.calls import Call
     from wiredaemon.net.workers.deadline import Reactor
@@ -45,14 +46,6 @@ if TYPE_CHECKING:
 
 CANNOT_START: Final = "the repository worker cannot be started"
 NOT_RUNNING: Final = "the repository workers are not running"
-
-_LEAST_PROCESSES: Final = 8
-"""Workers that may run where the configuration names no number, on however small a machine.
-
-Streams hold a worker while their reader reads, which costs hardly any processor time.
-"""
-
-_S: Final = WorkerState
 
 _log = Logger()
 
@@ -76,33 +69,35 @@ class WorkerPool:
         self.reactor = reactor
         self._limits = limits
         self._command = command
-        self._most = limits.worker_processes or max(_LEAST_PROCESSES, 2 * (os.cpu_count() or 1))
         self._running = False
         self.repeated = RepeatedLines(reactor, log_repeated)
         self.spool_budget = SpoolBudget(limits.worker_spool)
         self.recoveries = 0
         """Abandoned transactions that were rolled back."""
-        self._queue = CallQueue(self._most, limits.worker_queue)
+        self._queue = CallQueue(most_workers(limits), limits.worker_queue)
         self._workers: set[WorkerProcess] = set()
         """All workers whose process is not gone."""
         self._calls = RunningCalls(reactor, limits, self._queue)
-        self._idle = IdleWorkers(
-            reactor,
-            limits.worker_idle_seconds,
-            # One is kept, for starting one takes some 0.3 s of importing Mercurial.
-            lambda worker: self._end(worker, 1),
-        )
+        self._idle = IdleWorkers(reactor, limits.worker_idle_seconds, self._end_idle)
         self._slow_readers = SlowReaders(reactor, limits, self._blocking_streams)
         self.relieve = self._slow_readers.relieve
         """Checks whether slow readers keep others waiting."""
         self._sets = ExtensionSets(limits.known_repositories)
         self._restarts = Restarts(reactor, self._balance)
+        self._staff = Staff(
+            limits,
+            workers=self._workers,
+            idle=self._idle.since,
+            queue=self._queue,
+            calls=self._calls,
+            restarts=self._restarts,
+        )
         self._stopped: Deferred[None] | None = None
 
     # --- life --------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the first worker, unless the pool runs; to be called once twistd has forked."""
+        """Start the first workers, unless the pool runs; to be called once twistd has forked."""
         if not self._running:
             self._running = True
             self._balance()
@@ -127,7 +122,7 @@ class WorkerPool:
 
     def renew(self) -> None:
         """Replace workers, which have read old settings; idle ones when another one is ready."""
-        has_place = len(self._workers) < self._most and not self._restarts.must_wait
+        has_place = self._staff.has_place and not self._restarts.must_wait
         if not wear_out(self._workers) and has_place:
             self._start_worker()
 
@@ -202,14 +197,16 @@ class WorkerPool:
             call.refuse(ServerError(NOT_RUNNING))
             return
         # The count first: it is asked for each command.
-        if self._restarts.failed_starts and self._restarts.have_failed and not self._lasting():
+        if self._restarts.failed_starts and self._restarts.have_failed and not self._staff.lasting:
             call.refuse(ServerError(CANNOT_START))
             return
         self._queue.add(call)
         self._hand_out()
-        # Looked at behind the handing out: a call that runs needs neither a place nor a worker.
-        if call.worker is None:
+        # Looked at behind the handing out: a call that runs needs neither a place nor a worker, but
+        # one that is long may have taken the last.
+        if call.worker is None or call.is_long:
             self._start_if_wanted()
+        if call.worker is None:
             surplus = self._queue.surplus(call)
             # Starting a worker may have failed at once, and refused all.
             if surplus is not None and self._queue.remove(surplus):
@@ -226,20 +223,23 @@ class WorkerPool:
         """Return the streams that hold workers, if another stream waits and cannot begin."""
         if not self._queue.has_waiting_streams:
             return ()
-        has_place = bool(self._idle.since) or len(self._workers) < self._most
+        has_place = bool(self._idle.since) or self._staff.has_place
         return () if has_place and self._queue.next() is not None else self._queue.running
 
     # --- workers -----------------------------------------------------------------------------
 
     def _balance(self) -> None:
-        """Let idle workers run what waits, and start one more where that is not enough."""
+        """Let idle workers run what waits, and start others where that is not enough."""
+        # Before a long call takes the last worker, because the one that follows is not counted yet.
+        while self._may_start and self._staff.lacks_one:
+            self._start_worker()
         self._hand_out()
         self._start_if_wanted()
 
     def _hand_out(self) -> None:
         """Let idle workers run what waits: the one place that decides what goes where."""
         idle = self._idle.since
-        while idle and (call := self._queue.next(partial(self._sets.pick, idle))) is not None:
+        while idle and (call := self._next(partial(self._sets.pick, idle))) is not None:
             worker = self._sets.take(idle, call)
             if worker.has_exited():
                 continue  # we are notified soon, and it is replaced then
@@ -247,27 +247,21 @@ class WorkerPool:
             self._calls.begin(worker, call)
             call.run(worker)
 
+    def _next(self, suits: Callable[[Call[Any]], object] = bool) -> Call[Any] | None:
+        return self._queue.next(suits, may_be_long=self._staff.spares_one)
+
     def _start_if_wanted(self) -> None:
         """Start workers: the one place that decides how many there are."""
-        while self._running and not self._restarts.must_wait and self._wants_worker():
+        while self._may_start and self._staff.wants_one:
             self._start_worker()
         # What waits now, while workers are idle, waits for one with other extensions.
-        is_settled = {worker.state for worker in self._workers} <= {_S.IDLE, _S.BUSY}
-        is_full = self._running and is_settled and len(self._workers) >= self._most
-        if is_full and (idle := self._idle.since) and self._queue.next() is not None:
+        is_full = self._running and self._staff.is_settled and not self._staff.has_place
+        if is_full and (idle := self._idle.since) and self._next() is not None:
             self._end(next(iter(idle)))
 
-    def _wants_worker(self) -> bool:
-        if len(self._workers) >= self._most:
-            return False
-        states = {worker.state for worker in self._lasting()}
-        # One after the other: by the time that one is ready, others may have become idle.
-        waits = WorkerState.STARTING not in states and self._queue.next() is not None
-        return not states or waits
-
-    def _lasting(self) -> list[WorkerProcess]:
-        """Return the workers that were not told to end."""
-        return [worker for worker in self._workers if worker.state is not WorkerState.ENDING]
+    @property
+    def _may_start(self) -> bool:
+        return self._running and not self._restarts.must_wait
 
     def _start_worker(self) -> None:
         worker = WorkerProcess(self.reactor, self._limits, self)
@@ -288,11 +282,14 @@ class WorkerPool:
         if self._queue.has_waiting:
             self._balance()
 
-    def _end(self, worker: WorkerProcess, least: int = 0) -> None:
-        """End a worker, unless no more than ``least`` would stay."""
-        if not least or len(self._lasting()) > least:
-            self._idle.remove(worker)
-            worker.end()
+    def _end(self, worker: WorkerProcess) -> None:
+        self._idle.remove(worker)
+        worker.end()
+
+    def _end_idle(self, worker: WorkerProcess) -> None:
+        """End a worker that has long been idle, unless it is kept ready."""
+        if self._staff.may_end_idle:
+            self._end(worker)
 
     # --- ProcessOwner ------------------------------------------------------------------------
 
@@ -346,5 +343,5 @@ class WorkerPool:
             command=" ".join(self._command),
             reason=reason,
         )
-        if self._restarts.have_failed and not self._lasting():
+        if self._restarts.have_failed and not self._staff.lasting:
             self._queue.refuse_all(CANNOT_START)

@@ -70,18 +70,23 @@ class CallQueue:
         """Let a call wait in front of all others: it has run, and was not answered."""
         self._waiting(call).appendleft(call)
 
-    def next(self, suits: Callable[[Call[Any]], object] = bool) -> Call[Any] | None:
+    def next(
+        self, suits: Callable[[Call[Any]], object] = bool, *, may_be_long: bool = True
+    ) -> Call[Any] | None:
         """Return the call that an idle worker should run: values first, for they are short.
 
         Args:
             suits: Returns a true value for calls that an idle worker can run; by default all.
+            may_be_long: An idle worker is left for short ones.
         """
         # The first that may begin, not the first: the many requests of one peer, or for one
         # repository, hold up nobody else's.
         for value in self._values:
-            if (not value.is_long or self._may_begin(value)) and suits(value):
+            if value.is_long and not (may_be_long and self._may_begin(value)):
+                continue
+            if suits(value):
                 return value
-        if len(self._running) >= self._most_long:
+        if not may_be_long or len(self._running) >= self._most_long:
             return None
         running = Counter(each.share for each in self._running)
         # Sorting keeps the order of those with the same number.
