@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     import pytest
 
-pytest_plugins = ["support.session", "support.time_limit"]
+pytest_plugins = ["support.session", "support.time_limit", "support.clients"]
 
 GROUPS: Final[Mapping[str, str]] = {
     "daemon/": "daemon",
     "faults/": "daemon",
     "seeds/": "daemon",
     "interop/": "hg",
+    "proxies/": "hg",
     "net/workers/test_pool_of_processes.py": "hg",
     "tools/": "hg",
     "worker/": "hg",

@@ -5,21 +5,15 @@ All of it is made once per run and only read. Tests that write take a copy.
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.environment import LOOPBACK
-from support.hg import Hg, copy_repository
+from support.hg import copy_repository
 from support.repositories import run_hg, write_hgrc
 from support.served import Served
-from support.serving import write_certificate
-from support.time_limit import unlimited
 
 from tools.generated import generate
-from tools.mercurial6 import UnavailableError, mercurial6
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,19 +38,6 @@ class Generated:
 
 
 @pytest.fixture(scope="session")
-def hg6() -> Hg:
-    """Mercurial 6.0.3, the last that speaks version 2."""
-    try:
-        with unlimited():  # its first use compiles it, for minutes
-            return Hg((str(mercurial6()),))
-    except UnavailableError as missing:
-        # Whoever promises to have tested everything must not leave this out unseen.
-        if os.environ.get("CI") and sys.version_info[:2] == (3, 11):
-            raise
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     """A long history with everything in it; nobody may write to it."""
     folder = tmp_path_factory.mktemp("generated") / "repository"
@@ -72,12 +53,6 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     summary = generate(folder, changesets=SHORT, seed=2, removals=False)
     write_hgrc(folder, DRAFTS)
     return Generated(folder=folder, summary=summary)
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a certificate for loopback, and of who vouches for it."""
-    return write_certificate(tmp_path_factory.mktemp("certificate"), LOOPBACK, "localhost")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from support.configuration import configuration
+from support.configuration import ANY_PORT, configuration
 from support.daemon import Daemon
 from support.environment import LOOPBACK
 
@@ -45,6 +45,7 @@ class Served:
         tables: str = "",
         within: Sequence[str] = (),
         variables: Mapping[str, str] | None = None,
+        endpoint: str = ANY_PORT,
     ) -> Self:
         """Start a daemon that logs each request.
 
@@ -57,6 +58,7 @@ class Served:
             tables: Further tables, as they are.
             within: As of `Daemon.start`.
             variables: As of `Daemon.start`.
+            endpoint: What its listeners listen on.
         """
         paths = "".join(
             f"{json.dumps(f'/{n}')} = {json.dumps(str(f))}\n" for n, f in folders.items()
@@ -75,6 +77,7 @@ class Served:
             load=(),
             more=more,
         )
+        text = text.replace(ANY_PORT, endpoint)
         text = text.replace("[paths]\n", f"[paths]\n{paths}")
         for switch in ("enabled", "http_v2"):
             text = text.replace(f"{switch} = false", f"{switch} = true")
