@@ -167,6 +167,8 @@ class Hosted:
         self.workers = Workers()
         self.host = RepositoryHost(self.workers, access)
         served = dict.fromkeys(hosts.values(), self.host) or {"/": self.host}
+        # Workers are asked for at once, so that tests see what they get, byte for byte.
+        limits = limits or Limits(push_early=0)
         self.web = Web(hosts=served, limits=limits, identification=identification)
         self.connection: Connection = self.web.connect()
 

@@ -202,6 +202,10 @@ class Limits:
     push_size: int = 4 * 1024 * 1024 * 1024
     """Body of a push over version 1, which Mercurial keeps in a temporary file."""
 
+    # At `body_rate` two minutes of it hold no worker; most pushes are smaller.
+    push_early: int = 65_536
+    """Beginning of such a body that has come before a worker is asked for; 0 asks at once."""
+
     # Half a MiB at the most. A client sends few heads that differ: one for each command.
     known_heads: int = 512
     """Heads of HTTP requests, of up to 1 KiB, that a site remembers; 0 remembers none."""
@@ -311,17 +315,14 @@ class Limits:
 
     # --- collections -----------------------------------------------------------------------------
 
-    # A few KiB each, so a few MB in all.
     known_repositories: int = 1000
-    """Repositories of collections whose settings are kept, those asked for last."""
+    """Repositories of collections whose settings are kept, a few KiB of each asked for last."""
 
-    # Deeper trees are links that lead in circles, or mistakes.
     collection_depth: int = 32
-    """Folders inside each other below a collection's folder; deeper ones are not searched."""
+    """Folders inside each other that a collection is searched in; deeper are circles of links."""
 
-    # A page of some 100 KiB.
     index_entries: int = 1000
-    """Repositories that one index page lists."""
+    """Repositories that one index page lists, which has some 100 KiB then."""
 
     # Measured: 50 ms of reading folders that the system has in memory, in a thread.
     index_scan: int = 100_000
@@ -329,9 +330,8 @@ class Limits:
 
     # --- cache -----------------------------------------------------------------------------------
 
-    # Answers of some large clones, on a disk that any server has.
     cache_size: int = 1024 * 1024 * 1024
-    """Responses kept on the disk, all together; 0 keeps none."""
+    """Responses kept on the disk, all together, as of some large clones; 0 keeps none."""
 
     # A quarter of the cache: one answer must not push out all others.
     cache_entry: int = 256 * 1024 * 1024

@@ -130,7 +130,7 @@ def test_of_a_body_behind_its_answer_no_more_is_drained_than_of_a_refused_one(
 def test_a_push_that_is_too_large_is_refused_and_its_worker_gets_no_more(
     *, is_chunked: bool
 ) -> None:
-    hosted = Hosted(limits=Limits(push_size=10))
+    hosted = Hosted(limits=Limits(push_size=10, push_early=0))
     body = {"Transfer-Encoding": "chunked"} if is_chunked else {"Content-Length": "11"}
     hosted.connection.send(ask("POST", UNBUNDLE, body))
     hosted.connection.send(b"b\r\n12345678901\r\n" if is_chunked else b"")
@@ -169,3 +169,80 @@ def test_a_push_that_is_complete_may_take_its_time(hosted: Hosted) -> None:
     exchange.answer(b"done")
     assert hosted.take().startswith(b"HTTP/1.1 200 Reason\r\n")
     assert not hosted.web.clock.getDelayedCalls()
+
+
+# --- before there is a worker --------------------------------------------------------------------
+
+
+@pytest.fixture
+def early() -> Hosted:
+    """A site that asks for a worker when 100 bytes of a push have come."""
+    return Hosted(limits=Limits(push_early=100))
+
+
+def test_a_worker_is_asked_for_when_the_beginning_of_a_push_has_come(early: Hosted) -> None:
+    early.connection.send(ask("POST", UNBUNDLE, {"Content-Length": "300"}) + bytes(99))
+    assert early.workers.asked == []
+    exchange = early.send(b"+")
+    assert exchange.feed.data == bytes(99) + b"+"
+    early.send(bytes(200))
+    assert (len(exchange.feed.data), exchange.feed.data_ended) == (300, True)
+    exchange.answer(b"done")
+    assert early.take() == head("200 Reason", CHUNKED) + chunks(b"done")
+    assert keeps_alive(early)
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+def test_a_worker_is_asked_for_when_a_small_push_has_come(early: Hosted, *, is_busy: bool) -> None:
+    early.workers.are_busy = is_busy
+    early.connection.send(posted(UNBUNDLE, b"body")[:-1])
+    assert early.workers.asked == []
+    early.connection.send(b"y")
+    if is_busy:
+        early.workers.are_busy = False
+        early.workers.waiting[0].callback(None)
+    exchange = early.workers.last
+    assert (exchange.feed.data, exchange.feed.data_ended) == (b"body", True)
+    exchange.answer(b"done")
+    assert early.take() == head("200 Reason", CHUNKED) + chunks(b"done")
+    assert keeps_alive(early)
+
+
+def test_a_push_is_paused_while_it_waits_for_a_worker(early: Hosted) -> None:
+    early.workers.are_busy = True
+    early.connection.send(ask("POST", UNBUNDLE, {"Content-Length": "300"}) + bytes(100))
+    assert early.transport.producerState == "paused"
+    early.web.wait(1000)
+    assert not early.connection.is_closed
+    early.workers.are_busy = False
+    early.workers.waiting[0].callback(None)
+    assert early.transport.producerState == "producing"
+    assert early.workers.last.feed.data == bytes(100)
+
+
+def test_a_push_that_hardly_comes_never_gets_a_worker(early: Hosted) -> None:
+    early.connection.send(ask("POST", UNBUNDLE, {"Content-Length": "100000"}) + b"HG10")
+    for _ in range(22):
+        early.web.wait(1)
+        early.connection.send(b"+")
+    assert early.take().startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert early.workers.asked == []
+
+
+@pytest.mark.parametrize("end", [None, -1])
+def test_a_client_that_leaves_while_its_push_waits_is_waited_for_no_more(
+    early: Hosted, end: int | None
+) -> None:
+    early.workers.are_busy = True
+    early.connection.send(posted(UNBUNDLE, b"body")[:end])
+    early.lose()
+    assert all(waiting.called for waiting in early.workers.waiting)
+    assert early.workers.exchanges == []
+
+
+def test_who_waits_to_be_asked_is_asked_when_there_is_a_worker(early: Hosted) -> None:
+    early.workers.are_busy = True
+    early.connection.send(posted(UNBUNDLE, b"body", Expect="100-continue")[:-4])
+    assert early.take() == b""
+    early.workers.waiting[0].callback(None)
+    assert early.take() == b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -105,6 +105,14 @@ class HgwebExchange:
         self._wanted = wanted
         self._limits = limits
         self._body = None if body is None else WholeBody(body)
+        self._incoming = PushBody(
+            request,
+            limits,
+            begin=self._ask,
+            refuse=self.refuse,
+            lost=self.connection_lost,
+            push=push,
+        )
         self._held: _HeldAnswer | None = None
         """The beginning of the answer, of which nothing was written."""
         self._state = ExchangeState.WAITING
@@ -114,10 +122,17 @@ class HgwebExchange:
         """Bytes of the response that are still to come; None if it did not announce how many."""
 
     def start(self) -> None:
-        """Request a worker; until one is free, nothing of the body is read."""
-        self._request.body.pause()
+        """Request a worker, for a push when its beginning has come."""
         # Until then the body has no receiver that would be notified of a lost connection.
         self._request.notifyFinish().addErrback(lambda _: self.connection_lost())
+        if self._body is None and self._wanted.has_body:
+            self._incoming.start()
+        else:
+            self._request.body.pause()
+            self._ask()
+
+    def _ask(self) -> None:
+        """Request a worker; until one is free, nothing more of the body is read."""
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(self._on_bug)
 
@@ -133,7 +148,10 @@ class HgwebExchange:
             self._body.drop()
         if self._push is not None and self._push.is_whole:
             return  # Mercurial goes on, and the client may ask once more what has become of it
-        if self._running is not None:
+        if self._running is None:
+            if self._push is not None:
+                self._push.end()
+        else:
             # This closes the stream; the pool decides whether its worker goes on.
             self._running.cancel()
 
@@ -189,15 +207,8 @@ class HgwebExchange:
     def _send_body(self, stream: WorkerStream) -> None:
         if self._body is not None:
             self._body.send_to(stream)
-            return
-        PushBody(
-            self._request,
-            stream,
-            self._limits,
-            refuse=self.refuse,
-            lost=self.connection_lost,
-            push=self._push,
-        ).start()
+        else:
+            self._incoming.send_to(stream)
 
     async def _values(self, stream: WorkerStream) -> AsyncGenerator[object, None]:
         items = ItemReader(DIALECTS["0006"].cbor, self._limits)
