@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from typing import Any
 
 import pytest
@@ -43,6 +42,7 @@ def test_the_variables_of_a_request_are_those_of_the_standard() -> None:
         body=b"body",
     )
     assert found.pop("wsgi.input").read() == b"body"
+    del found["wsgi.errors"]
     assert found == {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "/caf\xc3\xa9",
@@ -61,11 +61,18 @@ def test_the_variables_of_a_request_are_those_of_the_standard() -> None:
         "HTTP_ACCEPT": "a,b",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https",
-        "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
+
+
+def test_text_and_bytes_of_applications_go_to_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = variables()["wsgi.errors"]
+    errors.write("as the standard says, ")
+    errors.writelines([b"as extensions do: ", b"\xff\n"])
+    errors.flush()
+    assert capsys.readouterr().err == "as the standard says, as extensions do: \ufffd\n"
 
 
 def test_nobody_in_particular_has_no_name() -> None:

@@ -44,6 +44,8 @@ class WebRequest:
     """The peer's host, without port."""
     has_body: bool = False
     """Command data follow."""
+    may_pull: bool = True
+    """The peer may pull, which pages need not: those of extensions may ask for it."""
     content_length: int | None = None
     """The size of the body in bytes, if it was declared."""
 
@@ -60,6 +62,7 @@ class WebRequest:
             b"server_port": self.server_port,
             b"remote_address": self.remote_address,
             b"has_body": self.has_body,
+            b"may_pull": self.may_pull,
             b"content_length": self.content_length,
         }
 
@@ -82,6 +85,7 @@ class WebRequest:
                 b"server_port": int() as server_port,
                 b"remote_address": bytes() as remote_address,
                 b"has_body": bool() as has_body,
+                b"may_pull": bool() as may_pull,
                 b"content_length": (int() | None) as content_length,
             }:
                 return cls(
@@ -95,6 +99,7 @@ class WebRequest:
                     server_port=server_port,
                     remote_address=remote_address,
                     has_body=has_body,
+                    may_pull=may_pull,
                     content_length=content_length,
                 )
             case _:

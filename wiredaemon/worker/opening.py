@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from wiredaemon.repository.stat_signatures import stat_files
-from wiredaemon.worker import extension_sets, library
+from wiredaemon.worker import extension_sets, large_objects, library
 from wiredaemon.worker import watched_paths as watched
 from wiredaemon.worker.library import error
 
@@ -68,8 +68,10 @@ def open_repository(path: bytes) -> Repository:
         raise RepositoryUnavailable(f"{os.fsdecode(path)}: no Mercurial repository here")
     try:
         ui = _load_ui()
+        large_objects.keep_own(ui, path)
         with extension_sets.OURS.opening(ui):
             repository = cast("Repository", library.hg.repository(ui, path))
+        large_objects.patch_loaded()
         for file in watched.config_paths(repository):
             _check_config_file(file)
     except (error.Error, error.RepoError, OSError) as failure:

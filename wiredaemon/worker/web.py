@@ -41,7 +41,6 @@ _SOURCE: Final = b"wiredaemon"
 _OPEN_TO_READ: Final = (
     (b"allow_read", b""),
     (b"deny_read", b""),
-    (b"allow-pull", b"true"),
     # The daemon has checked for TLS where it is required.
     (b"push_ssl", b"false"),
 )
@@ -86,7 +85,7 @@ def web(
             should not be used after it.
     """
     with _opened(kept) as view:
-        application = _application(kept, view, request.script_name, context.permission)
+        application = _application(kept, view, request, context.permission)
         variables = environ(request, user=context.user, body=body)
         has_begun = False
         try:
@@ -108,19 +107,23 @@ def web(
 
 
 def _application(
-    kept: KeptRepository, view: Repository, script_name: bytes, permission: Permission
+    kept: KeptRepository, view: Repository, request: WebRequest, permission: Permission
 ) -> Application:
     """Return the application for a permission and a place, that of the last request if it fits."""
-    wanted = (script_name, permission)
+    wanted = (request.script_name, permission, request.may_pull)
     made_for, application = kept.attached.get(WEB, (None, None))
     if made_for != wanted:
         # Both use the settings of the open repository: the other one must not be used again.
-        application = hgweb_application(view, script_name, permission)
+        application = hgweb_application(
+            view, request.script_name, permission, may_pull=request.may_pull
+        )
         kept.attached[WEB] = (wanted, application)
     return cast("Application", application)
 
 
-def hgweb_application(view: Repository, script_name: bytes, permission: Permission) -> Application:
+def hgweb_application(
+    view: Repository, script_name: bytes, permission: Permission, *, may_pull: bool = True
+) -> Application:
     """Return Mercurial's web application for an open repository, with its access settings.
 
     They stay when the application opens the repository anew.
@@ -129,9 +132,11 @@ def hgweb_application(view: Repository, script_name: bytes, permission: Permissi
         view: The view that it shows, whatever ``web.view`` says.
         script_name: The path of the repository in URLs.
         permission: The permission that was granted.
+        may_pull: What pages of extensions are told that ask for more than reading.
     """
     repository = view.unfiltered()
-    gates = (*_SETTINGS[permission], (b"view", view.filtername))
+    pull = (b"allow-pull", b"true" if may_pull else b"false")
+    gates = (*_SETTINGS[permission], pull, (b"view", view.filtername))
     # hgweb opens the repository anew from `baseui` when it has changed.
     for ui in (repository.ui, repository.baseui):
         for name, value in gates:

@@ -83,7 +83,7 @@ def environ(request: WebRequest, *, user: str | None, body: Readable) -> dict[st
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https" if request.is_secure else "http",
         "wsgi.input": io.BufferedReader(_Input(body), _READ_AHEAD),
-        "wsgi.errors": sys.stderr,
+        "wsgi.errors": _ERRORS,
         # One request at a time in each of several processes.
         "wsgi.multithread": False,
         "wsgi.multiprocess": True,
@@ -104,6 +104,27 @@ def _header_variables(headers: Iterable[Header]) -> dict[bytes, bytes]:
     if b"content-type" in values:
         variables[b"CONTENT_TYPE"] = values[b"content-type"][0]
     return variables
+
+
+class _Errors:
+    """The log as an application writes to it: text as PEP 3333 says, bytes as Mercurial does."""
+
+    def write(self, said: str | bytes) -> None:
+        """Write to standard error, which the daemon logs."""
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+        sys.stderr.write(text)
+
+    def writelines(self, lines: Iterable[str | bytes]) -> None:
+        """Write several."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        sys.stderr.flush()
+
+
+_ERRORS: Final = _Errors()
 
 
 class _Input(io.RawIOBase):

@@ -13,6 +13,7 @@ from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
 from wiredaemon.net.hgweb.exchange import HgwebExchange
 from wiredaemon.net.hgweb.rules import HgwebHead, check_head, is_short
 from wiredaemon.net.hgweb.web_request import web_request
+from wiredaemon.net.hosting.access import authorize
 from wiredaemon.net.http.application import decide
 from wiredaemon.net.http.buffered_body import BufferedBody, too_large
 from wiredaemon.net.http.responses import HttpResponse, no_such_method, not_found, text
@@ -94,7 +95,7 @@ class HgwebResource(Resource):
     def _on_settings(
         self, request: StreamingRequest, settings: Settings, command: bytes | None
     ) -> None:
-        head = HgwebHead(method=request.method, command=command)
+        head = HgwebHead(method=request.method, command=command, rest=tuple(self._rest))
         granted = check_head(head, settings, request.peer())
         if isinstance(granted, HttpResponse):
             request.answer(granted)
@@ -102,7 +103,8 @@ class HgwebResource(Resource):
         if granted is Permission.RW:
             request.channel.expect_more()
         repository = self._host.repository(request.peer(), granted)
-        wanted = web_request(request, self._prefix, self._rest)
+        may_pull = authorize(settings.access, Permission.RO, request.peer()) is None
+        wanted = web_request(request, self._prefix, self._rest, may_pull=may_pull)
         limits = self._application.limits
         # Before a worker is taken, and before the client has sent gigabytes.
         if granted is Permission.RW and (wanted.content_length or 0) > limits.push_size:

@@ -26,6 +26,9 @@ _METHOD: Final = 405
 _READING: Final = (b"GET", b"HEAD")
 
 
+_OBJECTS: Final = (b".hg", b"lfs", b"objects")
+_OBJECT_BATCH: Final = (b".git", b"info", b"lfs", b"objects", b"batch")
+
 _SHORT: Final = frozenset(
     {
         *(b"between", b"branches", b"branchmap", b"clonebundles", b"heads", b"hello"),
@@ -45,6 +48,13 @@ class HgwebHead:
     method: bytes
     command: bytes | None
     """The version 1 command in the query; None for a page."""
+    rest: tuple[bytes, ...] = ()
+    """The components of the path behind the repository's."""
+
+    @property
+    def is_of_lfs(self) -> bool:
+        """The request is for objects of ``lfs``, a page that may need more than reading."""
+        return self.rest[:3] == _OBJECTS or self.rest == _OBJECT_BATCH
 
 
 def is_short(head: HgwebHead) -> bool:
@@ -63,8 +73,14 @@ def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse 
         if permission is Permission.RW and head.method != b"POST":
             return denied_version1(Denial(_METHOD, b"push requires POST request"))
         denial = authorize(settings.access, permission, peer)
+    elif denial is None and head.method == b"PUT":
+        # Only extensions have pages that take one: objects of lfs are pushed so.
+        denial = authorize(settings.access, Permission.RW, peer)
+    elif denial is None and head.is_of_lfs:
+        denial = authorize(settings.access, Permission.RO, peer)
     if denial is not None:
-        return denied_page(denial) if needs is None else denied_version1(denial)
+        is_page = needs is None and head.method != b"PUT" and not head.is_of_lfs
+        return denied_page(denial) if is_page else denied_version1(denial)
     if needs == _PUSH:
         return Permission.RW
     # A batch may contain a push command, and pages of extensions may write: Mercurial checks both

@@ -14,13 +14,16 @@ _PORTS: Final = {False: 80, True: 443}
 """The default port of a URL, by whether the connection is secure."""
 
 
-def web_request(request: StreamingRequest, prefix: Names, rest: Names) -> WebRequest:
+def web_request(
+    request: StreamingRequest, prefix: Names, rest: Names, *, may_pull: bool = True
+) -> WebRequest:
     """Return a request's head as the worker's WSGI application needs it.
 
     Args:
         request: The request, whose head is complete.
         prefix: The components of the repository's path.
         rest: The components behind it.
+        may_pull: The peer may pull.
     """
     peer = request.peer()
     identification = request.identification
@@ -44,6 +47,7 @@ def web_request(request: StreamingRequest, prefix: Names, rest: Names) -> WebReq
         server_port=port,
         remote_address=peer.address.rpartition(":")[0].encode(),
         has_body=request.content_length != 0,
+        may_pull=may_pull,
         content_length=request.content_length,
     )
 
