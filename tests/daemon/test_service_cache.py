@@ -265,7 +265,7 @@ def test_who_may_not_read_gets_nothing_from_the_cache(tmp_path: Path, repository
 
 def test_a_cache_that_is_off_makes_no_folder(tmp_path: Path, repository: Path) -> None:
     arguments = filesdata(*nodes_of(repository))
-    with started(tmp_path, repository, "[limits]\ncache_size = 0\n") as daemon:
+    with started(tmp_path, repository, "[limits]\ncache_size = 0\ncache_clones = 0\n") as daemon:
         assert ask(daemon, arguments) == ask(daemon, arguments)
     assert not (tmp_path / "data" / "cache").exists()
 

@@ -28,6 +28,8 @@ FULL: Final = Description(
     watched=[b"/r/.hg/hgrc"],
     state=[b"/r/.hg/hgrc", b"/r/.hg/store/00changelog.i"],
     journals=[b"/r/.hg/store/journal"],
+    clones=b"0123456789abcdef",
+    clones_by_user=True,
 )
 
 

@@ -24,5 +24,7 @@ def described(**changes: Any) -> Description:
         "watched": [],
         "state": [],
         "journals": [],
+        "clones": b"",
+        "clones_by_user": False,
     }
     return Description(**{**plain, **changes})

@@ -132,6 +132,9 @@ class Workers:
         self.exchanges.append(Exchange(has_data=has_data))
         return self.exchanges[-1].stream
 
+    def clone(self, request: WebRequest, body: bytes | bytearray = b"") -> None:
+        """Keep nothing."""
+
     @property
     def last(self) -> Exchange:
         return self.exchanges[-1]

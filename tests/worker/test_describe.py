@@ -9,6 +9,7 @@ from wiredaemon.repository.descriptions import Description
 from wiredaemon.repository.stat_signatures import stat_files
 from wiredaemon.worker.describe import describe
 from wiredaemon.worker.extension_sets import set_of
+from wiredaemon.worker.kept_clones import clones_key
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.worker.values import capabilities_v1
 from wiredaemon.worker.web import version1_commands
@@ -75,6 +76,8 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         hidden=False,
         extensions=set_of(repository.ui),
         journals=[os.fsencode(empty.folder / ".hg/store/journal")],
+        clones=clones_key(repository),
+        clones_by_user=False,
         watched=watched,
         state=state,
     )
@@ -102,6 +105,7 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         folder + b"/store/requires",
         folder + b"/store/phaseroots",
         folder + b"/clonebundles.manifest",
+        folder + b"/pullbundles.manifest",
     ]
 
 
@@ -281,6 +285,7 @@ def test_a_share_watches_its_source_too(history: Repository, tmp_path: Path) -> 
         source + b"/store/requires",
         source + b"/store/phaseroots",
         own + b"/clonebundles.manifest",
+        own + b"/pullbundles.manifest",
     ]
     assert described.web == {b"allow_read": [b"*"]}
 

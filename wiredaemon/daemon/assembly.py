@@ -26,6 +26,7 @@ from wiredaemon.commands.registry import (
 from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.cache import ResponseCache
+from wiredaemon.net.cache.clones import Clones
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
@@ -74,7 +75,14 @@ class Kept:
     guard: ConnectionGuard
     pushes: PushAnswers
     cache: ResponseCache | None = None
+    clones: Clones | None = None
     authenticator: Authenticator | None = None
+
+    @property
+    def caches(self) -> list[ResponseCache]:
+        """The caches there are."""
+        clones = None if self.clones is None else self.clones.cache
+        return [cache for cache in (self.cache, clones) if cache is not None]
 
 
 def keep(config: Config, reactor: Any, before: Kept | None = None) -> Kept:  # noqa: ANN401 zope interfaces do not intersect
@@ -97,6 +105,8 @@ def keep(config: Config, reactor: Any, before: Kept | None = None) -> Kept:  # n
         )
     if kept.cache is None:
         kept = replace(kept, cache=_make_cache(config, reactor))
+    if kept.clones is None:
+        kept = replace(kept, clones=_make_clones(config, reactor))
     if kept.authenticator is None and _knows_users(config):
         try:
             authenticator = make_authenticator(config.auth, config.limits, reactor)
@@ -142,6 +152,15 @@ def _make_cache(config: Config, reactor: Any) -> ResponseCache | None:  # noqa: 
     if config.redirect.targets:
         redirects = Redirects(config.redirect.targets, folder, config.limits, reactor, time.time)
     return ResponseCache(folder, config.limits, reactor, redirects)
+
+
+def _make_clones(config: Config, reactor: Any) -> Clones | None:  # noqa: ANN401 the same
+    limits = config.limits
+    if not limits.cache_clones or not config.paths:
+        return None
+    folder = config.data.folder / "cache" / "clones"
+    own = replace(limits, cache_size=limits.cache_clones, cache_entry=limits.cache_clones // 4)
+    return Clones(ResponseCache(folder, own, reactor), reactor)
 
 
 def _knows_users(config: Config) -> bool:
@@ -198,6 +217,7 @@ class Assembly:
                 access=config.web,
                 pool=kept.pool,
                 cache=kept.cache,
+                clones=kept.clones,
             )
 
         return HostLookup(

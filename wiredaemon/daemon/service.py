@@ -99,8 +99,8 @@ class WireDaemonService(Service):
         self._memory.start()
         if self._load is not None:
             self._watchdog.start()
-        if self._kept.cache is not None:
-            self._kept.cache.start()
+        for cache in self._kept.caches:
+            cache.start()
         if self._assembly.config.paths:
             # Not in `__init__`: twistd forks and changes its user behind that, and workers are
             # children of the process that serves.
@@ -178,8 +178,9 @@ class WireDaemonService(Service):
     def _begin(self, kept: Kept, *, had_paths: bool) -> None:
         """Start what the former configuration did not need."""
         before, self._kept = self._kept, kept
-        if kept.cache is not None and before.cache is None:
-            kept.cache.start()
+        for cache in kept.caches:
+            if cache not in before.caches:
+                cache.start()
         if self._assembly.config.paths and not had_paths:
             kept.pool.start()
             self._recover()
@@ -192,7 +193,7 @@ class WireDaemonService(Service):
         super().stopService()
         self._memory.stop()
         self._watchdog.stop()
-        guard, cache = self._kept.guard, self._kept.cache
+        guard = self._kept.guard
         seconds = self._assembly.config.server.drain_seconds
         draining = Draining(guard, self._reactor, seconds)
         if self._load is not None:
@@ -206,7 +207,7 @@ class WireDaemonService(Service):
                 seconds=seconds,
             )
         yield draining.begin()
-        ending = [self._kept.pool.stop(), *([] if cache is None else [cache.stop()])]
+        ending = [self._kept.pool.stop(), *(cache.stop() for cache in self._kept.caches)]
         yield DeferredList(ending, consumeErrors=True)
 
 

@@ -55,6 +55,10 @@ class Description:
     """Files one of which changes whenever the answer of a read-only command may change."""
     journals: Sequence[bytes]
     """Files that exist while a transaction runs, or since one was abandoned."""
+    clones: bytes
+    """A digest of all but files that answers to clones depend on; empty where none is kept."""
+    clones_by_user: bool
+    """Two users may be answered differently."""
 
     def encode(self) -> Mapping[bytes, Value]:
         """Return the result of the command ``describe``."""
@@ -73,6 +77,8 @@ class Description:
             b"watched": self.watched,
             b"state": self.state,
             b"journals": self.journals,
+            b"clones": self.clones,
+            b"clones_by_user": self.clones_by_user,
         }
 
     @classmethod
@@ -100,6 +106,8 @@ class Description:
                 b"watched": list() as watched,
                 b"state": list() as state,
                 b"journals": list() as journals,
+                b"clones": bytes() as clones,
+                b"clones_by_user": bool() as clones_by_user,
             }:
                 return cls(
                     web={_bytes(name): _setting(value) for name, value in web.items()},
@@ -116,6 +124,8 @@ class Description:
                     watched=_list(watched),
                     state=_list(state),
                     journals=_list(journals),
+                    clones=clones,
+                    clones_by_user=clones_by_user,
                 )
             case _:
                 raise _improper()

@@ -69,16 +69,13 @@ class Limits:
 
     # As many as commands that four connections run; 256 MiB of windows at the worst.
     encoded_streams: int = 32
-    """Streams in a content encoding that a client decodes side by side: each may hold a window of
-    8 MiB."""
+    """Streams that a client decodes side by side: each may hold a window of 8 MiB."""
 
-    # Mercurial's own server accepted 30,000. Its clients send one request behind the other, so
-    # that more than one is rare already.
+    # Mercurial's own server accepted 30,000. Its clients send one request behind the other.
     half_open_requests: int = 16
     """Requests begun and not yet complete on one connection."""
 
-    # The default of Envoy at the edge; Go's HTTP/2 server has 250. Ids are taken at once and are
-    # cheap, running commands are not.
+    # The default of Envoy at the edge; Go's HTTP/2 server has 250. Running commands are not cheap.
     concurrent_requests: int = 100
     """Requests accepted and not yet answered on one connection."""
 
@@ -114,8 +111,7 @@ class Limits:
     buffered_data: int = 256 * 1024
     """Command data waiting for its command; beyond it the peer is paused."""
 
-    # Measured: a queue of this size keeps full speed. Envoy at the edge has 32 KiB, Twisted's
-    # transports 64.
+    # Measured: a queue of this size keeps full speed. Envoy has 32 KiB, Twisted's transports 64.
     output_high: int = 256 * 1024
     """Output waiting on one connection at which commands are paused."""
 
@@ -344,6 +340,10 @@ class Limits:
     # Together they may take as much as the whole cache: four times `cache_entry`.
     cache_recordings: int = 4
     """Responses that are recorded at once; others that are sent meanwhile are not kept."""
+
+    # Some forms of one repository of 1 GB: each client's compression is one, a stream another.
+    cache_clones: int = 4 * 1024 * 1024 * 1024
+    """Clones over version 1 kept on the disk, a quarter of it for one at most; 0 keeps none."""
 
     # Each is a file that must not be dropped meanwhile, of up to `cache_entry`.
     cache_uploads: int = 16

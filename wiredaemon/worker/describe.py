@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.repository.descriptions import Description
 from wiredaemon.worker import watched_paths as watched
 from wiredaemon.worker.extension_sets import set_of
+from wiredaemon.worker.kept_clones import SWITCH, clones_key, depends_on_user
 from wiredaemon.worker.library import error, streamclone, wireprototypes
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.worker.values import capabilities_v1
@@ -73,7 +74,17 @@ def _describe(repository: Repository) -> Description:
         watched=watched.described_paths(repository),
         state=watched.state_paths(repository),
         journals=watched.abandoned_paths(repository),
+        clones=_clones(repository),
+        clones_by_user=depends_on_user(ui),
     )
+
+
+def _clones(repository: Repository) -> bytes:
+    try:
+        return clones_key(repository)
+    except error.ConfigError as failure:
+        section, name = SWITCH
+        raise _unreadable(repository.ui, section, (name,), failure) from failure
 
 
 def _text(ui: Ui, name: bytes) -> bytes:

@@ -10,7 +10,7 @@ import os
 import posixpath
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.worker import library
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Repository
 
 _IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
+PULL_BUNDLES: Final = b"pullbundles.manifest"
+"""The list of bundles that pulls are answered with, in the repository's folder."""
 _STATE_OF_STORE = (
     b"00changelog.i",
     b"00changelog.d",
@@ -85,13 +87,15 @@ class _Reader(library.config.config):  # type: ignore[misc] # untyped
 def described_paths(repository: Repository) -> list[bytes]:
     """Return the files that decide what ``describe`` returns.
 
-    Beyond the configuration: the phases (a secret changeset forbids stream clones), and the
-    clone bundles manifest (a capability while it exists).
+    Beyond the configuration: the phases (a secret changeset forbids stream clones), the clone
+    bundles manifest (a capability while it exists), and that of pull bundles (clones are not kept
+    while it exists).
     """
     return [
         *config_paths(repository),
         posixpath.join(repository.spath, b"phaseroots"),
         posixpath.join(repository.path, b"clonebundles.manifest"),
+        posixpath.join(repository.path, PULL_BUNDLES),
     ]
 
 

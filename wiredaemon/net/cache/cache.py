@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -118,6 +118,10 @@ class ResponseCache:
             self.hits += 1
         return entry
 
+    def peek(self, keys: Keys) -> KeptResponse | None:
+        """Return the kept response to a request, and count nothing."""
+        return self._store.find(keys.entry)
+
     async def open(self, entry: KeptResponse) -> FileReader | None:
         """Open a kept response for reading; None if that cannot be. A damaged one is removed."""
         try:
@@ -210,11 +214,15 @@ class ResponseCache:
 
     def keep(
         self, recording: Recording, keys: Keys, encoding: bytes, *, may_redirect: bool
-    ) -> None:
-        """Keep a response that is complete, once a thread has encoded it."""
+    ) -> Deferred[None]:
+        """Keep a response that is complete, once a thread has encoded it.
+
+        Returns:
+            Fires when it is kept, or cannot be; it never fails.
+        """
         if not recording.is_going_on:
             self.drop(recording)
-            return
+            return succeed(None)
         # In a thread: zlib takes seconds for the 256 MiB that `cache_entry` allows.
         working: Deferred[None] = self.in_thread(recording.finish).addCallback(
             partial(self._commit, keys=keys, encoding=encoding, may_redirect=may_redirect)
@@ -228,6 +236,7 @@ class ResponseCache:
             recording.clean()
 
         working.addCallback(end)
+        return working
 
     def _commit(
         self,

@@ -44,8 +44,12 @@ class CacheableRepository:
     journals: Sequence[bytes]
     """Files one of which exists while a transaction runs or was abandoned. Nothing is recorded
     then: the answer may be of before or of after."""
-    may_redirect: bool
+    may_redirect: bool = False
     """Everybody may read the repository, so that copies of its answers may lie elsewhere."""
+
+    def is_in_transaction(self) -> bool:
+        """Return whether a transaction runs, or was abandoned."""
+        return any(map(os.path.exists, self.journals))
 
     @property
     def redirect_targets(self) -> Sequence[RedirectTarget]:
@@ -202,7 +206,7 @@ class CachedRepository:
             self._cache.may_record(question.keys)
             # Only for recording: to find an answer, the state needs to be right, not settled.
             and is_settled(question.state, self._cache.clock())
-            and not self._is_in_transaction()
+            and not self._repository.is_in_transaction()
         )
         if may_record:
             return self._recorded(question)
@@ -225,7 +229,7 @@ class CachedRepository:
         if recording is None:
             return
         # A change meanwhile: the worker may have answered as of before it, or as of after it.
-        if self._is_in_transaction() or self._has_changed(question):
+        if self._repository.is_in_transaction() or self._has_changed(question):
             cache.drop(recording)
         else:
             may_redirect = self._repository.may_redirect
@@ -233,9 +237,6 @@ class CachedRepository:
 
     def _has_changed(self, question: Question) -> bool:
         return self._repository.files.stat_state_anew() != question.state
-
-    def _is_in_transaction(self) -> bool:
-        return any(map(os.path.exists, self._repository.journals))
 
 
 async def _alone(redirect: Redirect) -> AsyncGenerator[Redirect, None]:

@@ -22,8 +22,11 @@ class FileReader:
         self._is_busy = False
         self._is_closing = False
 
-    def read(self) -> bytes:
+    def read(self, most: int = PIECE) -> bytes:
         """Return the next piece; none at the end, and once it is closed. Blocks.
+
+        Args:
+            most: Its largest size in bytes.
 
         Raises:
             OSError: The file cannot be read.
@@ -31,7 +34,7 @@ class FileReader:
         if not self._begin():
             return b""
         try:
-            return self._file.read(PIECE)
+            return self._file.read(min(most, PIECE))
         finally:
             self._end()
 

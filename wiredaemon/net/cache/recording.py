@@ -50,6 +50,19 @@ class Recording:
         """Whether the recording was neither dropped nor finished."""
         return self._file is not None
 
+    @property
+    def size(self) -> int:
+        """Bytes that were recorded."""
+        return self._size
+
+    def open_reader(self) -> IO[bytes]:
+        """Open what is recorded, to be read while it grows; it can be read even if it is dropped.
+
+        Raises:
+            OSError: There are no descriptors left.
+        """
+        return self._content_path.open("rb", buffering=0)
+
     def write(self, parts: Sequence[bytes]) -> None:
         """Record what was sent; beyond the limit, drop all of it.
 
@@ -66,6 +79,8 @@ class Recording:
             # In the reactor's thread: the 256 KiB of a read go to the system's memory in 0.06 ms.
             # The hop into a thread and back takes half of that.
             self._file.writelines(parts)
+            # For those who read it while it grows; most parts are larger than the buffer anyway.
+            self._file.flush()
         except OSError:
             self.drop()
             raise

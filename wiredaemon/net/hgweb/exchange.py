@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    from wiredaemon.net.cache.clones import Clone, WebStream
     from wiredaemon.net.hosting.push_answers import Push
     from wiredaemon.net.hosting.repository_handle import RepositoryHandle
     from wiredaemon.net.http.request import StreamingRequest
@@ -85,6 +86,7 @@ class HgwebExchange:
         body: The request's whole body, where it was received already.
         is_short: The command takes little time, as `is_short` of the rules says.
         push: The push that it is, if it is one.
+        clone: The whole repository that it asks for, if its answer may be kept.
     """
 
     def __init__(  # noqa: PLR0913 what a request is answered with
@@ -97,10 +99,12 @@ class HgwebExchange:
         body: bytearray | None = None,
         is_short: bool = False,
         push: Push | None = None,
+        clone: Clone | None = None,
     ) -> None:
         self._request = request
         self._is_short = is_short
         self._push = push
+        self._clone = clone
         self._repository = repository
         self._wanted = wanted
         self._limits = limits
@@ -152,8 +156,7 @@ class HgwebExchange:
             if self._push is not None:
                 self._push.end()
         else:
-            # This closes the stream; the pool decides whether its worker goes on.
-            self._running.cancel()
+            self._running.cancel()  # closes the stream; the pool decides on its worker
 
     def _advance(self, seen: ExchangeInput) -> None:
         self._state = TRANSITIONS[self._state, seen]
@@ -172,8 +175,7 @@ class HgwebExchange:
         try:
             await self._respond()
         except CancelledError:
-            # By `connection_lost`, which has ended the exchange.
-            return
+            return  # by `connection_lost`, which has ended the exchange
         except (CommandError, ServerError) as error:
             self._fail(error)
             return
@@ -185,13 +187,14 @@ class HgwebExchange:
             self._request.end_stream()
 
     async def _respond(self) -> None:
-        has_data = self._wanted.has_body
-        stream = await self._repository.open(
-            WEB, self._wanted.encode(), has_data=has_data, is_short=self._is_short
-        )
+        ask, clone = self._ask_worker, self._clone
+        stream = await (ask() if clone is None else clone.open(ask))
         try:
             # Before the first object is awaited: Mercurial reads a push before it answers.
-            self._send_body(stream)
+            if self._body is None:
+                self._incoming.send_to(stream)
+            elif clone is None:
+                self._body.send_to(stream)
             async for value in self._values(stream):
                 await self._receive(value)
         finally:
@@ -204,13 +207,17 @@ class HgwebExchange:
         if self._left:
             raise ServerError("the answer is shorter than its Content-Length")
 
-    def _send_body(self, stream: WorkerStream) -> None:
-        if self._body is not None:
+    async def _ask_worker(self) -> WorkerStream:
+        stream = await self._repository.open(
+            WEB, self._wanted.encode(), has_data=self._wanted.has_body, is_short=self._is_short
+        )
+        if self._clone is not None and self._body is not None:
+            # Others may wait for the answer when this client has gone: nothing is dropped.
             self._body.send_to(stream)
-        else:
-            self._incoming.send_to(stream)
+            self._body = WholeBody(bytearray())
+        return stream
 
-    async def _values(self, stream: WorkerStream) -> AsyncGenerator[object, None]:
+    async def _values(self, stream: WebStream) -> AsyncGenerator[object, None]:
         items = ItemReader(DIALECTS["0006"].cbor, self._limits)
         while pieces := await stream.read():
             for piece in pieces:

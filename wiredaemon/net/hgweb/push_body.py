@@ -17,10 +17,10 @@ from wiredaemon.net.http.held_body import tell_held
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wiredaemon.net.cache.clones import WebStream
     from wiredaemon.net.hosting.push_answers import Push
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
-    from wiredaemon.net.workers.worker_stream import WorkerStream
     from wiredaemon.wire.limits import Limits
 
 
@@ -54,7 +54,7 @@ class PushBody:
         self._lost = lost
         self._push = push
         self._received = 0
-        self._stream: WorkerStream | None = None
+        self._stream: WebStream | None = None
         self._early = bytearray()
         """What has come before there was a worker."""
         self._has_begun = self._has_ended = self._is_claimed = False
@@ -70,7 +70,7 @@ class PushBody:
             self._is_claimed = True
             request.body.claim(self)
 
-    def send_to(self, stream: WorkerStream) -> None:
+    def send_to(self, stream: WebStream) -> None:
         """Send all of the body to a worker."""
         self._stream = stream
         # Before the body is claimed, because the claim delivers bytes that were kept.

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, quote
 from twisted.web.resource import Resource
 
 from wiredaemon.commands import Permission
+from wiredaemon.net.cache.clone_requests import COMMANDS as CLONING
 from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
 from wiredaemon.net.hgweb.exchange import HgwebExchange
 from wiredaemon.net.hgweb.rules import HgwebHead, check_head, is_short
@@ -115,13 +116,18 @@ class HgwebResource(Resource):
             pushes, push = self._application.pushes, None
             if command == _UNBUNDLE and granted is Permission.RW and pushes is not None:
                 push = pushes.begin(request.peer().user, wanted)
+            clone = repository.clone(wanted) if command in CLONING else None
             HgwebExchange(
-                request, repository, wanted, limits, is_short=is_short(head), push=push
+                *(request, repository, wanted, limits),
+                is_short=is_short(head),
+                push=push,
+                clone=clone,
             ).start()
             return
 
         def on_body(body: bytearray) -> HgwebExchange:
-            exchange = HgwebExchange(request, repository, wanted, limits, body=body)
+            clone = repository.clone(wanted, body) if command in CLONING else None
+            exchange = HgwebExchange(request, repository, wanted, limits, body=body, clone=clone)
             exchange.start()
             return exchange
 

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 if TYPE_CHECKING:
-    from wiredaemon.net.workers.worker_stream import WorkerStream
+    from wiredaemon.net.cache.clones import WebStream
 
 _PIECE: Final = 64 * 1024
 """Bytes that are sent at once, and copied for that."""
@@ -24,7 +24,7 @@ class WholeBody:
 
     def __init__(self, content: bytearray) -> None:
         self._content = content
-        self._stream: WorkerStream | None = None
+        self._stream: WebStream | None = None
         self._sent = 0
         self._is_paused = False
 
@@ -32,7 +32,7 @@ class WholeBody:
         """Return the bytes that are held."""
         return len(self._content)
 
-    def send_to(self, stream: WorkerStream) -> None:
+    def send_to(self, stream: WebStream) -> None:
         """Send it; the worker pauses and resumes this."""
         self._stream = stream
         stream.watch_input(self)

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.commands.capabilities import RepositoryFacts
 from wiredaemon.net.cache.cached_repository import CacheableRepository
+from wiredaemon.net.cache.clones import RepositoryClones
 from wiredaemon.net.hosting.access import may_everybody_pull
 from wiredaemon.net.hosting.recovery_gate import RecoveryGate
 from wiredaemon.net.hosting.repository_handle import RepositoryHandle, share_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from wiredaemon.commands import Peer
     from wiredaemon.commands.registry import Registry
     from wiredaemon.net.cache.cache import ResponseCache
+    from wiredaemon.net.cache.clones import Clones
     from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
     from wiredaemon.net.workers.pool import WorkerPool
     from wiredaemon.repository.stat_signatures import StatSignatures
@@ -127,6 +129,7 @@ class HostedRepository:
         access: AccessRules,
         pool: WorkerPool,
         cache: ResponseCache | None = None,
+        clones: Clones | None = None,
     ) -> None:
         """Host the repository in the folder ``path``.
 
@@ -137,6 +140,7 @@ class HostedRepository:
             access: The rules that hold where the repository's hgrc does not say.
             pool: The workers that run whatever needs Mercurial.
             cache: Keeps the answers of cacheable commands; None keeps none.
+            clones: Keeps clones over version 1; None keeps none.
         """
         self.path = path
         self.registry = registry
@@ -153,6 +157,8 @@ class HostedRepository:
         self._complaint: str | None = None
         """The reason for which the repository was said to be unavailable."""
         self._cacheable: CacheableRepository | None = None
+        self._clones = clones
+        self._repository_clones: RepositoryClones | None = None
         self.recovery_gate = RecoveryGate(path, pool)
 
     def settings(self) -> Settings | Deferred[Settings]:
@@ -169,7 +175,12 @@ class HostedRepository:
         """Return the repository as one peer's commands use it."""
         context = CallContext(repository=self.path, user=peer.user, permission=permission)
         return RepositoryHandle(
-            context, self._pool, self.recovery_gate, share_of(peer), self._cacheable
+            context,
+            self._pool,
+            self.recovery_gate,
+            share_of(peer),
+            self._cacheable,
+            clones=self._repository_clones,
         )
 
     # --- descriptions ------------------------------------------------------------------------
@@ -194,6 +205,7 @@ class HostedRepository:
                 may_redirect=may_everybody_pull(access),
             )
             facts = replace(facts, redirect_targets=self._cacheable.redirect_targets)
+        self._repository_clones = self._keep_clones(description)
         settings = Settings(
             switches=self._switches.overridden_by(description.api),
             access=access,
@@ -208,6 +220,21 @@ class HostedRepository:
             self._complaint = None
             self._log.info("repository {path} is available again", path=os.fsdecode(self.path))
         return settings
+
+    def _keep_clones(self, description: Description) -> RepositoryClones | None:
+        if self._clones is None or not description.clones:
+            return None
+        return RepositoryClones(
+            clones=self._clones,
+            repository=CacheableRepository(
+                cache=self._clones.cache,
+                path=self.path,
+                files=self._files,
+                journals=description.journals,
+            ),
+            described=description.clones,
+            by_user=description.clones_by_user,
+        )
 
     def _watch(self, description: Description, before: StatSignatures) -> StatSignatures:
         """Watch the files of a description, and return the signatures that it holds with."""

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Followed, Peer, Repository, Value
     from wiredaemon.net.cache.cached_repository import CacheableRepository
+    from wiredaemon.net.cache.clones import Clone, RepositoryClones
     from wiredaemon.net.cache.keys import CachedAs
     from wiredaemon.net.hosting.recovery_gate import RecoveryGate
     from wiredaemon.net.workers.pool import WorkerPool
     from wiredaemon.net.workers.worker_stream import WorkerStream
+    from wiredaemon.repository.web_calls import WebRequest
     from wiredaemon.repository.worker_calls import CallContext
 
 
@@ -34,21 +36,25 @@ class RepositoryHandle:
         gate: Holds commands back while an abandoned transaction is rolled back.
         share: The share of the workers that streams of this peer count against, as `share_of` says.
         cacheable: The facts that keeping answers needs; None if no answers are kept.
+        clones: The facts that keeping clones of version 1 needs; None if none are kept.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 what commands need
         self,
         context: CallContext,
         pool: WorkerPool,
         gate: RecoveryGate,
         share: str | None,
         cacheable: CacheableRepository | None = None,
+        *,
+        clones: RepositoryClones | None = None,
     ) -> None:
         self._context = context
         self._pool = pool
         self._gate = gate
         self._share = share
         self._cacheable = cacheable
+        self._clones = clones
 
     def cached(self, cached_as: CachedAs, followed: Followed | None) -> Repository:
         """Return the repository for one request of a cacheable command.
@@ -60,6 +66,17 @@ class RepositoryHandle:
         if self._cacheable is None:
             return self
         return CachedRepository(self, self._cacheable, cached_as, followed)
+
+    def clone(self, request: WebRequest, body: bytes | bytearray = b"") -> Clone | None:
+        """Return how a request of version 1 is answered whose answer may be kept; None for others.
+
+        Args:
+            request: The head of the request.
+            body: Its body, which holds arguments if anything.
+        """
+        if self._clones is None:
+            return None
+        return self._clones.clone(request, body, self._context.user)
 
     def call(self, command: bytes, arguments: Mapping[bytes, Value]) -> Deferred[object]:
         """Run a value command in a worker."""

@@ -1,0 +1,80 @@
+"""The part of a clone's key that only a worker knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wiredaemon.worker.describe import describe
+from wiredaemon.worker.kept_clones import clones_key, depends_on_user
+from wiredaemon.worker.opening import RepositoryUnavailable, open_repository
+
+if TYPE_CHECKING:
+    from worker.conftest import Repository
+
+pytestmark = [
+    pytest.mark.usefixtures("garbage_collected"),
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+]
+
+
+def key_of(repository: Repository, hgrc: str = "") -> bytes:
+    repository.hgrc.write_text(hgrc)
+    return clones_key(open_repository(repository.path))
+
+
+def test_the_same_settings_make_the_same_key(empty: Repository) -> None:
+    assert key_of(empty) == key_of(empty) != b""
+
+
+def test_each_setting_is_part_of_the_key(empty: Repository) -> None:
+    settings = ["", "[phases]\npublish = no\n", "[server]\nzliblevel = 1\n", "[a]\nb = c\n"]
+    assert len({key_of(empty, each) for each in settings}) == len(settings)
+
+
+def test_software_is_part_of_the_key(empty: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key_of(empty)
+    monkeypatch.setattr("wiredaemon.worker.library.mercurial_version", lambda: b"7.3")
+    assert key_of(empty) != before
+
+
+@pytest.mark.parametrize(
+    "hgrc",
+    [
+        "[wiredaemon]\nkeep-clones = no\n",
+        "[hooks]\noutgoing.mail = true\n",
+        "[hooks]\npreoutgoing = true\n",
+        "[hooks]\nprelistkeys.x = true\n",
+        "[hooks]\nlistkeys = true\n",
+    ],
+)
+def test_where_nothing_is_kept_there_is_no_key(empty: Repository, hgrc: str) -> None:
+    assert key_of(empty, hgrc) == b""
+
+
+def test_where_pulls_are_answered_with_bundles_nothing_is_kept(empty: Repository) -> None:
+    (empty.folder / ".hg" / "pullbundles.manifest").write_bytes(b"")
+    assert key_of(empty) == b""
+    assert key_of(empty, "[server]\npullbundle = no\n")
+
+
+def test_other_hooks_change_nothing_of_it(empty: Repository) -> None:
+    assert key_of(empty, "[hooks]\nincoming = true\noutgoing =\n")
+
+
+def test_a_switch_that_is_none_makes_the_repository_unavailable(empty: Repository) -> None:
+    empty.hgrc.write_text("[wiredaemon]\nkeep-clones = perhaps\n")
+    with pytest.raises(RepositoryUnavailable, match=r"hgrc:2.*keep-clones"):
+        describe(empty.path)
+
+
+def test_users_count_where_there_is_an_extension(
+    empty: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ui = open_repository(empty.path).ui
+    assert not depends_on_user(ui)
+    monkeypatch.setattr(
+        "wiredaemon.worker.library.extensions.extensions", lambda _ui: iter([(b"mine", pytest)])
+    )
+    assert depends_on_user(ui)

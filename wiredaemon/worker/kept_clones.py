@@ -1,0 +1,88 @@
+"""Whether the daemon may keep what clones of a repository are answered, and what else decides it.
+
+The files of ``watched_paths`` say when such an answer is old. Here is the rest: the software, and
+the configuration as it is in force, which a variable of the environment may change without any
+file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from wiredaemon.worker import library
+from wiredaemon.worker.watched_paths import PULL_BUNDLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wiredaemon.worker.library_types import Repository, Ui
+
+SWITCH: Final = (b"wiredaemon", b"keep-clones")
+"""Section and name of the repository's own switch; it is on where no file says otherwise."""
+
+_READERS_HOOKS: Final = frozenset((b"outgoing", b"preoutgoing", b"listkeys", b"prelistkeys"))
+"""Hooks that run while a clone is answered; what is kept would run none of them."""
+
+
+def clones_key(repository: Repository) -> bytes:
+    """Return a digest of all but files that answers to clones depend on.
+
+    It is empty where none may be kept.
+
+    Raises:
+        ConfigError: The switch is no boolean.
+    """
+    ui = repository.ui
+    is_on = ui.configbool(*SWITCH, default=True, untrusted=True)
+    if not is_on or _has_hooks(ui) or _has_bundles(repository):
+        return b""
+    digest = hashlib.sha256()
+    for part in _parts(ui):
+        digest.update(b"%d:%s" % (len(part), part))
+    return digest.hexdigest().encode()
+
+
+def depends_on_user(ui: Ui) -> bool:
+    """Return whether two users may be answered differently: some extension might do that."""
+    return any(True for _ in library.extensions.extensions(ui))
+
+
+def _has_hooks(ui: Ui) -> bool:
+    return any(
+        value and name.partition(b".")[0] in _READERS_HOOKS
+        for name, value in ui.configitems(b"hooks")
+    )
+
+
+def _has_bundles(repository: Repository) -> bool:
+    """Return whether pulls may be answered with bundles: they are files, which nobody watches."""
+    manifest = os.fsdecode(posixpath.join(repository.path, PULL_BUNDLES))
+    return Path(manifest).exists() and repository.ui.configbool(b"server", b"pullbundle")
+
+
+def _parts(ui: Ui) -> Iterator[bytes]:
+    yield library.mercurial_version()
+    yield sys.version.encode()
+    for name, module in sorted(library.extensions.extensions(ui), key=_name_of):
+        yield from (bytes(name), _version_of(module))
+    for section, name, value in sorted(ui.walkconfig(untrusted=True)):
+        yield from (section, name, value or b"")
+
+
+def _name_of(extension: tuple[bytes, object]) -> bytes:
+    return extension[0]
+
+
+def _version_of(module: Any) -> bytes:  # noqa: ANN401 any module
+    """Return the version that an extension says, and the time at which its file was changed."""
+    path = getattr(module, "__file__", None)
+    try:
+        changed = os.stat(path).st_mtime_ns if path else 0  # noqa: PTH116 the same
+    except OSError:
+        changed = 0
+    return b"%s %d" % (bytes(library.extensions.moduleversion(module)), changed)
