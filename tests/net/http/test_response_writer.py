@@ -28,6 +28,7 @@ class Channel:
         self.persistent = persistent
         self.producers: list[object] = []
         self.is_lost = False
+        self.is_reset = False
         self.written = 0
         self.is_last_request = False
         self.rest = b""
@@ -43,6 +44,9 @@ class Channel:
 
     def loseConnection(self) -> None:
         self.is_lost = True
+
+    def abort(self) -> None:
+        self.is_reset = True
 
     def take(self) -> bytes:
         """What was written, without the first two headers of each head."""
@@ -160,6 +164,35 @@ def test_a_response_that_is_broken_off_has_no_end() -> None:
     assert channel.take().endswith(b"4\r\npart\r\n")
     assert channel.is_lost
     assert channel.producers == []
+
+
+@pytest.mark.parametrize(("version", "persistent"), [(b"HTTP/1.0", True), (b"HTTP/1.1", False)])
+@pytest.mark.parametrize("is_framed", [False, True])
+def test_a_response_that_ends_with_its_connection_is_reset_where_it_is_broken_off(
+    version: bytes,
+    persistent: bool,  # noqa: FBT001 a parameter of pytest
+    is_framed: bool,  # noqa: FBT001 the same
+) -> None:
+    channel, writer = begun(version=version, persistent=persistent)
+    producer: Any = object()
+    if is_framed:
+        writer.begin_frames(MEDIA, producer, FRAMES)
+    else:
+        writer.begin_stream(200, b"OK", [], producer)
+    writer.break_off()
+    assert channel.is_reset
+    assert not channel.is_lost
+    assert channel.producers == [producer, None]
+
+
+def test_a_response_whose_length_is_known_needs_no_reset() -> None:
+    channel, writer = begun(version=b"HTTP/1.0")
+    producer: Any = object()
+    writer.begin_stream(200, b"OK", [(b"Content-Length", b"9")], producer)
+    writer.write_body(b"part")
+    writer.break_off()
+    assert channel.is_lost
+    assert not channel.is_reset
 
 
 def test_the_end_of_a_body_is_marked_once() -> None:

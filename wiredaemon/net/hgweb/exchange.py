@@ -320,7 +320,7 @@ class HgwebExchange:
         if self._state is not ExchangeState.OVER:
             self._advance(ExchangeInput.END)
             # The response may have begun, and has no end.
-            self._request.channel.loseConnection()
+            self._request.response.break_off()
 
 
 class _HeldAnswer:

@@ -110,6 +110,6 @@ def end_with(request: StreamingRequest, deciding: Deferred[Any]) -> None:
     def on_bug(failure: Failure) -> None:
         _log.failure("a request could not be decided", failure)
         if not request.is_abandoned:
-            request.channel.loseConnection()
+            request.response.break_off()
 
     deciding.addErrback(on_bug)

@@ -57,6 +57,8 @@ class ResponseWriter:
     sent = 0
     """Bytes of the body, without the framing of chunks."""
     _is_chunked = False
+    _ends_with_connection = False
+    """Only the end of the connection says that the body is complete."""
     held: list[bytes] | None = None
     """Parts that wait to leave in one write with later ones; None where parts leave at once."""
     _held_size = 0
@@ -130,6 +132,7 @@ class ResponseWriter:
                 more.append(_CLOSE)
         else:
             channel.persistent = False
+            self._ends_with_connection = True
             more.append(_CLOSE)
         return _head(status, reason, [*headers, *more])
 
@@ -255,10 +258,14 @@ class ResponseWriter:
     def break_off(self) -> None:
         """Close the connection in the middle of the response, without marking its end.
 
-        The client notices by the missing end; in a response of frames the last one says why.
+        The client notices by the missing end; in a response of frames the last one says why. Where
+        an orderly end of the connection would be the end of the response, it is reset.
         """
         held, self.held = self.held, None
         self._unregister()
+        if self._ends_with_connection:
+            self._channel.abort()
+            return
         if held:
             self._send(held)
         self._channel.loseConnection()
