@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # One process of tests for each processor. A file stays together: its tests share daemons.
 SIDE_BY_SIDE := -n auto --dist loadfile
 
-.PHONY: run test check test-long test-oldest lint types unit bench memory stress attacks crash clones slow-clone fuzz format clean
+.PHONY: run test check test-long test-oldest lint types unit bench memory stress attacks crash clones storm slow-clone fuzz format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -65,6 +65,10 @@ stops: $(VENV)/.run-stamp
 # `make clones CLONES="stream --rounds 3"` runs some tables only.
 clones: $(VENV)/.run-stamp
 	$(BIN)/python -m benchmarks.clones $(CLONES)
+
+# `make storm STORM="--changesets 1000"` takes a shorter history.
+storm: $(VENV)/.bench-stamp
+	$(BIN)/python -m benchmarks.storm $(STORM)
 
 # `make slow-clone SLOW_CLONE="filesdata --seconds 10"` runs some cases only.
 slow-clone: $(VENV)/.run-stamp

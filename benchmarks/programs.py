@@ -104,6 +104,27 @@ def hg_serve(repository: Path, *, version: int = 2) -> Program:
     )
 
 
+def gunicorn(repository: Path) -> Program:
+    """Return today's hgweb under gunicorn with two workers; it needs the extra ``bench``."""
+
+    def command(folder: Path) -> Sequence[str]:
+        (folder / "storm_hgweb.py").write_text(
+            "from mercurial import initialization\ninitialization.init()\n"
+            "from mercurial.hgweb import hgweb\n"
+            f"application = hgweb({str(repository).encode()!r})\n",
+            encoding="utf-8",
+        )
+        options = ["--workers", "2", "--bind", "127.0.0.1:0", "--chdir", str(folder)]
+        return [sys.executable, "-m", "gunicorn", *options, "storm_hgweb:application"]
+
+    return Program(
+        name=f"gunicorn {repository}",
+        command=command,
+        port=re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)"),
+        ready="Booting worker",
+    )
+
+
 def hg6() -> Path:
     """Return the path of Mercurial 6.0.3's `hg`, which is made at its first use.
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _log: Final = Logger()
 
+_PIECE: Final = 64 * 1024
+"""Bytes that are read at once: as much as a transport holds for a slow reader before it pauses."""
+
 # A client waits for some 60 s without a byte where a proxy is between.
 WAIT_SECONDS: Final = 30.0
 """Time for which a request waits for the answer to an earlier one, before it asks a worker."""
@@ -193,7 +196,7 @@ class KeptClone:
             return []
         reason = "its file has changed"
         try:
-            piece = await self._cache.in_thread(self._reader.read)
+            piece = await self._cache.in_thread(lambda: self._reader.read(_PIECE))
         except OSError as error:
             piece, reason = b"", str(error)
         if not piece:
