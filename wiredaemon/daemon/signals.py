@@ -1,7 +1,7 @@
 """Signals to the daemon: SIGHUP reloads, SIGUSR1 opens the log files again.
 
 SIGTERM and SIGINT are Twisted's: the reactor stops, and with it the service. `stopping` handles
-further ones.
+further ones. Twisted handles none before the reactor runs: a SIGTERM that comes earlier waits here.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class Signals:
         self._set(signal.SIGHUP, self._on_hangup)
         # twistd's own handler would rename its log file, and fails where another program did so.
         self._set(signal.SIGUSR1, open_logs_again)
+        # The reactor sets this very handler when it runs. Without it a stop that comes before would
+        # end the process at once, and leave the pid file.
+        signal.signal(signal.SIGTERM, self._reactor.sigTerm)
 
     def _set(self, number: signal.Signals, call: Callable[[], object]) -> None:
         def on_signal(*_: object) -> None:
