@@ -17,6 +17,7 @@ from support.web import posted, settings_first
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
+from wiredaemon.net.guard.turns import SECONDS
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -36,25 +37,38 @@ def busy(_: Any) -> bytes:
     return b"x"
 
 
-def pipelined(kind: str) -> bytes:
-    content = item({b"name": b"busy"}, canonical=False)
+def slow(_: Any) -> bytes:
+    """Take longer than a turn, so that the answer comes in a later one."""
+    end = perf_counter() + SECONDS * 1.1
+    while perf_counter() < end:
+        pass
+    SERVED.append(end)
+    return b"x"
+
+
+def pipelined(kind: str, name: str = "busy") -> bytes:
+    content = item({b"name": name.encode()}, canonical=False)
     if kind == "hgrpc":
         return b"".join(
             frame for number in range(REQUESTS) for frame in map_frames("0006", number, content)
         )
     body = settings_first() + b"".join(map_frames("0006", 1, content))
-    return posted("0006", "busy", body) * REQUESTS
+    return posted("0006", name, body) * REQUESTS
 
 
-def read_answers(connected: socket.socket) -> None:
-    """Read until all is served, and nothing more comes."""
+def read_answers(connected: socket.socket, count: int = REQUESTS) -> bytes:
+    """Read until so much is served and nothing more comes."""
     connected.settimeout(0.5)
-    is_open = True
+    is_open, content = True, b""
     while is_open:
         try:
-            is_open = bool(connected.recv(1 << 20))
+            data = connected.recv(1 << 20)
         except TimeoutError:
-            is_open = len(SERVED) < REQUESTS
+            is_open = len(SERVED) < count
+        else:
+            is_open = bool(data)
+            content += data
+    return content
 
 
 async def longest_step(most: int = REQUESTS) -> float:
@@ -85,6 +99,24 @@ async def test_cheap_requests_pipelined_in_one_write(kind: str) -> None:
         assert await longest_step() < REQUESTS * WORK / 2
         await sending
         await reading
+
+
+@pytest_twisted.ensureDeferred
+async def test_requests_that_are_answered_later_keep_their_order() -> None:
+    # What waited for a turn came in front of what had waited behind a request: the bytes of
+    # requests were mixed, and the connection ended.
+    SERVED.clear()
+    count = 60
+    async with attacked("http", [make_command(slow)], limits=Limits()) as server:
+        connected = server.connect()
+        await server.until(1)
+        content = pipelined("http", "slow")
+        sent = deferToThread(connected.sendall, content[: len(content) * count // REQUESTS])
+        reading = deferToThread(read_answers, connected, count)
+        await longest_step(count)
+        await sent
+        answers = await reading
+    assert answers.count(b"HTTP/1.1 200 OK") == count
 
 
 async def busy_with_data(context: Any) -> bytes:

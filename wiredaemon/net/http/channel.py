@@ -181,6 +181,13 @@ class KnownHeadChannel(BoundedHeadChannel):
         self.input.pauseProducing()
         self.site.guard.turns.wait(self._go_on)
 
+    def setLineMode(self, extra: bytes = b"") -> None:
+        """Receive what Twisted has kept behind a request, in front of what waits for its turn."""
+        if self.rest:
+            self.rest = extra + self.rest
+            extra = b""
+        super().setLineMode(extra)
+
     def _go_on(self) -> None:
         data, self.rest = self.rest, b""
         if data and not self.transport.disconnecting:
