@@ -127,7 +127,9 @@ def test_a_port_that_cannot_even_refuse_does_not_keep_the_daemon_busy(
 def test_a_worker_that_cannot_be_started_is_said_and_tried_again(
     tmp_path: Path, work: Work
 ) -> None:
-    with Served.start({"r": work.repository}, tmp_path) as served:
+    # Else another one answers.
+    one = "[limits]\nworker_least = 1\n"
+    with Served.start({"r": work.repository}, tmp_path, tables=one) as served:
         daemon = served.daemon
         with daemon.connect() as connection:
             assert ask(connection, "heads").status == 200
