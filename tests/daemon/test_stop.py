@@ -104,6 +104,43 @@ def test_a_push_whose_hook_runs_ends_and_hg_has_all_its_answers(tmp_path: Path) 
     assert tip == run_hg("log", "-r", "tip", "-T", "{node} public mark", folder=copy)
 
 
+@pytest.mark.parametrize("last", ["unbundle", "listkeys", "pushkey"])
+def test_a_stop_behind_any_answer_to_a_push_leaves_hg_all_the_others(
+    tmp_path: Path, last: str
+) -> None:
+    repository = make_repository(tmp_path / "repository")
+    write_hgrc(repository, OPEN)
+    text = configuration(
+        data=tmp_path / "data",
+        framings=FRAMINGS,
+        repository=repository,
+        load=(),
+        more="[log]\nrequests = true\n",
+    )
+    with Daemon.start(text, tmp_path) as daemon:
+        url, copy = f"http://127.0.0.1:{daemon.port()}/", tmp_path / "copy"
+        HG7.run("clone", url, str(copy), folder=tmp_path)
+        (copy / "new").write_text("new\n")
+        HG7.run("commit", "--addremove", "-m", "new", folder=copy)
+        HG7.run("bookmark", "mark", folder=copy)
+        # The older form of a push has a request of its own for each bookmark.
+        older = ("--config", "devel.legacy.exchange=bundle1")
+        with HG7.popen("push", *older, "-B", "mark", "--force", folder=copy) as pushing:
+            daemon.wait_for_log("cmd=unbundle")
+            if last != "unbundle":
+                # Of the same name there was one before the push, for the bookmarks.
+                after = next(
+                    n for n, line in enumerate(daemon.log.splitlines()) if "cmd=unb" in line
+                )
+                daemon.wait_for_log(f"cmd={last}", after=after)
+            terminate(daemon)
+            output, _ = pushing.communicate(timeout=DEADLINE)
+        assert pushing.returncode == 0, output
+        assert daemon.wait() == -signal.SIGTERM
+    tip = run_hg("log", "-r", "tip", "-T", "{desc} {bookmarks}", folder=repository)
+    assert tip == b"new mark"
+
+
 def test_kept_connections_are_closed_and_raw_requests_that_run_are_answered(
     tmp_path: Path,
 ) -> None:
