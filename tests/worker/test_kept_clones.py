@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -78,3 +78,17 @@ def test_users_count_where_there_is_an_extension(
         "wiredaemon.worker.library.extensions.extensions", lambda _ui: iter([(b"mine", pytest)])
     )
     assert depends_on_user(ui)
+
+
+def test_functions_that_extensions_set_are_named_and_not_shown(empty: Repository) -> None:
+    def key_with(hook: Any) -> bytes:
+        opened = open_repository(empty.path)
+        opened.ui.setconfig(b"hooks", b"incoming.x", hook, b"lfs")
+        return clones_key(opened)
+
+    def one() -> None: ...
+
+    def another() -> None: ...
+
+    assert key_with(one) == key_with(one) != key_with(another)
+    assert key_with(True) != key_of(empty)  # noqa: FBT003 a value of Mercurial's

@@ -71,7 +71,17 @@ def _parts(ui: Ui) -> Iterator[bytes]:
     for name, module in sorted(library.extensions.extensions(ui), key=_name_of):
         yield from (bytes(name), _version_of(module))
     for section, name, value in sorted(ui.walkconfig(untrusted=True)):
-        yield from (section, name, value or b"")
+        yield from (section, name, _setting(value))
+
+
+def _setting(value: object) -> bytes:
+    """Return a setting in bytes; extensions set functions, as hooks, and other values too."""
+    if isinstance(value, bytes):
+        return value
+    if callable(value):
+        # Not its repr, which shows an address: each worker has another one.
+        value = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+    return b"" if value is None else str(value).encode()
 
 
 def _name_of(extension: tuple[bytes, object]) -> bytes:
