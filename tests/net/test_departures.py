@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DATA: Final = 48 * 1024
 """Bytes that the system holds until they are read; more than `LIMITS` let a command wait for."""
-LIMITS: Final = Limits(buffered_data=1024)
+LIMITS: Final = Limits(buffered_data=1024, push_early=1024)
 ON_RESET: Final = struct.pack("ii", 1, 0)
 """The value of SO_LINGER with which a close resets the connection."""
 
