@@ -132,12 +132,28 @@ class Workers:
         self.exchanges.append(Exchange(has_data=has_data))
         return self.exchanges[-1].stream
 
+    @property
+    def last(self) -> Exchange:
+        return self.exchanges[-1]
+
+
+class Handle:
+    """The repository as one request has it."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._streams: list[WorkerStream] = []
+
+    async def open(self, *arguments: Any, **more: Any) -> WorkerStream:
+        self._streams.append(await self._workers.open(*arguments, **more))
+        return self._streams[-1]
+
     def clone(self, request: WebRequest, body: bytes | bytearray = b"") -> None:
         """Keep nothing."""
 
     @property
-    def last(self) -> Exchange:
-        return self.exchanges[-1]
+    def held(self) -> int:
+        return sum(stream.held for stream in self._streams)
 
 
 class RepositoryHost(FakeHost):
@@ -154,7 +170,7 @@ class RepositoryHost(FakeHost):
     def repository(self, peer: Peer, permission: Permission) -> Any:
         self.peers.append(peer)
         self._workers.granted.append(permission)
-        return self._workers
+        return Handle(self._workers)
 
 
 class Hosted:

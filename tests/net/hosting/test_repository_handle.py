@@ -206,3 +206,16 @@ def test_opening_that_is_cancelled_while_it_waits_asks_for_nothing() -> None:
     _case.failureResultOf(opened, CancelledError)
     waiting.callback(None)
     assert handled.pool.asked == []
+
+
+def test_what_streams_hold_in_memory_is_counted_as_long_as_they_do() -> None:
+    handled = Handled()
+    assert handled.handle.held == 0
+    for size in (100, 20):
+        opened = Deferred.fromCoroutine(handled.handle.open(b"stream", {}))
+        stream: Any = ScriptedStream()
+        stream.held = size
+        handled.pool.answers[-1].callback(stream)
+        _case.successResultOf(opened)
+    # The first one is nobody's by now.
+    assert handled.handle.held == 20

@@ -9,6 +9,7 @@ from support import peers
 from support.responding import FINISHED, Responding, make_command
 
 from wiredaemon.net.guard.turns import LATE, LITTLE, SECONDS
+from wiredaemon.net.responding.held_input import held_by
 
 
 class Time:
@@ -71,6 +72,36 @@ def test_a_long_read_waits_for_its_turn_where_the_turn_of_the_reactor_is_late() 
     run.turns.current.began = time.now
     run.turn()
     assert time.ran == 8
+
+
+def held(run: Responding) -> int:
+    return held_by(run.responder, run.input, 0, is_known=False).size
+
+
+def test_a_read_that_waits_for_its_turn_counts_as_held() -> None:
+    time, run = started()
+    run.turns.current.began = 0.0
+    time.now = LATE * 1.01
+    long = requests(LITTLE // 16)
+    run.input.receive_data(long)
+    assert held(run) == len(long)
+    run.turns.current.began = time.now
+    run.run_turns()
+    # Only output, which has left.
+    assert held(run) == 0
+
+
+def test_data_that_wait_for_their_turn_count_as_held() -> None:
+    time, run = started()
+    begun = b"".join(peers.request_frames("0006", 99, b"work", data=b"")[:-1])
+    data = peers.frame(peers.NUMBERS["0006"]["data"], 1, bytes(1000), request_id=99)
+    run.input.receive_data(begun)
+    # The turn ends behind eight of these, and the data were read with them.
+    run.input.receive_data(requests(8) + data * 3)
+    assert time.ran == 8
+    assert held(run) == 3000
+    run.run_turns()
+    assert held(run) == 0
 
 
 def test_a_short_read_is_answered_where_the_turn_of_the_reactor_is_late() -> None:

@@ -30,8 +30,9 @@ def test_without_leave_all_is_held_in_memory_and_says_when_it_is_full() -> None:
     queue.append(b"0")
     assert queue.is_full
     queue.append(b"even then")
-    assert budget.used == 0
+    assert (queue.held, budget.used) == (19, 0)
     assert queue.take(1) == [b"123456789"]
+    assert queue.held == 10
     assert queue.take(1000) == [b"0", b"even then"]
     assert (bool(queue.pieces), queue.is_full, queue.take(1)) == (False, False, [])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wiredaemon.net.api.rules import MULTIREQUEST, Accepted, insufficient_permissions
+from wiredaemon.net.guard.held_memory import STEP
 from wiredaemon.net.http.held_body import tell_held
 from wiredaemon.net.http.responses import HttpResponse, bad_request, protocol_error, text
 from wiredaemon.net.responding.exchange import begin_exchange
@@ -143,7 +144,7 @@ class FramedExchange:
         if channel is None or responder is None:
             return
         memory = channel.site.guard.memory
-        if responder.connection.is_receiving or channel in memory:
+        if len(data) > STEP or responder.connection.is_receiving or channel in memory:
             tell_held(channel)
 
     def receive_end(self) -> None:
@@ -155,7 +156,9 @@ class FramedExchange:
 
     def held(self) -> tuple[int, int]:
         """Return the bytes that are held, and those of them in requests that have not ended."""
-        return (0, 0) if self._responder is None else held_by(self._responder, 0, is_known=False)
+        if self._responder is None or self._input is None:
+            return 0, 0
+        return held_by(self._responder, self._input, 0, is_known=False)
 
     def connection_lost(self) -> None:
         """Cancel the commands: the client has gone."""

@@ -106,7 +106,8 @@ class FramedServerProtocol(Protocol):
                 return
         received.receive_data(data)
         memory, responder = self._factory.guard.memory, self._responder
-        if responder is None or responder.connection.is_receiving or self in memory:
+        is_held = responder is None or self._is_paused or responder.connection.is_receiving
+        if is_held or self in memory:
             memory.tell(self, self._held())
 
     def readConnectionLost(self) -> None:
@@ -245,10 +246,10 @@ class FramedServerProtocol(Protocol):
     def _held(self) -> Held:
         """Return what the peer makes us hold."""
         unsent = unsent_output(self.transport)
-        if self._responder is None:
+        if self._responder is None or self._input is None:
             return Held(unsent) if unsent else NOTHING_HELD
         is_known = self._login is not None and self._login.peer.user is not None
-        return held_by(self._responder, unsent, is_known=is_known)
+        return held_by(self._responder, self._input, unsent, is_known=is_known)
 
     def expire(self, expiry: Expiry) -> None:
         """Close; a peer that has sent half of something learns why."""

@@ -103,7 +103,7 @@ class HgwebResource(Resource):
             return
         if granted is Permission.RW:
             request.channel.expect_more()
-        repository = self._host.repository(request.peer(), granted)
+        repository = request.repository = self._host.repository(request.peer(), granted)
         may_pull = authorize(settings.access, Permission.RO, request.peer()) is None
         wanted = web_request(request, self._prefix, self._rest, may_pull=may_pull)
         limits = self._application.limits

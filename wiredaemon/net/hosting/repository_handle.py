@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from wiredaemon.net.cache.cached_repository import CachedRepository
 from wiredaemon.net.peer import host_of, is_local
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 class RepositoryHandle:
     """Runs one peer's commands on a repository; implements `wiredaemon.commands.Repository`.
 
-    It keeps nothing of a single request: one handle serves all requests of a connection that need
-    the same permission, while the repository's settings are the same.
+    It keeps nothing of a single request but its stream: one handle serves all requests of a
+    connection that need the same permission, while the repository's settings are the same.
 
     Args:
         context: The repository, the user and the permission that was granted.
@@ -38,6 +39,9 @@ class RepositoryHandle:
         cacheable: The facts that keeping answers needs; None if no answers are kept.
         clones: The facts that keeping clones of version 1 needs; None if none are kept.
     """
+
+    _streams: WeakSet[WorkerStream] | None = None
+    """The streams that were opened, of which closed ones hold nothing; None where none was."""
 
     def __init__(  # noqa: PLR0913 what commands need
         self,
@@ -108,12 +112,21 @@ class RepositoryHandle:
         recovered = self._gate.wait(self._context.permission)
         if recovered is not None:
             await recovered
-        return await self._pool.open(
+        stream = await self._pool.open(
             *(self._context, command, arguments),
             share=self._share,
             has_data=has_data,
             is_short=is_short,
         )
+        if self._streams is None:
+            self._streams = WeakSet()
+        self._streams.add(stream)
+        return stream
+
+    @property
+    def held(self) -> int:
+        """The bytes of answers that streams hold in memory, for readers who are slower."""
+        return sum(stream.held for stream in self._streams or ())
 
 
 def share_of(peer: Peer) -> str | None:

@@ -14,11 +14,11 @@ from twisted.internet.protocol import connectionDone
 from zope.interface import implementer
 
 from wiredaemon.net.departures import WatchedInput
-from wiredaemon.net.guard.held_memory import RETRY
+from wiredaemon.net.guard.held_memory import RETRY, STEP
 from wiredaemon.net.guard.turns import LATE, LITTLE, SECONDS
 from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.http.bounded_heads import BoundedHeadChannel
-from wiredaemon.net.http.held_body import held_by
+from wiredaemon.net.http.held_body import held_by, tell_held
 from wiredaemon.net.http.known_heads import LONGEST
 from wiredaemon.net.http.request_body import BodyState
 from wiredaemon.net.http.responses import busy, text
@@ -180,6 +180,8 @@ class KnownHeadChannel(BoundedHeadChannel):
         self.rest = data
         self.input.pauseProducing()
         self.site.guard.turns.wait(self._go_on)
+        if len(data) > STEP:
+            tell_held(self)
 
     def setLineMode(self, extra: bytes = b"") -> None:
         """Receive what Twisted has kept behind a request, in front of what waits for its turn."""

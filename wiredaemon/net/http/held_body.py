@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 
 def held_by(channel: KnownHeadChannel) -> Held:
-    """Return what a connection holds: the body of a request, what follows it, and output."""
+    """Return what a connection holds: the body of a request, its answer, and what follows it."""
     size, unfinished = unsent_output(channel.transport) + len(channel.rest), 0
     if channel.requests:
         request = channel.requests[-1]
         more, unfinished = request.body.held()
         size += more
+        if request.repository is not None:
+            size += request.repository.held
         if unfinished and request.peer().user is not None:
             unfinished = 0
     return Held(size, unfinished)

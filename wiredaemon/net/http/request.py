@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.accounts.credentials import Password, Token
+    from wiredaemon.net.hosting.repository_handle import RepositoryHandle
     from wiredaemon.net.http.identification import Identification
     from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.wire.limits import Limits
@@ -77,6 +78,8 @@ class StreamingRequest(Request):
     """The sender of this request; None if it is the client of the connection, not logged in."""
     question: Any = None
     """The parts of a remembered head that a decision depends on; None if the head is new."""
+    repository: RepositoryHandle | None = None
+    """Holds the answer of a worker, where it goes to the client as it is."""
     _raw_head: bytes | None = None
     """The bytes of the head, if the site may remember them."""
 

@@ -69,7 +69,6 @@ class ConnectionInput:
     __slots__ = (
         "_aborted",
         "_admission",
-        "_backlog",
         "_completed",
         "_connection",
         "_data",
@@ -80,6 +79,7 @@ class ConnectionInput:
         "_transport",
         "_turn_ends",
         "_turns",
+        "backlog",
     )
 
     def __init__(  # noqa: PLR0913, PLR0917 all that one connection needs
@@ -98,7 +98,7 @@ class ConnectionInput:
         self._admission = admission
         self._requests = requests
         self._stage = InputStage.OPEN
-        self._backlog: list[ServerEvent] = []
+        self.backlog: list[ServerEvent] = []
         """Events behind a request whose admission is being decided."""
         self._data = DataInput(requests, limits)
         self._completed = False
@@ -241,7 +241,7 @@ class ConnectionInput:
             if requests.is_over:
                 return
             if self._stage in DECIDING:
-                self._backlog.append(event)
+                self.backlog.append(event)
             # The two commonest events by their exact types, in front of the match below.
             elif type(event) is RequestReceived and not event.has_data:
                 self._completed = True
@@ -270,7 +270,7 @@ class ConnectionInput:
         # Decided at once: the events behind it are still being handled.
         if self._is_working:
             return
-        backlog, self._backlog = self._backlog, []
+        backlog, self.backlog = self.backlog, []
         if self._requests.is_over:
             return
         self._is_working = True

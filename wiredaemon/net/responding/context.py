@@ -63,6 +63,11 @@ class Origin:
         # request, so all requests share it (docs/decisions.md).
         self.repositories: dict[Permission, RepositoryHandle] = {}
 
+    @property
+    def held(self) -> int:
+        """The bytes of workers' answers that are held for these requests."""
+        return sum(handle.held for handle in self.repositories.values())
+
 
 class CommandContext:
     """One request as its command sees it; implements `wiredaemon.commands.Context`."""
@@ -87,6 +92,11 @@ class CommandContext:
         self._origin = origin
         self._data = data
         self._needs = needs
+
+    @property
+    def origin(self) -> Origin:
+        """The facts that the request shares with others of its connection."""
+        return self._origin
 
     @property
     def peer(self) -> Peer:

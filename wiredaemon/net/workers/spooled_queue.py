@@ -68,6 +68,11 @@ class PieceQueue:
         """Pieces that do not fit into memory go to a file."""
 
     @property
+    def held(self) -> int:
+        """The bytes that are held in memory."""
+        return self._size + sum(map(len, self._tail))
+
+    @property
     def is_full(self) -> bool:
         """No more should be added for now."""
         if self._tail:

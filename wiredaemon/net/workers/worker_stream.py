@@ -215,6 +215,11 @@ class WorkerStream:
             self._on_left()
 
     @property
+    def held(self) -> int:
+        """The bytes that are held in memory for its reader."""
+        return self._queue.held
+
+    @property
     def is_unread(self) -> bool:
         """The answer goes on, and its reader has read nothing of it."""
         return not self.taken and (self.state, StreamInput.RESTART) in TRANSITIONS
