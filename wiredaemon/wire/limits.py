@@ -127,7 +127,7 @@ class Limits:
 
     # A build farm behind one address; clients open one each.
     connections_per_address: int = 64
-    """Open connections of one address; none for loopback, Unix sockets and trusted proxies."""
+    """Open connections of one address, or requests at once where a trusted proxy names it."""
 
     # nghttp2, Node and Twisted bound the resets of HTTP/2 by this bucket, after CVE-2023-44487.
     failed_requests: int = 1000

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from wiredaemon.net.guard.clients import client_key
 from wiredaemon.net.guard.crash_log import CrashLog
 from wiredaemon.net.guard.failures import FailedRequests
+from wiredaemon.net.guard.forwarded import ForwardedRequests
 from wiredaemon.net.guard.held_memory import HeldMemory
 from wiredaemon.net.guard.limit_hits import LimitHits
 from wiredaemon.net.guard.turns import Turns
@@ -114,8 +115,10 @@ class ConnectionGuard:
         self._reactor = reactor
         self.memory = HeldMemory(limits, self._end, self._cut_off)
         """The bytes that the peers of all connections make the daemon hold."""
-        self.use(limits, is_exempt)
         self.hits = LimitHits(reactor)
+        self.forwarded = ForwardedRequests(self.hits, limits.connections_per_address)
+        """The requests of clients behind trusted proxies."""
+        self.use(limits, is_exempt)
         self.crashes = CrashLog(reactor)
         self.turns = Turns(reactor)
         """The turns of all connections."""
@@ -133,6 +136,7 @@ class ConnectionGuard:
         self._limits = limits
         self._is_exempt = is_exempt
         self.memory.use(limits)
+        self.forwarded.most = limits.connections_per_address
         waits = [getattr(limits, name) for name in FIELDS.values()]
         waits += [limits.body_rate_seconds, limits.answer_rate_seconds]
         waits.append(limits.answer_stalled_seconds)

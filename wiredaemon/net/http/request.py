@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.web.server import Request
 
 from wiredaemon.commands import Peer
+from wiredaemon.net.http.forwarded_clients import count_forwarded
 from wiredaemon.net.http.known_heads import KnownHead
 from wiredaemon.net.http.request_body import BodyInput, BodyState, RequestBody
 from wiredaemon.net.http.response_writer import ResponseWriter
@@ -264,8 +265,11 @@ class StreamingRequest(Request):
         return peer
 
     def set_peer(self, peer: Peer) -> None:
-        """Learn who sends this request."""
-        self._peer = peer
+        """Learn who sends this request; one too many of a proxy's client is refused then."""
+        is_first, self._peer = self._peer is None, peer
+        client = self.channel.client
+        if is_first and client is not None and client.is_proxy:
+            count_forwarded(self, peer)
 
     # --- the response ------------------------------------------------------------------------
 
