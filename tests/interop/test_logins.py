@@ -239,3 +239,20 @@ def test_curl_logs_in(site: Site, tmp_path: Path) -> None:
     wrong = curl(site, "--user", "mia:no", url, folder=tmp_path)
     assert wrong == "wrong user name or password\n 401"
     assert curl(site, "--user", "bob:bob's", url, folder=tmp_path) == "0\nread not authorized\n 403"
+
+
+@needs_curl
+def test_a_write_inside_of_a_batch_asks_for_a_login_and_is_refused_to_others(
+    site: Site, tmp_path: Path
+) -> None:
+    url = f"{site.url('open')}?cmd=batch"
+    write = quote("pushkey namespace=bookmarks,key=batched,old=,new=", safe="")
+    asking = ("--include", "--data", "", f"{url}&cmds={write}")
+    anonymous = curl(site, *asking, folder=tmp_path)
+    assert anonymous.endswith("\n0\npush not authorized\n 401")
+    assert 'WWW-Authenticate: Basic realm="' in anonymous
+    for way, status in (("bob:bob's", "403"), (f"mia:{site.tokens['reader']}", "403")):
+        assert curl(site, "--user", way, *asking, folder=tmp_path).endswith(f" {status}"), way
+    assert curl(site, "--user", "mia:mia's", *asking, folder=tmp_path).endswith(" 200")
+    # What only reads needs no login, though it might have written.
+    assert curl(site, "--data", "", f"{url}&cmds=heads+", folder=tmp_path).endswith(" 200")

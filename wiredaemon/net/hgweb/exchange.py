@@ -16,6 +16,12 @@ from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.hgweb.push_body import PushBody
 from wiredaemon.net.hgweb.response_flow import ResponseFlow
 from wiredaemon.net.hgweb.whole_body import WholeBody
+from wiredaemon.net.hgweb.worker_answer import (
+    HeldAnswer,
+    RefusedWriteError,
+    announced_length,
+    check_refusal,
+)
 from wiredaemon.net.hosting.push_answers import Answer
 from wiredaemon.net.http.response_writer import WITHOUT_BODY
 from wiredaemon.net.http.responses import unavailable
@@ -26,7 +32,7 @@ from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from twisted.python.failure import Failure
 
@@ -87,6 +93,7 @@ class HgwebExchange:
         is_short: The command takes little time, as `is_short` of the rules says.
         push: The push that it is, if it is one.
         clone: The whole repository that it asks for, if its answer may be kept.
+        refusal: The answer if Mercurial refuses a write, where the client may not write.
     """
 
     def __init__(  # noqa: PLR0913 what a request is answered with
@@ -100,8 +107,10 @@ class HgwebExchange:
         is_short: bool = False,
         push: Push | None = None,
         clone: Clone | None = None,
+        refusal: HttpResponse | None = None,
     ) -> None:
         self._request = request
+        self._refusal = refusal
         self._is_short = is_short
         self._push = push
         self._clone = clone
@@ -117,7 +126,7 @@ class HgwebExchange:
             lost=self.connection_lost,
             push=push,
         )
-        self._held: _HeldAnswer | None = None
+        self._held: HeldAnswer | None = None
         """The beginning of the answer, of which nothing was written."""
         self._state = ExchangeState.WAITING
         self._flow = ResponseFlow(self.connection_lost)
@@ -178,6 +187,10 @@ class HgwebExchange:
             return  # by `connection_lost`, which has ended the exchange
         except (CommandError, ServerError) as error:
             self._fail(error)
+            return
+        except RefusedWriteError as refused:
+            self._advance(ExchangeInput.END)
+            self._request.answer(refused.response)
             return
         finally:
             if self._push is not None:
@@ -247,13 +260,14 @@ class HgwebExchange:
                 raise ServerError("the repository worker gave no proper answer")
 
     def _receive_head(self, head: dict[bytes, Any]) -> None:
+        check_refusal(head, self._refusal)
         headers = [(name, value) for name, value in head[b"headers"]]
         length = announced_length(headers)
         # These responses announce a length without having a body.
         has_body = self._wanted.method != b"HEAD" and head[b"status"] not in WITHOUT_BODY
         if has_body:
             self._left = length
-        answer = _HeldAnswer(head[b"status"], head[b"reason"], headers)
+        answer = HeldAnswer(head[b"status"], head[b"reason"], headers)
         if self._push is None and self._state is ExchangeState.OVER:
             raise ServerError("the client has gone")
         channel = self._request.channel
@@ -265,12 +279,12 @@ class HgwebExchange:
         else:
             self._begin(answer)
 
-    def _begin(self, answer: _HeldAnswer) -> None:
+    def _begin(self, answer: HeldAnswer) -> None:
         self._advance(ExchangeInput.HEAD)
         response = self._request.response
         response.begin_stream(answer.status, answer.reason, answer.headers, self._flow)
 
-    async def _settle(self, held: _HeldAnswer) -> None:
+    async def _settle(self, held: HeldAnswer) -> None:
         """Replace the answer to a push that has come before."""
         if self._push is None:
             return
@@ -321,30 +335,3 @@ class HgwebExchange:
             self._advance(ExchangeInput.END)
             # The response may have begun, and has no end.
             self._request.response.break_off()
-
-
-class _HeldAnswer:
-    """The head of an answer, and what has come of its body."""
-
-    __slots__ = ("headers", "pieces", "reason", "size", "status")
-
-    def __init__(self, status: int, reason: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        self.status = status
-        self.reason = reason
-        self.headers = headers
-        self.pieces: list[bytes] = []
-        self.size = 0
-
-
-def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
-    """Return the length that a response announces, in bytes; None if it announces none.
-
-    Raises:
-        ServerError: It announces several lengths, or one that is no number.
-    """
-    announced = [value for name, value in headers if name.lower() == b"content-length"]
-    if not announced:
-        return None
-    if len(announced) > 1 or not announced[0].isdigit():
-        raise ServerError("the answer has no proper Content-Length")
-    return int(announced[0])

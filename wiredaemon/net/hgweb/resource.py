@@ -12,7 +12,7 @@ from wiredaemon.commands import Permission
 from wiredaemon.net.cache.clone_requests import COMMANDS as CLONING
 from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
 from wiredaemon.net.hgweb.exchange import HgwebExchange
-from wiredaemon.net.hgweb.rules import HgwebHead, check_head, is_short
+from wiredaemon.net.hgweb.rules import HgwebHead, check_head, is_short, refusal_inside
 from wiredaemon.net.hgweb.web_request import web_request
 from wiredaemon.net.hosting.access import authorize
 from wiredaemon.net.http.application import decide
@@ -103,10 +103,12 @@ class HgwebResource(Resource):
             return
         if granted is Permission.RW:
             request.channel.expect_more()
+        refusal = refusal_inside(settings, request.peer())
         repository = request.repository = self._host.repository(request.peer(), granted)
         may_pull = authorize(settings.access, Permission.RO, request.peer()) is None
         wanted = web_request(request, self._prefix, self._rest, may_pull=may_pull)
         limits = self._application.limits
+        asked = request, repository, wanted, limits
         # Before a worker is taken, and before the client has sent gigabytes.
         if granted is Permission.RW and (wanted.content_length or 0) > limits.push_size:
             request.answer(too_large("push_size", limits.push_size))
@@ -118,16 +120,17 @@ class HgwebResource(Resource):
                 push = pushes.begin(request.peer().user, wanted)
             clone = repository.clone(wanted) if command in CLONING else None
             HgwebExchange(
-                *(request, repository, wanted, limits),
+                *asked,
                 is_short=is_short(head),
                 push=push,
                 clone=clone,
+                refusal=refusal,
             ).start()
             return
 
         def on_body(body: bytearray) -> HgwebExchange:
             clone = repository.clone(wanted, body) if command in CLONING else None
-            exchange = HgwebExchange(request, repository, wanted, limits, body=body, clone=clone)
+            exchange = HgwebExchange(*asked, body=body, clone=clone, refusal=refusal)
             exchange.start()
             return exchange
 

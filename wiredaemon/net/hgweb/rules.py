@@ -62,6 +62,15 @@ def is_short(head: HgwebHead) -> bool:
     return head.command in _SHORT and head.method in _READING
 
 
+def refusal_inside(settings: Settings, peer: Peer) -> HttpResponse | None:
+    """Return the response where a request that may only read writes all the same, as a batch may.
+
+    It is that of a push, so that a client is asked for a login, or for TLS, where that would help.
+    """
+    denial = authorize(settings.access, Permission.RW, peer)
+    return None if denial is None else denied_version1(denial)
+
+
 def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse | Permission:
     """Return the permission that the request runs with, or the response that refuses it."""
     needs = None if head.command is None else settings.version1.get(head.command)
