@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from support.eras import (
@@ -14,6 +14,7 @@ from support.eras import (
     error_map_of,
     marked,
 )
+from support.hgweb import DONE
 from support.peers import (
     frame,
     map_frames,
@@ -21,6 +22,7 @@ from support.peers import (
     request_frames,
     settings_frames,
 )
+from support.responding import make_command
 from support.web import (
     API,
     MEDIA,
@@ -34,9 +36,15 @@ from support.web import (
     settings_first,
     text_answer,
 )
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
+from wiredaemon.net.repeated_lines import MOST_ALIKE
 from wiredaemon.repository import declarations
 from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 # --- section 6: what is answered ---------------------------------------------------------------
 
@@ -438,3 +446,31 @@ def test_a_frame_beyond_the_limit_is_a_bad_request(era: str) -> None:
         "400 Bad Request",
         b"frame payload of 101 bytes exceeds the limit of 100 bytes (frame_payload)\n",
     )
+
+
+def test_commands_that_fail_when_they_are_stopped_are_logged_a_few_times() -> None:
+    cleaning: list[Deferred[None]] = []
+
+    async def stubborn(_: object) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(100_000)
+        finally:
+            cleaning.append(Deferred())
+            await cleaning[-1]
+            raise ValueError
+
+    web = Web("0006", host=FakeHost([make_command(stubborn)]))
+    with capturedLogs() as events:
+        for _ in range(3 * MOST_ALIKE):
+            connection = web.connect()
+            connection.send(posted("0006", "stubborn", requests("0006", b"stubborn")))
+            connection.protocol.connectionLost(DONE)
+        assert len(cleaning) == 3 * MOST_ALIKE
+        # Its client has gone by then, and Twisted has taken the channel from the request.
+        for each in cleaning:
+            each.callback(None)
+    failed = [event for event in events if "log_failure" in event]
+    assert len(failed) == MOST_ALIKE
+    assert {event["command"] for event in failed} == {"stubborn, when it was stopped,"}
+    assert {event["peer"] for event in failed} == {"192.168.1.1:54321"}

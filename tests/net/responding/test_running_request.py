@@ -133,7 +133,7 @@ def test_a_generator_that_fails_to_stop_is_logged(logged: list[LogEvent]) -> Non
     run.ask(1, "stubborn")
     run.responder.stop()
     (event,) = taken_failures(logged)
-    assert event["command"] == "stubborn"
+    assert event["command"] == "stubborn, when it was stopped,"
     assert event["log_failure"].type is ValueError
 
 

@@ -118,6 +118,7 @@ class FramedExchange:
         """Process the body of ``request``, whose head was accepted."""
         self._request = request
         self._dialect = accepted.dialect
+        self._address = origin.peer.address
         self._begun = False
         self._input: ConnectionInput | None
         self._responder: Responder | None
@@ -208,8 +209,8 @@ class FramedExchange:
 
     def command_crashed(self, failure: Failure, command: str) -> None:
         """Log the exception of a command."""
-        request = self._request
-        request.site.guard.crashes.log(failure, command, request.peer().address)
+        # Of a command that fails as it is stopped the client may have gone.
+        self._request.site.guard.crashes.log(failure, command, self._address)
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Answer broken input with a text; frames that were queued are dropped."""

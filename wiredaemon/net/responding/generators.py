@@ -5,31 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from wiredaemon.commands.running import is_async_objects
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from twisted.python.failure import Failure
 
 END: Final = object()
 """Stands in place of an object behind the last one; None is an object like others."""
 
-_log: Final = Logger()
 
-
-def close(objects: Any, command: str) -> None:  # noqa: ANN401 a generator of either kind
-    """Close a generator; a failure of its clean-up is logged.
+def close(objects: Any, command: str, crashed: Callable[[Failure, str], object]) -> None:  # noqa: ANN401 a generator of either kind
+    """Close a generator.
 
     Args:
         objects: The generator.
         command: The name of its command, for the log.
+        crashed: Logs a failure of its clean-up, which any peer may cause as often as it asks.
     """
     # Both kinds by a coroutine, so that one errback covers them.
     closing = _close_async(objects) if is_async_objects(objects) else _close(objects)
-    Deferred.fromCoroutine(closing).addErrback(
-        lambda failure: _log.failure("command {command} failed to stop", failure, command=command)
-    )
+    Deferred.fromCoroutine(closing).addErrback(crashed, f"{command}, when it was stopped,")
 
 
 async def _close(objects: Generator[Any, None, None]) -> None:

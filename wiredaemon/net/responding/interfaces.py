@@ -163,6 +163,7 @@ class Owner(Protocol):
     reactor: Any
     running: dict[int, RunningRequest]
     """The requests that are not answered, by id; a request removes itself at its end."""
+    transport: ResponseTransport
 
     def has_room(self, request: RunningRequest) -> bool:
         """Return whether the output has room for more objects of a request."""

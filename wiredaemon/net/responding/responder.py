@@ -63,7 +63,6 @@ class Responder:
         "_is_strict",
         "_most_running",
         "_queue",
-        "_transport",
         "_waits_for_end",
         "connection",
         "dialect",
@@ -74,6 +73,7 @@ class Responder:
         "output_paused",
         "reactor",
         "running",
+        "transport",
     )
 
     def __init__(
@@ -86,7 +86,7 @@ class Responder:
         limits: Limits,
     ) -> None:
         self.connection = connection
-        self._transport = transport
+        self.transport = transport
         self.dialect = connection.dialect
         self.is_text = self.dialect.response is ResponseForm.TEXT
         self._is_strict = self.dialect.strict_arguments
@@ -129,9 +129,9 @@ class Responder:
         """Answer a request that may not run, or end the whole exchange."""
         if isinstance(error, ExchangeRefusedError):
             self.stop()
-            self._transport.refused(error.response)
+            self.transport.refused(error.response)
         elif isinstance(error, CommandError | ServerError):
-            send_failure(self.connection, self._transport, event.request_id, error)
+            send_failure(self.connection, self.transport, event.request_id, error)
 
     def load(self) -> Load:
         """Return the state of all requests together."""
@@ -225,7 +225,7 @@ class Responder:
                 context.cancelled = True
                 return
         except Exception:  # noqa: BLE001 a command may raise anything
-            answer_failure(connection, self._transport, event.request_id, command, Failure())
+            answer_failure(connection, self.transport, event.request_id, command, Failure())
             context.cancelled = True
             data.close()
             return
@@ -257,7 +257,7 @@ class Responder:
         for event in self._aborted:
             self.connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
         self.is_over, self.on_progress = True, nothing
-        self._transport.responses_finished(self.connection)
+        self.transport.responses_finished(self.connection)
 
     # --- for running requests ----------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class Responder:
     def on_failed(self, request: RunningRequest, failure: Failure) -> None:
         """Answer a request whose command failed."""
         answer_failure(
-            self.connection, self._transport, request.request_id, request.command, failure
+            self.connection, self.transport, request.request_id, request.command, failure
         )
         request.end_failed()
 
@@ -302,13 +302,13 @@ class Responder:
             return
         if not self.connection.failed:
             self.connection.fail(error)
-        self._transport.send_output(self.connection)
+        self.transport.send_output(self.connection)
         self.abandon(error)
 
     def abandon(self, error: RemoteProtocolError) -> None:
         """End an exchange without a complete request: the transport itself answers the error."""
         self.stop()
-        self._transport.connection_failed(error)
+        self.transport.connection_failed(error)
 
     def stop(self) -> None:
         """Cancel every command."""
@@ -331,7 +331,7 @@ class Responder:
         requests in front of it, and `fail` sends them all.
         """
         if not self.connection.failed:
-            self._transport.send_output(self.connection)
+            self.transport.send_output(self.connection)
 
     def pauseProducing(self) -> None:
         """Stop starting requests and sending objects: the peer accepts no more for now."""

@@ -343,4 +343,4 @@ class RunningRequest:
 
     def _close(self) -> None:
         if self._objects is not None:
-            close(self._objects, self.command.name)
+            close(self._objects, self.command.name, self._owner.transport.command_crashed)
