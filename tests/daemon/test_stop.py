@@ -13,8 +13,8 @@ import pytest
 from support.configuration import configuration
 from support.daemon import DEADLINE, Daemon
 from support.hg import HG7
-from support.peers import parse_frames, read_answers, request_frames
-from support.raw_http import post
+from support.peers import item, parse_frames, read_answers, request_frames
+from support.raw_http import post, trusting
 from support.repositories import make_repository, run_hg, write_hgrc
 from support.web import MEDIA, path_of
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from support.raw_http import RawConnection
 
 FRAMINGS: Final = {"exp-http-v2-0003": ("0006",)}
+STOPPING: Final = item(
+    {b"type": b"protocol", b"message": [{b"msg": b"the server is stopping"}]}, canonical=False
+)
 OPEN: Final = "[web]\npush_ssl = false\nallow-push = *\n"
 PUSHKEY: Final = {
     b"namespace": b"bookmarks",
@@ -62,7 +65,7 @@ def hooked(tmp_path: Path, hook: str, *, seconds: float = 30) -> Iterator[tuple[
         data=tmp_path / "data",
         framings=FRAMINGS,
         repository=repository,
-        listen=("http", "framed"),
+        listen=("http", "framed", "framed_tls"),
         load=(),
         more=f"[server]\ndrain_seconds = {seconds}\n",
     ).replace("false", "true")
@@ -148,13 +151,19 @@ def test_kept_connections_are_closed_and_raw_requests_that_run_are_answered(
         hooked(tmp_path, "prepushkey") as (daemon, pipe),
         daemon.connect() as idle,
         daemon.connect("framed") as raw,
+        daemon.connect("framed") as silent,
+        daemon.connect("framed_tls", tls=trusting(None)) as secure,
     ):
+        secure.send(b"".join(request_frames("0006", 1, b"heads")))
+        secure.receive_exactly(8)
         send(idle, "heads", {})
         assert idle.receive_response().status == 200
         raw.send(b"".join(request_frames("0006", 1, b"pushkey", PUSHKEY)))
         with pipe.open("wb"):
             terminate(daemon)
             assert idle.receive_to_end() == b""
+            for each in (silent, secure):
+                assert each.receive_to_end().endswith(STOPPING)
             raw.send(b"".join(request_frames("0006", 3, b"heads")[:1]))
             refused = raw.receive_exactly(8)
         answers = read_answers("0006", parse_frames(refused + raw.receive_to_end()))

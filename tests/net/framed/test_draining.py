@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.raw import Raw, server_error
+from support.raw import Raw, protocol_error, server_error
 from support.responding import make_command
 from support.web import FakeHost, settings_of
 from twisted.internet.defer import Deferred
@@ -38,16 +38,30 @@ class Slow:
 
 
 @pytest.mark.parametrize("before", [0, 1])
-def test_an_idle_connection_is_closed(before: int) -> None:
-    slow = Slow()
+@pytest.mark.parametrize("is_tls", [False, True])
+@pytest.mark.parametrize("dialect", ["0002", "0003", "0005", "0006"])
+def test_an_idle_connection_is_told_why_and_closed(
+    dialect: str, before: int, *, is_tls: bool
+) -> None:
+    slow = Slow(dialect, is_tls=is_tls)
+    if is_tls:
+        slow.raw.protocol.handshakeCompleted()
     for _ in range(before):
         slow.raw.ask(1, "plain")
-    sent = slow.raw.wire
     slow.drain()
+    assert slow.raw.answers[0].error == protocol_error(dialect, STOPPING)
     assert not slow.raw.transport.is_open()
     assert not slow.raw.transport.is_aborted()
-    assert slow.raw.wire == sent
+    sent = slow.raw.wire
     slow.drain()
+    assert slow.raw.wire == sent
+
+
+def test_in_a_handshake_there_is_nothing_to_tell() -> None:
+    slow = Slow(is_tls=True)
+    slow.drain()
+    assert slow.raw.wire == b""
+    assert not slow.raw.transport.is_open()
 
 
 @pytest.mark.parametrize("is_tls", [False, True])
@@ -101,4 +115,5 @@ def test_half_a_request_is_not_waited_for() -> None:
     slow = Slow()
     slow.raw.receive(slow.raw.request(1, "plain")[:-1])
     slow.drain()
+    assert slow.raw.answers[0].error == protocol_error("0006", STOPPING)
     assert not slow.raw.transport.is_open()

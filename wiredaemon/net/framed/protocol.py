@@ -20,7 +20,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from wiredaemon.net.framed.admission import RawAdmission
+from wiredaemon.net.framed.admission import STOPPING, RawAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.framed.waiting import wait_of
 from wiredaemon.net.guard.held_memory import STEP
@@ -269,12 +269,14 @@ class FramedServerProtocol(Protocol):
         responder, admission = self._responder, self._admission
         if self._drained is not None:
             return  # closed by us, and not yet by the peer
-        if responder is not None and admission is not None:
-            admission.stop()
-            if admission.is_deciding or responder.running or responder.load() is Load.BLOCKED:
-                return
-            responder.stop()
-        self._close()
+        if responder is None or admission is None:
+            self._close(None if self._waits_for_tls else STOPPING)
+            return
+        admission.stop()
+        if admission.is_deciding or responder.running or responder.load() is Load.BLOCKED:
+            return
+        responder.stop()
+        self._close(STOPPING)
 
     def _refuse(self, refusal: Refusal | None) -> None:
         """Close a connection too many, with an error frame where no handshake is in front of it."""
@@ -284,20 +286,26 @@ class FramedServerProtocol(Protocol):
             # The handshake would cost more than the whole connection.
             self.abort()
             return
-        factory = self._factory
-        dialect = factory.dialect_of(self.transport)
-        connection = ServerConnection(dialect, half_duplex=False, limits=factory.limits)
-        connection.fail(RemoteProtocolError(refusal.shown))
-        self.send_output(connection)
-        self._close()
+        self._close(refusal.shown)
 
     # --- the end -----------------------------------------------------------------------------
 
-    def _close(self) -> None:
+    def _close(self, message: str | None = None) -> None:
         """End our side behind what was sent, and the other one when the peer has read it.
 
         A socket closed with unread input is reset, and what the peer has not read by then is lost.
+
+        Args:
+            message: The text of an error frame of no request, which is the last one.
         """
+        if message is not None:
+            if self._responder is None:
+                dialect, limits = self._factory.dialect_of(self.transport), self._factory.limits
+                connection = ServerConnection(dialect, half_duplex=False, limits=limits)
+            else:
+                connection = self._responder.connection
+            connection.fail(RemoteProtocolError(message))
+            self.send_output(connection)
         # Reading goes on, but into `_drain`: a paused transport would not see the peer close.
         self._drained = 0
         self._responder = self._input = None
