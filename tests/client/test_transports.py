@@ -31,6 +31,7 @@ from wiredaemon.commands import (
 )
 from wiredaemon.commands.registry import marked_commands
 from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -88,6 +89,13 @@ def crash(context: Any) -> bytes:  # noqa: ARG001 not needed
     raise ZeroDivisionError
 
 
+BRANCHES: Final = {b"branch %d" % number: [b"%020d" % number] for number in range(40_000)}
+
+
+def branches(context: Any) -> dict[bytes, list[bytes]]:  # noqa: ARG001 not needed
+    return BRANCHES
+
+
 COUNT: Final = {"count": Argument(type=ArgumentType.INT, example=1)}
 COMMANDS: Final = [
     *marked_commands(capabilities),
@@ -96,6 +104,7 @@ COMMANDS: Final = [
     make_command(echo, has_data=True),
     make_command(size, has_data=True, text=PLAIN),
     make_command(endless),
+    make_command(branches),
     make_command(refuse, text=PLAIN),
     make_command(fail, text=PLAIN),
     make_command(crash, text=PLAIN),
@@ -164,6 +173,17 @@ async def test_a_command_is_called_with_arguments_and_with_data(
         for data in (b"", bytes(100_000), [bytes(10)] * 10):
             expected = b"%d" % sum(map(len, [data] if isinstance(data, bytes) else data))
             assert plain(await connection.call(b"size", data=data).result()) == expected
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0005", "0006"])
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_a_map_may_have_more_containers_than_a_peer_may_send(
+    certificate: Path, kind: str, dialect: str
+) -> None:
+    assert len(BRANCHES) > Limits().cbor_containers
+    async with connected(kind, certificate, dialect) as connection:
+        assert await connection.call(b"branches").result() == BRANCHES
 
 
 @pytest.mark.parametrize("dialect", ["0003", "0005", "0006"])
