@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from benchmarks.processes import Program, Server
 
 _CLONES: Final = 24
+_SETTLED: Final = 0.5
+"""Seconds in which the daemon sees that no clock tick hides a change, and keeps an answer."""
 _AT_ONCE: Final = 6
 _SLOW: Final = 200
 _SECONDS: Final = 300
@@ -122,8 +124,7 @@ def _measure(server: Server, repository: Path, target: Path) -> Result:
     with on_core(LOAD_CORE):
         request = _request(repository)
         size = _read(server.port, request)
-        # As long as the daemon needs to see that no clock tick hides a change, and to keep it.
-        time.sleep(0.5)
+        time.sleep(_SETTLED)
         before, began = cpu_seconds(server.pid), time.monotonic()
         slowest = _Slowest(server.port)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -136,7 +137,7 @@ def _measure(server: Server, repository: Path, target: Path) -> Result:
         real = statistics.median(_real(server.port, target) for _ in range(3))
         _commit(repository)
         request = _request(repository)
-        time.sleep(0.5)
+        time.sleep(_SETTLED)
         before = cpu_seconds(server.pid)
         _read(server.port, request)
         after = cpu_seconds(server.pid) - before
@@ -170,7 +171,7 @@ class _Slowest:
 def _grown(server: Server, repository: Path) -> int:
     """Return the bytes by which the daemon grows while many slow readers take clones."""
     request = _request(repository)
-    time.sleep(0.5)
+    time.sleep(_SETTLED)
     _read(server.port, request)
     before = most = own_private_memory(server.pid)
     with ExitStack() as readers:
@@ -179,7 +180,7 @@ def _grown(server: Server, repository: Path) -> int:
             readers.callback(reader.close)
             reader.sendall(request)
         for _ in range(20):
-            time.sleep(0.25)
+            time.sleep(_SETTLED / 2)
             most = max(most, own_private_memory(server.pid))
     return most - before
 

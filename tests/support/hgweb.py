@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IPushProducer
 
     from wiredaemon.commands import Peer, Permission
+    from wiredaemon.net.hosting.push_answers import PushAnswers
     from wiredaemon.net.http.identification import Identification
     from wiredaemon.wire.values import Value
 
@@ -181,6 +182,7 @@ class Hosted:
         access: AccessRules = OPEN,
         limits: Limits | None = None,
         identification: Identification | None = None,
+        pushes: PushAnswers | None = None,
         **hosts: str,
     ) -> None:
         self.workers = Workers()
@@ -188,7 +190,7 @@ class Hosted:
         served = dict.fromkeys(hosts.values(), self.host) or {"/": self.host}
         # Workers are asked for at once, so that tests see what they get, byte for byte.
         limits = limits or Limits(push_early=0)
-        self.web = Web(hosts=served, limits=limits, identification=identification)
+        self.web = Web(hosts=served, limits=limits, identification=identification, pushes=pushes)
         self.connection: Connection = self.web.connect()
 
     @property

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Command, Peer, Permission, Repository
     from wiredaemon.net.hosting.host import Host
+    from wiredaemon.net.hosting.push_answers import PushAnswers
     from wiredaemon.net.http.identification import Identification
 
 FIRST: Final = "exp-http-v2-0001"
@@ -172,6 +173,7 @@ class Web:
         hosts: Mapping[str, Host] | HostLookup | None = None,
         limits: Limits | None = None,
         identification: Identification | None = None,
+        pushes: PushAnswers | None = None,
     ) -> None:
         """Serve a host at the root.
 
@@ -181,6 +183,7 @@ class Web:
             hosts: In its place, by prefix, or all that is served.
             limits: The server's.
             identification: Finds out who sends requests.
+            pushes: The answers to earlier pushes.
         """
         self.clock = Clock()
         self.guard_clock = Clock()
@@ -193,6 +196,7 @@ class Web:
             reactor=self.clock,
             guard=self.guard,
             identification=identification,
+            pushes=pushes,
         )
         # However slow the machine is, all that comes at once is done at once.
         self.guard.turns.now = lambda: 0.0

@@ -1,4 +1,4 @@
-"""Whether the daemon may keep what clones of a repository are answered, and what else decides it.
+"""The part of the key of kept clones that a worker knows, and whether clones may be kept at all.
 
 The files of ``watched_paths`` say when such an answer is old. Here is the rest: the software, and
 the configuration as it is in force, which a variable of the environment may change without any

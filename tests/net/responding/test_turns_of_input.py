@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any
 
 from support import peers
@@ -15,13 +14,14 @@ from wiredaemon.net.responding.held_input import held_by
 class Time:
     """A clock of which each request takes a part."""
 
-    def __init__(self) -> None:
+    def __init__(self, each: float = SECONDS / 8 * 1.001) -> None:
         self.now = 0.0
+        self.each = each
         self.ran = 0
 
     def work(self, _: Any) -> bytes:
         self.ran += 1
-        self.now += SECONDS / 8 * 1.001
+        self.now += self.each
         return b"done"
 
 
@@ -118,44 +118,31 @@ def test_a_short_read_is_answered_where_the_turn_of_the_reactor_is_late() -> Non
     assert time.ran == 19
 
 
-def test_the_commands_of_one_body_run_in_turns() -> None:
-    ran: list[float] = []
-
-    def busy(_: Any) -> bytes:
-        end = perf_counter() + SECONDS * 1.1
-        while perf_counter() < end:
-            pass
-        ran.append(end)
-        return b"done"
-
-    run = Responding("0006", make_command(busy))
-    for number in (1, 3, 5):
-        run.ask(number, "busy")
+def body_of(count: int) -> tuple[Time, Responding]:
+    """Return a body whose commands take a turn each."""
+    time = Time(SECONDS * 1.001)
+    run = Responding("0006", make_command(time.work), now=lambda: time.now)
+    for number in range(1, 2 * count, 2):
+        run.ask(number, "work")
     run.end()
+    return time, run
+
+
+def test_the_commands_of_one_body_run_in_turns() -> None:
+    time, run = body_of(3)
     for count in (1, 2, 3):
-        assert len(ran) == count
+        assert time.ran == count
         run.turn()
     assert run.order == [1, 3, 5]
+    run.run_turns()
     assert run.transport.outcomes == [FINISHED]
 
 
 def test_commands_that_wait_for_their_turn_are_gone_with_the_connection() -> None:
-    ran: list[int] = []
-
-    def busy(_: Any) -> bytes:
-        end = perf_counter() + SECONDS * 1.1
-        while perf_counter() < end:
-            pass
-        ran.append(1)
-        return b"done"
-
-    run = Responding("0006", make_command(busy))
-    run.ask(1, "busy")
-    run.ask(3, "busy")
-    run.end()
+    time, run = body_of(2)
     run.responder.stop()
     run.run_turns()
-    assert ran == [1]
+    assert time.ran == 1
 
 
 def test_bytes_that_wait_are_gone_with_the_connection() -> None:

@@ -54,13 +54,6 @@ READS: Final = frozenset({RO})
 WRITES: Final = frozenset({RO, RW})
 
 
-@pytest.fixture(autouse=True)
-def _long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no command wait for another turn: the clock of these tests stands still."""
-    for module in ("responder", "connection_input"):
-        monkeypatch.setattr(f"wiredaemon.net.responding.{module}.SECONDS", 3600.0)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A kind of user: what it logs in with, and what the lists allow it over TLS."""

@@ -36,7 +36,7 @@ _HEAD: Final = Limits()
 
 
 class MakingState(IntEnum):
-    """Where the answer is."""
+    """The place where the parts of an answer go."""
 
     RECORDING = auto()
     """It goes into the file."""
@@ -80,7 +80,7 @@ class Making:
         self._taken = 0
         """Bytes of them that the client has taken."""
         self._held: list[bytes] = []
-        """What has come, and did not go into the file."""
+        """The parts that have come and did not go into the file."""
         self._stream: ObjectStream | None = None
         self._error: Exception | None = None
         self._reader: Deferred[None] | None = None

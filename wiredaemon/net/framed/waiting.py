@@ -1,4 +1,4 @@
-"""What a raw connection waits for: the guard measures how long it does."""
+"""Waits of raw connections, of which the guard measures how long they take."""
 
 from __future__ import annotations
 

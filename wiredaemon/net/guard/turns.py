@@ -5,7 +5,7 @@ first; of all that wait for another turn, one goes on in each turn of the reacto
 few requests waits for one turn, however many others have much to do.
 
 Many connections may begin to have much to do in one turn of the reactor. When that has taken long,
-those that still come in it do little at once, or nothing (`is_late`).
+those that still come in it do little at once, or nothing (`LATE`, `LITTLE`).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from twisted.python.failure import Failure
 
@@ -93,7 +93,7 @@ class HgwebExchange:
         is_short: The command takes little time, as `is_short` of the rules says.
         push: The push that it is, if it is one.
         clone: The whole repository that it asks for, if its answer may be kept.
-        refusal: The answer if Mercurial refuses a write, where the client may not write.
+        refusal: Returns the response if Mercurial refuses a write, None where there is the right.
     """
 
     def __init__(  # noqa: PLR0913 what a request is answered with
@@ -107,7 +107,7 @@ class HgwebExchange:
         is_short: bool = False,
         push: Push | None = None,
         clone: Clone | None = None,
-        refusal: HttpResponse | None = None,
+        refusal: Callable[[], HttpResponse | None] = lambda: None,
     ) -> None:
         self._request = request
         self._refusal = refusal
@@ -118,14 +118,7 @@ class HgwebExchange:
         self._wanted = wanted
         self._limits = limits
         self._body = None if body is None else WholeBody(body)
-        self._incoming = PushBody(
-            request,
-            limits,
-            begin=self._ask,
-            refuse=self.refuse,
-            lost=self.connection_lost,
-            push=push,
-        )
+        self._incoming: PushBody | None = None
         self._held: HeldAnswer | None = None
         """The beginning of the answer, of which nothing was written."""
         self._state = ExchangeState.WAITING
@@ -138,7 +131,15 @@ class HgwebExchange:
         """Request a worker, for a push when its beginning has come."""
         # Until then the body has no receiver that would be notified of a lost connection.
         self._request.notifyFinish().addErrback(lambda _: self.connection_lost())
-        if self._body is None and self._wanted.has_body:
+        if self._body is None:
+            self._incoming = PushBody(
+                *(self._request, self._limits),
+                begin=self._ask,
+                refuse=self.refuse,
+                lost=self.connection_lost,
+                push=self._push,
+            )
+        if self._incoming is not None and self._wanted.has_body:
             self._incoming.start()
         else:
             self._request.body.pause()
@@ -156,10 +157,12 @@ class HgwebExchange:
 
     def connection_lost(self) -> None:
         """Cancel the worker's call: the client has gone."""
+        has_begun = self._state is ExchangeState.RESPONDING
         self._advance(ExchangeInput.END)
         if self._body is not None:
             self._body.drop()
-        if self._push is not None and self._push.is_whole:
+        # Nobody drains a response that was begun: it would wait for its client for ever.
+        if self._push is not None and self._push.is_whole and not has_begun:
             return  # Mercurial goes on, and the client may ask once more what has become of it
         if self._running is None:
             if self._push is not None:
@@ -204,9 +207,9 @@ class HgwebExchange:
         stream = await (ask() if clone is None else clone.open(ask))
         try:
             # Before the first object is awaited: Mercurial reads a push before it answers.
-            if self._body is None:
+            if self._incoming is not None:
                 self._incoming.send_to(stream)
-            elif clone is None:
+            elif clone is None and self._body is not None:
                 self._body.send_to(stream)
             async for value in self._values(stream):
                 await self._receive(value)
@@ -276,7 +279,7 @@ class HgwebExchange:
             # Mercurial's clients do not read the last chunk of the answer to a push: they would ask
             # what follows on another connection, which a daemon that stops does not accept.
             self._held = answer
-        else:
+        elif self._state is not ExchangeState.OVER:
             self._begin(answer)
 
     def _begin(self, answer: HeldAnswer) -> None:

@@ -56,7 +56,7 @@ class PushBody:
         self._received = 0
         self._stream: WebStream | None = None
         self._early = bytearray()
-        """What has come before there was a worker."""
+        """The bytes that came before there was a worker."""
         self._has_begun = self._has_ended = self._is_claimed = False
 
     def start(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, quote
 
@@ -103,7 +104,7 @@ class HgwebResource(Resource):
             return
         if granted is Permission.RW:
             request.channel.expect_more()
-        refusal = refusal_inside(settings, request.peer())
+        refusal = partial(refusal_inside, settings, request.peer())
         repository = request.repository = self._host.repository(request.peer(), granted)
         may_pull = authorize(settings.access, Permission.RO, request.peer()) is None
         wanted = web_request(request, self._prefix, self._rest, may_pull=may_pull)

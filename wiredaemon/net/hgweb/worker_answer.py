@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wiredaemon.commands import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from wiredaemon.net.http.responses import HttpResponse
 
@@ -23,18 +23,20 @@ class RefusedWriteError(Exception):
         self.response = response
 
 
-def check_refusal(head: dict[bytes, Any], refusal: HttpResponse | None) -> None:
+def check_refusal(head: dict[bytes, Any], refusal: Callable[[], HttpResponse | None]) -> None:
     """Check that Mercurial has not refused a write.
 
     Args:
         head: The head of the worker's answer.
-        refusal: The response to a write without the right to it; None where there is the right.
+        refusal: Returns the response to a write without the right to it, or None where there is
+            the right. Nearly all requests need none.
 
     Raises:
         RefusedWriteError: It has: a command inside of a batch writes, or a page of an extension.
     """
-    if refusal is not None and head[b"status"] == _UNAUTHORIZED:
-        raise RefusedWriteError(refusal)
+    response = refusal() if head[b"status"] == _UNAUTHORIZED else None
+    if response is not None:
+        raise RefusedWriteError(response)
 
 
 class HeldAnswer:

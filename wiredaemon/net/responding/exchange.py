@@ -43,7 +43,12 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
     """
     connection = ServerConnection(dialect, half_duplex=half_duplex, limits=limits)
     responder = Responder(
-        connection, transport, half_duplex=half_duplex, reactor=reactor, limits=limits
+        connection,
+        transport,
+        half_duplex=half_duplex,
+        reactor=reactor,
+        limits=limits,
+        turns=turns,
     )
     received = ConnectionInput(connection, transport, admission, responder, limits, turns)
     # Each needs the other one: the Responder is made first, with a callback that does nothing.

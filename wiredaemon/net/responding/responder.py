@@ -6,7 +6,6 @@ to failures. The transport owns answers outside of frames; the `ConnectionInput`
 
 from __future__ import annotations
 
-from time import perf_counter
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.interfaces import Admitted, ResponseTransport
     from wiredaemon.protocol import RequestAborted, RequestReceived, ServerConnection
@@ -51,6 +51,7 @@ class Responder:
         half_duplex: Commands run one after another, in the order in which they became complete.
         reactor: Provides threads and delayed calls.
         limits: Bounds the commands that run and the output that waits.
+        turns: Shares the time of the reactor among connections.
     """
 
     _log = Logger()
@@ -63,6 +64,7 @@ class Responder:
         "_is_strict",
         "_most_running",
         "_queue",
+        "_turns",
         "_waits_for_end",
         "connection",
         "dialect",
@@ -76,7 +78,7 @@ class Responder:
         "transport",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 all that running commands needs
         self,
         connection: ServerConnection,
         transport: ResponseTransport,
@@ -84,6 +86,7 @@ class Responder:
         half_duplex: bool,
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         limits: Limits,
+        turns: Turns,
     ) -> None:
         self.connection = connection
         self.transport = transport
@@ -94,17 +97,15 @@ class Responder:
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
         """Commands without data wait for the end of input."""
-        self.reactor = reactor
-        self.limits = limits
+        self.reactor, self.limits, self._turns = reactor, limits, turns
         # No deque, although items leave at the front: that takes 760 bytes, a list 56.
         self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
         self.running: dict[int, RunningRequest] = {}
         """Requests whose command was called and that are not answered, by id."""
         self.output_paused = False
         self._is_starting = False
-        self._has_all_input = False
+        self._has_all_input = self.is_over = False
         self._aborted: Sequence[RequestAborted] = ()
-        self.is_over = False
         self.on_progress = nothing
         """Is called when input may go on: a request has ended, or the peer accepts answers."""
 
@@ -174,18 +175,18 @@ class Responder:
         if self._is_starting:
             return  # called from inside of `_start`: the loop that called it goes on
         self._is_starting, waits = True, False
-        ends = perf_counter() + SECONDS
+        ends = self._turns.now() + SECONDS
         try:
             connection, queue, high = self.connection, self._queue, self.limits.output_high
             while queue and not self.is_over and self._may_start(queue[0][1].command) and not waits:
                 self._start(*queue.pop(0))
                 if connection.output_size >= high:
                     self.flush()
-                waits = perf_counter() >= ends
+                waits = self._turns.now() >= ends
         finally:
             self._is_starting = waits
         if waits:
-            self.reactor.callLater(0, self._start_more)
+            self._turns.wait(self._start_more)
 
     def _start_more(self) -> None:
         """Go on with the queue: other connections have had their turn."""

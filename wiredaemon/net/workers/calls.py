@@ -33,7 +33,7 @@ ResultT = TypeVar("ResultT")
 
 
 class WorkersBusyError(ServerError):
-    """As many calls wait as may.
+    """A call found no place: as many wait as may.
 
     Attributes:
         retry_after: The time after which another attempt makes sense, in seconds.
