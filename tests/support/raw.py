@@ -20,6 +20,7 @@ from zope.interface import alsoProvides
 
 from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
+from wiredaemon.net.guard.turns import Turns
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
@@ -142,7 +143,7 @@ class Raw:
             guard=ConnectionGuard(self.guard_clock, limits or Limits()),
         )
         # However slow the machine is, all that comes at once is done at once.
-        self.factory.guard.turns.now = lambda: 0.0
+        self.factory.guard.turns = Turns(self.clock, lambda: 0.0)
         self.transport = RawTransport(is_tcp=is_tcp, is_tls=is_tls, is_unix=is_unix)
         self.protocol = self.factory.buildProtocol(PEER)
         self.protocol.makeConnection(self.transport)  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ from twisted.logger import Logger, LogLevel
 
 from wiredaemon.commands import Command, Peer, Permission, ServerError
 from wiredaemon.commands.registry import Registry
+from wiredaemon.net.guard.output_room import OutputRoom
 from wiredaemon.net.guard.turns import Turns
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly
@@ -169,6 +170,7 @@ class Responding:
             reactor=reactor or self.clock,
             limits=self.limits,
             turns=self.turns,
+            room=OutputRoom(self.limits),
         )
         self.connection = self.responder.connection
 

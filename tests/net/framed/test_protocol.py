@@ -707,6 +707,9 @@ def test_a_lost_connection_closes_generators(dialect: str) -> None:
     assert closed == []
     raw.lose()
     assert closed == ["closed"]
+    size = len(raw.wire)
+    raw.clock.advance(0)  # the turn that it had waited for
+    assert len(raw.wire) == size
     assert raw.clock.getDelayedCalls() == []
 
 

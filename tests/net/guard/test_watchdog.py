@@ -11,7 +11,7 @@ from support.logs import observed, texts_of
 from twisted.internet.defer import Deferred
 
 from wiredaemon.net.guard.turns import ReactorTurn
-from wiredaemon.net.guard.watchdog import Watchdog
+from wiredaemon.net.guard.watchdog import EVENTS, Watchdog
 
 
 class Poller:
@@ -60,6 +60,17 @@ def test_turns_that_take_long_are_counted_and_one_line_a_minute_tells_of_them() 
     watchdog.stop()
     assert reactor._poller is poller
     assert turn.began == inf
+
+
+def test_one_turn_handles_a_bounded_number_of_events() -> None:
+    clock = [0.0]
+    reactor = Reactor(clock)
+    watchdog = Watchdog(reactor, ReactorTurn(), now=lambda: clock[0])
+    watchdog.start()
+    assert reactor._poller.poll(1, EVENTS + 1) == (1, EVENTS)
+    assert reactor._poller.poll(1, EVENTS - 1) == (1, EVENTS - 1)
+    assert reactor._poller.poll(1) == (1,)  # of `poll`, which is told the time alone
+    watchdog.stop()
 
 
 def test_a_reactor_without_a_poller_is_not_watched() -> None:

@@ -14,6 +14,9 @@ from support.responding import (
 )
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
+from wiredaemon.net.guard.output_room import PLENTY, SCARCE
+from wiredaemon.net.guard.turns import LATE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
@@ -109,7 +112,7 @@ def test_a_lost_connection_closes_a_generator_that_waits_for_room(
     assert run.transport.size == before
 
 
-def test_a_generator_between_two_turns_leaves_no_call_behind() -> None:
+def test_a_generator_stopped_between_two_turns_makes_nothing_in_the_second_one() -> None:
     def endless(_: Any) -> Iterator[bytes]:
         while True:
             yield OBJECT
@@ -118,7 +121,48 @@ def test_a_generator_between_two_turns_leaves_no_call_behind() -> None:
     run.ask(1, "endless")
     assert len(run.clock.getDelayedCalls()) == 1
     run.responder.stop()
+    size = run.transport.size
+    run.turn()
+    assert run.transport.size == size
     assert run.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0006"])
+def test_a_generator_begins_in_another_turn_where_this_one_has_taken_long(dialect: str) -> None:
+    taken: list[int] = []
+
+    def few(_: Any) -> Iterator[bytes]:
+        for number in range(3):
+            taken.append(number)
+            yield OBJECT
+
+    time = 1.0
+    run = Responding(dialect, make_command(few), half_duplex=False, now=lambda: time)
+    run.turns.current.began = time - 2 * LATE
+    run.ask(1, "few")
+    assert taken == []
+    # It has its turn, however late the next one is as well.
+    run.turn()
+    assert taken == [0, 1, 2]
+    assert run.responder.running == {}
+
+
+def test_objects_wait_sooner_when_all_connections_hold_much() -> None:
+    def endless(_: Any) -> Iterator[bytes]:
+        while True:
+            yield bytes(1000)
+
+    run = Responding("0006", make_command(endless), half_duplex=False)
+    run.responder.room.fit(PLENTY + 1)
+    run.ask(1, "endless")
+    run.responder.pauseProducing()
+    # What fills a frame may be made beyond it.
+    assert SCARCE <= run.transport.size <= 2 * SCARCE < run.limits.output_high / 2
+    run.responder.room.fit(PLENTY)
+    run.responder.resumeProducing()
+    run.turn()
+    run.responder.pauseProducing()
+    assert run.transport.size >= run.limits.output_high
 
 
 def test_a_generator_that_fails_to_stop_is_logged(logged: list[LogEvent]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.responding.connection_input import ConnectionInput
@@ -114,6 +115,7 @@ class FramedExchange:
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         limits: Limits,
         turns: Turns,
+        room: OutputRoom,
     ) -> None:
         """Process the body of ``request``, whose head was accepted."""
         self._request = request
@@ -130,6 +132,7 @@ class FramedExchange:
             reactor=reactor,
             limits=limits,
             turns=turns,
+            room=room,
         )
 
     # --- the body ----------------------------------------------------------------------------

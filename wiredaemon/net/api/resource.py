@@ -150,5 +150,6 @@ class ApiResource(Resource):
                 reactor=application.reactor,
                 limits=application.limits,
                 turns=application.guard.turns,
+                room=application.guard.memory.room,
             )
         )

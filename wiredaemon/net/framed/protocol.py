@@ -163,6 +163,7 @@ class FramedServerProtocol(Protocol):
             reactor=factory.reactor,
             limits=factory.limits,
             turns=factory.guard.turns,
+            room=factory.guard.memory.room,
         )
         self._input, self._responder = received, responder
         self.transport.registerProducer(responder, True)  # noqa: FBT003 Twisted's signature

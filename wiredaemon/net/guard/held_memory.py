@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.net.guard.machine_memory import machine_memory
+from wiredaemon.net.guard.output_room import OutputRoom
 from wiredaemon.net.guard.waits import NOTHING_HELD, Expiry
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class HeldMemory:
     """The account of all connections.
 
     Args:
-        limits: ``held_memory`` and ``unfinished_bytes``.
+        limits: ``held_memory``, ``unfinished_bytes`` and ``output_high``.
         refuse: Ends a request of a connection with an error.
         cut_off: Closes a connection without a word.
     """
@@ -53,12 +54,15 @@ class HeldMemory:
         """Bytes held for all of them."""
         self.unfinished = 0
         """Those of them in requests that have not ended, of peers who have not logged in."""
+        self.room = OutputRoom(limits)
+        """The output that each connection may have."""
         self.use(limits)
 
     def use(self, limits: Limits) -> None:
         """Use other bounds from now on."""
         self.most = limits.held_memory or machine_memory() // _SHARE
         self._most_unfinished = limits.unfinished_bytes
+        self.room.use(limits)
 
     def __contains__(self, connection: Guarded) -> bool:
         """Return whether a connection holds anything, as far as is known."""
@@ -90,6 +94,7 @@ class HeldMemory:
             del self._held[connection]
         else:
             self._held[connection] = held
+        self.room.fit(self.size)
         while self.size > _HARD * self.most and self._held:
             most = max(self._held, key=lambda one: self._held[one].size)
             self._give_up(most, self._cut_off, "held_memory", self.most)
@@ -103,6 +108,7 @@ class HeldMemory:
         held = self._held.pop(connection, NOTHING_HELD)
         self.size -= held.size
         self.unfinished -= held.unfinished
+        self.room.fit(self.size)
 
     def _unfinished_of(self, connection: Guarded) -> int:
         return self._held[connection].unfinished

@@ -54,6 +54,11 @@ class Turns:
         self.now = now
         self.current = ReactorTurn()
 
+    @property
+    def are_late(self) -> bool:
+        """The turn of the reactor has taken so long that whatever can wait should wait."""
+        return self.now() - self.current.began > LATE
+
     def wait(self, go_on: Callable[[], object]) -> None:
         """Call back when it is the caller's turn again, behind those that wait already."""
         self._waiting.append(go_on)

@@ -1,9 +1,9 @@
 """Watches the reactor: a turn that takes long keeps all others waiting, and is logged.
 
 How long each turn takes is measured where the reactor waits for events: exactly, and in less than
-0.3 us. A thread looks at the turn that goes on, and finds out where it is when it has taken too
-long: 20 looks a second take 0.15 % of a processor. A turn inside of one call of C that keeps the
-interpreter to itself has no place.
+0.3 us. There each turn gets a bounded number of events as well. A thread looks at the turn that
+goes on, and finds out where it is when it has taken too long: 20 looks a second take 0.15 % of a
+processor. A turn inside of one call of C that keeps the interpreter to itself has no place.
 
 Source: reliability, section 3.
 """
@@ -33,6 +33,8 @@ LONGEST: Final = 0.05
 """Seconds that a turn of the reactor may take."""
 _LEAST: Final = 0.001
 """Seconds between two looks of the thread at the least; at the most as many as a turn may take."""
+EVENTS: Final = 32
+"""Events that one turn handles at the most: a handshake of TLS may take a millisecond."""
 _OURS: Final = str(Path(__file__).parents[2])
 """The folder of this package."""
 _UNKNOWN: Final = "an unknown place"
@@ -94,6 +96,8 @@ class Watchdog:
 
     def _wait(self, poll: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 the poller's own
         """Wait for events: a turn ends, and the next one begins behind it."""
+        if len(args) > 1:  # epoll alone is told how many; what is left comes first the next time
+            args = (args[0], min(args[1], EVENTS))
         current, now = self._current, self._now
         if now() - current.began > LONGEST:
             self._on_long(current.began, now())

@@ -10,6 +10,7 @@ from wiredaemon.net.responding.responder import Responder
 from wiredaemon.protocol import ServerConnection
 
 if TYPE_CHECKING:
+    from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.interfaces import Admission
     from wiredaemon.wire.dialects import Dialect
@@ -29,6 +30,7 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
     limits: Limits,
     turns: Turns,
+    room: OutputRoom,
 ) -> tuple[ConnectionInput, Responder]:
     """Make the input that the transport must feed, and the Responder that produces its output.
 
@@ -40,6 +42,7 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
         reactor: Provides threads and delayed calls.
         limits: Bounds what a peer may make the server hold.
         turns: Shares the time of the reactor among connections.
+        room: Shares the memory for output among them.
     """
     connection = ServerConnection(dialect, half_duplex=half_duplex, limits=limits)
     responder = Responder(
@@ -49,6 +52,7 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
         reactor=reactor,
         limits=limits,
         turns=turns,
+        room=room,
     )
     received = ConnectionInput(connection, transport, admission, responder, limits, turns)
     # Each needs the other one: the Responder is made first, with a callback that does nothing.

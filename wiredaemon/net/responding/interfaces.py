@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.output_room import OutputRoom
+    from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.context import Origin
     from wiredaemon.net.responding.running_request import RunningRequest
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
         ServerConnection,
     )
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.limits import Limits
 
 
 class ResponseTransport(Protocol):
@@ -159,11 +160,12 @@ class Owner(Protocol):
     dialect: Dialect
     is_text: bool
     """The dialect has values in the text form of version 1 (0002)."""
-    limits: Limits
     reactor: Any
+    room: OutputRoom
     running: dict[int, RunningRequest]
     """The requests that are not answered, by id; a request removes itself at its end."""
     transport: ResponseTransport
+    turns: Turns
 
     def has_room(self, request: RunningRequest) -> bool:
         """Return whether the output has room for more objects of a request."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.interfaces import Admitted, ResponseTransport
@@ -47,11 +48,12 @@ class Responder:
 
     Args:
         connection: Encodes results as frames.
-        transport: Sends the frames.
+        transport: Sends them.
         half_duplex: Commands run one after another, in the order in which they became complete.
         reactor: Provides threads and delayed calls.
-        limits: Bounds the commands that run and the output that waits.
+        limits: Bounds the commands that run.
         turns: Shares the time of the reactor among connections.
+        room: Shares the memory for output.
     """
 
     _log = Logger()
@@ -64,18 +66,18 @@ class Responder:
         "_is_strict",
         "_most_running",
         "_queue",
-        "_turns",
         "_waits_for_end",
         "connection",
         "dialect",
         "is_over",
         "is_text",
-        "limits",
         "on_progress",
         "output_paused",
         "reactor",
+        "room",
         "running",
         "transport",
+        "turns",
     )
 
     def __init__(  # noqa: PLR0913 all that running commands needs
@@ -87,9 +89,9 @@ class Responder:
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         limits: Limits,
         turns: Turns,
+        room: OutputRoom,
     ) -> None:
-        self.connection = connection
-        self.transport = transport
+        self.connection, self.transport = connection, transport
         self.dialect = connection.dialect
         self.is_text = self.dialect.response is ResponseForm.TEXT
         self._is_strict = self.dialect.strict_arguments
@@ -97,14 +99,12 @@ class Responder:
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
         """Commands without data wait for the end of input."""
-        self.reactor, self.limits, self._turns = reactor, limits, turns
+        self.reactor, self.turns, self.room = reactor, turns, room
         # No deque, although items leave at the front: that takes 760 bytes, a list 56.
         self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
         self.running: dict[int, RunningRequest] = {}
         """Requests whose command was called and that are not answered, by id."""
-        self.output_paused = False
-        self._is_starting = False
-        self._has_all_input = self.is_over = False
+        self.output_paused = self.is_over = self._is_starting = self._has_all_input = False
         self._aborted: Sequence[RequestAborted] = ()
         self.on_progress = nothing
         """Is called when input may go on: a request has ended, or the peer accepts answers."""
@@ -123,7 +123,7 @@ class Responder:
             self._start(event, admitted, data)
         finally:
             self._is_starting = False
-        if self.connection.output_size >= self.limits.output_high:
+        if self.connection.output_size >= self.room.high:
             self.flush()
 
     def refuse(self, event: RequestReceived, error: BaseException | None) -> None:
@@ -175,18 +175,18 @@ class Responder:
         if self._is_starting:
             return  # called from inside of `_start`: the loop that called it goes on
         self._is_starting, waits = True, False
-        ends = self._turns.now() + SECONDS
+        ends = self.turns.now() + SECONDS
         try:
-            connection, queue, high = self.connection, self._queue, self.limits.output_high
+            connection, queue, high = self.connection, self._queue, self.room.high
             while queue and not self.is_over and self._may_start(queue[0][1].command) and not waits:
                 self._start(*queue.pop(0))
                 if connection.output_size >= high:
                     self.flush()
-                waits = self._turns.now() >= ends
+                waits = self.turns.now() >= ends
         finally:
             self._is_starting = waits
         if waits:
-            self._turns.wait(self._start_more)
+            self.turns.wait(self._start_more)
 
     def _start_more(self) -> None:
         """Go on with the queue: other connections have had their turn."""
@@ -267,7 +267,7 @@ class Responder:
         if self.output_paused:
             return False
         connection = self.connection
-        if connection.output_size < self.limits.output_high or not connection.output_held:
+        if connection.output_size < self.room.high or not connection.output_held:
             return True
         if not request.command.has_data or request.data.ended:
             return False

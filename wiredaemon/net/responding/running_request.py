@@ -1,6 +1,6 @@
 """One request whose command did not return its whole result at once.
 
-Owns the Deferred, thread or delayed call that the request waits for, and the way of its objects to
+Owns the Deferred or thread that the request waits for, and the way of its objects to
 the connection: one after the other while the output has room, large content encoded in a thread.
 The `Owner`, implemented by the Responder, knows whether there is room.
 
@@ -24,8 +24,6 @@ from wiredaemon.wire.values import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.commands import Command
     from wiredaemon.net.responding.command_data import IncomingData, NoData
@@ -73,7 +71,7 @@ class RunningRequest:
         """The generator of its objects, if the command returned one."""
         self._thread: Deferred[Any] | None = None
         """Fires when a blocking command has ended in its thread."""
-        self._pending: Deferred[Any] | IDelayedCall | None = None
+        self._pending: Deferred[Any] | None = None
         """The last thing waited for; cancelled with the request, unless it has fired."""
 
     # --- results -----------------------------------------------------------------------------
@@ -105,7 +103,7 @@ class RunningRequest:
         elif (is_async := is_async_objects(result)) or is_objects(result):
             self._objects, self._is_async = result, is_async
             if not self._owner.connection.output_ended:
-                self._send_objects()
+                self._send_objects(is_late=self._owner.turns.are_late)
         elif self._owner.connection.output_ended:
             self.end()
         else:
@@ -171,15 +169,15 @@ class RunningRequest:
         # A Deferred is that of a thread's batch; without one a generator was stopped in a loop.
         waiting, self._pending = self._pending, None
         self.state = advance_request(self.state, RequestStep.GO_ON)
-        if isinstance(waiting, Deferred):
+        if waiting is not None:
             waiting.callback(None)
         else:
-            self._send_objects()
+            self._send_objects(is_late=self._owner.turns.are_late)
 
-    def _send_objects(self) -> None:
-        """Send a generator's objects until output has enough for one turn."""
+    def _send_objects(self, *, is_late: bool = False) -> None:
+        """Send a generator's objects until output has enough for one turn; none in a late one."""
         owner = self._owner
-        connection, high = owner.connection, owner.limits.output_high
+        connection, high = owner.connection, owner.room.high
         while self.state is RequestState.RUNNING:
             if not owner.has_room(self):
                 self.state = advance_request(self.state, RequestStep.STALL)
@@ -187,9 +185,10 @@ class RunningRequest:
                 return
             # Not paused, but enough for one turn: a generator that never waits would otherwise keep
             # all other connections waiting.
-            if connection.output_size >= high and not connection.output_held:
+            if is_late or (connection.output_size >= high and not connection.output_held):
                 self.state = advance_request(self.state, RequestStep.YIELD)
-                self._pending = owner.reactor.callLater(0, self._on_turn)
+                self._pending = None
+                owner.turns.wait(self._on_turn)
                 owner.flush()
                 return
             try:
@@ -206,9 +205,10 @@ class RunningRequest:
             self._take_object(value, goes_on=False)
 
     def _on_turn(self) -> None:
-        self.state = advance_request(self.state, RequestStep.GO_ON)
-        self._send_objects()
-        self._owner.progress()
+        if self.state is RequestState.YIELDED:  # not cancelled meanwhile
+            self.state = advance_request(self.state, RequestStep.GO_ON)
+            self._send_objects()
+            self._owner.progress()
 
     def _next_object(self) -> Any:  # noqa: ANN401 whatever a command returns
         """Return the next object, `END`, or a `Waiting` for one of them."""
@@ -332,7 +332,7 @@ class RunningRequest:
         pending = self._pending
         self.state = advance_request(self.state, RequestStep.END)
         self.context.cancelled = True
-        if isinstance(pending, Deferred) or (pending is not None and pending.active()):
+        if pending is not None:
             pending.cancel()
         if self._thread is not None and self._thread is not pending:
             self._thread.cancel()
