@@ -15,6 +15,7 @@ from support.serving import write_certificate
 from support.web import posted, requests, settings_first
 from twisted.internet.threads import deferToThread
 
+from wiredaemon.net.guard.output_room import PLENTY, SCARCE
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -61,6 +62,24 @@ async def test_readers_that_read_nothing(kind: str, tmp_path: Path) -> None:
         await server.until(5)
         await server.until(0)
         assert server.guard.hits.counts == {"answer_stalled_seconds": 5}
+
+
+@pytest.mark.parametrize("kind", ["http", "https", "hgrpc", "hgrpcs"])
+@pytest_twisted.ensureDeferred
+async def test_many_readers_of_nothing_hold_little_together(kind: str, tmp_path: Path) -> None:
+    certificate = write_certificate(tmp_path, "localhost") if kind[-1] == "s" else None
+    limits = Limits(answer_stalled_seconds=1.0)
+    largest = 0
+    async with attacked(kind, COMMANDS, certificate=certificate, limits=limits) as server:
+        for _ in range(MANY):
+            (await server.connect_secure()).sendall(asking(kind))
+        await server.until(MANY)
+        while len(server.guard):
+            largest = max(largest, server.guard.memory.size)
+            await server.turn()
+        assert server.guard.hits.counts == {"answer_stalled_seconds": MANY}
+    # A few hold `output_high` until it is noticed, and the others a frame or two.
+    assert PLENTY < largest < PLENTY + 4 * limits.output_high + MANY * 4 * SCARCE
 
 
 def read_slowly(connected: socket.socket) -> None:

@@ -23,7 +23,8 @@ from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
-from wiredaemon.net.write_now import write_now
+from wiredaemon.net.twisted_internals import unsent_output
+from wiredaemon.net.write_now import pause_for_peer, write_now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -254,6 +255,36 @@ async def test_a_producer_is_paused_when_the_kernel_takes_no_more_and_resumed_wh
         await producer.resumed
         assert producer.notes == ["pause", "resume"]
         ends.transport.unregisterProducer()
+
+
+@ensure_deferred
+async def test_a_producer_is_paused_for_any_output_that_waits_where_that_is_asked() -> None:
+    async with connected(small_buffers=True) as ends:
+        producer = _Producer()
+        ends.transport.registerProducer(producer, True)  # noqa: FBT003 Twisted's signature
+        filling = 0
+        while not producer.notes:
+            write_now(ends.transport, [bytes(1000)])
+            filling += 1000
+            pause_for_peer(ends.transport)
+        # Much less than Twisted lets wait before it pauses a producer.
+        assert 0 < unsent_output(ends.transport) <= 1000
+        pause_for_peer(ends.transport)
+        assert producer.notes == ["pause"]
+        assert len(await ends.read(filling)) == filling
+        await producer.resumed
+        pause_for_peer(ends.transport)
+        assert producer.notes == ["pause", "resume"]
+        ends.transport.unregisterProducer()
+
+
+def test_transports_without_a_socket_are_never_paused() -> None:
+    transport = StringTransport()
+    producer = _Producer()
+    transport.registerProducer(producer, streaming=True)
+    transport.write(b"some")
+    pause_for_peer(transport)
+    assert producer.notes == []
 
 
 # --- the end --------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from support.serving import factory_of
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from wiredaemon.net.guard.guard import ConnectionGuard
@@ -56,31 +56,29 @@ class Server:
     async def until(self, count: int) -> None:
         """Wait until the server has so many connections."""
         while len(self.guard) != count:
-            await _turn()
+            await self.turn()
 
     async def until_hit(self, name: str) -> None:
         """Wait until a peer has crossed a limit."""
         while not self.guard.hits.counts[name]:
-            await _turn()
+            await self.turn()
 
     async def until_holding(self, size: int) -> None:
         """Wait until peers make the server hold so many bytes, as far as it has counted."""
         while self.guard.memory.size < size:
-            await _turn()
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Let the server work for a hundredth of a second."""
+        from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+        anywhere: Any = reactor
+        await deferLater(anywhere, 0.01)
 
     def leave(self) -> None:
         """Close all sockets of peers."""
         for each in self._sockets:
             each.close()
-
-
-async def _turn() -> None:
-    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
-
-    anywhere: Any = reactor
-    turn: Deferred[None] = Deferred()
-    anywhere.callLater(0.01, turn.callback, None)
-    await turn
 
 
 @asynccontextmanager

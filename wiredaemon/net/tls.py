@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
@@ -20,6 +21,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from wiredaemon.net.twisted_internals import ServerTls, VerificationError
+from wiredaemon.net.write_now import write_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,8 +120,40 @@ def check_authorities(authorities: Path) -> None:
 def over_tls(factory: IProtocolFactory, options: CertificateOptions) -> TLSMemoryBIOFactory:
     """Return a factory that adds TLS to the connections of another one."""
     made = TLSMemoryBIOFactory(options, False, factory)  # noqa: FBT003 Twisted's signature: a server
-    made.protocol = ServerTls
+    made.protocol = _ServerTls
     return made
+
+
+_RECORD: Final = 17408
+"""Bytes that are read from OpenSSL at once: a record and its framing."""
+
+
+class _ServerTls(ServerTls):
+    """TLS on one connection, whose output leaves at once, all records of it together."""
+
+    _records: list[bytes] | None = None
+    """The records of the output that is being encrypted."""
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send output."""
+        records: list[bytes] = []
+        self._records = records
+        super().write(data)
+        self._records = None
+        if records:
+            write_now(self.transport, records)
+
+    def flush_encrypted(self, connection: SSL.Connection) -> None:
+        """Send what is encrypted, or keep it for the records behind it."""
+        size = _RECORD
+        with suppress(SSL.WantReadError):  # no more is there
+            while size == _RECORD:
+                record = connection.bio_read(_RECORD)
+                size = len(record)
+                if self._records is None:
+                    write_now(self.transport, [record])
+                else:
+                    self._records.append(record)
 
 
 # --- clients ---------------------------------------------------------------------------------

@@ -34,32 +34,7 @@ if TYPE_CHECKING:
     from twisted.web.http import HTTPChannel
     from twisted.web.iweb import IResponse
 
-__all__ = [
-    "BadResponseVersion",
-    "ClosablePool",
-    "HTTP11ClientProtocol",
-    "ParseError",
-    "ParsedHead",
-    "ServerTls",
-    "VerificationError",
-    "abort_for_loss",
-    "has_reserved_descriptor",
-    "head_so_far",
-    "is_between_requests",
-    "is_receiving",
-    "is_waiting",
-    "log_files",
-    "observe_accepts",
-    "receive_parsed_request",
-    "replace_network_producer",
-    "request_line",
-    "reserve_descriptor",
-    "response_while_sending",
-    "target_of",
-    "unfinished_line",
-    "unsent_output",
-    "version_of",
-]
+__all__ = ["BadResponseVersion", "HTTP11ClientProtocol", "ParseError", "VerificationError"]
 
 # --- twisted.web.http.HTTPChannel: requests whose heads are known --------------------------------
 
@@ -267,6 +242,13 @@ class ServerTls(TLSMemoryBIOProtocol):
     It leaves out Twisted's gathering of small writes, which costs a turn of the reactor: our
     responses are gathered already.
     """
+
+    def flush_encrypted(self, connection: Any) -> None:  # noqa: ANN401 pyOpenSSL's Connection
+        """Send what a connection has encrypted so far."""
+        raise NotImplementedError
+
+    def _flushSendBIO(self) -> None:
+        self.flush_encrypted(self._tlsConnection)
 
     def _tlsShutdownFinished(self, reason: Failure | None) -> None:
         """End the connection, also in the middle of a response.

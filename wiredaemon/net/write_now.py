@@ -65,6 +65,16 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> int:  # noqa: ANN401 zo
     return size
 
 
+def pause_for_peer(transport: Any) -> None:  # noqa: ANN401 the same
+    """Pause the producer if any output waits in this process; Twisted does so from 32 KiB on."""
+    socket = _socket_below(transport)
+    if socket is None or socket.producer is None or socket.producerPaused:
+        return
+    if unsent_output(socket):
+        socket.producerPaused = True  # so that it resumes the producer when all is sent
+        socket.producer.pauseProducing()
+
+
 def not_taken(transport: Any) -> int:  # noqa: ANN401 the same
     """Return the bytes of output that the peer has not taken; 0 if none is left in this process.
 
@@ -72,13 +82,16 @@ def not_taken(transport: Any) -> int:  # noqa: ANN401 the same
     that a slow peer would seem to take nothing in between.
     """
     size = unsent_output(transport)
-    if size:
-        while not isinstance(transport, FileDescriptor):
-            transport = getattr(transport, "transport", None)
-            if transport is None:
-                return size
-        size += _held_by_system(transport.fileno())
+    if size and (socket := _socket_below(transport)) is not None:
+        size += _held_by_system(socket.fileno())
     return size
+
+
+def _socket_below(transport: Any) -> Any:  # noqa: ANN401 Twisted does not annotate it
+    """Return the transport of the socket below wrappers and TLS; None if there is none."""
+    while transport is not None and not isinstance(transport, FileDescriptor):
+        transport = getattr(transport, "transport", None)
+    return transport
 
 
 def _held_by_system(descriptor: int) -> int:

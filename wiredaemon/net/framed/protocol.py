@@ -32,7 +32,7 @@ from wiredaemon.net.responding.exchange import begin_exchange
 from wiredaemon.net.responding.held_input import held_by
 from wiredaemon.net.responding.interfaces import Load
 from wiredaemon.net.twisted_internals import unsent_output
-from wiredaemon.net.write_now import not_taken, send_at_once, write_now
+from wiredaemon.net.write_now import not_taken, pause_for_peer, send_at_once, write_now
 from wiredaemon.protocol import RemoteProtocolError, ServerConnection
 
 if TYPE_CHECKING:
@@ -177,8 +177,11 @@ class FramedServerProtocol(Protocol):
         if parts:
             size = write_now(self.transport, parts)
             self._written += size
+            memory = self._factory.guard.memory
             if size > STEP:
-                self._factory.guard.memory.tell(self, self._held())
+                memory.tell(self, self._held())
+            if memory.room.is_scarce:
+                pause_for_peer(self.transport)
 
     def pause_input(self) -> None:
         """Stop reading."""

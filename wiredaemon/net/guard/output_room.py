@@ -1,7 +1,8 @@
 """How much output a connection may have before its commands wait for the peer.
 
 One peer that reads slowly may hold ``output_high`` bytes. Hundreds of them would make the daemon
-large, so each may hold less once all connections together hold much.
+large, so each may hold one frame once all connections together hold much. That costs speed only
+where peers read slower than we send: all others hold next to nothing.
 
 Source: reliability, section 2.
 """
@@ -13,16 +14,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
-PLENTY: Final = 4 * 1024 * 1024
+PLENTY: Final = 1024 * 1024
 """Bytes held for all connections up to which each may have ``output_high``."""
-SCARCE: Final = 32 * 1024
-"""Bytes of output for each connection beyond that: one frame of the usual size."""
+SCARCE: Final = 16 * 1024
+"""Bytes of output for each connection beyond that: one frame, which is up to twice as large."""
 
 
 class OutputRoom:
     """The bytes of output for each connection; `HeldMemory` tells what all of them hold."""
 
-    __slots__ = ("_high", "high")
+    __slots__ = ("_high", "high", "is_scarce")
 
     def __init__(self, limits: Limits) -> None:
         self.use(limits)
@@ -30,7 +31,10 @@ class OutputRoom:
     def use(self, limits: Limits) -> None:
         """Use another bound from now on."""
         self._high = self.high = limits.output_high
+        self.is_scarce = False
+        """A connection makes no more output while any of it waits in this process."""
 
     def fit(self, held: int) -> None:
         """Fit the room to the bytes that are held for all connections."""
-        self.high = self._high if held <= PLENTY else min(SCARCE, self._high)
+        self.is_scarce = held > PLENTY
+        self.high = min(SCARCE, self._high) if self.is_scarce else self._high
