@@ -65,12 +65,20 @@ class Hg:
 
     command: tuple[str, ...]
 
-    def popen(self, *arguments: str, folder: Path) -> subprocess.Popen[bytes]:
-        """Start a command; its output and errors are one pipe."""
+    def popen(
+        self, *arguments: str, folder: Path, variables: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a command; its output and errors are one pipe.
+
+        Args:
+            arguments: Behind the program's name.
+            folder: Where it runs.
+            variables: Its environment, if it is another one than `client_environment`.
+        """
         return subprocess.Popen(
             [*self.command, *arguments],
             cwd=folder,
-            env=client_environment(),
+            env=client_environment() if variables is None else variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -189,13 +197,16 @@ def read_tree(folder: Path) -> dict[bytes, tuple[str, bytes]]:
 
 
 @contextmanager
-def hg_serve(hg: Hg, folders: Mapping[str, Path], folder: Path) -> Iterator[str]:
-    """Let `hg serve` of 6.0 serve repositories, version 2 and writing included; gives its URL.
+def hg_serve(
+    hg: Hg, folders: Mapping[str, Path], folder: Path, *, variables: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Let `hg serve` serve repositories, writing included, of 6.0 version 2 too; gives its URL.
 
     Args:
         hg: The release.
         folders: Repositories by name, which is also the path below the URL.
         folder: For its own files; it exists.
+        variables: As of `Hg.popen`.
 
     Raises:
         HgError: It did not start.
@@ -209,7 +220,7 @@ def hg_serve(hg: Hg, folders: Mapping[str, Path], folder: Path) -> Iterator[str]
     logs = ("--errorlog", str(folder / "errors"), "--accesslog", str(folder / "requests"))
     where = ("--address", LOOPBACK, "--port", "0")
     arguments = ("serve", "--web-conf", str(file), *where, *logs, *options)
-    with hg.popen(*arguments, folder=folder) as process:
+    with hg.popen(*arguments, folder=folder, variables=variables) as process:
         try:
             line = process.stdout.readline() if process.stdout else b""
             found = re.search(rb"bound to [0-9.]+:(\d+)", line)

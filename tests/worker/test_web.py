@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
 import os
@@ -350,7 +351,7 @@ def test_a_page_never_shows_where_the_repository_is_on_the_server(
 def test_links_lead_below_the_place_of_the_repository(ask: Asker) -> None:
     answer = ask(b"/log", script_name=b"/team/repo")
     assert b'href="/team/repo/rev/' in answer.body
-    assert b"<title>/team/repo: log</title>" in answer.body
+    assert b"<title>team/repo: log</title>" in answer.body
 
 
 def test_a_static_file_is_served(ask: Asker) -> None:
@@ -438,8 +439,8 @@ def test_changes_are_seen_at_the_next_request(ask: Asker, history: Repository) -
     history.hgrc.write_text("[web]\ndescription = Something else\n")
     assert b"Something else" in ask(b"/gitweb-summary").body
     history.hgrc.write_text("[hooks]\nprelistkeys = exit 1\n")
-    with pytest.raises(library.error.Abort, match="prelistkeys"):
-        ask.command(b"listkeys", b"namespace=bookmarks")
+    answer = ask.command(b"listkeys", b"namespace=bookmarks")
+    assert (answer.status, answer.reason) == (500, b"prelistkeys hook exited with status 1")
 
 
 def test_the_encoding_of_pages_is_not_that_of_commands(ask: Asker, history: Repository) -> None:
@@ -682,5 +683,39 @@ def test_a_fault_of_a_hook_is_no_mistake_of_the_request(empty: Repository) -> No
     hook.write_text("def run(ui, repo, **kw):\n    raise ValueError('mine')\n")
     empty.hgrc.write_text(f"[hooks]\nprelistkeys = python:{hook}:run\n")
     asker = Asker(empty)
-    with closing(asker.kept), pytest.raises(ValueError, match="mine"):
-        asker(query=b"cmd=listkeys&namespace=bookmarks")
+    with closing(asker.kept):
+        answer = asker(query=b"cmd=listkeys&namespace=bookmarks")
+    assert (answer.status, answer.reason, answer.body) == (
+        500,
+        b"internal error",
+        b"internal error\n",
+    )
+
+
+def test_a_failure_of_the_machine_may_pass_and_is_no_answer(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(library.webcommands, "log", full)
+    with pytest.raises(OSError, match="No space left"):
+        ask(b"/log")
+
+
+def test_what_fails_is_answered_and_the_next_request_too(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise library.error.Abort(b"of Mercurial\nin two lines")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(library.wireprotov1server, "dispatch", broken)
+        answer = ask.command(b"heads")
+        assert (answer.status, answer.reason) == (500, b"of Mercurial")
+        assert answer.body == b"of Mercurial\nin two lines\n"
+        head = ask.command(b"heads", method=b"HEAD")
+        assert (head.status, head.body) == (500, b"")
+        assert head.headers == answer.headers
+    assert "a request has failed: of Mercurial\n" in capfd.readouterr().err
+    assert ask.command(b"heads").status == 200

@@ -127,6 +127,13 @@ def text_for_peer(failure: Exception, repository: str = "a repository") -> bytes
             return INTERNAL_ERROR
 
 
+def may_pass(failure: Exception) -> bool:
+    """Return whether the same request may succeed later: the state of the machine has failed it."""
+    if isinstance(failure, OSError):
+        return isinstance(failure, error.LockError) or failure.errno in _STATES_OF_THE_MACHINE
+    return isinstance(failure, RepositoryUnavailable)
+
+
 def _most_memory() -> int:
     return resource.getrlimit(resource.RLIMIT_DATA)[0]
 

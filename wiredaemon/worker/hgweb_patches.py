@@ -25,6 +25,7 @@ from wiredaemon.worker.library import (
     wireprototypes,
     wireprotov1server,
 )
+from wiredaemon.worker.odd_names import patch_names
 from wiredaemon.worker.search_patterns import patch_patterns
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def apply_patches() -> None:
     # look-up twice.
     if hasattr(scmutil.revsymbol, "__wrapped__"):
         return
-    _patch_names()
+    _patch_revisions()
+    patch_names()
     _patch_searches()
     _patch_pages()
     _patch_version_1()
@@ -46,7 +48,7 @@ def apply_patches() -> None:
     urllibcompat.urlreq.parseqsl = _parse_list
 
 
-def _patch_names() -> None:
+def _patch_revisions() -> None:
     """Let names of revisions find what is served, and be unknown otherwise."""
     scmutil._filterederror = _unknown  # noqa: SLF001 made for being replaced, says its docstring
     scmutil.revsymbol = _committed(scmutil.revsymbol)

@@ -18,6 +18,7 @@ os.environ["HGPLAIN"] = "1"
 os.environ["HGENCODING"] = "utf-8"
 
 from mercurial import (
+    archival,
     bookmarks,
     config,
     encoding,
@@ -33,6 +34,7 @@ from mercurial import (
     revset,
     scmutil,
     streamclone,
+    templatefilters,
     ui,
     urllibcompat,
     util,
@@ -55,6 +57,7 @@ initialization.init()
 
 __all__ = [
     "added_text",
+    "archival",
     "bookmarks",
     "bookmarks_of",
     "config",
@@ -77,6 +80,7 @@ __all__ = [
     "revset",
     "scmutil",
     "streamclone",
+    "templatefilters",
     "to_local",
     "ui",
     "urllibcompat",

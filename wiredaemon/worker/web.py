@@ -10,19 +10,23 @@ Source: http, sections 4 and 5.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
+import sys
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
 from wiredaemon.commands import Permission
 from wiredaemon.repository.web_calls import WEB
+from wiredaemon.repository.worker_calls import BodyBrokenError
 from wiredaemon.worker import wsgi
-from wiredaemon.worker.failures import Refusal
+from wiredaemon.worker.failures import Refusal, may_pass, text_for_peer
 from wiredaemon.worker.hgweb_patches import parse_arguments
 from wiredaemon.worker.library import encoding, hgweb, wireprotoserver, wireprotov1server
 from wiredaemon.worker.mistakes import mistake_in
+from wiredaemon.worker.odd_names import disposition
 from wiredaemon.worker.wsgi_environ import environ
 
 if TYPE_CHECKING:
@@ -55,6 +59,11 @@ _SETTINGS: Final[Mapping[Permission, tuple[tuple[bytes, bytes], ...]]] = {
 _UTF_8: Final = frozenset((b"utf-8", b"utf8"))
 """The names of the encoding that commands use."""
 
+_LONGEST_PHRASE: Final = 200
+"""Bytes of a reason phrase that is made of a text."""
+
+_NOT_PRINTABLE: Final = re.compile(rb"[^ -~]")
+
 _ARCHIVE_PATH: Final = re.compile(rb"/*(?:[^/]*-)?archive(?:/.*)?", re.DOTALL)
 
 
@@ -81,8 +90,9 @@ def web(
 
     Raises:
         RepositoryUnavailable: As ``KeptRepository.served``.
-        Exception: Anything that hgweb, hooks or extensions raise. What was kept of the repository
-            should not be used after it.
+        Exception: What hgweb, hooks or extensions raise in the middle of an answer, or because of
+            the state of the machine: the same request may succeed later. What was kept of the
+            repository should not be used after it.
     """
     with _opened(kept) as view:
         application = _application(kept, view, request, context.permission)
@@ -95,15 +105,44 @@ def web(
                 for part in parts:
                     has_begun = True
                     yield part if isinstance(part, bytes) else _head(part)
+        except BodyBrokenError:
+            raise
         except Exception as failure:
             mistake = mistake_in(failure)
-            if mistake is None:
-                raise
-            if has_begun:
+            if has_begun and mistake is not None:
                 raise Refusal(mistake) from failure
+            if has_begun or (mistake is None and may_pass(failure)):
+                raise
             # Whatever it has left there, the next request does not see.
             kept.close()
-            yield from _refused(mistake, is_head=request.method == b"HEAD")
+            where = os.fsdecode(posixpath.dirname(view.path))
+            head, said = _failed(failure, where) if mistake is None else _refused(mistake)
+            yield _head(head)
+            if request.method != b"HEAD":
+                yield said
+
+
+def _failed(failure: Exception, repository: str) -> tuple[wsgi.Head, bytes]:
+    """Return the answer to a request that will fail again, as of Mercurial's own server a 500.
+
+    Robots and clients come again after a 503. Of errors ``hg`` shows the reason phrase alone, which
+    therefore says what has failed.
+    """
+    said = text_for_peer(failure, repository)
+    first = said.strip().partition(b"\n")[0][:_LONGEST_PHRASE]
+    phrase = _NOT_PRINTABLE.sub(b"?", first) or b"Internal Server Error"
+    sys.stderr.write(f"{repository}: a request has failed: {phrase.decode()}\n")
+    return _text(500, phrase, said)
+
+
+def _refused(mistake: bytes) -> tuple[wsgi.Head, bytes]:
+    return _text(400, b"Bad Request", mistake)
+
+
+def _text(status: int, reason: bytes, said: bytes) -> tuple[wsgi.Head, bytes]:
+    body = said + b"\n"
+    headers = ((b"Content-Type", b"text/plain"), (b"Content-Length", b"%d" % len(body)))
+    return wsgi.Head(status=status, reason=reason, headers=headers), body
 
 
 def _application(
@@ -163,10 +202,13 @@ def version1_commands(repository: Repository) -> dict[bytes, bytes]:
 
 
 def _shown_name(repository: Repository, script_name: bytes) -> bytes | None:
-    """Return the name of the repository on pages, where hgweb would show its path on the server."""
-    if script_name.strip(b"/") or repository.ui.config(b"web", b"name", untrusted=True):
+    """Return the name of the repository on pages, as hgwebdir gives it; None where it has one.
+
+    At the root hgweb would show its path on the server.
+    """
+    if repository.ui.config(b"web", b"name", untrusted=True):
         return None
-    return posixpath.basename(posixpath.dirname(repository.path))
+    return script_name.strip(b"/") or posixpath.basename(posixpath.dirname(repository.path))
 
 
 def _is_archive(request: WebRequest) -> bool:
@@ -211,17 +253,9 @@ def _variables_restored(view: Repository) -> Iterator[Repository]:
         ui.environ = variables
 
 
-def _refused(mistake: bytes, *, is_head: bool) -> Iterator[Value]:
-    body = mistake + b"\n"
-    headers = ((b"Content-Type", b"text/plain"), (b"Content-Length", b"%d" % len(body)))
-    yield _head(wsgi.Head(status=400, reason=b"Bad Request", headers=headers))
-    if not is_head:
-        yield body
-
-
 def _head(head: wsgi.Head) -> Mapping[bytes, Value]:
     return {
         b"status": head.status,
         b"reason": head.reason,
-        b"headers": [[name, value] for name, value in head.headers],
+        b"headers": [[name, disposition(name, value)] for name, value in head.headers],
     }

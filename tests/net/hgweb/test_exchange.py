@@ -58,7 +58,7 @@ def test_an_answer_with_a_length_that_is_none_is_not_begun(
 ) -> None:
     exchange = hosted.send(ask("GET", HEADS))
     exchange.answer(b"done", headers=[("Content-Length", each) for each in lengths])
-    assert hosted.take().startswith(b"HTTP/1.1 503 ")
+    assert hosted.take().startswith(b"HTTP/1.1 500 ")
 
 
 def test_an_answer_of_unknown_length_is_sent_in_chunks(hosted: Hosted) -> None:
@@ -286,20 +286,20 @@ def test_an_error_inside_the_answer_cuts_it_off(
 
 
 @pytest.mark.parametrize("value", [b"no head", [1], None])
-def test_what_is_no_answer_is_a_503(hosted: Hosted, value: Value) -> None:
+def test_what_is_no_answer_is_a_500(hosted: Hosted, value: Value) -> None:
     exchange = hosted.send(ask("GET", HEADS))
     exchange.stream.receive(OK_MAP)
     exchange.say(value)
-    assert hosted.take().startswith(b"HTTP/1.1 503 ")
+    assert hosted.take().startswith(b"HTTP/1.1 500 ")
     assert exchange.has_left
     assert keeps_alive(hosted)
 
 
-def test_no_answer_at_all_is_a_503(hosted: Hosted) -> None:
+def test_no_answer_at_all_is_a_500(hosted: Hosted) -> None:
     exchange = hosted.send(ask("GET", HEADS))
     exchange.stream.receive(OK_MAP)
     exchange.end()
-    assert hosted.take().startswith(b"HTTP/1.1 503 ")
+    assert hosted.take().startswith(b"HTTP/1.1 500 ")
     assert keeps_alive(hosted)
 
 

@@ -180,7 +180,7 @@ async def test_a_costly_search_is_ended_and_its_client_reads_why(
     async with served(folder, worker_processes=1, read_seconds=0.5) as connect:
         search = connect(ask("GET", "/log?rev=costly()", {"Connection": "close"}))
         status, body = read_response(await search.ended)
-        assert status.startswith(b"HTTP/1.1 503 ")
+        assert status.startswith(b"HTTP/1.1 500 ")
         assert body == b"the command took longer than 0.5 s (read_seconds)\n"
         again = connect(ask("GET", HEADS, {"Connection": "close"}))
         status, _ = read_response(await again.ended)

@@ -18,15 +18,16 @@ from wiredaemon.net.hgweb.response_flow import ResponseFlow
 from wiredaemon.net.hgweb.whole_body import WholeBody
 from wiredaemon.net.hgweb.worker_answer import (
     HeldAnswer,
+    ImproperAnswerError,
     RefusedWriteError,
     announced_length,
     check_refusal,
 )
 from wiredaemon.net.hosting.push_answers import Answer
 from wiredaemon.net.http.response_writer import WITHOUT_BODY
-from wiredaemon.net.http.responses import unavailable
+from wiredaemon.net.http.responses import failed, unavailable
 from wiredaemon.net.repeated_lines import shortened
-from wiredaemon.net.workers.calls import WorkersBusyError
+from wiredaemon.net.workers.calls import StoppedError, WorkersBusyError
 from wiredaemon.repository.web_calls import WEB
 from wiredaemon.wire.cbor import ItemReader
 from wiredaemon.wire.dialects import DIALECTS
@@ -219,9 +220,9 @@ class HgwebExchange:
             await self._settle(self._held)
             self._write_held(whole=True)
         if self._state is ExchangeState.WAITING:
-            raise ServerError("the repository worker gave no answer")
+            raise ImproperAnswerError("the repository worker gave no answer")
         if self._left:
-            raise ServerError("the answer is shorter than its Content-Length")
+            raise ImproperAnswerError("the answer is shorter than its Content-Length")
 
     async def _ask_worker(self) -> WorkerStream:
         stream = await self._repository.open(
@@ -260,7 +261,7 @@ class HgwebExchange:
             case dict() if self._state is not ExchangeState.RESPONDING and self._held is None:
                 self._receive_head(value)
             case _:
-                raise ServerError("the repository worker gave no proper answer")
+                raise ImproperAnswerError("the repository worker gave no proper answer")
 
     def _receive_head(self, head: dict[bytes, Any]) -> None:
         check_refusal(head, self._refusal)
@@ -312,7 +313,7 @@ class HgwebExchange:
         if self._left is not None:
             self._left -= size
             if self._left < 0:
-                raise ServerError("the answer is longer than its Content-Length")
+                raise ImproperAnswerError("the answer is longer than its Content-Length")
 
     # --- failures ----------------------------------------------------------------------------
 
@@ -328,9 +329,13 @@ class HgwebExchange:
         if state is ExchangeState.RESPONDING:
             # Cut off without an end of the body, so that the client notices.
             self._request.response.break_off()
+            return
+        reason = str(error).encode("utf-8", "replace")
+        if isinstance(error, StoppedError | ImproperAnswerError):
+            self._request.answer(failed(reason))
         else:
             retry = error.retry_after if isinstance(error, WorkersBusyError) else None
-            self._request.answer(unavailable(str(error).encode("utf-8", "replace"), retry))
+            self._request.answer(unavailable(reason, retry))
 
     def _on_bug(self, failure: Failure) -> None:
         _log.failure("a request could not be carried out", failure)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 _UNAUTHORIZED: Final = 401
 
 
+class ImproperAnswerError(ServerError):
+    """A worker has given what is no answer: an extension of Mercurial may do so."""
+
+
 class RefusedWriteError(Exception):
     """Mercurial has refused a write that was found only inside of a request."""
 
@@ -56,11 +60,11 @@ def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     """Return the length that a response announces, in bytes; None if it announces none.
 
     Raises:
-        ServerError: It announces several lengths, or one that is no number.
+        ImproperAnswerError: It announces several lengths, or one that is no number.
     """
     announced = [value for name, value in headers if name.lower() == b"content-length"]
     if not announced:
         return None
     if len(announced) > 1 or not announced[0].isdigit():
-        raise ServerError("the answer has no proper Content-Length")
+        raise ImproperAnswerError("the answer has no proper Content-Length")
     return int(announced[0])

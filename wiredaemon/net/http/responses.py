@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TEXT_PLAIN: Final = (b"Content-Type", b"text/plain")
 _LONGEST_PHRASE: Final = 200
 """Bytes of a reason phrase made of a text: a line of a terminal, or two."""
-_OK, _BAD, _MISSING, _UNAVAILABLE = 200, 400, 404, 503
+_OK, _BAD, _MISSING, _FAILED, _UNAVAILABLE = 200, 400, 404, 500, 503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +69,28 @@ def not_found() -> HttpResponse:
     return text(_MISSING, b"Not Found", b"no repository is served at this path\n")
 
 
+def failed(reason: bytes) -> HttpResponse:
+    """Return the response for what has failed and would fail again."""
+    return _said(_FAILED, reason, b"Internal Server Error")
+
+
 def unavailable(reason: bytes = UNAVAILABLE, retry: int | None = None) -> HttpResponse:
-    """Return the response for what cannot be done now, of which Mercurial's clients show no body.
+    """Return the response for what cannot be done now, and may be later.
 
     Args:
         reason: The text to show; its first line is the reason phrase too.
         retry: Seconds after which it may succeed, where that is known.
     """
-    first = reason.strip().partition(b"\n")[0][:_LONGEST_PHRASE]
-    answer = text(_UNAVAILABLE, printable(first) or b"Service Unavailable", reason + b"\n")
+    answer = _said(_UNAVAILABLE, reason, b"Service Unavailable")
     if retry is None:
         return answer
     return replace(answer, headers=(*answer.headers, (b"Retry-After", b"%d" % retry)))
+
+
+def _said(status: int, reason: bytes, phrase: bytes) -> HttpResponse:
+    """Return a response of which Mercurial's clients show the reason phrase, and no body."""
+    first = reason.strip().partition(b"\n")[0][:_LONGEST_PHRASE]
+    return text(status, printable(first) or phrase, reason + b"\n")
 
 
 def busy(shown: str, retry: int) -> HttpResponse:

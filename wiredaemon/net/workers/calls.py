@@ -47,6 +47,10 @@ class WorkersBusyError(ServerError):
         self.retry_after = _RETRY
 
 
+class StoppedError(ServerError):
+    """A command was stopped at a limit, to which it would come again."""
+
+
 class Pool(Protocol):
     """The pool, as its calls see it."""
 

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from wiredaemon.commands import ServerError
 from wiredaemon.net.workers.answers import ValueAnswer, limits_of_answers
+from wiredaemon.net.workers.calls import StoppedError
 from wiredaemon.net.workers.connection import WorkerConnection
 from wiredaemon.net.workers.deadline import Deadline
 from wiredaemon.net.workers.error_output import ErrorOutput
@@ -324,7 +325,8 @@ class WorkerProcess(ProcessProtocol):
         self.advance(WorkerInput.LOSE)
         self.memory.close()
         if state is not WorkerState.BUSY or not self._owner.take_back(self):
-            self.connection.fail(ServerError(self._stop_reason or ENDED_TOO_EARLY))
+            reason = self._stop_reason
+            self.connection.fail(StoppedError(reason) if reason else ServerError(ENDED_TOO_EARLY))
         last_line = self._start_failure or self._errors.last_line
         shown = f"; last line: {last_line}" if last_line else ""
         self._owner.worker_lost(self, state, f"{self._exit_reason}{shown}")

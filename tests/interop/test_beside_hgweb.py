@@ -1,0 +1,161 @@
+"""Pages and commands beside Mercurial's own server: the same requests, in the same run, to both.
+
+Status, reason phrase, the headers that matter and the body are compared. What differs stands in
+`DIFFERENCES`, with its reason; nothing else may.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from support.hg import HG7, hg_serve
+from support.raw_http import RawConnection
+from support.repositories import make_repository, run_hg, write_hgrc
+from support.served import Served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.raw_http import RawResponse
+
+COMPARED: Final = (b"Content-Type", b"Content-Disposition", b"ETag", b"Location")
+
+REPOSITORY: Final = Path(__file__).with_name("requests.txt").read_text("utf-8").split()
+"""Paths below a repository's own, with their queries."""
+
+DIFFERENCES: Final[dict[str, str]] = {
+    "/?cmd=unbundle": "The text of a refusal has no type, as the transcripts have it.",
+    "/?cmd=pushkey": "The text of a refusal has no type, as the transcripts have it.",
+    "/filelog/nothing/file": "Of what a page is about, the changeset is looked for first.",
+    "/raw-file/nothing/file": "Of what a page is about, the changeset is looked for first.",
+}
+"""Requests that are answered otherwise, with the reason."""
+
+FAILING: Final[dict[str, int]] = {
+    # Mercurial's own server has no answer but 500 to a request that makes no sense.
+    "/archive": 400,
+    "/?cmd=archive": 400,
+    "/?cmd=listkeys": 400,
+    "/?cmd=known": 400,
+    "/?cmd=between&pairs=x": 400,
+    "/?cmd=getbundle&heads=x": 400,
+    # It fails for names that are not ASCII, in headers and in searches.
+    "/raw-file/tip/caf%C3%A9": 200,
+    "/log?rev=caf%E9": 200,
+    # In JSON it fails for what is no UTF-8.
+    "/json-rev/%E9": 404,
+    # It fails for a path that is illegal.
+    "/static/..%2fx": 404,
+}
+"""Requests that the other server fails for with a 500, and what the daemon answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Both:
+    """Mercurial's server and the daemon, on the same repositories."""
+
+    theirs: int
+    """The port of Mercurial's server."""
+    ours: int
+    """The port of the daemon."""
+
+    def ask(self, target: str, method: str = "GET") -> tuple[RawResponse, RawResponse]:
+        """Return the answers of Mercurial's server, and of the daemon."""
+        return _ask(self.theirs, target, method), _ask(self.ours, target, method)
+
+
+def _ask(port: int, target: str, method: str) -> RawResponse:
+    with RawConnection(port) as connection:
+        connection.send(f"{method} {target} HTTP/1.1\r\nHost: hg.example\r\n\r\n".encode())
+        return connection.receive_response(has_body=method != "HEAD")
+
+
+def seen(response: RawResponse) -> tuple[object, ...]:
+    """Return all of a response that is the same for both."""
+    named = [(name, response.header(name)) for name in COMPARED]
+    body = re.sub(rb"http://[a-z0-9.]+:\d+/", b"http:///", response.body)
+    return response.status_line, named, body
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    folder = tmp_path_factory.mktemp("beside")
+    repositories = folder / "hg"
+    make_history(repositories / "team" / "one")
+    shutil.copytree(repositories / "team" / "one", repositories / "failing")
+    write_hgrc(repositories / "failing", "[hooks]\nprelistkeys = exit 3\n")
+    (folder / "theirs").mkdir()
+    (folder / "ours").mkdir()
+    everything = repositories / "**"
+    with (
+        hg_serve(HG7, {"": everything}, folder / "theirs") as url,
+        Served.start(
+            {"**": everything}, folder / "ours", web='allow-push = ["*"]\npush_ssl = false'
+        ) as served,
+    ):
+        yield Both(theirs=int(url.rpartition(":")[2]), ours=served.daemon.port("http"))
+
+
+def make_history(folder: Path) -> None:
+    """Make a repository with some of all that pages show."""
+    folder.parent.mkdir(parents=True)
+    make_repository(folder)
+    (folder / "folder").mkdir()
+    for number, branch in enumerate(["default", "default", "other"]):
+        if number:
+            run_hg("branch", "--force", branch, folder=folder)
+        (folder / "file").write_text(f"line {number}\n" * (number + 2))
+        (folder / "folder" / "a b").write_text(f"{number}")
+        (folder / "page.html").write_text(f"<p>{number}</p>")
+        (folder / "café").write_text(f"{number}")
+        message = f"Changeset {number}: <tést>"
+        run_hg(
+            *("commit", "-A", "-m", message, "-u", "Tést <t@example.org>"),
+            *("-d", f"{number} 0"),
+            folder=folder,
+        )
+    run_hg("tag", "-r", "0", "first", "-u", "test", "-d", "9 0", folder=folder)
+    run_hg("bookmark", "-r", "1", "mark", folder=folder)
+    write_hgrc(
+        folder,
+        "[web]\ndescription = The <first>\ncontact = Me <me@example.org>\n"
+        "allow-archive = zip gz bz2\n",
+    )
+
+
+@pytest.mark.parametrize("target", [each for each in REPOSITORY if each not in DIFFERENCES])
+def test_an_answer_is_that_of_mercurials_own_server(both: Both, target: str) -> None:
+    theirs, ours = both.ask(f"/team/one{target}")
+    assert seen(ours) == seen(theirs)
+
+
+@pytest.mark.parametrize("target", DIFFERENCES)
+def test_what_differs_has_the_same_status(both: Both, target: str) -> None:
+    theirs, ours = both.ask(f"/team/one{target}")
+    assert ours.status_line == theirs.status_line
+    assert seen(ours) != seen(theirs)
+
+
+@pytest.mark.parametrize("target", FAILING)
+def test_where_mercurials_own_server_fails_there_is_an_answer(both: Both, target: str) -> None:
+    theirs, ours = both.ask(f"/team/one{target}")
+    assert (theirs.status, ours.status) == (500, FAILING[target])
+
+
+def test_what_a_hook_fails_is_a_500(both: Both) -> None:
+    theirs, ours = both.ask("/failing/?cmd=listkeys&namespace=phases")
+    assert (theirs.status, ours.status) == (500, 500)
+    assert ours.status_line.endswith(b" prelistkeys hook exited with status 3")
+    assert both.ask("/failing/log")[1].status == 200
+
+
+@pytest.mark.parametrize("target", ["/", "/log", "/rev/nothing", "/?cmd=heads", "/static/x"])
+def test_the_head_of_an_answer_is_that_of_the_whole(both: Both, target: str) -> None:
+    ours = both.ask(f"/team/one{target}")[1]
+    head = _ask(both.ours, f"/team/one{target}", "HEAD")
+    assert (head.status_line, seen(head)[1]) == (ours.status_line, seen(ours)[1])
