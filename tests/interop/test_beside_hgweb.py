@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.hg import HG7, hg_serve
+from support.hg import HG7, client_environment, hg_serve
 from support.raw_http import RawConnection
 from support.repositories import make_repository, run_hg, write_hgrc
 from support.served import Served
@@ -55,6 +55,21 @@ FAILING: Final[dict[str, int]] = {
 """Requests that the other server fails for with a 500, and what the daemon answers."""
 
 
+CONFIGURED: Final = """
+[revsetalias]
+mine = branch(other)
+[ui]
+verbose = true
+[hooks]
+prelistkeys = env > env.txt
+"""
+"""An hgrc of which HGPLAIN would leave out most."""
+
+
+TESTED: Final = {"HGUSER", "HGMERGE", "HGENCODING"}
+"""Variables that the tests give to one of the servers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Both:
     """Mercurial's server and the daemon, on the same repositories."""
@@ -63,6 +78,8 @@ class Both:
     """The port of Mercurial's server."""
     ours: int
     """The port of the daemon."""
+    folder: Path
+    """The folder of the repositories."""
 
     def ask(self, target: str, method: str = "GET") -> tuple[RawResponse, RawResponse]:
         """Return the answers of Mercurial's server, and of the daemon."""
@@ -89,16 +106,28 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     make_history(repositories / "team" / "one")
     shutil.copytree(repositories / "team" / "one", repositories / "failing")
     write_hgrc(repositories / "failing", "[hooks]\nprelistkeys = exit 3\n")
+    shutil.copytree(repositories / "team" / "one", repositories / "configured")
+    write_hgrc(repositories / "configured", CONFIGURED)
     (folder / "theirs").mkdir()
     (folder / "ours").mkdir()
     everything = repositories / "**"
     with (
-        hg_serve(HG7, {"": everything}, folder / "theirs") as url,
+        hg_serve(HG7, {"": everything}, folder / "theirs", variables=unplain()) as url,
         Served.start(
-            {"**": everything}, folder / "ours", web='allow-push = ["*"]\npush_ssl = false'
+            # It has HGPLAIN and HGENCODING, as the shells of some people do.
+            {"**": everything},
+            folder / "ours",
+            web='allow-push = ["*"]\npush_ssl = false',
+            variables={"HGPLAIN": "1"},
         ) as served,
     ):
-        yield Both(theirs=int(url.rpartition(":")[2]), ours=served.daemon.port("http"))
+        port = int(url.rpartition(":")[2])
+        yield Both(theirs=port, ours=served.daemon.port("http"), folder=repositories)
+
+
+def unplain() -> dict[str, str]:
+    """Return the environment of a server, as people start it."""
+    return {name: value for name, value in client_environment().items() if name != "HGPLAIN"}
 
 
 def make_history(folder: Path) -> None:
@@ -159,3 +188,19 @@ def test_the_head_of_an_answer_is_that_of_the_whole(both: Both, target: str) -> 
     ours = both.ask(f"/team/one{target}")[1]
     head = _ask(both.ours, f"/team/one{target}", "HEAD")
     assert (head.status_line, seen(head)[1]) == (ours.status_line, seen(ours)[1])
+
+
+def test_aliases_count_for_pages(both: Both) -> None:
+    theirs, ours = both.ask("/configured/raw-log?rev=reverse(mine)")
+    assert seen(ours) == seen(theirs)
+    assert ours.body.count(b"changeset:") == 2
+
+
+def test_shell_hooks_see_the_same_environment(both: Both) -> None:
+    environments: list[set[str]] = []
+    for port in (both.theirs, both.ours):
+        _ask(port, "/configured/?cmd=listkeys&namespace=phases", "GET")
+        text = (both.folder / "configured" / "env.txt").read_text()
+        environments.append(set(re.findall(r"^(\w+)=", text, re.MULTILINE)))
+    theirs, ours = environments
+    assert ours - TESTED == theirs - TESTED

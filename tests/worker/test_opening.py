@@ -67,7 +67,7 @@ def test_the_library_is_set_up_for_a_server(history: Repository) -> None:
         check=True,
         capture_output=True,
     )
-    assert (done.stdout, done.stderr) == (b"True False b'utf-8'\n", b"")
+    assert (done.stdout, done.stderr) == (b"False False b'utf-8'\n", b"")
 
 
 def test_nothing_the_daemon_imports_loads_mercurial() -> None:

@@ -443,6 +443,24 @@ def test_changes_are_seen_at_the_next_request(ask: Asker, history: Repository) -
     assert (answer.status, answer.reason) == (500, b"prelistkeys hook exited with status 1")
 
 
+def test_aliases_of_revsets_count(ask: Asker, history: Repository) -> None:
+    history.hgrc.write_text("[revsetalias]\nmine = branch(finished)\n")
+    body = ask(b"/log", b"rev=reverse(mine)&style=raw").body
+    assert history.hex(5) in body
+    assert history.hex(4) not in body
+
+
+def test_the_encoding_of_old_changesets_is_that_of_the_repository(
+    ask: Asker, history: Repository
+) -> None:
+    history.hgrc.write_text("[ui]\nfallbackencoding = koi8-r\n")
+    ask(b"/log")
+    assert library.to_local(b"\xc1") == "\N{CYRILLIC SMALL LETTER A}".encode()
+    history.hgrc.write_text("")
+    ask(b"/log")
+    assert library.to_local(b"\xc1") == "Á".encode()
+
+
 def test_the_encoding_of_pages_is_not_that_of_commands(ask: Asker, history: Repository) -> None:
     history.hgrc.write_text("[web]\nencoding = latin-1\n")
     answer = ask(b"/branches")

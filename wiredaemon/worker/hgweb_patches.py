@@ -252,7 +252,7 @@ def _below_its_folder(original: Any) -> Any:  # noqa: ANN401 a function of the l
 
 
 def _summary(entry: Any) -> bytes:  # noqa: ANN401 of the library
-    """Return the first line of a command's help; the original fails where HGPLAIN is set."""
+    """Return the first line of a command's help; the original fails for it as text."""
     text = pycompat.getdoc(entry[0]) or b"(no help text available)"
     return bytes(text.partition(b"\n")[0])
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, cast
 
-# Read while mercurial is imported: output for programs, text as UTF-8. A worker inherits both from
-# its parent; here they hold for any program that imports this module, and for the hooks it starts.
+# Read while mercurial is imported: messages in English, text as UTF-8. What was set is kept aside.
+os.environ["HGENCODING_GIVEN"] = os.environ.get("HGENCODING", "")
 os.environ["HGPLAIN"] = "1"
 os.environ["HGENCODING"] = "utf-8"
 
@@ -54,6 +54,14 @@ if TYPE_CHECKING:
 
 initialization.init()
 # Needed from 7.2 on, before the first use of commands and hgweb.
+
+# From here on HGPLAIN would leave out settings, such as aliases of revsets and templates, and hooks
+# would see it. Nor does it matter what the shell had set that the daemon was started in.
+_given = os.environ.pop("HGENCODING_GIVEN")
+for _name in ("HGPLAIN", "HGPLAINEXCEPT", "HGENCODING"):
+    os.environ.pop(_name, None)
+if _given:
+    os.environ["HGENCODING"] = _given
 
 __all__ = [
     "added_text",

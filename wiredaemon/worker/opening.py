@@ -31,6 +31,10 @@ _SETTINGS: Final = (
     # Nobody is there to answer a question.
     (b"ui", b"interactive", b"false"),
     (b"ui", b"nontty", b"true"),
+    (b"ui", b"color", b"no"),
+    (b"ui", b"paginate", b"no"),
+    (b"ui", b"formatted", b"no"),
+    (b"ui", b"message-output", b"stdio"),
     # As for any server: a value of an untrusted file is used or ignored without a message.
     (b"ui", b"report_untrusted", b"false"),
     # Otherwise a cache inside a reference cycle keeps the last large text long after its request.
@@ -40,6 +44,8 @@ _SETTINGS: Final = (
 )
 
 _SOURCE: Final = b"wiredaemon"
+_FALLBACK: Final = b"ISO-8859-1"
+"""The encoding of old changesets that are not UTF-8, where ``ui.fallbackencoding`` is not set."""
 
 
 class RepositoryUnavailable(Exception):  # noqa: N818  a state of the repository, not a fault of ours
@@ -128,6 +134,9 @@ class KeptRepository:
             self.attached.clear()
             _bound_lock_wait(repository.ui)
         self._repository = repository
+        # The library has one for all of a process, which its own server sets once, at its start.
+        fallback = repository.ui.config(b"ui", b"fallbackencoding")
+        library.encoding.fallbackencoding = fallback or _FALLBACK
         # fetch() compares changesets, phases and bookmarks, but not what is checked out, for ".".
         repository.invalidatedirstate()
         return served(repository)

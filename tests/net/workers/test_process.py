@@ -32,8 +32,7 @@ def test_a_worker_is_started_with_our_environment_and_told_the_context(
     pool = start()
     (worker,) = reactor.workers
     assert worker.environment["SOMETHING"] == "inherited"
-    assert worker.environment["HGPLAIN"] == "1"
-    assert worker.environment["HGENCODING"] == "utf-8"
+    assert ("HGENCODING" in worker.environment) == ("HGENCODING" in os.environ)
     worker.become_ready()
     ask(pool, b"pushkey", Permission.RW)
     context = CallContext.parse(worker.requests[-1].extra)

@@ -148,8 +148,7 @@ class WorkerProcess(ProcessProtocol):
             self,
             command[0],
             list(command),
-            # Output for programs, and text in UTF-8, whatever the daemon was started with.
-            env={**os.environ, "HGPLAIN": "1", "HGENCODING": "utf-8"},
+            env=dict(os.environ),
             childFDs={0: "w", 1: "r", 2: "r"},
         )
         # Importing Mercurial and the extensions of the server's files may hang, on a network disk.
