@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -193,6 +195,34 @@ def test_an_untrusted_file_sets_web_but_not_the_api(
     assert described.web == WEB_VALUES
     assert described.api == {}
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_what_is_not_trusted_is_said_once_where_the_user_has_nothing_against_it(
+    empty: Repository, tmp_path: Path, give_away: Callable[[Path], None], *, is_told: bool
+) -> None:
+    user = tmp_path / "user.rc"
+    user.write_text(f"[ui]\nreport_untrusted = {is_told}\n")
+    empty.hgrc.write_text(WEB)
+    give_away(empty.hgrc)
+    # A program of its own, for Mercurial keeps the standard error that it has found at its import.
+    program = (
+        "import os, sys\n"
+        "from wiredaemon.worker.describe import describe\n"
+        "from wiredaemon.worker.opening import KeptRepository\n"
+        "describe(os.fsencode(sys.argv[1]))\n"
+        "KeptRepository(os.fsencode(sys.argv[1])).served()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(empty.folder)],
+        env={**os.environ, "HGRCPATH": str(user)},
+        check=True,
+        capture_output=True,
+    )
+    said = f"not trusting file {empty.hgrc} from untrusted user ".encode()
+    assert done.stdout == b""
+    assert done.stderr.count(b"\n") == is_told
+    assert done.stderr.startswith(said if is_told else b"")
 
 
 def test_other_spellings_of_a_setting_count(empty: Repository) -> None:

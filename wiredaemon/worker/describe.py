@@ -46,10 +46,12 @@ _API_SWITCHES: Final = (
 def describe(path: bytes) -> Description:
     """Describe the repository whose working folder is ``path``.
 
+    What is not trusted of its configuration is logged, as Mercurial's own server says it once.
+
     Raises:
         RepositoryUnavailable: It cannot be opened, or a setting has a value of the wrong kind.
     """
-    repository = open_repository(path)
+    repository = open_repository(path, tells_untrusted=True)
     try:
         return _describe(served(repository))
     finally:

@@ -39,6 +39,9 @@ class Ui(Protocol):
     def hasconfig(self, section: bytes, name: bytes, *, untrusted: bool = ...) -> bool:
         """Return whether a value was set anywhere."""
 
+    def flush(self) -> None:
+        """Write out what waits in the buffers of both outputs."""
+
     def setconfig(self, section: bytes, name: bytes, value: bytes, source: bytes) -> None:
         """Set a value over all files."""
 

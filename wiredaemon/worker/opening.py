@@ -35,13 +35,14 @@ _SETTINGS: Final = (
     (b"ui", b"paginate", b"no"),
     (b"ui", b"formatted", b"no"),
     (b"ui", b"message-output", b"stdio"),
-    # As for any server: a value of an untrusted file is used or ignored without a message.
-    (b"ui", b"report_untrusted", b"false"),
     # Otherwise a cache inside a reference cycle keeps the last large text long after its request.
     (b"usage", b"resources.memory", b"low"),
     # Otherwise "waiting for lock", with host and process, becomes part of the output for the peer.
     (b"ui", b"timeout.warn", b"2147483647"),
 )
+
+_SILENT: Final = (b"ui", b"report_untrusted", b"false")
+"""A value of an untrusted file is used or ignored without a message."""
 
 _SOURCE: Final = b"wiredaemon"
 _FALLBACK: Final = b"ISO-8859-1"
@@ -60,8 +61,13 @@ class RepositoryUnavailable(Exception):  # noqa: N818  a state of the repository
         self.reason = reason
 
 
-def open_repository(path: bytes) -> Repository:
+def open_repository(path: bytes, *, tells_untrusted: bool = False) -> Repository:
     """Open the repository whose working folder is ``path`` (the folder that holds ``.hg``).
+
+    Args:
+        path: The folder.
+        tells_untrusted: Write to standard error which configuration files are not trusted, unless
+            ``ui.report_untrusted`` of the system or the user says otherwise.
 
     Raises:
         RepositoryUnavailable: It is missing, damaged, of an unknown format, or a configuration
@@ -73,7 +79,7 @@ def open_repository(path: bytes) -> Repository:
         # Mercurial would take the name for a bundle, or look for another kind of repository.
         raise RepositoryUnavailable(f"{os.fsdecode(path)}: no Mercurial repository here")
     try:
-        ui = _load_ui()
+        ui = _load_ui(tells_untrusted=tells_untrusted)
         large_objects.keep_own(ui, path)
         with extension_sets.OURS.opening(ui):
             repository = cast("Repository", library.hg.repository(ui, path))
@@ -82,6 +88,9 @@ def open_repository(path: bytes) -> Repository:
             _check_config_file(file)
     except (error.Error, error.RepoError, OSError) as failure:
         raise RepositoryUnavailable(_reason(path, failure)) from failure
+    # What was said of trust waits in a buffer otherwise.
+    repository.ui.flush()
+    repository.ui.setconfig(*_SILENT, _SOURCE)
     _bound_lock_wait(repository.ui)
     return repository
 
@@ -157,9 +166,12 @@ class KeptRepository:
         self._kept = library.hg.cachedlocalrepo(repository)
 
 
-def _load_ui() -> Ui:
+def _load_ui(*, tells_untrusted: bool) -> Ui:
     """Return the configuration of system and user, read now."""
     ui = cast("Ui", library.ui.ui.load())
+    if not tells_untrusted:
+        # It would be said at each opening, for each worker.
+        ui.setconfig(*_SILENT, _SOURCE)
     for section, name, value in _SETTINGS:
         ui.setconfig(section, name, value, _SOURCE)
     return ui
