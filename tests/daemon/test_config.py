@@ -13,6 +13,7 @@ from wiredaemon.daemon.config_file import load_config
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.hosting.access import AccessRules
 from wiredaemon.net.hosting.collection import Collection
+from wiredaemon.net.hosting.host_lookup import ListShape
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
         allow_read = ["ann", "bob"]
         deny_read = ["mallory"]
         allow-pull = false
+        descend = false
+        collapse = true
         [paths]
         "/" = "../server"
         "/team/one.two" = "/srv/hg/one"
@@ -143,6 +146,7 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
             deny_read=("mallory",),
             allow_pull=False,
         ),
+        lists=ListShape(descend=False, collapse=True),
         paths={"/": tmp_path / "server", "/team/one.two": Path("/srv/hg/one")},
         commands=Commands(load=("package.module", conf / "examples" / "dummycommands.py")),
         log=Log(requests=True),
@@ -383,13 +387,13 @@ def test_the_shipped_file_names_every_key() -> None:
         return {name.replace("-", "_") for name in values}
 
     defaults = Config(data=Data(folder=ROOT))
-    assert names(tables) == {name for name in asdict(defaults) if name != "file"}
+    assert names(tables) == {name for name in asdict(defaults) if name not in {"file", "lists"}}
     assert names(tables["data"]) == {"folder"}
     assert names(tables["listen"]) == set(asdict(LOOPBACK))
     assert names(tables["tls"]) == set(asdict(Tls()))
     assert names(tables["api"]) == set(asdict(Api()))
     assert set(tables["api"]["framings"]) == set(Api().framings)
-    assert names(tables["web"]) == set(asdict(AccessRules()))
+    assert names(tables["web"]) == {*asdict(AccessRules()), *asdict(ListShape())}
     assert names(tables["commands"]) == {"load"}
     assert names(tables["log"]) == set(asdict(Log()))
     assert names(tables["auth"]) == set(asdict(AuthConfig()))

@@ -6,6 +6,7 @@ Status, reason phrase, the headers that matter and the body are compared. What d
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -204,3 +205,61 @@ def test_shell_hooks_see_the_same_environment(both: Both) -> None:
         environments.append(set(re.findall(r"^(\w+)=", text, re.MULTILINE)))
     theirs, ours = environments
     assert ours - TESTED == theirs - TESTED
+
+
+@pytest.mark.parametrize(
+    "query", ["", "&sort=name", "&sort=-name", "&sort=description", "&sort=contact", "&sort=no"]
+)
+@pytest.mark.parametrize("path", ["/", "/team/", "/team", "/index", "/team/index"])
+def test_a_list_has_the_repositories_of_hgwebdirs_in_the_same_order(
+    both: Both, path: str, query: str
+) -> None:
+    theirs, ours = both.ask(f"{path}?style=raw{query}")
+    assert (theirs.status, ours.status) == (200, 200)
+    assert ours.header(b"Content-Type") == theirs.header(b"Content-Type")
+    assert ours.body.split() == theirs.body.split()
+
+
+@pytest.mark.parametrize("path", ["/", "/team/"])
+def test_a_list_as_json_has_the_entries_of_hgwebdirs(both: Both, path: str) -> None:
+    theirs, ours = both.ask(f"{path}?style=json&sort=name")
+    assert ours.header(b"Content-Type") == theirs.header(b"Content-Type")
+    entries = json.loads(ours.body)["entries"]
+    assert all(entry.pop("url").startswith("/") for entry in entries)
+    assert entries == json.loads(theirs.body)["entries"]
+
+
+@pytest.mark.parametrize("style", ["atom", "rss"])
+def test_lists_are_feeds_too_where_hgwebdir_fails(both: Both, style: str) -> None:
+    theirs, ours = both.ask(f"/?style={style}")
+    assert (theirs.status, ours.status) == (500, 200)
+
+
+@pytest.mark.parametrize("name", ["style-paper.css", "hgicon.png", "mercurial.js"])
+def test_static_files_are_beside_the_repositories_too(both: Both, name: str) -> None:
+    theirs, ours = both.ask(f"/static/{name}")
+    assert (ours.status, ours.body) == (200, theirs.body)
+    assert ours.header(b"Content-Type") == theirs.header(b"Content-Type")
+    head = _ask(both.ours, f"/static/{name}", "HEAD")
+    assert head.header(b"Content-Length") == b"%d" % len(ours.body)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/nothing", "/team/nothing", "/team/nothing/log", "/nothing?cmd=heads", "/json-index"],
+)
+def test_what_is_no_repository_is_not_found(both: Both, target: str) -> None:
+    theirs, ours = both.ask(target)
+    assert (theirs.status, ours.status) == (404, 404)
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing", "../map", "..%2fmap", "%2fetc%2fpasswd", "a%00b", "", "."]
+)
+def test_what_is_no_static_file_is_not_found(both: Both, name: str) -> None:
+    assert _ask(both.ours, f"/static/{name}", "GET").status == 404
+    assert _ask(both.ours, f"/static/{name}", "HEAD").status == 404
+
+
+def test_a_static_file_is_only_read(both: Both) -> None:
+    assert _ask(both.ours, "/static/style-paper.css", "POST").status == 405

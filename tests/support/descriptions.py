@@ -19,6 +19,8 @@ def described(**changes: Any) -> Description:
         "version1": {},
         "description": b"",
         "contact": b"",
+        "name": b"",
+        "labels": [],
         "hidden": False,
         "extensions": b"none",
         "watched": [],

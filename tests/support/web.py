@@ -94,6 +94,10 @@ class FakeHost:
         """Return the settings that the test set."""
         return self.now
 
+    def known_settings(self) -> Settings | None:
+        """Return the settings that the test set, unless it has not yet."""
+        return self.now if isinstance(self.now, Settings) else None
+
     def repository(self, peer: Peer, permission: Permission) -> Any:  # noqa: ARG002 of Host
         """Return the test's repository, if there is one."""
         if self._repository is None:

@@ -75,6 +75,8 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         version1=version1_commands(repository),
         description=b"",
         contact=b"",
+        name=b"",
+        labels=[],
         hidden=False,
         extensions=set_of(repository.ui),
         journals=[os.fsencode(empty.folder / ".hg/store/journal")],
@@ -122,13 +124,21 @@ PEOPLE = """
 [web]
 description = What a café is for
 contact = Somebody
+name = The café
+labels = old, large
 hidden = yes
 """
-PEOPLE_VALUES = ("What a café is for".encode(), b"Somebody", True)
+PEOPLE_VALUES = (
+    *("What a café is for".encode(), b"Somebody"),
+    *("The café".encode(), [b"old", b"large"], True),
+)
 
 
-def for_people(described: Description) -> tuple[bytes, bytes, bool]:
-    return described.description, described.contact, described.hidden
+def for_people(described: Description) -> tuple[object, ...]:
+    return (
+        *(described.description, described.contact),
+        *(described.name, described.labels, described.hidden),
+    )
 
 
 def test_what_lists_show_is_given(empty: Repository) -> None:
@@ -142,6 +152,11 @@ def test_an_untrusted_file_may_say_what_lists_show(
     empty.hgrc.write_text(PEOPLE)
     give_away(empty.hgrc)
     assert for_people(describe(empty.path)) == PEOPLE_VALUES
+
+
+def test_where_nobody_is_named_the_user_is_to_be_written_to(empty: Repository) -> None:
+    empty.hgrc.write_text("[ui]\nusername = Ann\n")
+    assert describe(empty.path).contact == b"Ann"
 
 
 @pytest.mark.parametrize(

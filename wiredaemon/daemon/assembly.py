@@ -30,6 +30,7 @@ from wiredaemon.net.cache.clones import Clones
 from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
+from wiredaemon.net.hgweb.static_files import StaticFiles
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.hosting.push_answers import PushAnswers
@@ -227,6 +228,7 @@ class Assembly:
             call_in_thread=self.call_in_thread,
             limits=config.limits,
             moved=config.moved,
+            shape=config.lists,
         )
 
     def _make_logins(self) -> Logins | None:
@@ -304,5 +306,6 @@ class Assembly:
             identification=identification,
             guard=self._kept.guard,
             pushes=self._kept.pushes,
+            read_static=StaticFiles(self._kept.pool).read if config.paths else None,
         )
         return make_site(application, self.hosts)

@@ -12,6 +12,7 @@ from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.daemon.redirect_config import Redirect
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.collection import Collection
+from wiredaemon.net.hosting.host_lookup import ListShape
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ class Config:
     tls: Tls = Tls()
     api: Api = field(default_factory=Api)
     web: AccessRules = field(default_factory=AccessRules)
+    lists: ListShape = field(default_factory=ListShape)
+    """The shape of lists of repositories, which is in ``[web]``, too."""
     paths: Mapping[str, Path] = field(default_factory=dict)
     """URL prefix ("/" or "/name/name") to repository folder, or with the star or stars of a
     collection behind a slash ("/name/*") to the folder of repositories; empty serves commands

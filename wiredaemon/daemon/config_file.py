@@ -29,6 +29,7 @@ from wiredaemon.daemon.proxy_config import read_proxies
 from wiredaemon.daemon.redirect_config import read_redirect
 from wiredaemon.daemon.toml_table import ConfigurationError, Table
 from wiredaemon.net.hosting.access import AccessRules
+from wiredaemon.net.hosting.host_lookup import ListShape
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
@@ -51,7 +52,11 @@ def load_config(file: Path) -> Config:
         listen=_listen(top),
         tls=_tls(top),
         api=_api(top),
-        web=_web(top),
+        web=_web(web := _web_table(top)),
+        lists=ListShape(
+            descend=web.boolean("descend", default=_LISTS.descend),
+            collapse=web.boolean("collapse", default=_LISTS.collapse),
+        ),
         paths=(paths := _paths(top)),
         moved=_moved(top, paths),
         commands=_commands(top),
@@ -82,6 +87,7 @@ _TABLES: Final = (
 )
 _API: Final = Api()
 _WEB: Final = AccessRules()
+_LISTS: Final = ListShape()
 _ENDPOINTS: Final = 'a list of Twisted endpoint strings, e.g. ["tcp:8000:interface=127.0.0.1"]'
 
 
@@ -177,11 +183,15 @@ def _framings_of(table: Table, name: str) -> tuple[str, ...]:
     return framings
 
 
-def _web(top: Table) -> AccessRules:
+def _web_table(top: Table) -> Table:
+    rules = {spelling for name in _names(AccessRules) for spelling in _spellings(name)}
+    return top.table("web", sorted({*rules, *_names(ListShape)}))
+
+
+def _web(table: Table) -> AccessRules:
     spellings = {spelling: name for name in _names(AccessRules) for spelling in _spellings(name)}
-    table = top.table("web", sorted(spellings))
     keys = {name: name for name in _names(AccessRules)}
-    for key in table.values:
+    for key in spellings.keys() & table.values.keys():
         name = spellings[key]
         if keys[name] != name or (key != name and name in table.values):
             raise table.error(key, "given twice, in two spellings", "one of them")

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from wiredaemon.commands import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wiredaemon.wire.values import Value
+
+_T = TypeVar("_T")
 
 Setting: TypeAlias = "bool | Sequence[bytes]"
 """A switch, or a list of user names."""
@@ -44,6 +46,10 @@ class Description:
     """A line for people; empty where none is set."""
     contact: bytes
     """The person to write to; empty where none is set."""
+    name: bytes
+    """The name that lists show in place of the path; empty where none is set."""
+    labels: Sequence[bytes]
+    """Words for programs that read lists of repositories."""
     hidden: bool
     """Lists of repositories leave it out."""
     extensions: bytes
@@ -62,24 +68,7 @@ class Description:
 
     def encode(self) -> Mapping[bytes, Value]:
         """Return the result of the command ``describe``."""
-        return {
-            b"web": self.web,
-            b"api": self.api,
-            b"requirements": self.requirements,
-            b"compression": self.compression,
-            b"stream_allowed": self.stream_allowed,
-            b"capabilities": self.capabilities,
-            b"version1": self.version1,
-            b"description": self.description,
-            b"contact": self.contact,
-            b"hidden": self.hidden,
-            b"extensions": self.extensions,
-            b"watched": self.watched,
-            b"state": self.state,
-            b"journals": self.journals,
-            b"clones": self.clones,
-            b"clones_by_user": self.clones_by_user,
-        }
+        return {name.encode("ascii"): getattr(self, name) for name in _READERS}
 
     @classmethod
     def parse(cls, result: object) -> Description:
@@ -88,47 +77,13 @@ class Description:
         Raises:
             ServerError: It is not what ``encode`` returns.
         """
-        match result:
-            case {
-                # One pattern for the whole map: a key that is missing and one of a wrong type are
-                # one failure, that of two releases side by side.
-                b"web": dict() as web,
-                b"api": dict() as api,
-                b"requirements": list() as requirements,
-                b"compression": list() as compression,
-                b"stream_allowed": bool() as stream_allowed,
-                b"capabilities": bytes() as capabilities,
-                b"version1": dict() as version1,
-                b"description": bytes() as description,
-                b"contact": bytes() as contact,
-                b"hidden": bool() as hidden,
-                b"extensions": bytes() as extensions,
-                b"watched": list() as watched,
-                b"state": list() as state,
-                b"journals": list() as journals,
-                b"clones": bytes() as clones,
-                b"clones_by_user": bool() as clones_by_user,
-            }:
-                return cls(
-                    web={_bytes(name): _setting(value) for name, value in web.items()},
-                    api={_bytes(name): _switch(on) for name, on in api.items()},
-                    requirements=_list(requirements),
-                    compression=_list(compression),
-                    stream_allowed=stream_allowed,
-                    capabilities=capabilities,
-                    version1={_bytes(name): _bytes(right) for name, right in version1.items()},
-                    description=description,
-                    contact=contact,
-                    hidden=hidden,
-                    extensions=extensions,
-                    watched=_list(watched),
-                    state=_list(state),
-                    journals=_list(journals),
-                    clones=clones,
-                    clones_by_user=clones_by_user,
-                )
-            case _:
-                raise _improper()
+        # A key that is missing and one of a wrong type are one failure, that of two releases side
+        # by side.
+        found = result if isinstance(result, dict) else {}
+        values: dict[str, Any] = {
+            name: read(found.get(name.encode("ascii"))) for name, read in _READERS.items()
+        }
+        return cls(**values)
 
 
 def _improper() -> ServerError:
@@ -141,7 +96,9 @@ def _bytes(value: object) -> bytes:
     return value
 
 
-def _list(value: Sequence[object]) -> Sequence[bytes]:
+def _list(value: object) -> Sequence[bytes]:
+    if not isinstance(value, list):
+        raise _improper()
     return [_bytes(item) for item in value]
 
 
@@ -151,5 +108,34 @@ def _switch(value: object) -> bool:
     return value
 
 
+def _map(value: object, read: Callable[[object], _T]) -> Mapping[bytes, _T]:
+    if not isinstance(value, dict):
+        raise _improper()
+    return {_bytes(name): read(item) for name, item in value.items()}
+
+
 def _setting(value: object) -> Setting:
     return _list(value) if isinstance(value, list) else _switch(value)
+
+
+_READERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "web": lambda value: _map(value, _setting),
+    "api": lambda value: _map(value, _switch),
+    "requirements": _list,
+    "compression": _list,
+    "stream_allowed": _switch,
+    "capabilities": _bytes,
+    "version1": lambda value: _map(value, _bytes),
+    "description": _bytes,
+    "contact": _bytes,
+    "name": _bytes,
+    "labels": _list,
+    "hidden": _switch,
+    "extensions": _bytes,
+    "watched": _list,
+    "state": _list,
+    "journals": _list,
+    "clones": _bytes,
+    "clones_by_user": _switch,
+}
+"""The fields of a description, and what reads the value of each."""

@@ -1,7 +1,7 @@
 """The agreement of the daemon and its workers beyond the protocol: both sides import this.
 
 A worker speaks `WORKER_DIALECT` on its standard input and output. Each request carries one more
-key, ``context``; three commands are for the daemon alone.
+key, ``context``; some commands are for the daemon alone.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ UNAVAILABLE: Final = b"repository unavailable: %s"
 OTHER_EXTENSIONS: Final = b"the worker has loaded other extensions: not %s but %s"
 """Message of the command error of a worker that may not open a repository, because it has loaded
 the extensions of others; its arguments are the names of the wanted set and of the worker's own."""
+
+STATIC: Final = b"static"
+"""Private command: returns type and content of a file that pages use, or null if there is none."""
 
 RECOVER: Final = b"recover"
 """Private command: rolls back an abandoned transaction, and returns one of the next three."""

@@ -29,8 +29,7 @@ class Limits:
 
     # --- frames ----------------------------------------------------------------------------------
 
-    # Twice the largest payload that Mercurial sends. HTTP/2 has the same field of 24 bits and
-    # begins with 16 KiB.
+    # Twice the largest payload of Mercurial. HTTP/2 has the same 24 bits, and begins with 16 KiB.
     frame_payload: int = 65536
     """The largest frame payload accepted (the wire format allows 16 MiB - 1)."""
 
@@ -62,8 +61,7 @@ class Limits:
     settings_size: int = 16 * 1024
     """Sender protocol settings or stream settings, all frames together."""
 
-    # 16 steps of a decoder, the dearest of which took 0.25 ms: one call keeps the reactor for 4 ms,
-    # where it must not be kept longer than 50.
+    # 16 steps of a decoder, of up to 0.25 ms: the reactor must not be kept longer than 50 ms.
     decoded_size: int = 1024 * 1024
     """Content that a client decodes before its caller is asked again, with 64 KiB more at most."""
 
@@ -258,8 +256,7 @@ class Limits:
     worker_commands: int = 10_000
     """Commands after which a worker is replaced."""
 
-    # Twenty times what a worker has at the start. Mercurial keeps a bundle of 50 MB files in
-    # 471 MB, which is to pass.
+    # Twenty times what a worker has at first: a bundle of 50 MB files takes 471 MB, and is to pass.
     worker_memory: int = 1024 * 1024 * 1024
     """Resident memory after which a worker is replaced."""
 
@@ -319,6 +316,9 @@ class Limits:
 
     index_entries: int = 1000
     """Repositories that one index page lists, which has some 100 KiB then."""
+
+    index_seconds: float = 1.0
+    """Seconds after which an index page shows what is known; the rest is looked at behind it."""
 
     # Measured: 50 ms of reading folders that the system has in memory, in a thread.
     index_scan: int = 100_000

@@ -13,6 +13,7 @@ from wiredaemon.repository.worker_calls import (
     DESCRIBE,
     READY,
     RECOVER,
+    STATIC,
     UNAVAILABLE,
     BodyBrokenError,
     CallContext,
@@ -28,6 +29,7 @@ from wiredaemon.worker.manifest_data import manifestdata
 from wiredaemon.worker.opening import KeptRepository, RepositoryUnavailable
 from wiredaemon.worker.raw_store import rawstorefiledata
 from wiredaemon.worker.recovery import recover
+from wiredaemon.worker.static_files import static_file
 from wiredaemon.worker.web import web
 
 if TYPE_CHECKING:
@@ -96,6 +98,9 @@ class WorkerCommands:
         """
         if command == READY:
             yield Only(mercurial_version())
+            return
+        if command == STATIC:
+            yield Only(static_file(_named(arguments).get(b"name")))
             return
         context = CallContext.parse(extra)
         if command == DESCRIBE:

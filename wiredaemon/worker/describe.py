@@ -14,7 +14,7 @@ from wiredaemon.repository.descriptions import Description
 from wiredaemon.worker import watched_paths as watched
 from wiredaemon.worker.extension_sets import set_of
 from wiredaemon.worker.kept_clones import SWITCH, clones_key, depends_on_user
-from wiredaemon.worker.library import error, streamclone, wireprototypes
+from wiredaemon.worker.library import error, streamclone, webcommands, wireprototypes
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.worker.values import capabilities_v1
 from wiredaemon.worker.web import version1_commands
@@ -70,7 +70,9 @@ def _describe(repository: Repository) -> Description:
         capabilities=capabilities_v1(repository),
         version1=version1_commands(repository),
         description=_text(ui, b"description"),
-        contact=_text(ui, b"contact"),
+        contact=_contact(ui),
+        name=_text(ui, b"name"),
+        labels=[bytes(each) for each in ui.configlist(b"web", b"labels", untrusted=True)],
         extensions=set_of(ui),
         hidden=_web_boolean(ui, b"hidden", (b"hidden",)),
         watched=watched.described_paths(repository),
@@ -91,6 +93,11 @@ def _clones(repository: Repository) -> bytes:
 
 def _text(ui: Ui, name: bytes) -> bytes:
     return bytes(ui.config(b"web", name, untrusted=True) or b"")
+
+
+def _contact(ui: Ui) -> bytes:
+    """Return whom to write to: where ``[web]`` names nobody, the user, as in hgwebdir's lists."""
+    return bytes(webcommands.get_contact(lambda *name: ui.config(*name, untrusted=True)))
 
 
 def _web_settings(ui: Ui) -> dict[bytes, Setting]:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -14,7 +17,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from wiredaemon.net.hgweb.repository_index import Row, render_page, render_text
+from wiredaemon.net.hgweb.index_page import render_page
+from wiredaemon.net.hgweb.index_rows import Query, Row
+from wiredaemon.net.hgweb.index_styles import STYLES, Links
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.collection import Collection
 from wiredaemon.net.hosting.host import Settings
@@ -35,6 +40,7 @@ HTML: Final = [
     "Vary: Accept",
 ]
 VOID: Final = {"meta"}
+ENTRIES: Final = {"atom": "{http://www.w3.org/2005/Atom}entry", "rss": "item"}
 
 
 def described(
@@ -56,6 +62,8 @@ class Page(HTMLParser):
         super().__init__()
         self.rows: list[list[str]] = []
         self.links: list[str] = []
+        self.sorts: list[str] = []
+        self.is_loaded_again = False
         self.tags: set[str] = set()
         self.texts: list[str] = []
         self._open: list[str] = []
@@ -72,9 +80,12 @@ class Page(HTMLParser):
         if tag in {"td", "th"}:
             self.rows[-1].append("")
         for name, value in attrs:
-            assert name in {"lang", "charset", "href", "datetime"}
+            assert name in {"lang", "charset", "href", "datetime", "http-equiv", "content"}
             if name == "href":
-                self.links.append(value or "")
+                links = self.sorts if (value or "").startswith("?") else self.links
+                links.append(value or "")
+            if name == "http-equiv":
+                self.is_loaded_again = True
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in VOID
@@ -95,10 +106,21 @@ class Page(HTMLParser):
         return self.rows[1:]
 
 
+def path_of(names: Names) -> str:
+    """A link to a path."""
+    return "".join(f"/{quote(name, safe='')}" for name in names) + "/"
+
+
 def rendered(names: Names, rows: Sequence[Row]) -> str:
     """The page, where nobody else needs a turn."""
     pages: list[bytes] = []
-    page = render_page(names, rows, is_cut=False, take_turns=lambda: succeed(None))
+    page = render_page(
+        *(names, rows, path_of),
+        query=Query.parse(b""),
+        is_cut=False,
+        is_partial=False,
+        take_turns=lambda: succeed(None),
+    )
     Deferred.fromCoroutine(page).addCallback(pages.append)
     return pages[0].decode()
 
@@ -294,6 +316,9 @@ def test_for_a_client_that_has_gone_nothing_more_is_asked(tmp_path: Path) -> Non
             super().__init__()
             self.name = name
 
+        def known_settings(self) -> None:
+            """Nothing is known before it was asked for."""
+
         def settings(self) -> Any:
             asked.append(self.name)
             return settings[self.name]
@@ -396,4 +421,14 @@ def test_whatever_is_shown_the_page_has_one_row_for_each_repository_and_only_our
         *("table", "thead", "tbody", "tr", "th", "td"),
     }
     assert [row[1:3] for row in page.cells] == [[row.description, row.contact] for row in placed]
-    assert len(render_text(placed).splitlines()) == len(placed)
+    links = Links(path_of, lambda names: f"http://hg.example{path_of(names)}")
+    for name, style in STYLES.items():
+        listed = style.render(above, placed, links)
+        if name == "raw":
+            assert len(listed.splitlines()) == len(placed)
+        elif name == "json":
+            entries = json.loads(listed)["entries"]
+            assert [each["url"] for each in entries] == [path_of(row.names) for row in placed]
+        else:
+            feed = ET.fromstring(listed)  # noqa: S314 of our own
+            assert len(list(feed.iter(ENTRIES[name]))) == len(placed)

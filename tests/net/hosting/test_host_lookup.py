@@ -284,6 +284,9 @@ def test_a_search_that_fails_is_told_and_the_next_one_is_done(tmp_path: Path) ->
 
 def test_few_repositories_are_described_side_by_side() -> None:
     class Slow(FakeHost):
+        def known_settings(self) -> None:
+            """Nothing is known before it was asked for."""
+
         def settings(self) -> Any:
             waiting.append(Deferred())
             return waiting[-1]

@@ -73,6 +73,8 @@ def test_a_command_that_only_reads_asks_for_the_repository_as_a_reader() -> None
         def settings(self) -> Any:
             raise AssertionError
 
+        known_settings = settings
+
         def repository(self, peer: Peer, permission: Permission) -> Any:
             assert peer.user is None
             granted.append(permission)

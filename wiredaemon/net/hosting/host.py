@@ -58,6 +58,10 @@ class Settings:
     """A line for people, shown in lists of repositories; empty where none is set."""
     contact: str = ""
     """The person to write to, shown in lists; empty where none is set."""
+    name: str = ""
+    """The name that lists show in place of the path; empty where none is set."""
+    labels: tuple[str, ...] = ()
+    """Words for programs that read lists."""
     hidden: bool = False
     """Lists of repositories leave it out."""
     version1: Mapping[bytes, bytes] = field(default_factory=dict)
@@ -80,6 +84,9 @@ class Host(Protocol):
 
         As long as nothing has changed it returns the same `Settings` object.
         """
+
+    def known_settings(self) -> Settings | None:
+        """Return the settings that are in force, if they are known without asking a worker."""
 
     def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:
         """Return the repository as one peer's commands use it.
@@ -107,6 +114,8 @@ class CommandsOnly:
     def settings(self) -> Settings:
         """Return the settings of the configuration."""
         return self._settings
+
+    known_settings = settings
 
     def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:  # noqa: ARG002 of Host
         """Refuse: there is none."""
@@ -166,10 +175,14 @@ class HostedRepository:
 
         The Deferred fails if the repository cannot be described.
         """
+        return self.known_settings() or self._described.wait()
+
+    def known_settings(self) -> Settings | None:
+        """Return the settings if nothing of them has changed since a worker has described them."""
         # Asked again for each request: a request behind a change of `deny_read` must not be let in.
         if self._settings is not None and self._files.stat_settings() == self._signatures:
             return self._settings
-        return self._described.wait()
+        return None
 
     def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:
         """Return the repository as one peer's commands use it."""
@@ -212,6 +225,8 @@ class HostedRepository:
             facts=facts,
             description=description.description.decode("utf-8", "replace"),
             contact=description.contact.decode("utf-8", "replace"),
+            name=description.name.decode("utf-8", "replace"),
+            labels=tuple(each.decode("utf-8", "replace") for each in description.labels),
             hidden=description.hidden,
             version1=description.version1,
         )

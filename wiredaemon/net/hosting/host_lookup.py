@@ -11,6 +11,7 @@ repository that was removed is missing there, and not a page of the one at ``/``
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,6 +58,16 @@ class ListedRepository(NamedTuple):
     """When its history last changed, in seconds since 1970; None if it has none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListShape:
+    """The shape of lists, as ``[web]`` of a configuration says, under hgwebdir's names."""
+
+    descend: bool = True
+    """Repositories further below are listed, too, not only those in the folder itself."""
+    collapse: bool = False
+    """A folder stands for the repositories in it."""
+
+
 class Listing(NamedTuple):
     """The repositories below a path."""
 
@@ -78,6 +89,7 @@ class HostLookup:
         call_in_thread: Callable[..., Deferred[Listing]] = maybeDeferred,
         limits: Limits | None = None,
         moved: Mapping[str, str] | None = None,
+        shape: ListShape | None = None,
     ) -> None:
         """Serve single hosts and collections.
 
@@ -88,6 +100,7 @@ class HostLookup:
             call_in_thread: Calls a function with arguments in a thread, where it may block.
             limits: Bounds the hosts that are kept and the names that a search reads.
             moved: New paths of repositories, by the old ones.
+            shape: The shape of lists.
         """
         self._singles = {names_of(prefix): host for prefix, host in singles.items()}
         self._longest = max(map(len, self._singles), default=0)
@@ -99,6 +112,9 @@ class HostLookup:
         self._call_in_thread = call_in_thread
         self._limits = limits or Limits()
         self._moved = MovedPaths(moved or {})
+        self.shape = shape or ListShape()
+        self.looking: set[Names] = set()
+        """Paths below which the rest is looked at for later lists."""
         self._known: RecentlyUsed[bytes, Host] = RecentlyUsed(self._limits.known_repositories)
         """Hosts of repositories in collections, by folder."""
         self._listings: dict[Names, SharedAnswer[Listing]] = {}
@@ -244,9 +260,14 @@ class HostLookup:
 
     async def describe(self, host: Host) -> Settings:
         """Return a host's settings for a list; few are asked for at once."""
+        # First: what is known need not wait behind what is not.
+        known = host.known_settings()
+        if known is not None:
+            return known
         await self._describing.acquire()
         try:
-            settings = host.settings()
+            # Another list may have asked meanwhile, or it is asked for at this moment.
+            settings = host.known_settings() or host.settings()
             return await settings if isinstance(settings, Deferred) else settings
         finally:
             self._describing.release()

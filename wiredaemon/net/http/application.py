@@ -12,7 +12,7 @@ from wiredaemon.net.http.responses import unavailable
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
@@ -72,6 +72,8 @@ class Application:
     """Finds out who sends a request; None where nobody can log in."""
     pushes: PushAnswers | None = None
     """The answers to pushes of the last minutes; None where nobody pushes."""
+    read_static: Callable[[bytes], Awaitable[tuple[bytes, bytes] | None]] | None = None
+    """Returns type and content of one of Mercurial's static files; None where there is none."""
     keeps_log: bool = False
     """A line is logged for each request."""
 

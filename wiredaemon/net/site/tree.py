@@ -8,13 +8,15 @@ Source: http, section 3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.web.resource import Resource
 
 from wiredaemon.net.api.resource import ApiResource
 from wiredaemon.net.hgweb.repository_index import IndexResource
 from wiredaemon.net.hgweb.resource import HgwebResource
+from wiredaemon.net.hgweb.static_files import NAME as STATIC
+from wiredaemon.net.hgweb.static_files import StaticResource
 from wiredaemon.net.hosting.decision_cache import DecisionCache
 from wiredaemon.net.http.responses import HttpResponse, not_found
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.http.application import Application
     from wiredaemon.net.http.request import StreamingRequest
+
+
+_INDEX: Final = b"index"
+"""Behind a path it names the list of what is below the path, as a page of hgwebdir's."""
 
 
 class RootResource(Resource):
@@ -51,9 +57,7 @@ class RootResource(Resource):
         """Return the resource that is at a path now."""
         found = self.hosts.find(names)
         if found is None:
-            if self.hosts.may_list(names):
-                return IndexResource(self._application, self.hosts, names)
-            return FixedResource(not_found())
+            return self._resource_beside(names)
         prefix, rest = names[: found.consumed], names[found.consumed :]
         # Compared by the letter: `/API` is a page that hgweb does not know (http, section 3).
         if rest[:1] == (b"api",):
@@ -67,6 +71,17 @@ class RootResource(Resource):
                 again=None if found.is_fixed else PathResource(self, names),
             )
         return HgwebResource(self._application, found.host, prefix, rest, moved_to=found.moved_to)
+
+    def _resource_beside(self, names: Names) -> Resource:
+        """Return the resource at a path that is no repository's: what hgwebdir has there."""
+        if self.hosts.may_list(names):
+            return IndexResource(self._application, self.hosts, names)
+        if names[-1:] == (_INDEX,) and self.hosts.may_list(names[:-1]):
+            return IndexResource(self._application, self.hosts, names[:-1])
+        for place, name in enumerate(names[:-1]):
+            if name == STATIC and self.hosts.is_configured(names[:place]):
+                return StaticResource(self._application, names[place + 1 :])
+        return FixedResource(not_found())
 
 
 class FixedResource(Resource):
