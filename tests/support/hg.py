@@ -215,6 +215,25 @@ def hg_serve(
     paths = "".join(f"/{name} = {path}\n" for name, path in folders.items())
     file.write_text(f"[web]\nallow-push = *\npush_ssl = no\n[paths]\n{paths}", "utf-8")
     switches = ("experimental.web.apiserver=yes", "experimental.web.api.http-v2=yes")
+    with hg_serve_configured(hg, file, folder, switches) as url:
+        yield url
+
+
+@contextmanager
+def hg_serve_configured(
+    hg: Hg, file: Path, folder: Path, switches: Sequence[str] = ()
+) -> Iterator[str]:
+    """Let `hg serve` serve what a file of hgwebdir names; gives its URL.
+
+    Args:
+        hg: The release.
+        file: The configuration.
+        folder: For its own files; it exists.
+        switches: Settings of the command line.
+
+    Raises:
+        HgError: It did not start.
+    """
     options = [part for switch in switches for part in ("--config", switch)]
     # Nobody reads what it prints, so it must not print requests.
     logs = ("--errorlog", str(folder / "errors"), "--accesslog", str(folder / "requests"))

@@ -1,4 +1,4 @@
-"""The console script: ``wiredaemon serve | init | check-config | user | token | call``.
+"""The console script: ``wiredaemon serve | init | user | ...``.
 
 Owns arguments, output for people and exit statuses: 0 done, 1 not done, 2 wrong arguments.
 """
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_serve(commands)
     _add_init(commands)
+    _add_import_hgweb(commands)
     _add_check_config(commands)
     add_user(commands)
     add_token(commands)
@@ -85,6 +86,24 @@ def _add_init(commands: _Subcommands) -> None:
     )
     init.add_argument("folder", metavar="FOLDER", type=Path, help="made when it is missing")
     init.set_defaults(run=_init)
+
+
+def _add_import_hgweb(commands: _Subcommands) -> None:
+    import_hgweb = commands.add_parser(
+        "import-hgweb",
+        help="write a configuration from that of hgwebdir",
+        description="Read an hgweb.config and write a configuration that serves the same "
+        "repositories at the same paths to the same users. What has no counterpart is said on "
+        "standard error. Relative paths in the file are taken as relative to its folder.",
+    )
+    import_hgweb.add_argument("file", metavar="FILE", type=Path, help="of hgwebdir")
+    import_hgweb.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="the new configuration (default: standard output); it is not overwritten",
+    )
+    import_hgweb.set_defaults(run=_import_hgweb)
 
 
 def _add_check_config(commands: _Subcommands) -> None:
@@ -239,6 +258,12 @@ def _init(options: argparse.Namespace) -> int:
     command = shlex.join(["wiredaemon", "serve", "--config", str(configuration)])
     _say(f"made {configuration}; now run: {command}")
     return 0
+
+
+def _import_hgweb(options: argparse.Namespace) -> int:
+    from wiredaemon.daemon.import_hgweb import import_hgweb
+
+    return import_hgweb(options)
 
 
 def _check_config(options: argparse.Namespace) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from wiredaemon.net.hosting.shared_answer import SharedAnswer
+from wiredaemon.net.hosting.shared_answer import FEW, SharedAnswer
 
 _case: Final = SynchronousTestCase()
 
@@ -85,3 +86,25 @@ def test_a_question_that_raises_fails_its_callers_and_can_be_asked_again() -> No
     shared = SharedAnswer(ask)
     for _ in range(2):
         _case.failureResultOf(shared.wait(), ValueError)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_many_callers_get_the_answer_in_several_turns(fails: bool) -> None:  # noqa: FBT001 a parameter
+    clock: Any = Clock()
+    answer: Deferred[str] = Deferred()
+    shared = SharedAnswer(lambda: answer, clock)
+    done: list[object] = []
+    waiting = [shared.wait().addBoth(done.append) for _ in range(2 * FEW + 1)]
+    waiting[-1].cancel()
+    assert len(done) == 1
+    if fails:
+        answer.errback(ValueError("no"))
+    else:
+        answer.callback("yes")
+    counts = [len(done)]
+    while calls := clock.getDelayedCalls():
+        assert len(calls) == 1
+        clock.calls = []
+        calls[0].func(*calls[0].args, **calls[0].kw)
+        counts.append(len(done))
+    assert counts == [1 + FEW, 1 + 2 * FEW, 1 + 2 * FEW]

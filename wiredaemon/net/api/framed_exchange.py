@@ -14,7 +14,6 @@ from wiredaemon.net.http.responses import HttpResponse, bad_request, protocol_er
 from wiredaemon.net.responding.exchange import begin_exchange
 from wiredaemon.net.responding.held_input import held_by
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
-from wiredaemon.net.write_now import pause_for_peer
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -194,9 +193,6 @@ class FramedExchange:
         response = self._request.response
         if self._begun:
             response.write_frames(frames)
-            channel = self._request.channel
-            if channel is not None and channel.site.guard.memory.room.is_scarce:
-                pause_for_peer(channel.transport)
         elif self._responder is not None:
             self._begun = True
             response.begin_frames(self._dialect.media_type, self._responder, frames)

@@ -162,7 +162,7 @@ class HostedRepository:
         self._signatures: StatSignatures = ()
         first_watched = [b"%s/.hg/%s" % (path, name) for name in _FIRST_WATCHED]
         self._files = WatchedFiles(first_watched, (), pool.reactor.seconds)
-        self._described = SharedAnswer(self._describe)
+        self._described = SharedAnswer(self._describe, pool.reactor)
         self._complaint: str | None = None
         """The reason for which the repository was said to be unavailable."""
         self._cacheable: CacheableRepository | None = None

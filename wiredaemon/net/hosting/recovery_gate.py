@@ -44,7 +44,7 @@ class RecoveryGate:
         self._reactor = pool.reactor
         self.journals: Sequence[bytes] = [_journal_of(path)]
         """Files one of which exists while there is a transaction, running or abandoned."""
-        self._examined = SharedAnswer(self._examine)
+        self._examined = SharedAnswer(self._examine, pool.reactor)
         self._next_examination = 0.0
 
     def wait(self, permission: Permission) -> Deferred[None] | None:

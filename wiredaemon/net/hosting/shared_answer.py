@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
@@ -13,16 +13,21 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+FEW: Final = 16
+"""Callers that get the answer in one turn of the reactor: each may do half a millisecond's work."""
+
 
 class SharedAnswer(Generic[_T]):
     """Asks a question once at a time, however many callers want the answer.
 
     Args:
         ask: Asks the question. It is called again only after its last answer has come.
+        reactor: Has turns; None passes an answer on to all who wait at once.
     """
 
-    def __init__(self, ask: Callable[[], Deferred[_T]]) -> None:
+    def __init__(self, ask: Callable[[], Deferred[_T]], reactor: Any = None) -> None:  # noqa: ANN401 zope interfaces do not intersect
         self._ask = ask
+        self._reactor = reactor
         self._waiting: list[Deferred[_T]] = []
 
     def wait(self) -> Deferred[_T]:
@@ -39,5 +44,11 @@ class SharedAnswer(Generic[_T]):
     def _pass_on(self, outcome: _T | Failure) -> None:
         # Emptied first: a caller that asks again from its callback gets a new answer.
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
+        self._pass_to(waiting, outcome)
+
+    def _pass_to(self, waiting: list[Deferred[_T]], outcome: _T | Failure) -> None:
+        few = len(waiting) if self._reactor is None else FEW
+        for each in waiting[:few]:
             each.callback(outcome)
+        if rest := waiting[few:]:
+            self._reactor.callLater(0, self._pass_to, rest, outcome)

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.web.http import datetimeToString
 
 from wiredaemon import __version__
-from wiredaemon.net.guard.held_memory import STEP
 from wiredaemon.net.http.held_body import tell_held
-from wiredaemon.net.write_now import write_now
+from wiredaemon.net.write_now import pause_for_peer, write_now
 from wiredaemon.wire.frames import HEADER_SIZE
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ _OK: Final = 200
 _CLOSE: Final = (b"Connection", b"close")
 _CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
 _LAST_CHUNK: Final = b"0\r\n\r\n"
+_COUNTED: Final = 16384
+"""Bytes of a write from which it counts for what all connections hold: most answers are smaller."""
 _HELD: Final = 65536
 """Bytes of a response that are held until it is known whether it is complete: as much as a
 transport buffers before it pauses its producer, so that holding makes nobody wait longer."""
@@ -203,8 +204,10 @@ class ResponseWriter:
         channel = self._channel
         size = write_now(channel.transport, parts)
         channel.written += size
-        if size > STEP:
+        if size > _COUNTED:
             tell_held(channel)
+            if channel.site.guard.memory.room.is_scarce:
+                pause_for_peer(channel.transport)
 
     # --- holding -----------------------------------------------------------------------------
 
