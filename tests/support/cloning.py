@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.cached_repository import CacheableRepository
 from wiredaemon.net.cache.clones import Clone, Clones, RepositoryClones
+from wiredaemon.net.guard.output_room import OutputRoom
 from wiredaemon.repository.stat_signatures import WatchedFiles
 from wiredaemon.repository.web_calls import WebRequest
 from wiredaemon.wire import cbor
@@ -141,7 +142,7 @@ class Cloned:
         """Return the stream of an answer."""
         clone = self.clone(user=user)
         assert clone is not None
-        return await clone.open(self.ask)
+        return await clone.open(self.ask, OutputRoom(Limits()))
 
     async def read(self, user: str | None = None) -> bytes:
         """Return a whole answer, once all that is to be kept is kept."""

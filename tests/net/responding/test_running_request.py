@@ -14,7 +14,7 @@ from support.responding import (
 )
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
-from wiredaemon.net.guard.output_room import PLENTY, SCARCE
+from wiredaemon.net.guard.output_room import PLENTY, RELAXED, SCARCE
 from wiredaemon.net.guard.turns import LATE
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def test_objects_wait_sooner_when_all_connections_hold_much() -> None:
     run.responder.pauseProducing()
     # What fills a frame may be made beyond it.
     assert SCARCE <= run.transport.size <= 2 * SCARCE < run.limits.output_high / 2
-    run.responder.room.fit(PLENTY)
+    for _ in range(RELAXED):
+        run.responder.room.look(0)
     run.responder.resumeProducing()
     run.turn()
     run.responder.pauseProducing()

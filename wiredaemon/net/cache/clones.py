@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.logger import Logger
@@ -17,6 +18,8 @@ from wiredaemon.net.cache.clone_requests import clone_request
 from wiredaemon.net.cache.keys import is_settled
 from wiredaemon.net.cache.making import Making
 from wiredaemon.net.cache.recording import IDENTITY
+from wiredaemon.net.cache.small_items import SmallItems
+from wiredaemon.wire.cbor_heads import CborError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,13 +31,17 @@ if TYPE_CHECKING:
     from wiredaemon.net.cache.keys import Keys
     from wiredaemon.net.cache.reading import FileReader
     from wiredaemon.net.cache.store import KeptResponse
+    from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.repository.stat_signatures import StatSignatures
     from wiredaemon.repository.web_calls import WebRequest
 
 _log: Final = Logger()
 
 _PIECE: Final = 64 * 1024
-"""Bytes that are read at once: as much as a transport holds for a slow reader before it pauses."""
+"""Bytes that are read at once."""
+_FIRST_PIECE: Final = 8 * 1024
+"""The same at the beginning, for hundreds may begin at once, and while all connections together
+hold much output: up to three times as many are held."""
 
 # A client waits for some 60 s without a byte where a proxy is between.
 WAIT_SECONDS: Final = 30.0
@@ -108,26 +115,27 @@ class Clone:
         self._keys = keys
         self._state = state
 
-    async def open(self, ask: Callable[[], Awaitable[WebStream]]) -> WebStream:
+    async def open(self, ask: Callable[[], Awaitable[WebStream]], room: OutputRoom) -> WebStream:
         """Return the answer that was kept, or that of a worker; the caller must close it.
 
         Args:
             ask: Asks a worker.
+            room: How much output connections may have.
 
         Raises:
             Exception: As ``ask`` raises it.
         """
-        kept = await self._find()
+        kept = await self._find(room)
         if kept is None:
             making = self._clones.makings.get(self._keys.entry)
             if making is not None:
                 await making.wait(WAIT_SECONDS, self._clones.reactor)
-                kept = await self._find()
+                kept = await self._find(room)
         if kept is not None:
             return kept
         return self._make(ask) or await ask()
 
-    async def _find(self) -> KeptClone | None:
+    async def _find(self, room: OutputRoom) -> KeptClone | None:
         entry = self._cache.find(self._keys)
         if entry is None:
             return None
@@ -139,7 +147,7 @@ class Clone:
             path=os.fsdecode(self._repository.path),
             size=entry.size,
         )
-        return KeptClone(self._cache, entry, reader)
+        return KeptClone(self._cache, entry, reader, room)
 
     def _make(self, ask: Callable[[], Awaitable[WebStream]]) -> Making | None:
         """Begin to record an answer; None where that cannot be."""
@@ -180,30 +188,38 @@ class Clone:
 class KeptClone:
     """An answer that is read from its file, as fast as the client takes it."""
 
-    def __init__(self, cache: ResponseCache, entry: KeptResponse, reader: FileReader) -> None:
+    def __init__(
+        self, cache: ResponseCache, entry: KeptResponse, reader: FileReader, room: OutputRoom
+    ) -> None:
         self._cache = cache
+        self._room = room
+        self._items = SmallItems()
+        self._size = _FIRST_PIECE
         self._entry = entry
         self._reader = reader
         self._left = entry.size
 
     async def read(self) -> list[bytes]:
-        """Return the next piece; an empty list at the end.
+        """Return the next items; an empty list at the end.
 
         Raises:
             ServerError: The file is damaged.
         """
-        if not self._left:
-            return []
-        reason = "its file has changed"
-        try:
-            piece = await self._cache.in_thread(lambda: self._reader.read(_PIECE))
-        except OSError as error:
-            piece, reason = b"", str(error)
-        if not piece:
-            self._cache.report_damage(self._entry, reason)
-            raise ServerError("the answer broke off; asking again helps")
-        self._left -= len(piece)
-        return [piece]
+        items: list[bytes] = []
+        while self._left and not items:
+            size = _FIRST_PIECE if self._room.is_scarce else self._size
+            self._size = min(2 * size, _PIECE)
+            reason = "its file has changed"
+            try:
+                piece = await self._cache.in_thread(partial(self._reader.read, size))
+                items = self._items.cut(piece)
+            except (OSError, CborError) as error:
+                piece, reason = b"", str(error)
+            if not piece:
+                self._cache.report_damage(self._entry, reason)
+                raise ServerError("the answer broke off; asking again helps")
+            self._left -= len(piece)
+        return items
 
     def close(self) -> None:
         """Read no more."""

@@ -236,6 +236,7 @@ class ConnectionGuard:
         # Time in which this process did not run, or by which the clock was set, is nobody's wait.
         elapsed = min(max(now - self._looked, 0.0), 2 * self._interval)
         self._looked = now
+        self.memory.room.look(self.memory.size)
         self._look_at(list(self._entries.values()), 0, elapsed)
 
     def _look_at(self, entries: list[_Entry], begin: int, elapsed: float) -> None:

@@ -108,7 +108,6 @@ class HeldMemory:
         held = self._held.pop(connection, NOTHING_HELD)
         self.size -= held.size
         self.unfinished -= held.unfinished
-        self.room.fit(self.size)
 
     def _unfinished_of(self, connection: Guarded) -> int:
         return self._held[connection].unfinished

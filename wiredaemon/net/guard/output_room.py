@@ -19,11 +19,15 @@ PLENTY: Final = 1024 * 1024
 SCARCE: Final = 16 * 1024
 """Bytes of output for each connection beyond that: one frame, which is up to twice as large."""
 
+RELAXED: Final = 10
+"""Looks after which there is room again: readers that were slow together may take some at once, and
+would all be given much."""
+
 
 class OutputRoom:
     """The bytes of output for each connection; `HeldMemory` tells what all of them hold."""
 
-    __slots__ = ("_high", "high", "is_scarce")
+    __slots__ = ("_high", "_looks", "high", "is_scarce")
 
     def __init__(self, limits: Limits) -> None:
         self.use(limits)
@@ -31,10 +35,20 @@ class OutputRoom:
     def use(self, limits: Limits) -> None:
         """Use another bound from now on."""
         self._high = self.high = limits.output_high
+        self._looks = 0
+        """Looks at which little was held, since it was much."""
         self.is_scarce = False
         """A connection makes no more output while any of it waits in this process."""
 
     def fit(self, held: int) -> None:
-        """Fit the room to the bytes that are held for all connections."""
-        self.is_scarce = held > PLENTY
-        self.high = min(SCARCE, self._high) if self.is_scarce else self._high
+        """Make room scarce if so many bytes are held for all connections."""
+        if held > PLENTY:
+            self.is_scarce, self._looks = True, 0
+            self.high = min(SCARCE, self._high)
+
+    def look(self, held: int) -> None:
+        """Give room again if little was held for some time; called once a second or so."""
+        if self.is_scarce and held <= PLENTY:
+            self._looks += 1
+            if self._looks >= RELAXED:
+                self.is_scarce, self.high = False, self._high

@@ -205,7 +205,8 @@ class HgwebExchange:
 
     async def _respond(self) -> None:
         ask, clone = self._ask_worker, self._clone
-        stream = await (ask() if clone is None else clone.open(ask))
+        room = self._request.site.guard.memory.room
+        stream = await (ask() if clone is None else clone.open(ask, room))
         try:
             # Before the first object is awaited: Mercurial reads a push before it answers.
             if self._incoming is not None:

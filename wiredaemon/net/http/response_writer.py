@@ -206,8 +206,8 @@ class ResponseWriter:
         channel.written += size
         if size > _COUNTED:
             tell_held(channel)
-            if channel.site.guard.memory.room.is_scarce:
-                pause_for_peer(channel.transport)
+        if channel.site.guard.memory.room.is_scarce:
+            pause_for_peer(channel.transport)
 
     # --- holding -----------------------------------------------------------------------------
 
