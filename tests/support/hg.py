@@ -215,13 +215,18 @@ def hg_serve(
     paths = "".join(f"/{name} = {path}\n" for name, path in folders.items())
     file.write_text(f"[web]\nallow-push = *\npush_ssl = no\n[paths]\n{paths}", "utf-8")
     switches = ("experimental.web.apiserver=yes", "experimental.web.api.http-v2=yes")
-    with hg_serve_configured(hg, file, folder, switches) as url:
+    with hg_serve_configured(hg, file, folder, switches, variables=variables) as url:
         yield url
 
 
 @contextmanager
 def hg_serve_configured(
-    hg: Hg, file: Path, folder: Path, switches: Sequence[str] = ()
+    hg: Hg,
+    file: Path,
+    folder: Path,
+    switches: Sequence[str] = (),
+    *,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Let `hg serve` serve what a file of hgwebdir names; gives its URL.
 
@@ -230,6 +235,7 @@ def hg_serve_configured(
         file: The configuration.
         folder: For its own files; it exists.
         switches: Settings of the command line.
+        variables: As of `Hg.popen`.
 
     Raises:
         HgError: It did not start.
