@@ -69,10 +69,12 @@ class Objects:
         finally:
             connection.close()
 
-    def batch(self, name: str, operation: str) -> dict[str, Any]:
+    def batch(
+        self, name: str, operation: str, said_by_client: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """What a repository says of the object."""
         wanted = {"operation": operation, "objects": [{"oid": OID, "size": len(CONTENT)}]}
-        headers = {"Content-Type": JSON, "Accept": JSON}
+        headers = {"Content-Type": JSON, "Accept": JSON, **(said_by_client or {})}
         answer = self.ask(f"{name}/{BATCH}", "POST", json.dumps(wanted).encode(), headers)
         assert answer.status == 200
         said: dict[str, Any] = json.loads(answer.body)["objects"][0]
@@ -116,6 +118,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Objects]:
         "large-closed": LARGE + WRITABLE,
         "large-open": LARGE + WRITABLE,
         "large-secure": LARGE + "[web]\nallow-push = *\n",
+        "public": LFS + WRITABLE + "baseurl = https://code.example/x\n",
     }
     folders = {name: make_repository(tmp_path / name) for name in hgrcs}
     for name, text in hgrcs.items():
@@ -150,6 +153,14 @@ def test_each_repository_has_objects_of_its_own(objects: Objects) -> None:
     answer = objects.ask(f"large-open?cmd=getlfile&sha={SHA}")
     assert answer.status != 200
     assert CONTENT not in answer.body
+
+
+def test_links_to_objects_are_those_that_the_client_knows(objects: Objects) -> None:
+    host = {"Host": "hg.example.org:81"}
+    action = objects.batch("closed", "download", host)["actions"]["download"]
+    assert action["href"] == f"http://hg.example.org:81/closed/.hg/lfs/objects/{OID}"
+    action = objects.batch("public", "upload", host)["actions"]["upload"]
+    assert action["href"] == f"https://code.example/x/public/.hg/lfs/objects/{OID}"
 
 
 def test_clients_clone_both(objects: Objects) -> None:

@@ -11,6 +11,7 @@ from support import behind
 from support.accounts import write_htpasswd
 from support.environment import LOOPBACK
 from support.hg import HG7, Hg
+from support.links import fetch, links_in
 from support.proxies import documented, nginx, replaced
 
 if TYPE_CHECKING:
@@ -105,6 +106,30 @@ def test_a_user_whom_nginx_does_not_know_and_one_without_rights(
     ):
         url = f"https://{login}@localhost:{port}/team"
         assert refusal in HG7.refusal("push", *trust, "--force", url, folder=clone)
+
+
+def test_links_are_those_of_nginx_whatever_a_client_sends(port: int, certificate: Path) -> None:
+    said = {
+        "Authorization": "Basic Ym9iOmJvYidz",
+        "X-Forwarded-Host": "elsewhere.example",
+        "X-Forwarded-Prefix": "/elsewhere",
+        "Forwarded": "for=192.0.2.1;host=elsewhere.example",
+    }
+    _, text = fetch("localhost", port, "/team/rss-log", said, certificate=certificate)
+    start = f"https://localhost:{port}/team/"
+    assert {link[: len(start)] for link in links_in(text)} == {start}
+
+
+def test_what_nginx_finds_too_large_is_refused_by_it(
+    served: Served, certificate: Path, trust: tuple[str, str], tmp_path: Path
+) -> None:
+    text = configuration(tmp_path, certificate, served)
+    text = replaced(text, {"client_max_body_size 0": "client_max_body_size 1m"})
+    with nginx(text, tmp_path) as port:
+        clone = behind.new_work(HG7, served, tmp_path)
+        url = f"https://ann:at%20nginx@localhost:{port}/team"
+        refusal = HG7.refusal("push", *trust, "--force", url, folder=clone)
+        assert b"abort: HTTP Error 413: Request Entity Too Large" in refusal
 
 
 def test_what_a_client_sends_as_its_user_is_replaced(port: int, certificate: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wiredaemon.commands import Peer, Permission
     from wiredaemon.net.hosting.push_answers import PushAnswers
     from wiredaemon.net.http.identification import Identification
+    from wiredaemon.net.http.public_urls import PublicUrls
     from wiredaemon.wire.values import Value
 
 KIB: Final = 1024
@@ -183,6 +184,7 @@ class Hosted:
         limits: Limits | None = None,
         identification: Identification | None = None,
         pushes: PushAnswers | None = None,
+        public_urls: PublicUrls | None = None,
         **hosts: str,
     ) -> None:
         self.workers = Workers()
@@ -190,7 +192,13 @@ class Hosted:
         served = dict.fromkeys(hosts.values(), self.host) or {"/": self.host}
         # Workers are asked for at once, so that tests see what they get, byte for byte.
         limits = limits or Limits(push_early=0)
-        self.web = Web(hosts=served, limits=limits, identification=identification, pushes=pushes)
+        self.web = Web(
+            hosts=served,
+            limits=limits,
+            identification=identification,
+            pushes=pushes,
+            public_urls=public_urls,
+        )
         self.connection: Connection = self.web.connect()
 
     @property

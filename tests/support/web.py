@@ -25,6 +25,7 @@ from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
 from wiredaemon.net.hosting.host import Settings
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Api, Application, apis_of
+from wiredaemon.net.http.public_urls import PublicUrls
 from wiredaemon.net.site.site import make_site
 from wiredaemon.wire.limits import Limits
 
@@ -178,6 +179,7 @@ class Web:
         limits: Limits | None = None,
         identification: Identification | None = None,
         pushes: PushAnswers | None = None,
+        public_urls: PublicUrls | None = None,
     ) -> None:
         """Serve a host at the root.
 
@@ -188,6 +190,7 @@ class Web:
             limits: The server's.
             identification: Finds out who sends requests.
             pushes: The answers to earlier pushes.
+            public_urls: The configured URLs.
         """
         self.clock = Clock()
         self.guard_clock = Clock()
@@ -201,6 +204,7 @@ class Web:
             guard=self.guard,
             identification=identification,
             pushes=pushes,
+            public_urls=public_urls or PublicUrls(),
         )
         # However slow the machine is, all that comes at once is done at once.
         self.guard.turns.now = lambda: 0.0

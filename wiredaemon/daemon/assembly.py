@@ -31,11 +31,13 @@ from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hgweb.static_files import StaticFiles
+from wiredaemon.net.hosting.collection import names_of
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.hosting.push_answers import PushAnswers
 from wiredaemon.net.http.application import Application, apis_of
 from wiredaemon.net.http.identification import Identification
+from wiredaemon.net.http.public_urls import PublicUrls
 from wiredaemon.net.logins import Logins
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.tls import TlsError, over_tls, server_options
@@ -307,5 +309,8 @@ class Assembly:
             guard=self._kept.guard,
             pushes=self._kept.pushes,
             read_static=StaticFiles(self._kept.pool).read if config.paths else None,
+            public_urls=PublicUrls(
+                {names_of(path): url for path, url in config.public_urls.items()}
+            ),
         )
         return make_site(application, self.hosts)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wiredaemon.net.http.proxies import Proxies
+    from wiredaemon.net.http.public_urls import PublicUrl
 
 FRAMINGS: Final[Mapping[str, tuple[str, ...]]] = {
     # 0003 in front: a 406 names the first, and the transcripts of the protocol have that one. 0004
@@ -157,6 +158,8 @@ class Config:
     redirect: Redirect = field(default_factory=Redirect)
     proxy: Proxies | None = None
     """The proxies whose word about their clients counts; None for none."""
+    public_urls: Mapping[str, PublicUrl] = field(default_factory=dict)
+    """Paths, as in ``paths`` without stars, to the URLs by which clients know them."""
     limits: Limits = field(default_factory=Limits)
     auth: AuthConfig = field(default_factory=AuthConfig)
 

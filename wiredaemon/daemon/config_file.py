@@ -26,6 +26,7 @@ from wiredaemon.daemon.config import (
     Tls,
 )
 from wiredaemon.daemon.proxy_config import read_proxies
+from wiredaemon.daemon.public_url_config import read_public_urls
 from wiredaemon.daemon.redirect_config import read_redirect
 from wiredaemon.daemon.toml_table import ConfigurationError, Table
 from wiredaemon.net.hosting.access import AccessRules
@@ -64,6 +65,7 @@ def load_config(file: Path) -> Config:
         server=_server(top),
         redirect=read_redirect(top),
         proxy=read_proxies(top),
+        public_urls=read_public_urls(top),
         limits=_limits(top),
         auth=read_auth(top),
     )
@@ -82,6 +84,7 @@ _TABLES: Final = (
     "server",
     "redirect",
     "proxy",
+    "public_urls",
     "limits",
     "auth",
 )

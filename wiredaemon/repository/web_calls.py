@@ -39,7 +39,13 @@ class WebRequest:
     is_secure: bool = False
     """The request came over TLS."""
     server_name: bytes
+    """The host by which the client knows us, that of IPv6 in brackets."""
     server_port: int
+    public_scheme: bytes | None = None
+    """The scheme of the URL by which the client knows us; None if it is as `is_secure` says."""
+    public_path: bytes | None = None
+    """The repository's part of the path that the client knows, as `script_name`; None if it is
+    that."""
     remote_address: bytes = b""
     """The peer's host, without port."""
     has_body: bool = False
@@ -60,6 +66,8 @@ class WebRequest:
             b"is_secure": self.is_secure,
             b"server_name": self.server_name,
             b"server_port": self.server_port,
+            b"public_scheme": self.public_scheme,
+            b"public_path": self.public_path,
             b"remote_address": self.remote_address,
             b"has_body": self.has_body,
             b"may_pull": self.may_pull,
@@ -83,6 +91,8 @@ class WebRequest:
                 b"is_secure": bool() as is_secure,
                 b"server_name": bytes() as server_name,
                 b"server_port": int() as server_port,
+                b"public_scheme": (bytes() | None) as public_scheme,
+                b"public_path": (bytes() | None) as public_path,
                 b"remote_address": bytes() as remote_address,
                 b"has_body": bool() as has_body,
                 b"may_pull": bool() as may_pull,
@@ -97,6 +107,8 @@ class WebRequest:
                     is_secure=is_secure,
                     server_name=server_name,
                     server_port=server_port,
+                    public_scheme=public_scheme,
+                    public_path=public_path,
                     remote_address=remote_address,
                     has_body=has_body,
                     may_pull=may_pull,

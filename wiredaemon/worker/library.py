@@ -43,6 +43,7 @@ from mercurial import (
     wireprotov1server,
 )
 from mercurial import match as matching
+from mercurial.hgweb import request as hgweb_request
 from mercurial.hgweb import webcommands, webutil
 from mercurial.hgweb.hgweb_mod import hgweb
 from mercurial.revlogutils import constants
@@ -76,6 +77,7 @@ __all__ = [
     "has_swapped_parents",
     "hg",
     "hgweb",
+    "hgweb_request",
     "is_censored",
     "is_plain",
     "lock",

@@ -27,6 +27,7 @@ from wiredaemon.worker.hgweb_patches import parse_arguments
 from wiredaemon.worker.library import encoding, hgweb, wireprotoserver, wireprotov1server
 from wiredaemon.worker.mistakes import mistake_in
 from wiredaemon.worker.odd_names import disposition
+from wiredaemon.worker.public_links import asked_over, scheme_of, with_base
 from wiredaemon.worker.wsgi_environ import environ
 
 if TYPE_CHECKING:
@@ -96,7 +97,10 @@ def web(
     """
     with _opened(kept) as view:
         application = _application(kept, view, request, context.permission)
-        variables = environ(request, user=context.user, body=body)
+        placed = with_base(request, view.ui.config(b"web", b"baseurl", untrusted=True))
+        if scheme_of(placed) != (b"https" if request.is_secure else b"http"):
+            application = asked_over(application, is_secure=request.is_secure)
+        variables = environ(placed, user=context.user, body=body)
         has_begun = False
         try:
             with closing(

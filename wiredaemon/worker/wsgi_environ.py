@@ -10,6 +10,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from wiredaemon.worker.public_links import authority_of, scheme_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -57,9 +59,10 @@ def environ(request: WebRequest, *, user: str | None, body: Readable) -> dict[st
         user: The value of ``REMOTE_USER``, in UTF-8; None leaves it out.
         body: The body, for ``wsgi.input``; more may be read than the application asked for.
     """
+    path = request.public_path
     variables = {
         b"REQUEST_METHOD": request.method,
-        b"SCRIPT_NAME": request.script_name,
+        b"SCRIPT_NAME": request.script_name if path is None else path,
         b"PATH_INFO": request.path_info,
         b"QUERY_STRING": request.query,
         b"SERVER_NAME": request.server_name,
@@ -68,6 +71,8 @@ def environ(request: WebRequest, *, user: str | None, body: Readable) -> dict[st
         b"REMOTE_ADDR": request.remote_address,
         b"REMOTE_HOST": request.remote_address,
         **_header_variables(request.headers),
+        # In place of what the client has sent: links are made of it.
+        b"HTTP_HOST": authority_of(request),
     }
     if request.has_body:
         length = request.content_length
@@ -81,7 +86,7 @@ def environ(request: WebRequest, *, user: str | None, body: Readable) -> dict[st
     }
     return native | {
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "https" if request.is_secure else "http",
+        "wsgi.url_scheme": scheme_of(request).decode("ascii"),
         "wsgi.input": io.BufferedReader(_Input(body), _READ_AHEAD),
         "wsgi.errors": _ERRORS,
         # One request at a time in each of several processes.

@@ -15,7 +15,6 @@ from support.hgweb import (
 )
 from support.logins import Users, basic, identification_of
 from support.web import ask
-from twisted.internet.address import IPv4Address
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.hosting.access import AccessRules
@@ -25,7 +24,6 @@ from wiredaemon.repository.web_calls import WEB, WebRequest
 
 def test_the_head_of_a_request_travels_whole() -> None:
     hosted = Hosted(path="/team/repo")
-    hosted.transport.hostAddr = IPv4Address("TCP", "192.168.1.9", 8000)
     lines = {"X-HgArg-1": "a=b", "x-twice": "1", "X-Twice": "2", "Content-Length": "4"}
     hosted.send(ask("POST", "/team/repo/a%20b/c?cmd=&x=%2F", lines) + b"body")
     ((command, request, has_data),) = hosted.workers.asked
@@ -44,8 +42,10 @@ def test_the_head_of_a_request_travels_whole() -> None:
         query=b"cmd=&x=%2F",
         headers=request.headers,
         is_secure=False,
-        server_name=b"192.168.1.9",
-        server_port=8000,
+        server_name=b"test",
+        server_port=80,
+        public_scheme=b"http",
+        public_path=b"/team/repo",
         remote_address=b"192.168.1.1",
         has_body=True,
         content_length=4,

@@ -8,7 +8,6 @@ of folders are not revealed either.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote_from_bytes
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -22,8 +21,6 @@ from wiredaemon.net.http.application import end_with
 from wiredaemon.net.http.responses import HttpResponse, not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wiredaemon.net.hosting.collection import Names
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.http.application import Application
@@ -61,6 +58,7 @@ class IndexResource(Resource):
         self._reactor = application.reactor
         self._limits = application.limits
         self._hosts = hosts
+        self._public_urls = application.public_urls
         self._names = names
 
     def headers_received(self, request: StreamingRequest) -> None:
@@ -71,6 +69,7 @@ class IndexResource(Resource):
     async def _answer(self, request: StreamingRequest) -> None:
         query = Query.parse(request.uri.partition(b"?")[2])
         style = STYLES.get("raw" if _wants_text(request) and not query.style else query.style)
+        links = self._links(request)
         listing = await self._hosts.list_below(self._names)
         survey = Survey(self._hosts, self._names, listing.entries, request, self._reactor)
         # Programs take a list for complete.
@@ -89,11 +88,11 @@ class IndexResource(Resource):
             answer = _NOT_ALLOWED
         elif style is not None:
             headers = ((b"Content-Type", style.content_type), *_HEADERS)
-            listed = style.render(self._names, rows, Links(_path, _url_of(request)))
+            listed = style.render(self._names, rows, links)
             answer = HttpResponse(status=200, reason=b"OK", headers=headers, body=listed)
         else:
             page = await render_page(
-                *(self._names, rows, _path),
+                *(self._names, rows, links.path),
                 query=query,
                 is_cut=listing.is_cut,
                 is_partial=not is_whole,
@@ -102,20 +101,14 @@ class IndexResource(Resource):
             answer = HttpResponse(status=200, reason=b"OK", headers=_HTML, body=page)
         request.answer(answer)
 
+    def _links(self, request: StreamingRequest) -> Links:
+        """Return what makes links to paths, by their components, as the client knows them."""
+        url_of = self._public_urls.seen_by(request)
+        here = url_of(self._names)
+        return Links(lambda names: here.link_to(url_of(names)), lambda names: url_of(names).text())
+
     def _take_turns(self) -> Deferred[None]:
         return deferLater(self._reactor, 0)
-
-
-def _path(names: Names) -> str:
-    """Return the path of a URL; each byte with another meaning there is quoted."""
-    return "".join(f"/{quote_from_bytes(name, safe='')}" for name in names) + "/"
-
-
-def _url_of(request: StreamingRequest) -> Callable[[Names], str]:
-    """Return what makes the URL of a path, as the client of a request knows it."""
-    scheme = "https" if request.peer().is_secure else "http"
-    host = (request.header(b"Host") or b"localhost").decode("latin-1")
-    return lambda names: f"{scheme}://{host}{_path(names)}"
 
 
 def _wants_text(request: StreamingRequest) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from twisted.web.resource import Resource
 
@@ -74,7 +74,7 @@ class HgwebResource(Resource):
         """Answer the request, or start an exchange with a worker."""
         command = _query_command(request)
         if command == b"capabilities" and not self._rest and self._moved_to is not None:
-            request.answer(_moved(self._moved_to, request.uri))
+            request.answer(self._moved(request, self._moved_to))
         elif command == b"capabilities" and not self._rest:
             decide(request, self._host, self._answer_capabilities)
         # Behind capabilities, which never reach Mercurial.
@@ -107,9 +107,9 @@ class HgwebResource(Resource):
         refusal = partial(refusal_inside, settings, request.peer())
         repository = request.repository = self._host.repository(request.peer(), granted)
         may_pull = authorize(settings.access, Permission.RO, request.peer()) is None
-        wanted = web_request(request, self._prefix, self._rest, may_pull=may_pull)
-        limits = self._application.limits
-        asked = request, repository, wanted, limits
+        public = self._application.public_urls.seen_by(request)(self._prefix)
+        wanted = web_request(request, self._prefix, self._rest, public, may_pull=may_pull)
+        asked = request, repository, wanted, (limits := self._application.limits)
         # Before a worker is taken, and before the client has sent gigabytes.
         if granted is Permission.RW and (wanted.content_length or 0) > limits.push_size:
             request.answer(too_large("push_size", limits.push_size))
@@ -144,17 +144,18 @@ class HgwebResource(Resource):
             answer_capabilities(self._host, settings, apis, request.header, request.peer())
         )
 
+    def _moved(self, request: StreamingRequest, names: Names) -> HttpResponse:
+        """Return the response that sends a client to another path for all that it asks from now on.
 
-def _moved(names: Names, uri: bytes) -> HttpResponse:
-    """Return the response that sends a client to another path for all that it asks from now on.
-
-    Clients of Mercurial follow it here alone: what comes to the old path later is answered there.
-    """
-    path = "".join(f"/{quote(name)}" for name in names) or "/"
-    _, mark, query = uri.partition(b"?")
-    location = path.encode("ascii") + mark + query
-    answer = text(301, b"Moved Permanently", b"the repository is at %s now\n" % path.encode())
-    return replace(answer, headers=(*answer.headers, (b"Location", location)))
+        Clients of Mercurial follow it here alone: what comes to the old path later is answered
+        there.
+        """
+        url_of = self._application.public_urls.seen_by(request)
+        link = url_of(self._prefix).link_to(url_of(names)).encode("ascii")
+        place = link.rstrip(b"/") or b"/"
+        _, mark, query = request.uri.partition(b"?")
+        answer = text(301, b"Moved Permanently", b"the repository is at %s now\n" % place)
+        return replace(answer, headers=(*answer.headers, (b"Location", place + mark + query)))
 
 
 def _query_command(request: StreamingRequest) -> bytes | None:

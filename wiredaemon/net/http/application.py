@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
 from wiredaemon.net.hosting.host import Settings
+from wiredaemon.net.http.public_urls import PublicUrls
 from wiredaemon.net.http.responses import unavailable
 from wiredaemon.wire.dialects import DIALECTS
 
@@ -74,6 +75,8 @@ class Application:
     """The answers to pushes of the last minutes; None where nobody pushes."""
     read_static: Callable[[bytes], Awaitable[tuple[bytes, bytes] | None]] | None = None
     """Returns type and content of one of Mercurial's static files; None where there is none."""
+    public_urls: PublicUrls = field(default_factory=PublicUrls)
+    """The URLs by which clients know what is served."""
     keeps_log: bool = False
     """A line is logged for each request."""
 

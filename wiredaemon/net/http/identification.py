@@ -24,6 +24,8 @@ from wiredaemon.net.http.responses import TEXT_PLAIN, HttpResponse, text
 from wiredaemon.net.peer import show_address
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twisted.python.failure import Failure
 
     from wiredaemon.accounts.credentials import Password, Token
@@ -112,6 +114,13 @@ class Identification:
             self._log_in(request, peer, credentials)
         else:
             request.answer(_IN_PLAIN_TEXT)
+
+    def asked(self, request: StreamingRequest) -> tuple[bytes, Sequence[bytes]]:
+        """Return what the client asked a trusted proxy for, as `Proxies.asked`; else nothing."""
+        client = request.channel.client
+        if self._proxies is None or client is None or not client.is_proxy:
+            return b"", ()
+        return self._proxies.asked(request.requestHeaders)
 
     def _read(self, request: StreamingRequest) -> Password | Token | None:
         # A head that is known was read when it was new.

@@ -1,4 +1,4 @@
-"""Reads what trusted proxies say of the clients behind them: address, security and user.
+"""Reads what trusted proxies say of the clients behind them: address, security, user and URL.
 
 Anybody can send such headers, so they count only on connections from the proxies that the
 configuration trusts, and only those that it says they set. A header that a proxy does not set
@@ -37,7 +37,7 @@ class ForwardedHeaders(Enum):
     """The headers that proxies describe the client with."""
 
     X_FORWARDED = "x-forwarded"
-    """``X-Forwarded-For`` and ``X-Forwarded-Proto``."""
+    """``X-Forwarded-For``, ``-Proto``, ``-Host`` and ``-Prefix``."""
     FORWARDED = "forwarded"
     """``Forwarded``, as RFC 7239 has it."""
     NONE = "none"
@@ -70,9 +70,39 @@ class Proxies:
             headers: The headers of the request.
         """
         client = proxy
-        hops: Iterator[_Hop] = iter(())
         if self.headers is ForwardedHeaders.X_FORWARDED:
             client = replace(proxy, is_secure=_is_https(headers, proxy))
+        for hop in self._hops(headers):
+            is_secure = client.is_secure if hop.is_secure is None else hop.is_secure
+            client = Peer(address=f"{hop.host}:{hop.port}", is_secure=is_secure)
+        return client, self._user(headers)
+
+    def asked(self, headers: Headers) -> tuple[bytes, Sequence[bytes]]:
+        """Return what the client asked a trusted proxy for, as received: nothing of it is checked.
+
+        Args:
+            headers: The headers of the request.
+
+        Returns:
+            Host and perhaps port, empty if the proxies do not say; and the prefixes that they took
+            off the path, the outermost one first.
+        """
+        if self.headers is ForwardedHeaders.NONE:
+            return b"", ()
+        hops = list(self._hops(headers))
+        if self.headers is ForwardedHeaders.FORWARDED:
+            asked = next((hop.asked for hop in reversed(hops) if hop.asked), "")
+            return asked.encode("latin-1"), ()
+        # As many as there are proxies whose word counts: those in front may be the client's own.
+        most = max(len(hops), 1)
+        hosts = _listed(headers, b"X-Forwarded-Host")[-most:]
+        prefixes = _listed(headers, b"X-Forwarded-Prefix")[-most:]
+        return "".join(hosts[:1]).encode("latin-1"), [each.encode("latin-1") for each in prefixes]
+
+    def _hops(self, headers: Headers) -> Iterator[_Hop]:
+        """Yield the hops that are certain, the nearest one first."""
+        hops: Iterator[_Hop] = iter(())
+        if self.headers is ForwardedHeaders.X_FORWARDED:
             hops = _x_forwarded(headers)
         elif self.headers is ForwardedHeaders.FORWARDED:
             hops = _forwarded(headers)
@@ -81,12 +111,10 @@ class Proxies:
             address = _parse(hop.host)
             if address is None:
                 break
-            is_secure = client.is_secure if hop.is_secure is None else hop.is_secure
-            client = Peer(address=f"{address}:{hop.port}", is_secure=is_secure)
+            yield replace(hop, host=str(address))
             # Whatever stands in front of an address that we do not trust may be made up.
             if not self._has(address):
                 break
-        return client, self._user(headers)
 
     def _has(self, address: _Address) -> bool:
         return any(address in network for network in self.networks)
@@ -139,6 +167,8 @@ class _Hop:
     port: str
     is_secure: bool | None = None
     """Whether it was sent over TLS; None if that was not said."""
+    asked: str = ""
+    """The host that it was sent to; empty if that was not said."""
 
 
 def _is_https(headers: Headers, proxy: Peer) -> bool:
@@ -169,7 +199,8 @@ def _forwarded(headers: Headers) -> Iterator[_Hop]:
         if None in pairs or "for" not in values:
             return
         scheme = values.get("proto")
-        yield _Hop(*_split(values["for"]), None if scheme is None else scheme.lower() == "https")
+        is_secure = None if scheme is None else scheme.lower() == "https"
+        yield _Hop(*_split(values["for"]), is_secure, values.get("host", ""))
 
 
 def _listed(headers: Headers, name: bytes) -> list[str]:
