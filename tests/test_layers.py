@@ -46,6 +46,7 @@ ROOMS: Final = (
 SHARED: Final = frozenset(
     {
         "certificate_users",
+        "closed_peers",
         "departures",
         "logins",
         "peer",

@@ -19,7 +19,12 @@ from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from wiredaemon.commands import Command, Permission
-from wiredaemon.net.departures import CHECK_SECONDS, Departures
+from wiredaemon.net.departures import (
+    CHECK_SECONDS,
+    Departures,
+    never_half_closed,
+    nothing_missing,
+)
 from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hosting.host_lookup import HostLookup
@@ -102,7 +107,7 @@ async def asked(kind: str, waiting: Waiting, folder: Path) -> AsyncIterator[RawC
             client.close()
 
 
-@pytest.mark.parametrize("kind", ["http", "https", "hgrpcs"])
+@pytest.mark.parametrize("kind", ["http", "https", "hgrpc", "hgrpcs"])
 @ensure_deferred
 async def test_a_peer_that_closes_is_noticed_while_it_is_paused(kind: str, tmp_path: Path) -> None:
     waiting = Waiting()
@@ -139,7 +144,9 @@ def test_who_may_half_close_has_not_left_by_it(*, may_half_close: bool) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         transport = PausedTransport(ours)
-        departures.watch(transport, may_half_close=may_half_close)
+        departures.watch(
+            transport, missing=nothing_missing if may_half_close else never_half_closed
+        )
         clock.advance(CHECK_SECONDS)
         assert transport.aborted == 0
         theirs.sendall(b"not read")
@@ -158,8 +165,8 @@ def test_a_transport_that_is_read_again_is_not_watched() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         transport = PausedTransport(ours)
-        departures.watch(transport, may_half_close=False)
-        departures.watch(transport, may_half_close=False)
+        departures.watch(transport, missing=never_half_closed)
+        departures.watch(transport, missing=never_half_closed)
         departures.forget(transport)
         departures.forget(transport)
         theirs.close()

@@ -6,11 +6,16 @@ So the system is asked for the state of paused sockets, all at once and once a s
 
 from __future__ import annotations
 
+import fcntl
 import select
-from typing import TYPE_CHECKING, Any, Final
+import termios
+from array import array
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
+
+from wiredaemon.net.closed_peers import has_closed, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +31,16 @@ _INPUT_ENDED: Final[int] = getattr(select, "POLLRDHUP", 0)
 noticed."""
 
 
+class _Watched(NamedTuple):
+    """One paused socket."""
+
+    descriptor: int
+    leave: Callable[[], object]
+    """Is called when the peer has left; by then the transport may have closed its socket."""
+    missing: Callable[[], int | None]
+    """Returns the bytes of what the peer sends that were not read, None if nobody knows."""
+
+
 class Departures:
     """Watches paused sockets.
 
@@ -36,16 +51,22 @@ class Departures:
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
         self._poll = select.poll()
-        self._watched: dict[Any, tuple[int, Callable[[], object]]] = {}
-        """Descriptor and action by transport, which may have closed its socket meanwhile."""
+        self._watched: dict[Any, _Watched] = {}
+        """By transport."""
         self._timer: IDelayedCall | None = None
 
-    def watch(self, transport: Any, *, may_half_close: bool) -> None:  # noqa: ANN401 zope interfaces do not intersect
+    def watch(
+        self,
+        transport: Any,  # noqa: ANN401 zope interfaces do not intersect
+        *,
+        missing: Callable[[], int | None],
+    ) -> None:
         """Abort the connection of ``transport`` when its peer has left, until it is forgotten.
 
         Args:
             transport: A paused one; of one without a socket, in a test, nothing can be known.
-            may_half_close: A peer may close its sending side and still read our answers.
+            missing: Returns the bytes that were not read behind which a peer may close its sending
+                side, and still read our answers; None if it may not, or nobody knows.
         """
         fileno = getattr(transport, "fileno", None)
         if fileno is None or transport in self._watched:
@@ -53,9 +74,9 @@ class Departures:
         descriptor = fileno()
         if descriptor < 0:
             return
-        self._watched[transport] = descriptor, transport.abortConnection
+        self._watched[transport] = _Watched(descriptor, transport.abortConnection, missing)
         # Errors and the end of both sides are always reported.
-        self._poll.register(descriptor, 0 if may_half_close else _INPUT_ENDED)
+        self._poll.register(descriptor, _INPUT_ENDED)
         if self._timer is None:
             self._timer = self._reactor.callLater(CHECK_SECONDS, self._check)
 
@@ -63,17 +84,43 @@ class Departures:
         """Watch a transport no more, if it is watched: it is read again, or closed."""
         watched = self._watched.pop(transport, None)
         if watched is not None:
-            self._poll.unregister(watched[0])
+            self._poll.unregister(watched.descriptor)
 
     def _check(self) -> None:
         self._timer = None
-        left = {descriptor for descriptor, _ in self._poll.poll(0)}
-        for transport, (descriptor, leave) in list(self._watched.items()):
-            if descriptor in left:
-                self.forget(transport)
-                leave()
+        seen = dict(self._poll.poll(0))
+        for transport, watched in list(self._watched.items()):
+            events = seen.get(watched.descriptor)
+            if events is None or (events == _INPUT_ENDED and _may_still_read(transport, watched)):
+                continue
+            self.forget(transport)
+            watched.leave()
         if self._watched:
             self._timer = self._reactor.callLater(CHECK_SECONDS, self._check)
+
+
+def _may_still_read(transport: Any, watched: _Watched) -> bool:  # noqa: ANN401 the same
+    """Return whether a peer that sends nothing more may be there, because we have got all of it."""
+    missing = watched.missing()
+    if missing is None:
+        return False
+    unread = array("i", [0])
+    fcntl.ioctl(watched.descriptor, termios.FIONREAD, unread)
+    get_handle = getattr(transport, "getHandle", None)
+    handle = None if get_handle is None else get_handle()
+    if unread[0] < missing or has_closed(handle):
+        return False
+    probe(handle)
+    return True
+
+
+def nothing_missing() -> int:
+    """Return the bytes that are missing of a peer that may close its sending side at any time."""
+    return 0
+
+
+def never_half_closed() -> None:
+    """Stand for what is missing of a peer that closes its sending side only when it leaves."""
 
 
 @implementer(IPushProducer)
@@ -83,23 +130,35 @@ class WatchedInput:
     Args:
         transport: The connection's transport.
         departures: Watches it.
+        missing: As of `Departures.watch`.
     """
 
-    __slots__ = ("_departures", "_transport")
+    __slots__ = ("_departures", "_missing", "_transport")
 
-    def __init__(self, transport: Any, departures: Departures) -> None:  # noqa: ANN401 the same
+    def __init__(
+        self,
+        transport: Any,  # noqa: ANN401 the same
+        departures: Departures,
+        missing: Callable[[], int | None],
+    ) -> None:
         self._transport = transport
         self._departures = departures
+        self._missing = missing
 
     def pauseProducing(self) -> None:
         """Read nothing for now."""
         self._transport.pauseProducing()
-        self._departures.watch(self._transport, may_half_close=False)
+        self._departures.watch(self._transport, missing=self._missing)
 
     def resumeProducing(self) -> None:
         """Read again."""
         self._departures.forget(self._transport)
         self._transport.resumeProducing()
+
+    def end(self) -> None:
+        """Watch the peer, of whose input nothing is left, but who may still read."""
+        self._departures.forget(self._transport)
+        self._departures.watch(self._transport, missing=nothing_missing)
 
     def forget(self) -> None:
         """Watch the peer no more: the connection is closed."""

@@ -20,6 +20,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from wiredaemon.net.departures import never_half_closed, nothing_missing
 from wiredaemon.net.framed.admission import STOPPING, RawAdmission
 from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.framed.waiting import wait_of
@@ -190,8 +191,8 @@ class FramedServerProtocol(Protocol):
         if self._responder is not None and self._responder.connection.pending:
             follow_read(self.transport, 0)  # more at once would only wait as well
         # Over TLS nobody can read answers who has closed the sending side.
-        may_half_close = not ISSLTransport.providedBy(self.transport)
-        self._factory.departures.watch(self.transport, may_half_close=may_half_close)
+        missing = never_half_closed if ISSLTransport.providedBy(self.transport) else nothing_missing
+        self._factory.departures.watch(self.transport, missing=missing)
 
     def resume_input(self) -> None:
         """Read again."""

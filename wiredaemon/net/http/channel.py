@@ -13,14 +13,13 @@ from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from zope.interface import implementer
 
-from wiredaemon.net.departures import WatchedInput
+from wiredaemon.net.departures import WatchedInput, never_half_closed
 from wiredaemon.net.guard.held_memory import RETRY, STEP
 from wiredaemon.net.guard.turns import LATE, LITTLE, SECONDS
 from wiredaemon.net.guard.waits import Look, Wait
-from wiredaemon.net.http.bounded_heads import BoundedHeadChannel
+from wiredaemon.net.http.half_closed import COMING, HalfClosedChannel
 from wiredaemon.net.http.held_body import held_by, tell_held
 from wiredaemon.net.http.known_heads import LONGEST
-from wiredaemon.net.http.request_body import BodyState
 from wiredaemon.net.http.responses import busy, text
 from wiredaemon.net.http.strict_heads import (
     LINE_END,
@@ -54,12 +53,10 @@ _PIECE: Final = 8192
 _FOLLOWING: Final = 2.0
 """Seconds for each request behind a push while the daemon stops. `hg push` asks for phases and
 bookmarks within some tens of milliseconds of its own work."""
-_COMING: Final = frozenset({BodyState.UNDECIDED, BodyState.RECEIVED})
-"""The states in which the client owes us the rest of a body."""
 
 
 @implementer(IHandshakeListener)
-class KnownHeadChannel(BoundedHeadChannel):
+class KnownHeadChannel(HalfClosedChannel):
     """One HTTP connection, which looks up each request head among the known ones."""
 
     requests: Any
@@ -103,7 +100,9 @@ class KnownHeadChannel(BoundedHeadChannel):
         send_at_once(self.transport)
         follow_read(self.transport, 0)
         super().connectionMade()
-        self.input = WatchedInput(self.transport, self.site.departures)
+        # Over TLS the end of the input is the end of the connection.
+        missing = never_half_closed if self.isSecure() else self.missing
+        self.input = WatchedInput(self.transport, self.site.departures, missing)
         replace_network_producer(self, self.input)
         self._waits_for_tls = self.isSecure()
         self._refuse(self.site.guard.open(self, self.transport.getPeer()))
@@ -269,7 +268,7 @@ class KnownHeadChannel(BoundedHeadChannel):
             wait = Wait.HEAD if unfinished_line(self) else Wait.NEXT_REQUEST
         elif getattr(requests[-1], "response", None) is None:
             wait = Wait.HEAD
-        elif requests[-1].body.state in _COMING:
+        elif requests[-1].body.state in COMING:
             body = requests[-1].body
             wait, is_paused, received = Wait.BODY, body.take_was_paused(), body.received
         return Look(wait, number, is_paused, received, self.written, unsent, held_by(self))
