@@ -79,7 +79,7 @@ def test_links_of_json_and_pages_are_public_ones(history: Repository) -> None:
     assert 'href="/hg/team/static/' in shown
     assert 'href="/hg/team/archive/' in shown
     # A prefix is no part of the name.
-    assert "<title>/team: log</title>" in shown
+    assert "<title>team: log</title>" in shown
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,8 @@ def test_head_gives_the_head_and_other_methods_are_refused(tmp_path: Path) -> No
         assert web.exchange(ask("HEAD", target)) == whole.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         for method in ("POST", "PUT", "OPTIONS"):
             answer = web.exchange(ask(method, target))
-            assert answer.startswith(b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n")
+            assert answer.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+            assert b"\r\nAllow: GET, HEAD\r\n" in answer
     assert web.exchange(ask("POST", "/team/other")) == NOTHING
 
 

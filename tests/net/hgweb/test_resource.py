@@ -13,6 +13,7 @@ from support.hgweb import (
     keeps_alive,
     posted,
 )
+from support.web import Web, ask
 from twisted.internet.defer import Deferred
 
 from wiredaemon.net.hosting.host import Settings
@@ -38,6 +39,21 @@ def test_a_request_waits_for_the_settings(hosted: Hosted, *, is_whole: bool) -> 
     exchange.answer(b"done")
     assert hosted.take() == head("200 Reason", CHUNKED) + chunks(b"done")
     assert keeps_alive(hosted)
+
+
+@pytest.mark.parametrize(("method", "status"), [("DELETE", 405), ("PUT", 405), ("BREW", 501)])
+def test_a_method_that_is_not_known_asks_for_no_worker_and_gets_no_page(
+    hosted: Hosted, method: str, status: int
+) -> None:
+    without_repository = Web().connect()
+    for target in ("/", "/log", HEADS, "/?cmd=capabilities"):
+        answer = hosted.connection.exchange(ask(method, target))
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert b"\r\nAllow: GET, HEAD, POST\r\n" in answer
+        if target not in {HEADS, "/log"}:
+            answer = without_repository.exchange(ask(method, target))
+            assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert not hosted.workers.asked
 
 
 def test_the_body_of_a_reader_is_held_until_it_is_whole(hosted: Hosted) -> None:

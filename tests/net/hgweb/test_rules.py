@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Final
 
@@ -21,7 +22,8 @@ VERSION1: Final = {
     b"unbundle": b"push",
     b"pushkey": b"push",
 }
-METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE")
+METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"BREW")
+KNOWN: Final = (b"GET", b"HEAD", b"POST")
 PUSHES: Final = (b"unbundle", b"pushkey")
 PULLS: Final = (b"heads", b"getbundle")
 PAGES: Final = (None, b"changelog", b"annotate", b"")
@@ -51,6 +53,22 @@ def refused(status: int, message: bytes) -> HttpResponse:
     return HttpResponse(status=status, reason=message, headers=(), body=b"0\n" + message + b"\n")
 
 
+NOT_POSTED: Final = replace(
+    refused(405, b"push requires POST request"), headers=((b"Allow", b"POST"),)
+)
+
+
+def not_allowed(method: bytes, allowed: bytes = b"GET, HEAD, POST") -> HttpResponse:
+    """What a method gets that a page does not know."""
+    is_unknown = method == b"BREW"
+    return HttpResponse(
+        status=501 if is_unknown else 405,
+        reason=b"Not Implemented" if is_unknown else b"Method Not Allowed",
+        headers=(TEXT_PLAIN, (b"Allow", allowed)),
+        body=b"the methods here are %s\n" % allowed,
+    )
+
+
 def page(status: int, message: bytes) -> HttpResponse:
     return HttpResponse(status=status, reason=message, headers=(TEXT_PLAIN,), body=message + b"\n")
 
@@ -65,7 +83,9 @@ def test_where_everything_is_open_only_the_method_decides(
 ) -> None:
     granted: HttpResponse | Permission
     if command in PUSHES:
-        granted = RW if method == b"POST" else refused(405, b"push requires POST request")
+        granted = RW if method == b"POST" else NOT_POSTED
+    elif method not in KNOWN:
+        granted = not_allowed(method)
     elif command in PULLS or method in {b"GET", b"HEAD"}:
         granted = RO
     else:
@@ -103,16 +123,14 @@ def test_a_push_needs_the_right_for_it(
 
 @pytest.mark.parametrize(("command", "method"), list(product(PUSHES, [b"GET", b"HEAD", b"PUT"])))
 def test_the_method_of_a_push_is_looked_at_before_the_right(command: bytes, method: bytes) -> None:
-    expected = refused(405, b"push requires POST request")
-    assert check(command, method, AccessRules()) == expected
+    assert check(command, method, AccessRules()) == NOT_POSTED
 
 
 @pytest.mark.parametrize(("command", "peer"), list(product((b"batch", *PAGES), PEERS)))
 def test_what_may_hold_a_push_is_carried_out_with_no_more_than_the_right_to_read(
     command: bytes | None, peer: Peer
 ) -> None:
-    # Only extensions have pages that take a PUT, which is a push (below).
-    for method in METHODS if command == b"batch" else set(METHODS) - {b"PUT"}:
+    for method in KNOWN:
         assert check(command, method, AccessRules(), peer) is RO
         restricted = AccessRules(allow_push=("ann",))
         may_write = peer is ANN and method not in {b"GET", b"HEAD"}
@@ -183,6 +201,25 @@ def test_objects_of_lfs_need_the_right_to_pull(rest: tuple[bytes, ...], method: 
     assert check_page(rest, method, closed, SECURE) == refused(401, b"pull not authorized")
     assert check_page(rest, method, closed, ANN) == refused(403, b"pull not authorized")
     assert check_page(rest, method, AccessRules(), ANYBODY) is RO
+
+
+@pytest.mark.parametrize("name", [b"log", b"raw-file", b"atom-log", b"static", b"archive"])
+@pytest.mark.parametrize("method", [b"PUT", b"DELETE", b"OPTIONS", b"PROPFIND"])
+def test_no_page_is_shown_to_a_method_that_it_does_not_know(name: bytes, method: bytes) -> None:
+    answer = check_page((name, b"tip"), method, OPEN, ANN)
+    assert isinstance(answer, HttpResponse)
+    assert answer.status == (501 if method == b"PROPFIND" else 405)
+    assert (b"Allow", b"GET, HEAD, POST") in answer.headers
+    refusal = check_page((name, b"tip"), method, AccessRules(deny_read=("ann",)), ANN)
+    assert isinstance(refusal, HttpResponse)
+    assert refusal.reason == b"read not authorized"
+
+
+def test_pages_of_extensions_take_what_is_put_there_and_nothing_else() -> None:
+    for rest in (OBJECT, (b"page", b"of", b"theirs")):
+        assert check_page(rest, b"PUT", OPEN, ANN) is RW
+        expected = not_allowed(b"DELETE", b"GET, HEAD, POST, PUT")
+        assert check_page(rest, b"DELETE", OPEN, ANN) == expected
 
 
 def test_objects_of_lfs_are_pushed_with_the_right_to_push_alone() -> None:

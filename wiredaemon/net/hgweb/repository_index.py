@@ -18,7 +18,7 @@ from wiredaemon.net.hgweb.index_rows import Query, arrange
 from wiredaemon.net.hgweb.index_styles import STYLES, Links
 from wiredaemon.net.hgweb.survey import Survey
 from wiredaemon.net.http.application import end_with
-from wiredaemon.net.http.responses import HttpResponse, not_found
+from wiredaemon.net.http.responses import HttpResponse, not_allowed, not_found
 
 if TYPE_CHECKING:
     from wiredaemon.net.hosting.collection import Names
@@ -39,12 +39,7 @@ _HTML: Final = (
     (b"Content-Security-Policy", b"default-src 'none'; style-src 'unsafe-inline'"),
     *_HEADERS,
 )
-_NOT_ALLOWED: Final = HttpResponse(
-    status=405,
-    reason=b"Method Not Allowed",
-    headers=((b"Allow", b"GET, HEAD"), (b"Content-Type", b"text/plain")),
-    body=b"lists of repositories are for GET and HEAD\n",
-)
+_KNOWN: Final = (b"GET", b"HEAD")
 
 
 class IndexResource(Resource):
@@ -84,8 +79,8 @@ class IndexResource(Resource):
         rows = arrange(visible, self._names, self._hosts.shape, query)
         if not visible and not is_public:
             answer = not_found()
-        elif request.method not in {b"GET", b"HEAD"}:
-            answer = _NOT_ALLOWED
+        elif request.method not in _KNOWN:
+            answer = not_allowed(request.method, _KNOWN)
         elif style is not None:
             headers = ((b"Content-Type", style.content_type), *_HEADERS)
             listed = style.render(self._names, rows, links)

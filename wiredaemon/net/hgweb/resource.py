@@ -13,12 +13,12 @@ from wiredaemon.commands import Permission
 from wiredaemon.net.cache.clone_requests import COMMANDS as CLONING
 from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
 from wiredaemon.net.hgweb.exchange import HgwebExchange
-from wiredaemon.net.hgweb.rules import HgwebHead, check_head, is_short, refusal_inside
+from wiredaemon.net.hgweb.rules import KNOWN, HgwebHead, check_head, is_short, refusal_inside
 from wiredaemon.net.hgweb.web_request import web_request
 from wiredaemon.net.hosting.access import authorize
 from wiredaemon.net.http.application import decide
 from wiredaemon.net.http.buffered_body import BufferedBody, too_large
-from wiredaemon.net.http.responses import HttpResponse, no_such_method, not_found, text
+from wiredaemon.net.http.responses import HttpResponse, no_such_method, not_allowed, not_found, text
 
 if TYPE_CHECKING:
     from wiredaemon.net.hosting.collection import Names
@@ -73,7 +73,11 @@ class HgwebResource(Resource):
     def headers_received(self, request: StreamingRequest) -> None:
         """Answer the request, or start an exchange with a worker."""
         command = _query_command(request)
-        if command == b"capabilities" and not self._rest and self._moved_to is not None:
+        is_welcome = command is None and not self._host.has_repository
+        is_ours = not self._rest and (is_welcome or command == b"capabilities")
+        if is_ours and request.method not in KNOWN:
+            request.answer(not_allowed(request.method, KNOWN))
+        elif command == b"capabilities" and not self._rest and self._moved_to is not None:
             request.answer(self._moved(request, self._moved_to))
         elif command == b"capabilities" and not self._rest:
             decide(request, self._host, self._answer_capabilities)

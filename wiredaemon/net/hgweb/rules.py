@@ -8,12 +8,12 @@ Source: http, section 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.hosting.access import Denial, authorize, authorize_reading
-from wiredaemon.net.http.responses import denied_page, denied_version1
+from wiredaemon.net.http.responses import denied_page, denied_version1, not_allowed
 
 if TYPE_CHECKING:
     from wiredaemon.commands import Peer
@@ -22,9 +22,20 @@ if TYPE_CHECKING:
 
 _BATCH: Final = b"batch"
 _PUSH: Final = b"push"
-_METHOD: Final = 405
+_NOT_POSTED: Final = Denial(405, b"push requires POST request")
 _READING: Final = (b"GET", b"HEAD")
+KNOWN: Final = (*_READING, b"POST")
+"""The methods of commands, and of pages of Mercurial's own."""
+_OF_EXTENSIONS: Final = (*KNOWN, b"PUT")
 
+_PAGES: Final = frozenset(
+    {
+        *(b"", b"annotate", b"archive", b"bookmarks", b"branches", b"changelog", b"changeset"),
+        *(b"comparison", b"diff", b"file", b"filediff", b"filelog", b"graph", b"help", b"log"),
+        *(b"manifest", b"rawfile", b"rev", b"shortlog", b"static", b"summary", b"tags"),
+    }
+)
+"""Mercurial's own pages, which take no body; those of extensions may."""
 
 _OBJECTS: Final = (b".hg", b"lfs", b"objects")
 _OBJECT_BATCH: Final = (b".git", b"info", b"lfs", b"objects", b"batch")
@@ -52,6 +63,12 @@ class HgwebHead:
     """The components of the path behind the repository's."""
 
     @property
+    def is_of_mercurial(self) -> bool:
+        """The request is for one of Mercurial's own pages, perhaps in a style: ``raw-file``."""
+        name = self.rest[0].rpartition(b"-")[2] if self.rest else b""
+        return (name if self.command is None else self.command) in _PAGES
+
+    @property
     def is_of_lfs(self) -> bool:
         """The request is for objects of ``lfs``, a page that may need more than reading."""
         return self.rest[:3] == _OBJECTS or self.rest == _OBJECT_BATCH
@@ -74,22 +91,9 @@ def refusal_inside(settings: Settings, peer: Peer) -> HttpResponse | None:
 def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse | Permission:
     """Return the permission that the request runs with, or the response that refuses it."""
     needs = None if head.command is None else settings.version1.get(head.command)
-    # Reading first, for pushes as well: hgweb's order, and its texts follow from it (http, section
-    # 5).
-    denial = authorize_reading(settings.access, peer)
-    if needs is not None and denial is None:
-        permission = Permission.RW if needs == _PUSH else Permission.RO
-        if permission is Permission.RW and head.method != b"POST":
-            return denied_version1(Denial(_METHOD, b"push requires POST request"))
-        denial = authorize(settings.access, permission, peer)
-    elif denial is None and head.method == b"PUT":
-        # Only extensions have pages that take one: objects of lfs are pushed so.
-        denial = authorize(settings.access, Permission.RW, peer)
-    elif denial is None and head.is_of_lfs:
-        denial = authorize(settings.access, Permission.RO, peer)
-    if denial is not None:
-        is_page = needs is None and head.method != b"PUT" and not head.is_of_lfs
-        return denied_page(denial) if is_page else denied_version1(denial)
+    refusal = _refusal(head, needs, settings, peer)
+    if refusal is not None:
+        return refusal
     if needs == _PUSH:
         return Permission.RW
     # A batch may contain a push command, and pages of extensions may write: Mercurial checks both
@@ -98,3 +102,33 @@ def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse 
     if may_write and authorize(settings.access, Permission.RW, peer) is None:
         return Permission.RW
     return Permission.RO
+
+
+def _refusal(
+    head: HgwebHead, needs: bytes | None, settings: Settings, peer: Peer
+) -> HttpResponse | None:
+    """Return the response that refuses a request.
+
+    Args:
+        head: Its head.
+        needs: What its command needs; None for a page.
+        settings: The repository's.
+        peer: Who asks.
+    """
+    # Reading first, for pushes as well: hgweb's order, and its texts follow from it (http, section
+    # 5).
+    denial = authorize_reading(settings.access, peer)
+    methods = KNOWN if needs is not None or head.is_of_mercurial else _OF_EXTENSIONS
+    if needs is not None and denial is None:
+        permission = Permission.RW if needs == _PUSH else Permission.RO
+        if permission is Permission.RW and head.method != b"POST":
+            return replace(denied_version1(_NOT_POSTED), headers=((b"Allow", b"POST"),))
+        denial = authorize(settings.access, permission, peer)
+    elif denial is None and head.method in methods and (head.method == b"PUT" or head.is_of_lfs):
+        # Only extensions have pages that take a PUT: objects of lfs are pushed so.
+        permission = Permission.RW if head.method == b"PUT" else Permission.RO
+        denial = authorize(settings.access, permission, peer)
+    if denial is not None:
+        is_page = needs is None and head.method != b"PUT" and not head.is_of_lfs
+        return denied_page(denial) if is_page else denied_version1(denial)
+    return None if head.method in methods else not_allowed(head.method, methods)

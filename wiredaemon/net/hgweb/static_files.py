@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.http.application import end_with
-from wiredaemon.net.http.responses import HttpResponse, not_found, unavailable
+from wiredaemon.net.http.responses import HttpResponse, not_allowed, not_found, unavailable
 from wiredaemon.repository.worker_calls import STATIC, CallContext
 
 if TYPE_CHECKING:
@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 NAME: Final = b"static"
 """The component of a path below which they are."""
 
-_NOT_ALLOWED: Final = HttpResponse(
-    status=405,
-    reason=b"Method Not Allowed",
-    headers=((b"Allow", b"GET, HEAD"), (b"Content-Type", b"text/plain")),
-    body=b"files are for GET and HEAD\n",
-)
+_KNOWN: Final = (b"GET", b"HEAD")
 
 
 class StaticFiles:
@@ -70,8 +65,8 @@ class StaticResource(Resource):
 
     def headers_received(self, request: StreamingRequest) -> None:
         """Answer once a worker has read the file; no body is read meanwhile."""
-        if request.method not in {b"GET", b"HEAD"}:
-            request.answer(_NOT_ALLOWED)
+        if request.method not in _KNOWN:
+            request.answer(not_allowed(request.method, _KNOWN))
             return
         request.body.pause()
         end_with(request, Deferred.fromCoroutine(self._answer(request)))

@@ -17,6 +17,7 @@ from wiredaemon.net.http.request_body import BodyState
 
 if TYPE_CHECKING:
     from wiredaemon.net.departures import WatchedInput
+    from wiredaemon.net.http.request_body import RequestBody
 
 COMING: Final = frozenset({BodyState.UNDECIDED, BodyState.RECEIVED})
 """The states in which the client owes us the rest of a body."""
@@ -29,6 +30,7 @@ class HalfClosedChannel(BoundedHeadChannel):
     input: WatchedInput
     requests: Any
     rest: bytes
+    transport: Any
 
     def readConnectionLost(self) -> None:
         """Answer the request that is whole, and close behind it.
@@ -52,7 +54,7 @@ class HalfClosedChannel(BoundedHeadChannel):
         if not self.requests:
             # Those that wait for their turn may be whole requests.
             return 0 if self.rest else None
-        body = getattr(self.requests[-1], "body", None)
+        body: RequestBody | None = getattr(self.requests[-1], "body", None)
         if body is None or getattr(self.requests[-1], "response", None) is None:
             return None
         if body.state not in COMING:

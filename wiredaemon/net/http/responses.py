@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.net.hosting.access import UNAVAILABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wiredaemon.net.hosting.access import Denial
 
 TEXT_PLAIN: Final = (b"Content-Type", b"text/plain")
 _LONGEST_PHRASE: Final = 200
 """Bytes of a reason phrase made of a text: a line of a terminal, or two."""
+_METHODS: Final = frozenset(
+    {
+        *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS"),
+        *(b"PATCH", b"TRACE", b"CONNECT"),
+    }
+)
+"""The methods of RFC 9110 and RFC 5789."""
 _OK, _BAD, _MISSING, _FAILED, _UNAVAILABLE = 200, 400, 404, 500, 503
 
 
@@ -62,6 +71,23 @@ def no_such_method(name: bytes) -> HttpResponse:
     # The name comes from the client and goes into the reason phrase: no line may end in it.
     shown = printable(name)
     return text(_BAD, b"no such method: " + shown, b"no such method: " + shown + b"\n")
+
+
+def not_allowed(method: bytes, allowed: Sequence[bytes]) -> HttpResponse:
+    """Return the response to a method that a path does not know, or nobody.
+
+    Args:
+        method: The method.
+        allowed: Those that the path knows.
+    """
+    known = method in _METHODS
+    names = b", ".join(allowed)
+    return HttpResponse(
+        status=405 if known else 501,
+        reason=b"Method Not Allowed" if known else b"Not Implemented",
+        headers=(TEXT_PLAIN, (b"Allow", names)),
+        body=b"the methods here are %s\n" % names,
+    )
 
 
 def not_found() -> HttpResponse:
