@@ -22,6 +22,7 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     *,
     certificate: Path | None = None,
+    method: str = "GET",
 ) -> tuple[int, str]:
     """Return status and body of a page.
 
@@ -31,13 +32,14 @@ def fetch(
         target: Path and query.
         headers: More headers.
         certificate: Folder of `write_certificate`, for HTTPS.
+        method: The method.
     """
     connection = http.client.HTTPConnection(host, port, timeout=20)
     if certificate is not None:
         context = ssl.create_default_context(cafile=certificate / "ca.pem")
         connection = http.client.HTTPSConnection(host, port, timeout=20, context=context)
     try:
-        connection.request("GET", target, headers=dict(headers or {}))
+        connection.request(method, target, headers=dict(headers or {}))
         answer = connection.getresponse()
         return answer.status, answer.read().decode("utf-8", "replace")
     finally:
