@@ -74,6 +74,8 @@ def test_collections(hidden: str, root: str, prefix: str, folder: str) -> None:
         ("deny_push", "eve", "deny_push", "eve"),
         ("allow_read", "ann", "allow_read", "ann"),
         ("denyread", "eve", "deny_read", "eve"),
+        ("descend", "no", "descend", False),
+        ("collapse", "true", "collapse", True),
     ],
 )
 def test_who_may_do_what(name: str, value: str, key: str, shown: object) -> None:
@@ -93,6 +95,7 @@ def test_what_has_another_place_or_none_is_named() -> None:
         ("web", "port", "80"),
         ("web", "push_ssl", "maybe"),
         ("web", "style", "gitweb"),
+        ("web", "server-header", "mine"),
         ("hooks", "changegroup", "true"),
         ("web", "contact", "ann"),
     )
@@ -100,6 +103,7 @@ def test_what_has_another_place_or_none_is_named() -> None:
     assert imported.notes == (
         "hgweb.config:1: [web] port: its place here is the addresses of [listen]",
         "hgweb.config:2: [web] push_ssl: neither yes nor no, so the default holds",
+        "hgweb.config:4: [web] server-header: its place here is nothing: Server names the daemon",
         "no repository is named: neither [paths] nor [collections] has an entry",
         HGRC,
         "    [web]",

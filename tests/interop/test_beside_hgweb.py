@@ -125,7 +125,8 @@ def _ask(port: int, target: str, method: str) -> RawResponse:
 def seen(response: RawResponse) -> tuple[object, ...]:
     """Return all of a response that is the same for both."""
     named = [(name, response.header(name)) for name in COMPARED]
-    body = re.sub(rb"http://[a-z0-9.]+:\d+/", b"http:///", response.body)
+    # The daemon makes links for the host that was asked for, hgweb with the name of its own.
+    body = re.sub(rb"http://(hg\.example|[a-z0-9.]+:\d+)/", b"http:///", response.body)
     # Another one for each answer.
     body = re.sub(rb'nonce="[^"]+"', b'nonce=""', body)
     policy = re.sub(rb"'nonce-[^']+'", b"", response.header(b"Content-Security-Policy") or b"")

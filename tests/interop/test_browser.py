@@ -92,7 +92,7 @@ def test_a_link_of_the_index_leads_to_a_repository_whose_scripts_run(
 ) -> None:
     browser.open(served.url("/team/"))
     browser.follow(name)
-    assert browser.evaluate("document.title") == f"/team/{name}: log"
+    assert browser.evaluate("document.title") == f"team/{name}: log"
     assert browser.texts("tbody .description a") == [SUMMARY, "first"]
     # Dates become ages in the browser only, by hgweb's script.
     ages = browser.texts("tbody .age")

@@ -42,6 +42,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory, template: Repository) -> Itera
         with open(os.path.join(repository.path, name), "wb") as file:  # noqa: PTH118, PTH123 a path in bytes
             file.write(name)
     repository.hg("commit", "-A", "-m", "odd", "-u", "Tést", "-d", "0 0")
+    repository.hg("bookmark", "märk")
     repository.hgrc.write_bytes(b"[web]\nallow-archive = zip gz\ndescription = caf\xe9\n")
     asker = Asker(repository)
     yield asker
@@ -62,6 +63,34 @@ def test_a_zip_archive_has_all_names_as_text(odd: Asker) -> None:
     assert archive.testzip() is None
     names = {name.partition("/")[2] for name in archive.namelist()}
     assert names == SHOWN | {".hg_archival.txt"}
+
+
+@pytest.mark.parametrize("kind", [b"zip", b"tar.gz"])
+def test_an_archive_is_named_by_what_was_asked_for(odd: Asker, kind: bytes) -> None:
+    answer = odd("/archive/märk.".encode() + kind)
+    assert answer.status == 200
+    named = answer.headers[b"Content-Disposition"]
+    assert named.isascii()
+    assert b"m%C3%A4rk." + kind in named
+    assert odd("/archive/märk.".encode("latin-1") + kind).status == 404
+
+
+PAGES: Final = (b"/file/tip/", b"/annotate/tip/", b"/log/tip/", b"/raw-file/tip/", b"/diff/tip/")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "ascii"])
+@pytest.mark.parametrize("name", NAMES)
+def test_pages_about_it_come_out_in_any_encoding(odd: Asker, name: bytes, encoding: str) -> None:
+    hgrc = odd.repository.hgrc
+    before = hgrc.read_bytes()
+    try:
+        hgrc.write_bytes(before + f"encoding = {encoding}\n".encode())
+        for page in PAGES:
+            assert odd(page + name).status == 200, page
+        for page in (b"/", b"/rev/tip", b"/json-rev/tip", b"/json-file/tip/", b"/archive/tip.zip"):
+            assert odd(page).status == 200, page
+    finally:
+        hgrc.write_bytes(before)
 
 
 def test_a_tar_archive_has_their_bytes(odd: Asker) -> None:

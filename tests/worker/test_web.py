@@ -100,6 +100,7 @@ class Asker:
     """Sends requests to one repository that is kept open."""
 
     def __init__(self, repository: Repository) -> None:
+        self.repository = repository
         self.kept = KeptRepository(repository.path)
 
     def __call__(
@@ -320,6 +321,19 @@ def test_the_view_may_be_narrowed_by_the_repository(ask: Asker, history: Reposit
     history.hgrc.write_text("[server]\nview = immutable\n[web]\nview = all\n")
     assert ask(b"/rev/" + history.hex(4)).status == 200
     assert ask(b"/rev/" + history.hex(7)).status == 404
+
+
+def test_users_may_be_let_see_hidden_changesets(ask: Asker, history: Repository) -> None:
+    history.hg("update", "-r", "0")
+    node = history.commit("pruned")
+    history.hg("update", "-r", "0")
+    history.hg("--config", "experimental.evolution=all", "debugobsolete", node.hex())
+    page = b"/rev/" + node.hex().encode()
+    history.hgrc.write_text("[experimental]\nserver.allow-hidden-access = ann\n")
+    assert ask(page, b"access-hidden=1", user="ann").status == 200
+    assert ask(page, b"access-hidden=1", user="bob").status == 404
+    assert ask(page, b"access-hidden=1").status == 404
+    assert ask(page, user="ann").status == 404
 
 
 def test_a_page_shows_what_the_repository_says_of_itself(ask: Asker, history: Repository) -> None:

@@ -21,9 +21,11 @@ _RULES: Final[Mapping[str, str]] = {
     "allowread": "allow_read",
     "denyread": "deny_read",
     "allowpull": "allow-pull",
+    "descend": "descend",
+    "collapse": "collapse",
 }
 """Entries of ``[web]`` that are ours as well; the spelling of hgweb without ``-`` and ``_``."""
-_SWITCHES: Final = frozenset({"push_ssl", "allow-pull"})
+_SWITCHES: Final = frozenset({"push_ssl", "allow-pull", "descend", "collapse"})
 _WORDS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "yes", "true", "on", "always"), True),
     **dict.fromkeys(("0", "no", "false", "off", "never"), False),
@@ -37,6 +39,8 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "accesslog": "requests of [log], in the daemon's own log",
     "errorlog": "the daemon's own log",
     "prefix": "the names of [paths]",
+    "serverheader": "nothing: Server names the daemon",
+    "view": "server.view of a repository's hgrc",
     "refreshinterval": "nothing: new repositories are served at once",
 }
 """Entries of ``[web]`` whose place is another one here, or none."""
