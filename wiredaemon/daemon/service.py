@@ -23,6 +23,7 @@ from wiredaemon.net.guard.draining import Draining
 from wiredaemon.net.guard.watchdog import Watchdog
 from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
 from wiredaemon.net.workers.memory_watch import MemoryWatch
+from wiredaemon.repository.returned_memory import map_large_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -111,6 +112,7 @@ class WireDaemonService(Service):
             # What is here now stays: collections of garbage need not look at it, some 30 ms each.
             gc.collect()
             gc.freeze()
+            map_large_blocks()
 
     def _tell_missing(self) -> None:
         for folder in self._assembly.hosts.missing_folders():

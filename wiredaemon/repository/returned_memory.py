@@ -8,7 +8,26 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from typing import Any
+from typing import Any, Final
+
+# Measured: bodies of 4 MiB, hundreds at once, made the daemon grow by 32 MiB, and by 12 with this.
+# Reads of 256 KiB stay below it: to map and unmap the memory of each would take longer than they.
+LARGE_BLOCK: Final = 512 * 1024
+"""Bytes of a block that has memory of its own, which is the system's again when it is freed."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Names of settings in the C library (glibc, malloc.h)."""
+
+
+def map_large_blocks() -> None:
+    """Give large blocks memory of their own, for good, where the C library can (glibc).
+
+    By itself it does so only until the first of them is freed: later ones are cut out of what it
+    keeps, in which they leave holes.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_MMAP_THRESHOLD, LARGE_BLOCK)
+        set_option(_TRIM_THRESHOLD, 2 * LARGE_BLOCK)  # in the proportion that it has by itself
 
 
 def return_memory() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -100,3 +101,31 @@ def test_what_is_freed_later_is_returned_later() -> None:
     assert resident() < before + 64 * MIB
     watch.stop()
     del kept
+
+
+LARGE = """
+import os
+from wiredaemon.net.workers.resident_memory import ResidentMemory
+from wiredaemon.repository.returned_memory import map_large_blocks
+{call}
+memory = ResidentMemory(os.getpid())
+bytearray(16_000_000)  # once it is freed, glibc maps no block of this size any more
+before = memory.read()
+blocks, kept = [], []
+for _ in range(20):
+    blocks.append(bytearray(b"x") * 4_000_000)
+    kept.append(bytes(2000))
+blocks.clear()
+print(memory.read() - before)
+"""
+"""Large blocks are freed, and what was made behind each of them is in use."""
+
+
+@pytest.mark.parametrize("maps", [False, True])
+def test_large_blocks_leave_no_holes(maps: bool) -> None:  # noqa: FBT001 a parameter
+    program = LARGE.format(call="map_large_blocks()" if maps else "")
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
+    )
+    left = int(done.stdout)
+    assert left < 8 * MIB if maps else left > 64 * MIB, left
