@@ -42,7 +42,7 @@ class Limits:
     """All requests of one connection together, begun or not answered."""
 
     # A few of the largest at once; nearly all requests are complete with one read.
-    unfinished_bytes: int = 8 * 1024 * 1024
+    unfinished_bytes: int = 6 * 1024 * 1024
     """Unended requests and argument bodies that no worker has read, of peers without a login."""
 
     # Envoy's overload manager acts in stages, too.

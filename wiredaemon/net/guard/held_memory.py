@@ -68,6 +68,11 @@ class HeldMemory:
         """Return whether a connection holds anything, as far as is known."""
         return connection in self._held
 
+    @property
+    def is_crowded(self) -> bool:
+        """Many requests or bodies come at once: none of them is read in large pieces."""
+        return self.unfinished > self._most_unfinished // 4
+
     def tell(self, connection: Guarded, held: Held) -> None:
         """Count what a connection holds behind a read or a write; refuse it if it is too much."""
         before = self._held.get(connection, NOTHING_HELD)

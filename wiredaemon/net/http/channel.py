@@ -124,7 +124,10 @@ class KnownHeadChannel(HalfClosedChannel):
             # Bytes kept behind the request that has ended just now, for whoever works them off.
             super().dataReceived(data)
             return
-        follow_read(self.transport, len(data))
+        size = len(data)
+        if size > LITTLE and self.site.guard.memory.is_crowded:
+            size = 0
+        follow_read(self.transport, size)
         if not self._is_identified:
             self._identify()
         if self._refused is not None:
