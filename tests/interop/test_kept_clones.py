@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from interop.conftest import Generated
     from support.hg import Hg
 
-DRAFTS: Final = "[phases]\npublish = no\n"
+NO_BUNDLES: Final = "[wiredaemon]\nclone-bundles = no\n"
+DRAFTS: Final = f"[phases]\npublish = no\n{NO_BUNDLES}"
 EVOLUTION: Final = "[experimental]\nevolution = all\n"
 NOT_SECRET: Final = "not secret()"
 KEPT: Final = r"a clone of \S+ is kept"
@@ -111,7 +112,7 @@ def test_a_client_of_another_age_has_an_answer_of_its_own(
 def test_a_client_without_bundle2_gets_what_it_understands(daemon: Served, tmp_path: Path) -> None:
     clones = Clones(daemon, tmp_path)
     run_hg("phase", "--public", "-r", NOT_SECRET, folder=clones.repository)
-    write_hgrc(clones.repository, "")
+    write_hgrc(clones.repository, NO_BUNDLES)
     plain = ("--config", "devel.legacy.exchange=bundle1")
     assert clones.is_kept()
     assert [clones.is_kept(*plain), clones.is_kept(*plain)] == [True, False]

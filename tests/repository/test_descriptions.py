@@ -32,6 +32,7 @@ FULL: Final = Description(
     journals=[b"/r/.hg/store/journal"],
     clones=b"0123456789abcdef",
     clones_by_user=True,
+    bundles=[b"zstd-v2"],
 )
 
 

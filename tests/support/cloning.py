@@ -54,6 +54,15 @@ class WorkerAnswer:
         self._has_ended = end
         self._wake()
 
+    def cut(self) -> None:
+        """Leave out the last part."""
+        self._parts.pop()
+
+    def hold(self) -> None:
+        """Send no part until the test says one."""
+        self._parts.clear()
+        self._has_ended = False
+
     def fail(self, error: Exception) -> None:
         """End with an error."""
         self._error = error

@@ -28,5 +28,6 @@ def described(**changes: Any) -> Description:
         "journals": [],
         "clones": b"",
         "clones_by_user": False,
+        "bundles": [],
     }
     return Description(**{**plain, **changes})

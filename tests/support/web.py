@@ -72,6 +72,7 @@ class FakeHost:
     """A host with the settings a test gives, or will give."""
 
     has_repository = False
+    bundles = None
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import pytest
 
 from wiredaemon.repository.descriptions import Description
 from wiredaemon.repository.stat_signatures import stat_files
+from wiredaemon.worker.clone_bundles import bundle_specs
 from wiredaemon.worker.describe import describe
 from wiredaemon.worker.extension_sets import set_of
 from wiredaemon.worker.kept_clones import clones_key
@@ -82,6 +83,7 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         journals=[os.fsencode(empty.folder / ".hg/store/journal")],
         clones=clones_key(repository),
         clones_by_user=False,
+        bundles=bundle_specs(repository),
         watched=watched,
         state=state,
     )
@@ -108,6 +110,7 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         folder + b"/requires",
         folder + b"/store/requires",
         folder + b"/store/phaseroots",
+        folder + b"/store/obsstore",
         folder + b"/clonebundles.manifest",
         folder + b"/pullbundles.manifest",
     ]
@@ -329,6 +332,7 @@ def test_a_share_watches_its_source_too(history: Repository, tmp_path: Path) -> 
         source + b"/requires",
         source + b"/store/requires",
         source + b"/store/phaseroots",
+        source + b"/store/obsstore",
         own + b"/clonebundles.manifest",
         own + b"/pullbundles.manifest",
     ]

@@ -25,6 +25,8 @@ from wiredaemon.commands.registry import (
 )
 from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.toml_table import ConfigurationError
+from wiredaemon.net.cache.bundle_maker import BundleMaker
+from wiredaemon.net.cache.bundle_shelf import BundleShelf
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.clones import Clones
 from wiredaemon.net.cache.redirects import Redirects
@@ -42,6 +44,7 @@ from wiredaemon.net.logins import Logins
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.tls import TlsError, over_tls, server_options
 from wiredaemon.net.workers.pool import WorkerPool
+from wiredaemon.net.workers.staff import most_workers
 from wiredaemon.repository import data_declarations, declarations
 from wiredaemon.wire.dialects import DIALECTS
 
@@ -79,13 +82,15 @@ class Kept:
     pushes: PushAnswers
     cache: ResponseCache | None = None
     clones: Clones | None = None
+    bundles: BundleMaker | None = None
     authenticator: Authenticator | None = None
 
     @property
     def caches(self) -> list[ResponseCache]:
         """The caches there are."""
         clones = None if self.clones is None else self.clones.cache
-        return [cache for cache in (self.cache, clones) if cache is not None]
+        bundles = None if self.bundles is None else self.bundles.shelf.cache
+        return [cache for cache in (self.cache, clones, bundles) if cache is not None]
 
 
 def keep(config: Config, reactor: Any, before: Kept | None = None) -> Kept:  # noqa: ANN401 zope interfaces do not intersect
@@ -109,7 +114,8 @@ def keep(config: Config, reactor: Any, before: Kept | None = None) -> Kept:  # n
     if kept.cache is None:
         kept = replace(kept, cache=_make_cache(config, reactor))
     if kept.clones is None:
-        kept = replace(kept, clones=_make_clones(config, reactor))
+        clones, bundles = _make_clones(config, reactor, kept.pool)
+        kept = replace(kept, clones=clones, bundles=bundles)
     if kept.authenticator is None and _knows_users(config):
         try:
             authenticator = make_authenticator(config.auth, config.limits, reactor)
@@ -157,13 +163,23 @@ def _make_cache(config: Config, reactor: Any) -> ResponseCache | None:  # noqa: 
     return ResponseCache(folder, config.limits, reactor, redirects)
 
 
-def _make_clones(config: Config, reactor: Any) -> Clones | None:  # noqa: ANN401 the same
+def _make_clones(
+    config: Config,
+    reactor: Any,  # noqa: ANN401 the same
+    pool: WorkerPool,
+) -> tuple[Clones | None, BundleMaker | None]:
     limits = config.limits
     if not limits.cache_clones or not config.paths:
-        return None
-    folder = config.data.folder / "cache" / "clones"
-    own = replace(limits, cache_size=limits.cache_clones, cache_entry=limits.cache_clones // 4)
-    return Clones(ResponseCache(folder, own, reactor), reactor)
+        return None, None
+    folder = config.data.folder / "cache"
+    # Half of the room for each: a bundle that clients were told of must not go for an answer.
+    half, quarter = limits.cache_clones // 2, limits.cache_clones // 4
+    own = replace(limits, cache_size=half, cache_entry=quarter)
+    clones = Clones(ResponseCache(folder / "clones", own, reactor), reactor)
+    if most_workers(limits) == 1:
+        return clones, None  # it would keep everybody waiting for as long as a clone takes
+    shelf = BundleShelf(ResponseCache(folder / "bundles", own, reactor), own, reactor.seconds)
+    return clones, BundleMaker(shelf, reactor, pool.is_quiet)
 
 
 def _knows_users(config: Config) -> bool:
@@ -221,6 +237,7 @@ class Assembly:
                 pool=kept.pool,
                 cache=kept.cache,
                 clones=kept.clones,
+                bundles=kept.bundles,
             )
 
         return HostLookup(

@@ -195,6 +195,8 @@ class WireDaemonService(Service):
         super().stopService()
         self._memory.stop()
         self._watchdog.stop()
+        if self._kept.bundles is not None:
+            self._kept.bundles.stop()
         guard = self._kept.guard
         seconds = self._assembly.config.server.drain_seconds
         draining = Draining(guard, self._reactor, seconds)

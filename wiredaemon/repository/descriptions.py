@@ -65,6 +65,8 @@ class Description:
     """A digest of all but files that answers to clones depend on; empty where none is kept."""
     clones_by_user: bool
     """Two users may be answered differently."""
+    bundles: Sequence[bytes]
+    """The kinds of bundles that clients may unpack before they pull, as ``BUNDLESPEC`` has them."""
 
     def encode(self) -> Mapping[bytes, Value]:
         """Return the result of the command ``describe``."""
@@ -137,5 +139,6 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "journals": _list,
     "clones": _bytes,
     "clones_by_user": _switch,
+    "bundles": _list,
 }
 """The fields of a description, and what reads the value of each."""

@@ -343,7 +343,7 @@ class Limits:
 
     # Some forms of one repository of 1 GB: each client's compression is one, a stream another.
     cache_clones: int = 4 * 1024 * 1024 * 1024
-    """Clones over version 1 kept on the disk, a quarter of it for one at most; 0 keeps none."""
+    """Clones over version 1 and bundles on the disk, a quarter for one at most; 0 keeps none."""
 
     # Each is a file that must not be dropped meanwhile, of up to `cache_entry`.
     cache_uploads: int = 16

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.commands import CommandError, Permission, ServerError
+from wiredaemon.repository.clone_bundles import BUNDLE_STATES, CLONE_BUNDLE
 from wiredaemon.repository.recently_used import RecentlyUsed
 from wiredaemon.repository.web_calls import WEB, WebRequest
 from wiredaemon.repository.worker_calls import (
@@ -21,6 +22,7 @@ from wiredaemon.repository.worker_calls import (
 )
 from wiredaemon.worker import pushing, values
 from wiredaemon.worker.changeset_data import changesetdata
+from wiredaemon.worker.clone_bundles import bundle_states, clone_bundle
 from wiredaemon.worker.describe import describe
 from wiredaemon.worker.failures import Refusal, server_error
 from wiredaemon.worker.file_data import filedata, filesdata
@@ -53,6 +55,7 @@ def _pushkey(repository: Repository, **arguments: bytes) -> Value:
 
 READS: Final[Mapping[bytes, Callable[..., Any]]] = {
     b"branchmap": values.branchmap,
+    BUNDLE_STATES: bundle_states,
     b"clonebundles": values.clonebundles,
     b"heads": values.heads,
     b"known": values.known,
@@ -63,6 +66,7 @@ READS: Final[Mapping[bytes, Callable[..., Any]]] = {
 
 STREAMS: Final[Mapping[bytes, Callable[..., Iterator[Any]]]] = {
     b"changesetdata": changesetdata,
+    CLONE_BUNDLE: clone_bundle,
     b"filedata": filedata,
     b"filesdata": filesdata,
     b"manifestdata": manifestdata,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.repository.descriptions import Description
 from wiredaemon.worker import watched_paths as watched
+from wiredaemon.worker.clone_bundles import bundle_specs
 from wiredaemon.worker.extension_sets import set_of
-from wiredaemon.worker.kept_clones import SWITCH, clones_key, depends_on_user
+from wiredaemon.worker.kept_clones import BUNDLE_SWITCH, SWITCH, clones_key, depends_on_user
 from wiredaemon.worker.library import error, streamclone, webcommands, wireprototypes
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.worker.values import capabilities_v1
@@ -80,6 +81,7 @@ def _describe(repository: Repository) -> Description:
         journals=watched.abandoned_paths(repository),
         clones=_clones(repository),
         clones_by_user=depends_on_user(ui),
+        bundles=_bundles(repository),
     )
 
 
@@ -88,6 +90,14 @@ def _clones(repository: Repository) -> bytes:
         return clones_key(repository)
     except error.ConfigError as failure:
         section, name = SWITCH
+        raise _unreadable(repository.ui, section, (name,), failure) from failure
+
+
+def _bundles(repository: Repository) -> list[bytes]:
+    try:
+        return bundle_specs(repository)
+    except error.ConfigError as failure:
+        section, name = BUNDLE_SWITCH
         raise _unreadable(repository.ui, section, (name,), failure) from failure
 
 

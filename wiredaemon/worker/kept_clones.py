@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SWITCH: Final = (b"wiredaemon", b"keep-clones")
 """Section and name of the repository's own switch; it is on where no file says otherwise."""
 
+BUNDLE_SWITCH: Final = (b"wiredaemon", b"clone-bundles")
+"""That of bundles, which are not made either where the other one is off."""
+
 _READERS_HOOKS: Final = frozenset((b"outgoing", b"preoutgoing", b"listkeys", b"prelistkeys"))
 """Hooks that run while a clone is answered; what is kept would run none of them."""
 
@@ -45,6 +48,15 @@ def clones_key(repository: Repository) -> bytes:
     for part in _parts(ui):
         digest.update(b"%d:%s" % (len(part), part))
     return digest.hexdigest().encode()
+
+
+def bundle_switch(ui: Ui) -> bool:
+    """Return whether bundles may be made of the repository.
+
+    Raises:
+        ConfigError: The switch is no boolean.
+    """
+    return ui.configbool(*BUNDLE_SWITCH, default=True, untrusted=True)
 
 
 def depends_on_user(ui: Ui) -> bool:

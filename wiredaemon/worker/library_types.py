@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    import os
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
     from contextlib import AbstractContextManager
 
 
@@ -74,6 +75,9 @@ class Files(Protocol):
     def exists(self, path: bytes) -> bool:
         """Return whether there is such a file."""
 
+    def stat(self, path: bytes) -> os.stat_result:
+        """Return what the system says of a file."""
+
 
 class Lock(Protocol):
     """A lock that is held."""
@@ -122,8 +126,18 @@ class Revlog(Protocol):
         """Return the text that the node is the hash of."""
 
 
+class Changeset(Protocol):
+    """One changeset, as it is stored."""
+
+    files: Sequence[bytes]
+    """The files that it changes."""
+
+
 class Changelog(Revlog, Protocol):
     """The changesets; those of a view raise `error.LookupError` for others."""
+
+    def changelogrevision(self, rev: int) -> Changeset:
+        """Return a changeset."""
 
     filteredrevs: frozenset[int]
     """The numbers of those that are not in the view."""
@@ -185,6 +199,12 @@ class StoreEntry(Protocol):
     """One or more files that belong together."""
 
     is_revlog: bool
+    is_filelog: bool
+    target_id: bytes
+    """The path of the file whose revisions it has."""
+
+    def main_file_path(self) -> bytes:
+        """Return its first file."""
 
     def files(self, vfs: Files) -> Sequence[StoredFile]:
         """Return its files."""
@@ -195,6 +215,29 @@ class Store(Protocol):
 
     def top_entries(self) -> Iterable[StoreEntry]:
         """Return all but those of file revisions."""
+
+    def data_entries(self) -> Iterable[StoreEntry]:
+        """Return those of file revisions, and of folders' manifests."""
+
+
+class BundlePart(Protocol):
+    """One part of a bundle."""
+
+    def addparam(self, name: bytes, value: bytes, mandatory: bool = ...) -> None:  # noqa: FBT001 as it is called
+        """Add a parameter."""
+
+
+class Bundler(Protocol):
+    """A bundle that is going to be written."""
+
+    def setcompression(self, engine: bytes) -> None:
+        """Compress it, with a name as the format has it."""
+
+    def newpart(self, kind: bytes, *, data: Iterable[bytes]) -> BundlePart:
+        """Add a part."""
+
+    def getchunks(self) -> Iterator[bytes]:
+        """Return all of it."""
 
 
 class Repository(Protocol):
@@ -221,6 +264,8 @@ class Repository(Protocol):
     """Manifests, those of other views too."""
     store: Store
     """The files of the history."""
+    obsstore: Sized
+    """The obsolescence markers."""
     requirements: set[bytes]
     """The features that a program needs to read it."""
 

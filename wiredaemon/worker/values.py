@@ -111,16 +111,16 @@ def _shown(key: bytes) -> bytes:
 
 def clonebundles(repository: Repository) -> bytes:
     """Return the clone bundles manifest as older clients understand it, empty if there is none."""
-    protocol = _http_protocol(repository)
+    protocol = http_protocol(repository)
     return bytes(wireprotov1server.clonebundles(repository, protocol).data)
 
 
 def capabilities_v1(repository: Repository) -> bytes:
     """Return the capability string of version 1 over HTTP: tokens, sorted, with spaces between."""
-    protocol = _http_protocol(repository)
+    protocol = http_protocol(repository)
     return bytes(wireprotov1server.capabilities(repository, protocol).data)
 
 
-def _http_protocol(repository: Repository) -> object:
+def http_protocol(repository: Repository) -> object:
     """Return the transport that version 1 commands see; there is no request behind it."""
     return wireprotoserver.httpv1protocolhandler(None, repository.ui, None)

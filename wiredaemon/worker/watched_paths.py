@@ -87,13 +87,14 @@ class _Reader(library.config.config):  # type: ignore[misc] # untyped
 def described_paths(repository: Repository) -> list[bytes]:
     """Return the files that decide what ``describe`` returns.
 
-    Beyond the configuration: the phases (a secret changeset forbids stream clones), the clone
-    bundles manifest (a capability while it exists), and that of pull bundles (clones are not kept
-    while it exists).
+    Beyond the configuration: the phases (a secret changeset forbids stream clones), obsolescence
+    markers (no bundle may be a copy of the store with them), the clone bundles manifest (a
+    capability while it exists), and that of pull bundles (clones are not kept while it exists).
     """
     return [
         *config_paths(repository),
         posixpath.join(repository.spath, b"phaseroots"),
+        posixpath.join(repository.spath, b"obsstore"),
         posixpath.join(repository.path, b"clonebundles.manifest"),
         posixpath.join(repository.path, PULL_BUNDLES),
     ]

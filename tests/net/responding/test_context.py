@@ -69,6 +69,7 @@ def test_a_command_that_only_reads_asks_for_the_repository_as_a_reader() -> None
     class Host:
         registry = Registry()
         has_repository = False
+        bundles = None
 
         def settings(self) -> Any:
             raise AssertionError

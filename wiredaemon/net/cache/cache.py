@@ -122,6 +122,18 @@ class ResponseCache:
         """Return the kept response to a request, and count nothing."""
         return self._store.find(keys.entry)
 
+    def holds(self, keys: Keys) -> bool:
+        """Return whether there is a kept response, and let it be used no later for that."""
+        return self._store.holds(keys.entry)
+
+    def entries(self) -> list[KeptResponse]:
+        """Return all that is kept, what was used last at the end."""
+        return list(self._store)
+
+    def remove(self, entry: KeptResponse) -> None:
+        """Remove a kept response, if it is still there; who reads it reads on."""
+        self._store.remove(entry)
+
     async def open(self, entry: KeptResponse) -> FileReader | None:
         """Open a kept response for reading; None if that cannot be. A damaged one is removed."""
         try:

@@ -86,20 +86,37 @@ def clone_request(request: WebRequest, body: bytes | bytearray, user: bytes) -> 
         body: The whole body, which holds arguments if anything.
         user: The user, where answers may depend on that; else empty.
     """
-    if request.path_info or request.method not in {b"GET", b"POST"}:
-        return None
     headers = _counted(request)
-    if headers is None:
+    arguments = None if headers is None else _arguments(request, headers, body)
+    if headers is None or arguments is None or not _is_whole(arguments):
+        return None
+    return CloneRequest(arguments, b"".join(_numbered(headers.get, b"x-hgproto")), user)
+
+
+def arguments_of(request: WebRequest, body: bytes | bytearray) -> Mapping[bytes, bytes] | None:
+    """Return the arguments of a command of version 1, ``cmd`` among them.
+
+    It is None where they are not certain, as where one comes twice.
+
+    Args:
+        request: The head of the request.
+        body: The whole body, which holds arguments if anything.
+    """
+    headers = _counted(request)
+    return None if headers is None else _arguments(request, headers, body)
+
+
+def _arguments(
+    request: WebRequest, headers: Mapping[bytes, bytes], body: bytes | bytearray
+) -> Mapping[bytes, bytes] | None:
+    if request.path_info or request.method not in {b"GET", b"POST"}:
         return None
     # As Mercurial reads them: arguments of a body take the place of those in headers.
     posted = headers.get(b"x-hgargs-post")
     if posted != (b"%d" % len(body) if body else None):
         return None
     written = bytes(body) if body else b"".join(_numbered(headers.get, b"x-hgarg"))
-    arguments = _read(request.query, written)
-    if arguments is None or not _is_whole(arguments):
-        return None
-    return CloneRequest(arguments, b"".join(_numbered(headers.get, b"x-hgproto")), user)
+    return _read(request.query, written)
 
 
 def _counted(request: WebRequest) -> dict[bytes, bytes] | None:

@@ -17,6 +17,7 @@ from wiredaemon.net.cache.cached_repository import ObjectStream
 from wiredaemon.net.cache.clone_requests import clone_request
 from wiredaemon.net.cache.keys import is_settled
 from wiredaemon.net.cache.making import Making
+from wiredaemon.net.cache.reading import PieceSizes
 from wiredaemon.net.cache.recording import IDENTITY
 from wiredaemon.net.cache.small_items import SmallItems
 from wiredaemon.wire.cbor_heads import CborError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IPushProducer
 
+    from wiredaemon.net.cache.bundles import RepositoryBundles
     from wiredaemon.net.cache.cache import ResponseCache
     from wiredaemon.net.cache.cached_repository import CacheableRepository
     from wiredaemon.net.cache.keys import Keys
@@ -36,12 +38,6 @@ if TYPE_CHECKING:
     from wiredaemon.repository.web_calls import WebRequest
 
 _log: Final = Logger()
-
-_PIECE: Final = 64 * 1024
-"""Bytes that are read at once."""
-_FIRST_PIECE: Final = 8 * 1024
-"""The same at the beginning, for hundreds may begin at once, and while all connections together
-hold much output: up to three times as many are held."""
 
 # A client waits for some 60 s without a byte where a proxy is between.
 WAIT_SECONDS: Final = 30.0
@@ -83,6 +79,8 @@ class RepositoryClones:
     """``clones`` of its description."""
     by_user: bool
     """Two users may be answered differently."""
+    bundles: RepositoryBundles | None = None
+    """The repository's bundles; None where none are made."""
 
     def clone(self, request: WebRequest, body: bytes | bytearray, user: str | None) -> Clone | None:
         """Return how a request is answered that asks for a whole repository; None for others."""
@@ -93,10 +91,12 @@ class RepositoryClones:
         asked = clone_request(request, body, named)
         if asked is None:
             return None
+        if self.bundles is not None:
+            self.bundles.cloned()
         # Before a worker is asked: what changes meanwhile makes the state another one.
         state = repository.files.stat_state()
         keys = asked.keys(repository.path, self.described, state)
-        return Clone(self.clones, repository, keys, state)
+        return Clone(self.clones, repository, keys, state, self.bundles)
 
 
 class Clone:
@@ -108,7 +108,9 @@ class Clone:
         repository: CacheableRepository,
         keys: Keys,
         state: StatSignatures,
+        bundles: RepositoryBundles | None = None,
     ) -> None:
+        self._bundles = bundles
         self._clones = clones
         self._cache = clones.cache
         self._repository = repository
@@ -147,7 +149,12 @@ class Clone:
             path=os.fsdecode(self._repository.path),
             size=entry.size,
         )
+        self._note()
         return KeptClone(self._cache, entry, reader, room)
+
+    def _note(self) -> None:
+        if self._bundles is not None:
+            self._bundles.answered(self._state)
 
     def _make(self, ask: Callable[[], Awaitable[WebStream]]) -> Making | None:
         """Begin to record an answer; None where that cannot be."""
@@ -173,6 +180,7 @@ class Clone:
         del makings[key]
         entry = self._cache.peek(self._keys)
         if entry is not None:
+            self._note()
             _log.info(
                 "a clone of {path} is kept: {size} bytes",
                 path=os.fsdecode(self._repository.path),
@@ -192,9 +200,8 @@ class KeptClone:
         self, cache: ResponseCache, entry: KeptResponse, reader: FileReader, room: OutputRoom
     ) -> None:
         self._cache = cache
-        self._room = room
+        self._pieces = PieceSizes(room)
         self._items = SmallItems()
-        self._size = _FIRST_PIECE
         self._entry = entry
         self._reader = reader
         self._left = entry.size
@@ -207,8 +214,7 @@ class KeptClone:
         """
         items: list[bytes] = []
         while self._left and not items:
-            size = _FIRST_PIECE if self._room.is_scarce else self._size
-            self._size = min(2 * size, _PIECE)
+            size = self._pieces.next()
             reason = "its file has changed"
             try:
                 piece = await self._cache.in_thread(partial(self._reader.read, size))

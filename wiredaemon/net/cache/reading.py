@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import IO
+from typing import IO, TYPE_CHECKING, Final
 
 from wiredaemon.net.cache.recording import PIECE, measure_open
+
+if TYPE_CHECKING:
+    from wiredaemon.net.guard.output_room import OutputRoom
+
+_LARGEST: Final = 64 * 1024
+"""Bytes of a whole answer that are read at once."""
+_FIRST: Final = 8 * 1024
+"""The same at the beginning, for hundreds may begin at once, and while all connections together
+hold much output: up to three times as many are held."""
+
+
+class PieceSizes:
+    """How much of an answer is read at once for its client: more and more, while there is room.
+
+    Args:
+        room: How much output connections may have.
+    """
+
+    def __init__(self, room: OutputRoom) -> None:
+        self._room = room
+        self._size = _FIRST
+
+    def next(self) -> int:
+        """Return the bytes to be read next."""
+        size = _FIRST if self._room.is_scarce else self._size
+        self._size = min(2 * size, _LARGEST)
+        return size
 
 
 class FileReader:
@@ -52,6 +79,10 @@ class FileReader:
         finally:
             self._end()
         return measured
+
+    def skip(self, size: int) -> None:
+        """Read from some byte on; to be called before anything is read."""
+        self._file.seek(size)
 
     def close(self) -> None:
         """Read no more."""

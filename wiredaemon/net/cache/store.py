@@ -149,6 +149,10 @@ class ResponseStore:
         """Return the entry of a key, which is then the one used last."""
         return self._entries.use(key)
 
+    def holds(self, key: str) -> bool:
+        """Return whether there is an entry, which counts as no use of it."""
+        return self._entries.peek(key) is not None
+
     def open_entry(self, entry: KeptResponse) -> IO[bytes]:
         """Open the file of an entry, which stays readable even if the entry goes.
 

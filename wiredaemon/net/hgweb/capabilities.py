@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 VERSION1: Final = (b"Content-Type", b"application/mercurial-0.1")
 _CBOR: Final = (b"Content-Type", b"application/mercurial-cbor")
+_BUNDLES: Final = (b"clonebundles", b"clonebundles_manifest")
 _NUMBERED: Final = 100
 """The most numbered headers that are read: more than clients send, which split at 1 KiB."""
 
@@ -61,7 +62,7 @@ def answer_capabilities(
             status=200,
             reason=b"Script output follows",
             headers=(VERSION1,),
-            body=settings.facts.version1,
+            body=_version1(host, settings),
         )
     # An empty map is still one: the client asked, and nothing of it is on (http, section 4).
     offered = upgradable if settings.switches.http_v2 else []
@@ -70,11 +71,19 @@ def answer_capabilities(
         b"apis": {
             api.name: _describe(api, host, settings) for api in offered if api.name in wanted
         },
-        b"v1capabilities": settings.facts.version1,
+        b"v1capabilities": _version1(host, settings),
     }
     return HttpResponse(
         status=200, reason=b"OK", headers=(_CBOR,), body=cbor.encode(content, _key_order(offered))
     )
+
+
+def _version1(host: Host, settings: Settings) -> bytes:
+    """Return the capabilities of version 1; those of bundles are said where there are some."""
+    known = settings.facts.version1
+    if host.bundles is None or not host.bundles.has_any:
+        return known
+    return b" ".join(sorted({*known.split(b" "), *_BUNDLES}))
 
 
 def _describing(api: Api) -> int | None:

@@ -11,9 +11,19 @@ from twisted.web.resource import Resource
 
 from wiredaemon.commands import Permission
 from wiredaemon.net.cache.clone_requests import COMMANDS as CLONING
+from wiredaemon.net.hgweb.bundle_requests import COMMANDS as BUNDLING
+from wiredaemon.net.hgweb.bundle_requests import NO_BUNDLE, BundleRequests, certain_url
 from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
 from wiredaemon.net.hgweb.exchange import HgwebExchange
-from wiredaemon.net.hgweb.rules import KNOWN, HgwebHead, check_head, is_short, refusal_inside
+from wiredaemon.net.hgweb.kept_file import KeptFileExchange
+from wiredaemon.net.hgweb.rules import (
+    BUNDLES,
+    KNOWN,
+    HgwebHead,
+    check_head,
+    is_short,
+    refusal_inside,
+)
 from wiredaemon.net.hgweb.web_request import web_request
 from wiredaemon.net.hosting.access import authorize
 from wiredaemon.net.http.application import decide
@@ -21,10 +31,14 @@ from wiredaemon.net.http.buffered_body import BufferedBody, too_large
 from wiredaemon.net.http.responses import HttpResponse, no_such_method, not_allowed, not_found, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wiredaemon.net.hgweb.kept_file import Exchange
     from wiredaemon.net.hosting.collection import Names
     from wiredaemon.net.hosting.host import Host, Settings
     from wiredaemon.net.http.application import Application
     from wiredaemon.net.http.request import StreamingRequest
+    from wiredaemon.repository.web_calls import WebRequest
 
 _WELCOME: Final = text(
     200,
@@ -106,6 +120,14 @@ class HgwebResource(Resource):
         if isinstance(granted, HttpResponse):
             request.answer(granted)
             return
+        if head.is_of_bundles:
+            self._answer_bundle(request)
+        else:
+            self._start(request, settings, head, granted)
+
+    def _start(
+        self, request: StreamingRequest, settings: Settings, head: HgwebHead, granted: Permission
+    ) -> None:
         if granted is Permission.RW:
             request.channel.expect_more()
         refusal = partial(refusal_inside, settings, request.peer())
@@ -121,26 +143,53 @@ class HgwebResource(Resource):
         # A push is streamed: it may be as large as `push_size` and is not held in memory.
         if not wanted.has_body or granted is Permission.RW:
             pushes, push = self._application.pushes, None
-            if command == _UNBUNDLE and granted is Permission.RW and pushes is not None:
+            if head.command == _UNBUNDLE and granted is Permission.RW and pushes is not None:
                 push = pushes.begin(request.peer().user, wanted)
-            clone = repository.clone(wanted) if command in CLONING else None
-            HgwebExchange(
+            clone = repository.clone(wanted) if head.command in CLONING else None
+            make = partial(
+                HgwebExchange,
                 *asked,
                 is_short=is_short(head),
                 push=push,
                 clone=clone,
                 refusal=refusal,
-            ).start()
+            )
+            self._kept_or(make, request, wanted, head.command).start()
             return
 
-        def on_body(body: bytearray) -> HgwebExchange:
-            clone = repository.clone(wanted, body) if command in CLONING else None
-            exchange = HgwebExchange(*asked, body=body, clone=clone, refusal=refusal)
+        def on_body(body: bytearray) -> Exchange:
+            clone = repository.clone(wanted, body) if head.command in CLONING else None
+            make = partial(HgwebExchange, *asked, body=body, clone=clone, refusal=refusal)
+            exchange = self._kept_or(make, request, wanted, head.command, body)
             exchange.start()
             return exchange
 
         # The body holds arguments, which Mercurial reads completely before it runs the command.
         BufferedBody(request, limits.request_size, on_body).start()
+
+    def _kept_or(
+        self,
+        make: Callable[[], HgwebExchange],
+        request: StreamingRequest,
+        wanted: WebRequest,
+        command: bytes | None,
+        body: bytes | bytearray = b"",
+    ) -> Exchange:
+        """Return what answers: a kept bundle, or its name, if that is asked for; else a worker."""
+        bundles = self._host.bundles
+        if bundles is None or command not in BUNDLING:
+            return make()
+        url = certain_url(request, self._application.public_urls, self._prefix)
+        find = BundleRequests(bundles, request.header).of(wanted, body, command, url)
+        return KeptFileExchange(request, find, make)
+
+    def _answer_bundle(self, request: StreamingRequest) -> None:
+        bundles, names = self._host.bundles, self._rest[len(BUNDLES) :]
+        if bundles is None or len(names) != 1:
+            request.answer(NO_BUNDLE)
+        else:
+            find = partial(BundleRequests(bundles, request.header).file, names[0])
+            KeptFileExchange(request, find).start()
 
     def _answer_capabilities(self, request: StreamingRequest, settings: Settings) -> None:
         apis = self._application.apis

@@ -16,6 +16,8 @@ from wiredaemon.net.hosting.access import Denial, authorize, authorize_reading
 from wiredaemon.net.http.responses import denied_page, denied_version1, not_allowed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wiredaemon.commands import Peer
     from wiredaemon.net.hosting.host import Settings
     from wiredaemon.net.http.responses import HttpResponse
@@ -37,6 +39,8 @@ _PAGES: Final = frozenset(
 )
 """Mercurial's own pages, which take no body; those of extensions may."""
 
+BUNDLES: Final = (b".hg", b"clonebundles")
+"""The folder of bundles, behind a repository's path."""
 _OBJECTS: Final = (b".hg", b"lfs", b"objects")
 _OBJECT_BATCH: Final = (b".git", b"info", b"lfs", b"objects", b"batch")
 
@@ -73,6 +77,11 @@ class HgwebHead:
         """The request is for objects of ``lfs``, a page that may need more than reading."""
         return self.rest[:3] == _OBJECTS or self.rest == _OBJECT_BATCH
 
+    @property
+    def is_of_bundles(self) -> bool:
+        """The request is for a bundle, which is a clone."""
+        return self.rest[:2] == BUNDLES and self.command is None
+
 
 def is_short(head: HgwebHead) -> bool:
     """Return whether a request without a body takes little time, and answers with little."""
@@ -104,6 +113,12 @@ def check_head(head: HgwebHead, settings: Settings, peer: Peer) -> HttpResponse 
     return Permission.RO
 
 
+def _methods(head: HgwebHead, needs: bytes | None) -> Sequence[bytes]:
+    if head.is_of_bundles:
+        return _READING
+    return KNOWN if needs is not None or head.is_of_mercurial else _OF_EXTENSIONS
+
+
 def _refusal(
     head: HgwebHead, needs: bytes | None, settings: Settings, peer: Peer
 ) -> HttpResponse | None:
@@ -118,17 +133,18 @@ def _refusal(
     # Reading first, for pushes as well: hgweb's order, and its texts follow from it (http, section
     # 5).
     denial = authorize_reading(settings.access, peer)
-    methods = KNOWN if needs is not None or head.is_of_mercurial else _OF_EXTENSIONS
+    is_file = head.method == b"PUT" or head.is_of_lfs or head.is_of_bundles
+    methods = _methods(head, needs)
     if needs is not None and denial is None:
         permission = Permission.RW if needs == _PUSH else Permission.RO
         if permission is Permission.RW and head.method != b"POST":
             return replace(denied_version1(_NOT_POSTED), headers=((b"Allow", b"POST"),))
         denial = authorize(settings.access, permission, peer)
-    elif denial is None and head.method in methods and (head.method == b"PUT" or head.is_of_lfs):
+    elif denial is None and head.method in methods and is_file:
         # Only extensions have pages that take a PUT: objects of lfs are pushed so.
         permission = Permission.RW if head.method == b"PUT" else Permission.RO
         denial = authorize(settings.access, permission, peer)
     if denial is not None:
-        is_page = needs is None and head.method != b"PUT" and not head.is_of_lfs
+        is_page = needs is None and not is_file
         return denied_page(denial) if is_page else denied_version1(denial)
     return None if head.method in methods else not_allowed(head.method, methods)

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from wiredaemon.commands import Permission, ServerError
 from wiredaemon.commands.capabilities import RepositoryFacts
+from wiredaemon.net.cache.bundles import RepositoryBundles
 from wiredaemon.net.cache.cached_repository import CacheableRepository
 from wiredaemon.net.cache.clones import RepositoryClones
 from wiredaemon.net.hosting.access import may_everybody_pull
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Peer
     from wiredaemon.commands.registry import Registry
+    from wiredaemon.net.cache.bundle_maker import BundleMaker
     from wiredaemon.net.cache.cache import ResponseCache
     from wiredaemon.net.cache.clones import Clones
     from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 _FIRST_WATCHED: Final = (b"hgrc", b"hgrc-not-shared", b"requires")
 """The files that are watched until a worker's description names all of them."""
+_BUNDLES: Final = "bundles"
+"""The share of the workers that bundles are made with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,10 @@ class Host(Protocol):
     def has_repository(self) -> bool:
         """There is a repository, with version 1 of the protocol and pages for people."""
 
+    @property
+    def bundles(self) -> RepositoryBundles | None:
+        """What clients may unpack before they pull; it holds as long as the settings do."""
+
     def settings(self) -> Settings | Deferred[Settings]:
         """Return the settings that are in force now; a Deferred where a worker must be asked.
 
@@ -106,6 +114,7 @@ class CommandsOnly:
     """Commands without a repository."""
 
     has_repository = False
+    bundles = None
 
     def __init__(self, registry: Registry, switches: ApiSwitches, access: AccessRules) -> None:
         self.registry = registry
@@ -139,6 +148,7 @@ class HostedRepository:
         pool: WorkerPool,
         cache: ResponseCache | None = None,
         clones: Clones | None = None,
+        bundles: BundleMaker | None = None,
     ) -> None:
         """Host the repository in the folder ``path``.
 
@@ -150,6 +160,7 @@ class HostedRepository:
             pool: The workers that run whatever needs Mercurial.
             cache: Keeps the answers of cacheable commands; None keeps none.
             clones: Keeps clones over version 1; None keeps none.
+            bundles: Makes bundles for clients over version 1; None makes none.
         """
         self.path = path
         self.registry = registry
@@ -168,6 +179,8 @@ class HostedRepository:
         self._cacheable: CacheableRepository | None = None
         self._clones = clones
         self._repository_clones: RepositoryClones | None = None
+        self._maker = bundles
+        self.bundles: RepositoryBundles | None = None
         self.recovery_gate = RecoveryGate(path, pool)
 
     def settings(self) -> Settings | Deferred[Settings]:
@@ -218,6 +231,7 @@ class HostedRepository:
                 may_redirect=may_everybody_pull(access),
             )
             facts = replace(facts, redirect_targets=self._cacheable.redirect_targets)
+        self.bundles = self._make_bundles(description)
         self._repository_clones = self._keep_clones(description)
         settings = Settings(
             switches=self._switches.overridden_by(description.api),
@@ -249,6 +263,21 @@ class HostedRepository:
             ),
             described=description.clones,
             by_user=description.clones_by_user,
+            bundles=self.bundles,
+        )
+
+    def _make_bundles(self, description: Description) -> RepositoryBundles | None:
+        if self._maker is None or not description.bundles:
+            return None
+        context = CallContext(repository=self.path)
+        return RepositoryBundles(
+            maker=self._maker,
+            worker=RepositoryHandle(context, self._pool, self.recovery_gate, _BUNDLES),
+            path=self.path,
+            files=self._files,
+            described=description.clones,
+            specs=description.bundles,
+            changesets=description.state[0],
         )
 
     def _watch(self, description: Description, before: StatSignatures) -> StatSignatures:

@@ -53,6 +53,10 @@ class CallQueue:
         """A call waits, though perhaps it may not begin yet."""
         return bool(self._values or self._streams)
 
+    def is_quiet(self) -> bool:
+        """Return whether no long call runs, and none waits."""
+        return not self._running and not self.has_waiting
+
     @property
     def has_waiting_streams(self) -> bool:
         """A stream waits."""
