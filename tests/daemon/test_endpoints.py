@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from support.configuration import ANY_PORT
 from support.daemon import Daemon
+from support.raw_http import RawConnection
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
@@ -102,8 +106,39 @@ def test_what_is_wrong_is_said_in_one_line(
 def test_the_sockets_that_systemd_has_passed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.delenv("LISTEN_FDNAMES", raising=False)
-    with pytest.raises(EndpointError, match=r"there are 1 .*unknown \(LISTEN_FDNAMES\)"):
+    with pytest.raises(EndpointError, match=r"there are 1 .*their names are unknown"):
         server_endpoint(MemoryReactorClock(), "systemd:domain=INET:name=a")
+
+
+@pytest.mark.parametrize("names", [{}, {"LISTEN_FDNAMES": "web"}])
+def test_a_socket_that_was_passed_with_a_name_or_without_is_listened_on(
+    names: dict[str, str], tmp_path: Path
+) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    file = tmp_path / "wiredaemon.toml"
+    file.write_text('[data]\nfolder = "data"\n[listen]\nhttp = ["systemd:domain=INET:index=0"]\n')
+    # As a service manager does it: the socket is descriptor 3, and the process knows that it is
+    # meant by its own number.
+    program = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid())"
+        "; os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+    )
+    serve = ("-m", "wiredaemon", "serve", "--config", str(file))
+    started = subprocess.Popen(
+        [sys.executable, "-c", program, str(listening.fileno()), *serve],
+        pass_fds=[listening.fileno()],
+        env={**os.environ, "LISTEN_FDS": "1", **names},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with RawConnection(listening.getsockname()[1]) as connection:
+            response = connection.exchange(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert response.status == 200
+    finally:
+        started.terminate()
+        started.wait(30)
+        listening.close()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ DOCUMENTS: Final = {
 
 OUTSIDE: Final = re.compile(
     r"RFC \d+|PEP \d+|docs/[\w/.-]+\.md|hg help [\w.-]+|XDG Base Directory Specification"
-    r"|gRPC over HTTP2|cbor2 documentation|Twisted documentation"
+    r"|gRPC over HTTP2|sd_notify\(3\)|cbor2 documentation|Twisted documentation"
 )
 """How documents of others, and our own outside of the specification, are named."""
 

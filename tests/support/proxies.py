@@ -53,15 +53,15 @@ global
 """
 
 
-def documented(first: str) -> str:
-    """Return the example of docs/proxies.md that begins with a comment.
+def documented(first: str, document: str = "proxies.md") -> str:
+    """Return the example of a page of docs/ that begins with a comment.
 
     Raises:
         AssertionError: There is no such one.
     """
-    text = (ROOT / "docs" / "proxies.md").read_text("utf-8")
+    text = (ROOT / "docs" / document).read_text("utf-8")
     found = re.search(rf"^    # {re.escape(first)}\n(?:(?:    .*)?\n)+", text, re.MULTILINE)
-    assert found is not None, f"docs/proxies.md has no example {first!r}"
+    assert found is not None, f"docs/{document} has no example {first!r}"
     return textwrap.dedent(found[0])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -230,6 +231,10 @@ def _call(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from wiredaemon.daemon.sockets_passed import name_sockets
+
+    name_sockets(os.environ)  # Twisted looks at them when its plugins are imported
+
     from twisted.scripts import twistd
 
     from wiredaemon.daemon.service import StartError

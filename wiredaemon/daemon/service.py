@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.descriptors import fit_connections
 from wiredaemon.daemon.listening import Listening, StartError
 from wiredaemon.daemon.restart_keys import restart_keys
+from wiredaemon.daemon.service_manager import ServiceManager
 from wiredaemon.daemon.signals import Signals
 from wiredaemon.daemon.stopping import LAST_SECONDS, end_in_time, handle_impatience
 from wiredaemon.daemon.toml_table import ConfigurationError
@@ -72,6 +74,8 @@ class WireDaemonService(Service):
         self._watchdog = Watchdog(reactor, self._kept.guard.turns.current)
         self._load = load
         self._signals = Signals(reactor, self._reload_file)
+        # Inside of another program the manager is that program's.
+        self._manager = ServiceManager(reactor, {} if load is None else os.environ)
         self._reloading = DeferredLock()
 
     # --- starting ----------------------------------------------------------------------------
@@ -113,6 +117,7 @@ class WireDaemonService(Service):
             gc.collect()
             gc.freeze()
             map_large_blocks()
+        self._manager.tell_ready()
 
     def _tell_missing(self) -> None:
         for folder in self._assembly.hosts.missing_folders():
@@ -133,8 +138,10 @@ class WireDaemonService(Service):
     def _reload_file(self) -> None:
         """Read the configuration again and serve it, or log what is wrong with it."""
         # One after the other: each may have to wait for ports.
+        self._manager.tell_reloading()
         reloading = self._reloading.run(self._read_again)
         reloading.addErrback(_on_reload_failed)
+        reloading.addCallback(lambda _: self._manager.tell_ready() if self.running else None)
 
     @inlineCallbacks
     def _read_again(self) -> Generator[Deferred[Any], Any, None]:
@@ -193,6 +200,7 @@ class WireDaemonService(Service):
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         """Close the listeners, let requests end or abort them, and end the workers."""
         super().stopService()
+        self._manager.tell_stopping()
         self._memory.stop()
         self._watchdog.stop()
         if self._kept.bundles is not None:
