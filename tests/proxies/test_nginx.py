@@ -108,6 +108,16 @@ def test_a_user_whom_nginx_does_not_know_and_one_without_rights(
         assert refusal in HG7.refusal("push", *trust, "--force", url, folder=clone)
 
 
+def test_a_large_push_that_is_refused_early_says_why(
+    served: Served, port: int, trust: tuple[str, str], tmp_path: Path
+) -> None:
+    clone = behind.new_work(HG7, served, tmp_path, size=30_000_000)
+    url = f"https://bob:bob's@localhost:{port}/team"
+    for _ in range(3):
+        refusal = HG7.refusal("push", *trust, "--force", url, folder=clone)
+        assert b"abort: HTTP Error 403: push not authorized" in refusal
+
+
 def test_links_are_those_of_nginx_whatever_a_client_sends(port: int, certificate: Path) -> None:
     said = {
         "Authorization": "Basic Ym9iOmJvYidz",

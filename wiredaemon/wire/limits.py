@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SENT_PAYLOAD: Final = 32768
-"""The largest frame payload ever sent, in bytes after encoding.
-
-Mercurial sends no more either, and its clients misread the length of a frame from 65536 on.
+"""The largest frame payload ever sent, encoded, in bytes; Mercurial misreads lengths from 65536 on.
 
 Source: framing, section 2.
 """
@@ -22,10 +20,7 @@ Source: framing, section 2.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of what a peer may make the server hold, and for how long.
-
-    Sizes are bytes, times are seconds, bounds are inclusive.
-    """
+    """What a peer may make the server hold, and how long: bytes and seconds, inclusive."""
 
     # --- frames ----------------------------------------------------------------------------------
 
@@ -204,13 +199,17 @@ class Limits:
     known_heads: int = 512
     """Heads of HTTP requests, of up to 1 KiB, that a site remembers; 0 remembers none."""
 
-    # A client that sends a small body reads the refusal only then; a large one is cut off.
+    # A client that sends a small body reads the refusal only then.
     drained_body: int = 64 * 1024
-    """Body bytes read and dropped after an early refusal."""
+    """Rest of a refused body that is read and dropped to keep the connection."""
+
+    # What a fast line brings in `drain_seconds`. Proxies that cannot send all of it answer 502.
+    refused_body: int = 64 * 1024 * 1024
+    """Rest of a larger one that is read and dropped, before the connection is closed."""
 
     # Some round trips on a slow line.
     drain_seconds: float = 2.0
-    """Time in which `drained_body` must arrive."""
+    """Time in which `drained_body` or `refused_body` must arrive."""
 
     # --- logins ----------------------------------------------------------------------------------
 
@@ -230,8 +229,7 @@ class Limits:
     """Passwords that wait to be checked before "busy" is answered: those of users from where they
     have logged in before, and all others, as many of each."""
 
-    # Some 2 MiB in each of the tables, 4 if all names are long. Passwords are checked too slowly to
-    # fill one in a minute.
+    # Some 2 MiB in each of the tables. Passwords are checked too slowly to fill one in a minute.
     login_records: int = 10_000
     """Addresses, names and pairs whose failures are remembered, and users with known addresses."""
 

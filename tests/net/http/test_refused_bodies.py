@@ -19,15 +19,25 @@ from wiredaemon.wire.limits import Limits
 
 @ERAS
 def test_a_long_body_is_not_waited_for(era: str) -> None:
-    web = Web(era, limits=Limits(drained_body=1000))
+    web = Web(era, limits=Limits(drained_body=1000, refused_body=2000))
     connection = web.connect()
-    request = posted(era, "zz", b"x" * 1001)
-    assert connection.exchange(request[:-1001]) == (
+    request = posted(era, "zz", b"x" * 2001)
+    assert connection.exchange(request[:-2001]) == (
         b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 34\r\n"
         b"Connection: close\r\n\r\nunknown wire protocol command: zz\n"
     )
     assert not connection.is_closed
-    connection.send(b"x" * 1001)
+    connection.send(b"x" * 2000)
+    assert not connection.is_closed
+    connection.send(b"x")
+    assert connection.is_closed
+
+
+@ERAS
+def test_behind_a_long_body_that_was_refused_the_connection_is_closed(era: str) -> None:
+    connection = Web(era, limits=Limits(drained_body=1000)).connect()
+    request = posted(era, "zz", b"x" * 1001)
+    assert b"\r\nConnection: close\r\n" in connection.exchange(request)
     assert connection.is_closed
 
 

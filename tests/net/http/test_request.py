@@ -61,6 +61,9 @@ async def count(context: Any) -> int:
     return sum([len(piece) async for piece in context.data])
 
 
+LIMITS: Final = Limits(refused_body=128 * KIB)
+
+
 class Served:
     """One connection to a site of ours."""
 
@@ -73,7 +76,7 @@ class Served:
         guard = ConnectionGuard(self.guard_clock, Limits())
         # However slow the machine is, all that comes at once is done at once.
         guard.turns.now = lambda: 0.0
-        application = Application(apis=[api], limits=Limits(), reactor=self.clock, guard=guard)
+        application = Application(apis=[api], limits=LIMITS, reactor=self.clock, guard=guard)
         self.site: Any = make_site(application, HostLookup({"/": host}))
         self.transport: Any = Transport()  # StringTransport is not annotated
         self.protocol: Any = self.site.buildProtocol(None)  # type: ignore[no-untyped-call]
@@ -185,9 +188,9 @@ def test_a_long_body_behind_a_refusal_closes_the_connection(header: bytes, *, cl
     assert (b"\r\nConnection: close\r\n" in answer) is closes
 
 
-def test_no_more_than_64_kib_are_drained() -> None:
+def test_no_more_than_refused_body_is_drained() -> None:
     served = Served()
-    served.receive(head(b"unknown", b"Content-Length: 1000000"), bytes(64 * KIB))
+    served.receive(head(b"unknown", b"Content-Length: 1000000"), bytes(128 * KIB))
     assert not served.transport.disconnecting
     served.receive(b"+")
     assert served.transport.disconnecting
@@ -433,7 +436,11 @@ def test_a_body_that_ends_with_the_whole_answer_leaves_in_one_write(
 
 @pytest.mark.parametrize(
     ("length", "rest", "closes"),
-    [(10, b"0123456789", False), (70_000, bytes(65_536), False), (70_000, bytes(65_537), True)],
+    [
+        (10, b"0123456789", False),
+        (200_000, bytes(131_072), False),
+        (200_000, bytes(131_073), True),
+    ],
 )
 def test_an_answer_that_ends_before_the_body_is_complete_and_the_rest_is_drained(
     streaming: tuple[Served, Streaming], length: int, rest: bytes, *, closes: bool

@@ -83,7 +83,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def body(channel: Channel, clock: Any) -> RequestBody:
-    made = RequestBody(channel, Limits(drained_body=10, drain_seconds=2.0), clock)
+    made = RequestBody(channel, Limits(refused_body=10, drain_seconds=2.0), clock)
     made.declared = 100
     return made
 

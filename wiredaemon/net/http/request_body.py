@@ -93,7 +93,7 @@ class RequestBody:
 
     Args:
         channel: The connection, whose input is paused.
-        limits: ``drained_body`` and ``drain_seconds`` bound the bytes read behind a response.
+        limits: ``refused_body`` and ``drain_seconds`` bound the bytes read behind a response.
         reactor: Provides the timer of draining.
     """
 
@@ -135,7 +135,7 @@ class RequestBody:
             self._receiver.receive_data(data)
         elif self.state is BodyState.DRAINED:
             self._drained += len(data)
-            if self._drained > self._limits.drained_body:
+            if self._drained > self._limits.refused_body:
                 self._stop_connection()
         elif self.state is BodyState.UNDECIDED:
             if self._early is None:
@@ -201,7 +201,8 @@ class RequestBody:
     def drain(self) -> None:
         """Read and drop the rest of the body, up to a number of bytes and for a limited time.
 
-        To close with unread input would reset the connection, and might lose the response.
+        To close with unread input would reset the connection, and might lose the response: proxies
+        in front answer 502 then.
         """
         self._receiver = self._early = None
         self.resume()
