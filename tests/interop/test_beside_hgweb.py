@@ -11,7 +11,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support.hg import HG7, client_environment, hg_serve
@@ -20,7 +20,7 @@ from support.repositories import make_repository, run_hg, write_hgrc
 from support.served import Served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from support.raw_http import RawResponse
 
@@ -45,6 +45,7 @@ FAILING: Final[dict[str, int]] = {
     "/?cmd=known": 400,
     "/?cmd=between&pairs=x": 400,
     "/?cmd=getbundle&heads=x": 400,
+    "/?cmd=get_cached_bundle_inline&path=nothing": 400,
     # It fails for names that are not ASCII, in headers and in searches.
     "/raw-file/tip/caf%C3%A9": 200,
     "/log?rev=caf%E9": 200,
@@ -111,14 +112,24 @@ class Both:
     folder: Path
     """The folder of the repositories."""
 
-    def ask(self, target: str, method: str = "GET") -> tuple[RawResponse, RawResponse]:
+    def ask(self, target: str, method: str = "GET", **more: Any) -> tuple[RawResponse, RawResponse]:
         """Return the answers of Mercurial's server, and of the daemon."""
-        return _ask(self.theirs, target, method), _ask(self.ours, target, method)
+        return _ask(self.theirs, target, method, **more), _ask(self.ours, target, method, **more)
 
 
-def _ask(port: int, target: str, method: str) -> RawResponse:
+def _ask(
+    port: int,
+    target: str,
+    method: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+) -> RawResponse:
+    named = {"Host": "hg.example", **(headers or {})}
+    if body is not None:
+        named["Content-Length"] = f"{len(body)}"
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items())]
     with RawConnection(port) as connection:
-        connection.send(f"{method} {target} HTTP/1.1\r\nHost: hg.example\r\n\r\n".encode())
+        connection.send("\r\n".join([*lines, "", ""]).encode() + (body or b""))
         return connection.receive_response(has_body=method != "HEAD")
 
 
@@ -311,3 +322,78 @@ def test_what_is_no_static_file_is_not_found(both: Both, name: str) -> None:
 
 def test_a_static_file_is_only_read(both: Both) -> None:
     assert _ask(both.ours, "/static/style-paper.css", "POST").status == 405
+
+
+PROTOCOL: Final = {"X-HgProto-1": "0.1 0.2 comp=zstd,zlib,none"}
+NULL: Final = "0" * 40
+COMMANDS: Final = {
+    "heads": "",
+    "branchmap": "",
+    "known": f"nodes={NULL}",
+    "lookup": "key=first",
+    "listkeys": "namespace=bookmarks",
+    "batch": f"cmds=heads+%3Bknown+nodes%3D{NULL}%3Blistkeys+namespace%3Dphases%3Bhello+",
+    "getbundle": f"common={NULL}&bundlecaps=HG20%2Cbundle2%3DHG20&cg=1&listkeys=phases",
+    "getbundle&": f"common={NULL}",
+    "changegroup": f"roots={NULL}",
+    "changegroupsubset": f"bases={NULL}&heads={NULL}",
+    "between": f"pairs={NULL}-{NULL}",
+    "branches": f"nodes={NULL}",
+    "protocaps": "caps=partial-pull",
+    "unbundle": "heads=666f726365",
+    "pushkey": "namespace=bookmarks&key=new&old=&new=first",
+    "clonebundles": "",
+}
+"""Commands of version 1 with their arguments, as clients send them."""
+
+
+@pytest.mark.parametrize("protocol", [{}, PROTOCOL], ids=["0.1", "0.2"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_with_arguments_in_headers_is_answered_the_same(
+    both: Both, command: str, protocol: Mapping[str, str]
+) -> None:
+    arguments = COMMANDS[command]
+    headers = {**protocol, **({"X-HgArg-1": arguments} if arguments else {})}
+    theirs, ours = both.ask(f"/team/one/?cmd={command}", headers=headers)
+    assert ours.status_line == theirs.status_line
+    if theirs.status == 200:
+        assert seen(ours) == seen(theirs)
+
+
+@pytest.mark.parametrize("command", ["heads", "known", "listkeys", "batch", "getbundle"])
+def test_a_command_with_arguments_in_its_body_is_answered_the_same(
+    both: Both, command: str
+) -> None:
+    body = COMMANDS[command].encode()
+    headers = {"X-HgArgs-Post": f"{len(body)}", **PROTOCOL}
+    theirs, ours = both.ask(
+        f"/configured/?cmd={command}", "POST", headers=headers if body else PROTOCOL, body=body
+    )
+    assert seen(ours) == seen(theirs)
+
+
+@pytest.mark.parametrize(
+    ("command", "body"),
+    [
+        ("unbundle&heads=666f726365", b"no bundle"),
+        ("unbundle&heads=666f726365", b"HG10UN\0\0\0\0"),
+        ("unbundle&heads=1234", b"HG10UN\0\0\0\0"),
+        ("pushkey&namespace=bookmarks&key=gone&old=1&new=", b""),
+        ("pushkey&namespace=nothing&key=gone&old=1&new=", b""),
+    ],
+)
+def test_a_push_that_changes_nothing_is_answered_the_same(
+    both: Both, command: str, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/mercurial-0.1"}
+    theirs, ours = both.ask(f"/team/one/?cmd={command}", "POST", headers=headers, body=body)
+    assert seen(ours) == seen(theirs)
+
+
+@pytest.mark.parametrize("target", ["/", "/log", "/raw-file/tip/file", "/rev/nothing"])
+def test_a_page_that_is_known_is_not_sent_again(both: Both, target: str) -> None:
+    theirs, _ = both.ask(f"/team/one{target}")
+    tag = (theirs.header(b"ETag") or b"").decode()
+    theirs, ours = both.ask(f"/team/one{target}", headers={"If-None-Match": tag})
+    assert ours.status == theirs.status == 304
+    assert seen(ours) == seen(theirs)
