@@ -306,7 +306,8 @@ class Limits:
 
     # --- collections -----------------------------------------------------------------------------
 
-    known_repositories: int = 1000
+    # Twice `index_entries`: where a page lists more than are kept, each look forgets some again.
+    known_repositories: int = 2000
     """Repositories of collections whose settings are kept, a few KiB of each asked for last."""
 
     collection_depth: int = 32

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from wiredaemon.net.hosting.access import AccessRules
 from wiredaemon.net.hosting.collection import Collection
 from wiredaemon.net.hosting.host_lookup import HostLookup
+from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,17 +55,20 @@ class Slow(FakeHost):
 class Served:
     """Repositories of a collection, by number."""
 
-    def __init__(self, folder: Path, count: int = 10, within: str = "") -> None:
+    def __init__(self, folder: Path, count: int = 10, within: str = "", known: int = 100) -> None:
         self.asked: list[Slow] = []
         """The hosts whose settings were asked for, in order."""
         for number in range(count):
             (folder / within / f"{number}" / ".hg").mkdir(parents=True)
+        limits = Limits(known_repositories=known)
         self.web = Web(
+            limits=limits,
             hosts=HostLookup(
                 {},
                 [Collection(prefix="/team", folder=folder)],
                 make_host=lambda path: Slow(os.path.basename(path).decode(), self.asked),  # noqa: PTH119 bytes
-            )
+                limits=limits,
+            ),
         )
 
     def answer(self, count: int, settings: Settings | None = None) -> None:
@@ -124,6 +128,17 @@ def test_one_request_looks_at_the_rest_however_many_ask(tmp_path: Path) -> None:
         before.update(names)
         served.answer(len(names))
     assert len(page_of(served.web.exchange(ask("GET", "/team"))).cells) == 30
+
+
+def test_a_page_that_lists_more_than_is_kept_waits_for_all(tmp_path: Path) -> None:
+    served = Served(tmp_path, known=10)
+    connection = served.web.connect()
+    connection.send(ask("GET", "/team"))
+    served.web.clock.advance(20)
+    assert connection.take() == b""
+    served.answer(10)
+    page = page_of(connection.take())
+    assert (len(page.cells), page.is_loaded_again) == (10, False)
 
 
 def test_programs_wait_for_all(tmp_path: Path) -> None:

@@ -67,8 +67,10 @@ class IndexResource(Resource):
         links = self._links(request)
         listing = await self._hosts.list_below(self._names)
         survey = Survey(self._hosts, self._names, listing.entries, request, self._reactor)
-        # Programs take a list for complete.
-        is_whole = await survey.look(None if style else self._limits.index_seconds)
+        # Programs take a list for complete. Where more are listed than are kept, another look would
+        # not know more than this one.
+        can_wait = style is not None or len(listing.entries) >= self._limits.known_repositories
+        is_whole = await survey.look(None if can_wait else self._limits.index_seconds)
         # A configured prefix is public anyway; any other path must not reveal that it exists.
         is_public = self._hosts.is_configured(self._names)
         if not is_whole and not is_public and not survey.rows:
