@@ -113,9 +113,8 @@ def test_an_answer_before_the_body_has_ended_is_whole_at_once(
     assert keeps_alive(hosted)
 
 
-def test_of_a_body_behind_its_answer_no_more_is_drained_than_of_a_refused_one(
-    hosted: Hosted,
-) -> None:
+def test_of_a_body_behind_its_answer_no_more_is_drained_than_of_a_refused_one() -> None:
+    hosted = Hosted(limits=Limits(push_early=0, refused_body=64 * KIB))
     exchange = hosted.send(ask("POST", UNBUNDLE, {"Content-Length": "1000000"}))
     exchange.answer(b"no")
     states = []
