@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import pytest
+from support.accounts import write_htpasswd
 from support.hg import HG7, copy_repository
 from support.repositories import run_hg, write_hgrc
 from support.served import Served
@@ -337,3 +340,29 @@ def test_a_bundle_is_a_file_of_which_a_part_can_be_had(bundled: Bundled) -> None
 def test_a_name_that_is_none_is_no_bundle(bundled: Bundled) -> None:
     for name in ("", "x", "x.hg", "0" * 40 + ".hg", "%FF.hg", "a/b.hg"):
         assert bundled.get(f"/.hg/clonebundles/{name}")[0].status == 404
+
+
+def test_who_has_logged_in_is_sent_it_also_behind_a_restart(
+    short: Generated, tmp_path: Path, hg6: Hg
+) -> None:
+    repository = copy_repository(short.folder, tmp_path / "private")
+    write_hgrc(repository, f"{DRAFTS}[web]\nallow_read = ann\n")
+    write_htpasswd(tmp_path / "htpasswd", ann="secret")
+    tables = f"[auth]\nhtpasswd = {json.dumps(str(tmp_path / 'htpasswd'))}\n"
+    credentials = {"Authorization": "Basic " + b64encode(b"ann:secret").decode()}
+    name = ""
+    for is_first in (True, False):
+        with Served.start({"private": repository}, tmp_path, web=SETTINGS, tables=tables) as served:
+            bundled = Bundled(served, "private", tmp_path)
+            if is_first:
+                bundled.get("?cmd=getbundle", X_HgArg_1=EVERYTHING, **credentials)
+                served.daemon.wait_for_log(MADE % "private")
+                run_hg("bookmark", "-r", "1", "one more", folder=repository)
+            _, manifest = bundled.get("?cmd=clonebundles", **credentials)
+            path = urlsplit(manifest.split()[0].decode()).path
+            name = name or path
+            assert path == name
+            assert bundled.get(path.removeprefix("/private"))[0].status == 401
+            url = bundled.url.replace("://", "://ann:secret@")
+            client, target = (hg6, "a") if is_first else (HG7, "b")
+            assert UNPACKED in client.run("clone", "--noupdate", url, target, folder=tmp_path)

@@ -103,7 +103,7 @@ class Bundling:
         self.folder = folder
         self.limits = Limits(cache_size=size, cache_entry=size)
         self.reactor = ClockedReactor()
-        self.is_quiet = True
+        self.is_quiet = self.has_room = True
         self.begin()
 
     def begin(self) -> None:
@@ -113,7 +113,10 @@ class Bundling:
         self.shelf = BundleShelf(
             self.cache, self.limits, self.reactor.seconds, clock=self.reactor.seconds
         )
-        self.maker = BundleMaker(self.shelf, self.reactor, lambda: self.is_quiet)
+        self.maker = BundleMaker(self.shelf, self.reactor, self._is_quiet)
+
+    def _is_quiet(self, *, beside_others: bool) -> bool:
+        return self.has_room if beside_others else self.is_quiet
 
     async def begin_again(self) -> None:
         """End, and begin anew."""

@@ -162,7 +162,6 @@ class RepositoryHost(FakeHost):
     """A host with a repository."""
 
     has_repository = True
-    bundles = None
 
     def __init__(self, workers: Workers, access: AccessRules = OPEN) -> None:
         settings = Settings(switches=ApiSwitches(), access=access, version1=VERSION1)

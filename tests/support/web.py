@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from wiredaemon.commands import Command, Peer, Permission, Repository
+    from wiredaemon.net.cache.bundles import RepositoryBundles
     from wiredaemon.net.hosting.host import Host
     from wiredaemon.net.hosting.push_answers import PushAnswers
     from wiredaemon.net.http.identification import Identification
@@ -72,7 +73,7 @@ class FakeHost:
     """A host with the settings a test gives, or will give."""
 
     has_repository = False
-    bundles = None
+    bundles: RepositoryBundles | None = None
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from wiredaemon.worker.kept_clones import bundle_switch, clones_key
 from wiredaemon.worker.library import (
     bundle2,
     changegroup,
+    compression_engines,
     discovery,
     extensions,
     node,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Bundler, Repository
 
 _CHANGES: Final = b"zstd-v2"
+_ENGINE: Final = b"ZS"
 _STREAM: Final = b"none-v2;stream=v2;requirements="
 _VERSION: Final = b"02"
 """The version of changes in a bundle: what it cannot hold, needs a newer one."""
@@ -72,6 +74,7 @@ def bundle_specs(repository: Repository) -> list[bytes]:
         return []
     names = {bytes(name) for name, _ in extensions.extensions(ui)}
     is_plain = names <= _HARMLESS and _NOT_BUNDLED.isdisjoint(repository.requirements)
+    is_plain = is_plain and compression_engines.forbundletype(_ENGINE).available()
     if not is_plain or _VERSION not in changegroup.supportedoutgoingversions(repository):
         return []
     is_copied = streamclone.allowservergeneration(repository) and not repository.obsstore
@@ -123,7 +126,7 @@ def _bundler(repository: Repository, spec: bytes, heads: Sequence[bytes]) -> Bun
         bundle2.addpartbundlestream2(bundler, repository, stream=True)
         return bundler
     bundler = bundle2.bundle20(repository.ui, {})
-    bundler.setcompression(b"ZS")
+    bundler.setcompression(_ENGINE)
     outgoing = discovery.outgoing(repository, commonheads=[node.nullid], ancestorsof=list(heads))
     changes = changegroup.makechangegroup(repository, outgoing, _VERSION, _SOURCE)
     part = bundler.newpart(b"changegroup", data=changes.getchunks())

@@ -74,6 +74,7 @@ __all__ = [
     "bookmarks_of",
     "bundle2",
     "changegroup",
+    "compression_engines",
     "config",
     "discovery",
     "encoding",
@@ -106,6 +107,9 @@ __all__ = [
     "wireprototypes",
     "wireprotov1server",
 ]
+
+
+compression_engines = util.compengines
 
 
 def to_local(text: bytes) -> bytes:

@@ -211,3 +211,22 @@ def test_recovery_never_waits_for_its_repositorys_share() -> None:
     recovery = write(b"/a", RECOVER)
     calls.add(recovery)
     assert calls.next() is recovery
+
+
+def test_it_is_quiet_while_nothing_waits_and_few_long_ones_run() -> None:
+    first, second, short = stream(), stream(), value()
+    calls = waiting(first)
+    assert not calls.is_quiet()
+    assert not calls.is_quiet(beside_others=True)
+    calls.begin(first)
+    assert not calls.is_quiet()
+    assert calls.is_quiet(beside_others=True)
+    calls.add(short)
+    assert not calls.is_quiet(beside_others=True)
+    calls.begin(short)
+    calls.add(second)
+    calls.begin(second)
+    assert not calls.is_quiet(beside_others=True)
+    calls.end(first)
+    calls.end(second)
+    assert calls.is_quiet()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -16,7 +16,7 @@ from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
     from wiredaemon.net.cache.bundle_shelf import BundleShelf, KeptBundle
     from wiredaemon.net.cache.bundles import RepositoryBundles
@@ -31,11 +31,18 @@ INTERVAL_SECONDS: Final = 3600.0
 QUIET_SECONDS: Final = 10.0
 """Time since anybody asked for a clone; those who did may go on."""
 PATIENCE_SECONDS: Final = 60.0
-"""Time after which free workers are enough."""
+"""Time after which it is enough that no call waits for a worker, and most of them are free."""
 _LOOK_SECONDS: Final = 1.0
 _MOST: Final = 1000
 """Repositories that wait, and those that are remembered."""
 _ITEMS: Final = Limits()
+
+
+class IsQuiet(Protocol):
+    """Tells whether a worker is free that nobody else needs."""
+
+    def __call__(self, *, beside_others: bool) -> bool:
+        """Return it; ``beside_others`` lets some be busy."""
 
 
 class BundleMaker:
@@ -44,10 +51,10 @@ class BundleMaker:
     Args:
         shelf: Keeps them.
         reactor: The reactor, for its clock.
-        is_quiet: Tells whether no worker is busy with anything long.
+        is_quiet: Tells whether no worker is busy with anything long, or not too many are.
     """
 
-    def __init__(self, shelf: BundleShelf, reactor: Any, is_quiet: Callable[[], bool]) -> None:  # noqa: ANN401 zope interfaces do not intersect
+    def __init__(self, shelf: BundleShelf, reactor: Any, is_quiet: IsQuiet) -> None:  # noqa: ANN401 zope interfaces do not intersect
         self.shelf = shelf
         self._reactor = reactor
         self._is_quiet = is_quiet
@@ -105,8 +112,10 @@ class BundleMaker:
         self._look = None
         path, (repository, since) = next(iter(self._waiting.items()))
         now = self._reactor.seconds()
-        is_quiet = now - self._asked_at >= QUIET_SECONDS or now - since >= PATIENCE_SECONDS
-        if is_quiet and self._is_quiet():
+        # A slow reader may hold a worker for hours, and clones may never end.
+        is_late = now - since >= PATIENCE_SECONDS
+        is_quiet = is_late or now - self._asked_at >= QUIET_SECONDS
+        if is_quiet and self._is_quiet(beside_others=is_late):
             del self._waiting[path]
             self._begin(repository)
         self._look_later()

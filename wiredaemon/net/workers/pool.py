@@ -76,7 +76,7 @@ class WorkerPool:
         """Abandoned transactions that were rolled back."""
         self._queue = CallQueue(most_workers(limits), limits.worker_queue)
         self.is_quiet = self._queue.is_quiet
-        """Tells whether no long call runs, and none waits."""
+        """Tells whether a worker is free that nobody else needs."""
         self._workers: set[WorkerProcess] = set()
         """All workers whose process is not gone."""
         self._calls = RunningCalls(reactor, limits, self._queue)

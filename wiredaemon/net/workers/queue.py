@@ -53,9 +53,14 @@ class CallQueue:
         """A call waits, though perhaps it may not begin yet."""
         return bool(self._values or self._streams)
 
-    def is_quiet(self) -> bool:
-        """Return whether no long call runs, and none waits."""
-        return not self._running and not self.has_waiting
+    def is_quiet(self, *, beside_others: bool = False) -> bool:
+        """Return whether no call waits, and no long one runs.
+
+        Args:
+            beside_others: As many long ones may run as those of a peer may, without one.
+        """
+        most = self._share if beside_others else 1
+        return len(self._running) < most and not self.has_waiting
 
     @property
     def has_waiting_streams(self) -> bool:
