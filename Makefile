@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # One process of tests for each processor. A file stays together: its tests share daemons.
 SIDE_BY_SIDE := -n auto --dist loadfile
 
-.PHONY: run test check test-long test-oldest lint types unit bench memory stress attacks crash clones storm slow-clone fuzz format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory stress attacks crash clones storm slow-clone fuzz format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -28,6 +28,12 @@ unit: $(VENV)/.dev-stamp
 # For every day: all but the tests that start a daemon or run Mercurial.
 check: lint types
 	$(BIN)/pytest $(SIDE_BY_SIDE) -q -m "not daemon and not hg and not slow"
+
+# Releases of Mercurial from 5.9 on against the daemon. Each is made once, in .cache, and takes two minutes;
+# `make interop RELEASES="6.4.5 6.9.5"` takes some only.
+RELEASES ?= 5.9.3 6.0.3 6.4.5 6.6.3 6.9.5 7.2.4
+interop: $(VENV)/.dev-stamp
+	WIREDAEMON_RELEASES="$(RELEASES)" $(BIN)/pytest -n auto tests/interop/test_releases.py
 
 # Properties draw new examples, and fifty times as many.
 test-long: $(VENV)/.dev-stamp

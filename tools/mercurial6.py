@@ -1,7 +1,7 @@
-"""Mercurial 6.0.3, the last release whose client and server speak version 2 of the protocol.
+"""Older releases of Mercurial: 6.0.3 is the last whose client and server speak version 2.
 
-Owns one installation in a virtual environment of its own, in `.cache` of this checkout, made when
-it is first used. As it is other people's code, it is only ever run as a program.
+Owns an installation of each in a virtual environment of its own, in `.cache` of this checkout, made
+when it is first used. As it is other people's code, it is only ever run as a program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STAMP: Final = "complete"
 """A file in the installation, written last. An environment cannot be moved: its scripts name it."""
 
 _TOO_NEW: Final = (3, 12)
-"""Python has no distutils from here on, which Mercurial 6.0.3 is built with."""
+"""Python has no distutils from here on, which releases up to 6.5 are built with."""
 
 _OLDER: Final = ("python3.11", "python3.10", "python3.9")
 _BUILD_SECONDS: Final = 900
@@ -60,16 +60,28 @@ def mercurial6() -> Path:
         BuildError: Making it failed.
     """
     named = os.environ.get(VARIABLE)
-    return Path(named) if named else installed(CACHE / f"hg-{VERSION}")
+    return Path(named) if named else mercurial(VERSION)
 
 
-def installed(folder: Path) -> Path:
+@cache
+def mercurial(version: str) -> Path:
+    """Return the path of the `hg` of a release, made here in two minutes.
+
+    Raises:
+        UnavailableError: It cannot be made here.
+        BuildError: Making it failed.
+    """
+    return installed(CACHE / f"hg-{version}", version)
+
+
+def installed(folder: Path, version: str = VERSION) -> Path:
     """Return the `hg` of an installation, made if there is none or only a part of one.
 
     Processes that ask at once wait for each other.
 
     Args:
         folder: The virtual environment; the one around it is made, and hidden from git.
+        version: The release.
 
     Raises:
         UnavailableError: It cannot be made here.
@@ -81,7 +93,7 @@ def installed(folder: Path) -> Path:
         (folder.parent / ".gitignore").write_text("*\n", encoding="ascii")
         with _locked(folder.with_name(f"{folder.name}.lock")):
             if not _is_complete(folder):
-                _make(folder)
+                _make(folder, version)
     return hg
 
 
@@ -90,27 +102,27 @@ def _is_complete(folder: Path) -> bool:
     return (folder / _STAMP).exists() and (folder / "bin" / "python").exists()
 
 
-def _make(folder: Path) -> None:
-    python = _python()
+def _make(folder: Path, version: str) -> None:
+    python = _python(version)
     if shutil.which(_compiler()) is None:
         raise UnavailableError(
-            f"Mercurial {VERSION} needs a C compiler, and there is no {_compiler()}"
+            f"Mercurial {version} needs a C compiler, and there is no {_compiler()}"
         )
-    sys.stderr.write(f"making Mercurial {VERSION} in {folder}, which takes two minutes\n")
+    sys.stderr.write(f"making Mercurial {version} in {folder}, which takes two minutes\n")
     if folder.exists():
         shutil.rmtree(folder)
     _run([python, "-m", "venv", str(folder)])
-    _run([str(folder / "bin" / "pip"), "install", "--quiet", f"mercurial=={VERSION}"])
-    (folder / _STAMP).write_text(f"Mercurial {VERSION}\n", encoding="ascii")
+    _run([str(folder / "bin" / "pip"), "install", "--quiet", f"mercurial=={version}"])
+    (folder / _STAMP).write_text(f"Mercurial {version}\n", encoding="ascii")
 
 
-def _python() -> str:
+def _python(version: str) -> str:
     if sys.version_info < _TOO_NEW:
         return sys.executable
     found = next(filter(None, map(shutil.which, _OLDER)), None)
     if found is None:
         wanted = ", ".join(_OLDER)
-        raise UnavailableError(f"Mercurial {VERSION} needs an older Python: one of {wanted}")
+        raise UnavailableError(f"Mercurial {version} needs an older Python: one of {wanted}")
     return found
 
 

@@ -39,6 +39,15 @@ def test_a_complete_one_is_used_as_it_is(tmp_path: Path) -> None:
     assert mercurial6.installed(folder) == folder / "bin" / "hg"
 
 
+def test_each_release_has_a_folder_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(mercurial6, "CACHE", tmp_path)
+    for version in ("5.9.3", "6.9.5"):
+        folder = make(tmp_path / f"hg-{version}", "bin/hg", "bin/python", "complete")
+        assert mercurial6.mercurial(version) == folder / "bin" / "hg"
+
+
 @pytest.mark.parametrize("names", [("bin/hg", "bin/python"), ("bin/hg", "complete"), ()])
 def test_one_that_is_half_made_is_made_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, names: tuple[str, ...]
