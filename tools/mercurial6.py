@@ -51,7 +51,6 @@ class BuildError(Exception):
     """Making it failed; the text ends with what was printed."""
 
 
-@cache
 def mercurial6() -> Path:
     """Return the path of its `hg`: what `WIREDAEMON_HG6` names, or one made here, in two minutes.
 
@@ -59,8 +58,7 @@ def mercurial6() -> Path:
         UnavailableError: It cannot be made here.
         BuildError: Making it failed.
     """
-    named = os.environ.get(VARIABLE)
-    return Path(named) if named else mercurial(VERSION)
+    return mercurial(VERSION)
 
 
 @cache
@@ -71,6 +69,9 @@ def mercurial(version: str) -> Path:
         UnavailableError: It cannot be made here.
         BuildError: Making it failed.
     """
+    named = os.environ.get(VARIABLE)
+    if named and version == VERSION:
+        return Path(named)
     return installed(CACHE / f"hg-{version}", version)
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def _forgotten() -> Iterator[None]:
-    mercurial6.mercurial6.cache_clear()
+    mercurial6.mercurial.cache_clear()
     yield
-    mercurial6.mercurial6.cache_clear()
+    mercurial6.mercurial.cache_clear()
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -39,6 +39,7 @@ def test_a_complete_one_is_used_as_it_is(tmp_path: Path) -> None:
     assert mercurial6.installed(folder) == folder / "bin" / "hg"
 
 
+@pytest.mark.usefixtures("_forgotten")
 def test_each_release_has_a_folder_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

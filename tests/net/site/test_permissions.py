@@ -282,25 +282,31 @@ VERSION1: Final = {
             *(b"batch", b"between", b"branches", b"branchmap", b"changegroup"),
             *(b"changegroupsubset", b"clonebundles", b"getbundle", b"heads", b"hello"),
             *(b"known", b"listkeys", b"lookup", b"protocaps", b"stream_out"),
+            # Of extensions: largefiles, narrow, evolve, topic.
+            *(b"getlfile", b"statlfile", b"narrow_widen"),
+            *(b"evoext_obshashrange_v1", b"tns_heads", b"branchmaptns"),
         ],
         b"pull",
     ),
     **dict.fromkeys([b"unbundle", b"pushkey", b"putlfile"], b"push"),
 }
-PAGES: Final = ["/", "/log", "/file/tip", "/archive/tip.zip", "/raw-file/tip/a", "/zz"]
+LFS: Final = ["/.hg/lfs/objects/aa", "/.git/info/lfs/objects/batch"]
+PAGES: Final = ["/", "/log", "/file/tip", "/archive/tip.zip", "/raw-file/tip/a", "/zz", *LFS]
 
 
 @EVERYBODY
 @RULES
 @pytest.mark.parametrize("secure", [True, False])
-def test_version_1_and_pages(rules: str, kind: str, *, secure: bool) -> None:
+@pytest.mark.parametrize("pulls", [True, False], ids=["pull", "no pull"])
+def test_version_1_and_pages(rules: str, kind: str, *, secure: bool, pulls: bool) -> None:
     user = KINDS[kind]
     granted = rights(user, rules, secure=secure)
+    access = replace(rules_of(rules), allow_pull=pulls)
     targets = [f"/?cmd={name.decode()}" for name in VERSION1] + PAGES
     for target, method in product(targets, ["GET", "HEAD", "POST", "PUT"]):
-        hosted = Hosted(rules_of(rules), identification=identification_of(Users()))
+        hosted = Hosted(access, identification=identification_of(Users()))
         hosted.host.now = Settings(
-            switches=settings_of().switches, access=rules_of(rules), version1=VERSION1
+            switches=settings_of().switches, access=access, version1=VERSION1
         )
         hosted.connection = hosted.web.connect(secure=secure, address="127.0.0.1")
         hosted.connection.send(ask(method, target, headers(user)))
@@ -310,8 +316,8 @@ def test_version_1_and_pages(rules: str, kind: str, *, secure: bool) -> None:
             expected = [RW] if method == "POST" and granted == WRITES else []
         elif method == "PUT":
             # Only extensions have pages that take one, and those write.
-            expected = [RW] if granted == WRITES and target == "/zz" else []
-        elif RO in granted:
+            expected = [RW] if granted == WRITES and target in {"/zz", *LFS} else []
+        elif RO in granted and (pulls or (not name and target not in LFS)):
             may_write = name in {b"", b"batch"} and method == "POST" and RW in granted
             expected = [RW] if may_write else [RO]
         assert hosted.workers.granted == expected, (target, method)
