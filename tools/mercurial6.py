@@ -34,6 +34,8 @@ _STAMP: Final = "complete"
 _TOO_NEW: Final = (3, 12)
 """Python has no distutils from here on, which releases up to 6.5 are built with."""
 
+_IN_C: Final = (6,)
+_WITHOUT_DISTUTILS: Final = (6, 6)
 _OLDER: Final = ("python3.11", "python3.10", "python3.9")
 _BUILD_SECONDS: Final = 900
 _UNREACHABLE: Final = re.compile(
@@ -113,18 +115,24 @@ def _make(folder: Path, version: str) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     _run([python, "-m", "venv", str(folder)])
-    _run([str(folder / "bin" / "pip"), "install", "--quiet", f"mercurial=={version}"])
+    # Older ones have C that Python 3.11 does not take.
+    how = [] if _numbers(version) >= _IN_C else ["--config-settings=--global-option=--pure"]
+    _run([str(folder / "bin" / "pip"), "install", "--quiet", *how, f"mercurial=={version}"])
     (folder / _STAMP).write_text(f"Mercurial {version}\n", encoding="ascii")
 
 
 def _python(version: str) -> str:
-    if sys.version_info < _TOO_NEW:
+    if sys.version_info < _TOO_NEW or _numbers(version) >= _WITHOUT_DISTUTILS:
         return sys.executable
     found = next(filter(None, map(shutil.which, _OLDER)), None)
     if found is None:
         wanted = ", ".join(_OLDER)
         raise UnavailableError(f"Mercurial {version} needs an older Python: one of {wanted}")
     return found
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _compiler() -> str:
