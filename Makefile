@@ -5,8 +5,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One process of tests for each processor. A file stays together: its tests share daemons.
-SIDE_BY_SIDE := -n auto --dist loadfile
+# One process of tests more than there are processors, because many tests wait for programs. A file stays
+# together: its tests share daemons.
+SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
 .PHONY: run test check interop test-long test-oldest lint types unit bench memory stress attacks crash clones storm slow-clone fuzz format clean
 

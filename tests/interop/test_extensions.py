@@ -53,20 +53,25 @@ class Extended:
         return HG7.nodes("all()", folder=self.served.folders[name])
 
 
-@pytest.fixture
-def extended(tmp_path: Path) -> Iterator[Extended]:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("extended")
     folders = {}
     for name, settings in EXTENSIONS.items():
-        folders[name] = repository = make_repository(tmp_path / name)
+        folders[name] = repository = make_repository(folder / name)
         write_hgrc(repository, OPEN + settings)
         for part in ("inside", "outside"):
             (repository / part).mkdir()
             (repository / part / "file").write_text(part)
             HG7.run("commit", "--addremove", "-m", part, folder=repository)
-    for name in ("daemon", "clients"):
-        (tmp_path / name).mkdir()
-    with Served.start(folders, tmp_path / "daemon") as served:
-        yield Extended(served=served, folder=tmp_path / "clients")
+    (folder / "daemon").mkdir()
+    with Served.start(folders, folder / "daemon") as running:
+        yield running
+
+
+@pytest.fixture
+def extended(served: Served, tmp_path: Path) -> Extended:
+    return Extended(served=served, folder=tmp_path)
 
 
 def test_narrow_clones_have_what_they_ask_for_widen_and_push(extended: Extended) -> None:
@@ -129,13 +134,15 @@ COMMANDS: Final = {
 @pytest.mark.parametrize("rule", ["allow-pull = no", "deny_read = *"])
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_commands_of_extensions_are_refused_to_who_may_not_pull(
-    extended: Extended, name: str, rule: str
+    extended: Extended, name: str, rule: str, request: pytest.FixtureRequest
 ) -> None:
-    write_hgrc(extended.served.folders[name], f"{OPEN}{rule}\n{EXTENSIONS[name]}")
+    repository = extended.served.folders[name]
+    write_hgrc(repository, f"{OPEN}{rule}\n{EXTENSIONS[name]}")
+    request.addfinalizer(lambda: write_hgrc(repository, OPEN + EXTENSIONS[name]))
     for asked in COMMANDS[name]:
         command, _, arguments = asked.partition("?")
-        request = f"GET /{name}?cmd={command}&{arguments} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        wanted = f"GET /{name}?cmd={command}&{arguments} HTTP/1.1\r\nHost: localhost\r\n\r\n"
         with RawConnection(extended.served.daemon.port("http")) as connection:
-            response = connection.exchange(request.encode())
+            response = connection.exchange(wanted.encode())
         assert (command, response.status) == (command, 401)
         assert b"not authorized" in response.wire

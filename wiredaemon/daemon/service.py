@@ -25,7 +25,7 @@ from wiredaemon.net.guard.draining import Draining
 from wiredaemon.net.guard.watchdog import Watchdog
 from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
 from wiredaemon.net.workers.memory_watch import MemoryWatch
-from wiredaemon.repository.returned_memory import map_large_blocks
+from wiredaemon.repository.returned_memory import set_up_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -101,6 +101,8 @@ class WireDaemonService(Service):
     def startService(self) -> None:
         """Start the workers."""
         super().startService()
+        if self._load is not None:
+            set_up_memory()  # before there are threads
         self._memory.start()
         if self._load is not None:
             self._watchdog.start()
@@ -116,7 +118,6 @@ class WireDaemonService(Service):
             # What is here now stays: collections of garbage need not look at it, some 30 ms each.
             gc.collect()
             gc.freeze()
-            map_large_blocks()
         self._manager.tell_ready()
 
     def _tell_missing(self) -> None:

@@ -106,7 +106,7 @@ def test_what_is_freed_later_is_returned_later() -> None:
 LARGE = """
 import os
 from wiredaemon.net.workers.resident_memory import ResidentMemory
-from wiredaemon.repository.returned_memory import map_large_blocks
+from wiredaemon.repository.returned_memory import set_up_memory
 {call}
 memory = ResidentMemory(os.getpid())
 bytearray(16_000_000)  # once it is freed, glibc maps no block of this size any more
@@ -123,7 +123,7 @@ print(memory.read() - before)
 
 @pytest.mark.parametrize("maps", [False, True])
 def test_large_blocks_leave_no_holes(maps: bool) -> None:  # noqa: FBT001 a parameter
-    program = LARGE.format(call="map_large_blocks()" if maps else "")
+    program = LARGE.format(call="set_up_memory()" if maps else "")
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
     )

@@ -10,15 +10,17 @@ from wiredaemon.net.cache.recording import PIECE, measure_open
 if TYPE_CHECKING:
     from wiredaemon.net.guard.output_room import OutputRoom
 
-_LARGEST: Final = 64 * 1024
+_LARGE: Final = 64 * 1024
 """Bytes of a whole answer that are read at once."""
-_FIRST: Final = 8 * 1024
-"""The same at the beginning, for hundreds may begin at once, and while all connections together
-hold much output: up to three times as many are held."""
+_SMALL: Final = 8 * 1024
+"""The same at the beginning, and while all connections together hold much output."""
+_BEGINNING: Final = 256 * 1024
+"""Bytes of the beginning: systems take about as many for a peer that reads nothing, so that until
+then nobody seems slow, and hundreds may begin at once."""
 
 
 class PieceSizes:
-    """How much of an answer is read at once for its client: more and more, while there is room.
+    """How much of an answer is read at once for its client.
 
     Args:
         room: How much output connections may have.
@@ -26,12 +28,12 @@ class PieceSizes:
 
     def __init__(self, room: OutputRoom) -> None:
         self._room = room
-        self._size = _FIRST
+        self._read = 0
 
     def next(self) -> int:
         """Return the bytes to be read next."""
-        size = _FIRST if self._room.is_scarce else self._size
-        self._size = min(2 * size, _LARGEST)
+        size = _SMALL if self._room.is_scarce or self._read < _BEGINNING else _LARGE
+        self._read += size
         return size
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.web.http import datetimeToString
 
 from wiredaemon import __version__
-from wiredaemon.net.http.held_body import tell_held
+from wiredaemon.net.http.held_body import count_held
 from wiredaemon.net.write_now import pause_for_peer, write_now
 from wiredaemon.wire.frames import HEADER_SIZE
 
@@ -36,7 +36,8 @@ _CLOSE: Final = (b"Connection", b"close")
 _CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _COUNTED: Final = 16384
-"""Bytes of a write from which it counts for what all connections hold: most answers are smaller."""
+"""Bytes of a write from which it counts at once for what all connections hold: hundreds of readers
+may begin in one second. Most answers are smaller."""
 _HELD: Final = 65536
 """Bytes of a response that are held until it is known whether it is complete: as much as a
 transport buffers before it pauses its producer, so that holding makes nobody wait longer."""
@@ -205,7 +206,7 @@ class ResponseWriter:
         size = write_now(channel.transport, parts)
         channel.written += size
         if size > _COUNTED:
-            tell_held(channel)
+            count_held(channel)
         if channel.site.guard.memory.room.is_scarce:
             pause_for_peer(channel.transport)
 
