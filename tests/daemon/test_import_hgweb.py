@@ -22,15 +22,16 @@ push_ssl = no
 style = gitweb
 %include more
 [paths]
-/team = hg/*
+/team = hg/*, third/*
 deep = {root}/hg/**
 /single = other
+list = "a b", other
 """
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    for name in ("hg/one", "hg/two", "hg/two/inside", "other"):
+    for name in ("hg/one", "hg/two", "hg/two/inside", "other", "third/three", "a b"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         make_repository(tmp_path / name)
     (tmp_path / "more").write_text("[web]\ndeny_push = eve\n")
@@ -61,7 +62,7 @@ def test_the_daemon_lists_the_same_repositories_as_hgwebdir(file: Path, tmp_path
         ours = listed(daemon.port("http"))
         assert ours == listed(int(url.rpartition(":")[2]))
         assert ours == {
-            *("/team/one", "/team/two", "/single"),
+            *("/team/one", "/team/two", "/team/three", "/single", "/list"),
             *("/deep/one", "/deep/two", "/deep/two/inside"),
         }
 
@@ -73,7 +74,7 @@ def test_notes_go_to_standard_error_and_the_configuration_to_standard_output(
     output, errors = capsys.readouterr()
     made = tomllib.loads(output)
     assert made["web"] == {"push_ssl": False, "deny_push": "eve"}
-    assert errors.splitlines()[1:] == ["    [web]", "    style = gitweb"]
+    assert errors.splitlines()[-2:] == ["    [web]", "    style = gitweb"]
 
 
 def test_nothing_is_overwritten(

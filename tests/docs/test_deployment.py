@@ -53,9 +53,9 @@ def test_the_configuration_can_be_used(tmp_path: Path) -> None:
 
 def test_a_backup_has_what_was_pushed_and_the_settings(tmp_path: Path) -> None:
     served, copies = tmp_path / "hg", tmp_path / "copies"
-    served.mkdir()
+    (served / "a plain folder" / "deep").mkdir(parents=True)
     copies.mkdir()
-    for name in ("one", "two"):
+    for name in ("one", "a plain folder/deep/two"):
         repository = make_repository(served / name)
         (repository / "file").write_text(name)
         HG7.run("commit", "--addremove", "-m", name, folder=repository)
@@ -67,10 +67,10 @@ def test_a_backup_has_what_was_pushed_and_the_settings(tmp_path: Path) -> None:
     script.write_text(example_in("/etc/cron.daily/backup-hg", changes))
     for more in ("", "more"):
         if more:
-            (served / "two" / "file").write_text(more)
-            HG7.run("commit", "-m", more, folder=served / "two")
+            (served / "a plain folder/deep/two" / "file").write_text(more)
+            HG7.run("commit", "-m", more, folder=served / "a plain folder/deep/two")
         subprocess.run(["sh", script], check=True, env=variables)
-        for name in ("one", "two"):
+        for name in ("one", "a plain folder/deep/two"):
             nodes = HG7.nodes("all()", folder=served / name)
             assert HG7.nodes("all()", folder=copies / name) == nodes
     assert (copies / "one" / ".hg" / "hgrc").read_text() == "[web]\ncontact = ann\n"

@@ -70,7 +70,7 @@ def convert(entries: Iterable[Entry], folder: Path) -> Imported:
     """Convert the entries of an hgwebdir file.
 
     Args:
-        entries: In the order of the file.
+        entries: One for each path.
         folder: An absolute path; relative ones in the file are relative to it.
     """
     notes: list[str] = []
@@ -119,8 +119,27 @@ def _absolute(path: str, folder: Path) -> str:
 
 def _add(paths: dict[str, str], path: tuple[str, str], entry: Entry, notes: list[str]) -> None:
     name, target = path
-    if paths.setdefault(name, target) != target:
-        notes.append(f"{_shown(entry)}: {name} is {paths[name]} already, so this one was left out")
+    if paths.setdefault(name, target) == target:
+        return
+    told = f"{_shown(entry)}: {name} is {paths[name]} already"
+    if Path(target).name not in _STARS:
+        notes.append(f"{told}, so this one was left out")
+        return
+    # Of two folders at one path, as hgwebdir may have: there is one collection at a path here.
+    notes.append(f"{told}, so the repositories of {target} that there are now have their own lines")
+    for found in _repositories(Path(target)):
+        own = f"{name.rpartition('/')[0]}/{found.relative_to(Path(target).parent)}"
+        paths.setdefault(own, str(found))
+
+
+def _repositories(target: Path) -> Iterator[Path]:
+    """Return the repositories in a folder whose name is followed by a star, or by two."""
+    for place, folders, _ in os.walk(target.parent):
+        if ".hg" in folders:
+            yield Path(place)
+            if target.name == _STARS[0]:
+                folders.clear()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
 
 
 # --- all else ------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def read_entries(file: Path) -> list[tuple[str, str, str, str]]:
-    """Return section, name, value and place of each entry, in the order of the file.
+    """Return section, name, value and place of each entry; paths are first, one entry for each.
 
     Files that it includes are read as well. Bytes that are no UTF-8 become surrogates.
 
@@ -24,6 +24,7 @@ def read_entries(file: Path) -> list[tuple[str, str, str, str]]:
 
     initialization.init()
     from mercurial import config, error  # noqa: PLC0415  behind the call above
+    from mercurial.utils import stringutil  # noqa: PLC0415  the same
 
     read = config.config()
     try:
@@ -31,10 +32,13 @@ def read_entries(file: Path) -> list[tuple[str, str, str, str]]:
     except (OSError, error.Error) as refusal:
         text = refusal.format() if isinstance(refusal, error.Error) else str(refusal).encode()
         raise SystemExit(text.decode("utf-8", "replace").strip()) from None
+    sections = sorted(read.sections(), key=lambda section: section != b"paths")
     return [
-        (_text(section), _text(name), _text(value), _text(read.source(section, name)))
-        for section in read.sections()
+        (_text(section), _text(name), _text(one), _text(read.source(section, name)))
+        for section in sections
         for name, value in read.items(section)
+        # As hgwebdir reads it: several folders at one path.
+        for one in (stringutil.parselist(value) if section == b"paths" else [value])
     ]
 
 

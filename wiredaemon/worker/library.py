@@ -46,6 +46,7 @@ from mercurial import (
     wireprotov1server,
 )
 from mercurial import match as matching
+from mercurial.configuration import rcutil
 from mercurial.hgweb import request as hgweb_request
 from mercurial.hgweb import webcommands, webutil
 from mercurial.hgweb.hgweb_mod import hgweb
@@ -94,6 +95,7 @@ __all__ = [
     "phase_name",
     "phases",
     "pycompat",
+    "rcutil",
     "revset",
     "scmutil",
     "streamclone",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from wiredaemon.worker.library_types import Repository
 
 _IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
+_FOLDER_OF_FILES: Final = b"hgrc.d"
+"""A folder beside the system's hgrc, whose files are read as well."""
 PULL_BUNDLES: Final = b"pullbundles.manifest"
 """The list of bundles that pulls are answered with, in the repository's folder."""
 _STATE_OF_STORE = (
@@ -37,17 +39,25 @@ _STATE_OF_FOLDER = (b"localtags", b"dirstate", b"clonebundles.manifest")
 def config_paths(repository: Repository) -> list[bytes]:
     """Return the files that decide how the repository is opened and configured.
 
-    Those of its ``.hg`` folder (for a shared repository, of its source too), every file that set a
-    configuration value, the user's and the system's among them, and what any of these include: a
-    file that is empty or missing may say ``deny_read`` tomorrow.
+    Those of its ``.hg`` folder (for a shared repository, of its source too), the user's and the
+    system's, every file that set a configuration value, and what any of these include: a file that
+    is empty or missing may say ``deny_read`` tomorrow.
     """
     # A dict, for the order of paths is that of their signatures and must not change from call to
     # call.
     folders = dict.fromkeys((repository.path, repository.sharedpath))
     paths = [posixpath.join(folder, name) for folder in folders for name in _IN_EACH_FOLDER]
     paths.append(posixpath.join(repository.spath, b"requires"))
-    files = list(dict.fromkeys([*paths, *_value_files(repository)]))
+    files = list(dict.fromkeys([*paths, *_program_files(), *_value_files(repository)]))
     return list(dict.fromkeys([*files, *_included(files)]))
+
+
+def _program_files() -> list[bytes]:
+    """Return the files that Mercurial reads for every repository, or would if they were there."""
+    files = [value for _, kind, value in library.rcutil.rccomponents() if kind == b"path"]
+    folders = [posixpath.join(posixpath.dirname(file), _FOLDER_OF_FILES) for file in files]
+    # Those of installed packages have relative names, and do not change.
+    return [path for path in (*files, *dict.fromkeys(folders)) if posixpath.isabs(path)]
 
 
 def _value_files(repository: Repository) -> list[bytes]:

@@ -148,7 +148,11 @@ def test_a_trusted_proxy_says_what_its_client_has_asked_for(
 
 
 @pytest.mark.parametrize(
-    "prefix", ["hg", "//evil.example", "/a//b", "/..", "/a/../b", "/%2e%2e", "/a?b", '/"', "/a%0ab"]
+    "prefix",
+    [
+        *("hg", "//evil.example", "/a//b", "/..", "/a/../b", "/%2e%2e", "/a?b", '/"', "/a%0ab"),
+        *("/%2f%2fevil.example", "/%2Fevil.example", "/a%2f%2fb", "/%5cevil.example"),
+    ],
 )
 def test_what_is_no_path_is_no_prefix(prefix: str) -> None:
     assert asked({"Host": "inner", PREFIX: prefix}, behind()) == "http://inner/team"

@@ -53,6 +53,8 @@ _UNBUNDLE: Final = b"unbundle"
 _STEPS: Final = frozenset({b".", b".."})
 """Components of a path that no page has; they are refused before Mercurial sees them."""
 
+_OK: Final = 200
+
 
 class HgwebResource(Resource):
     """The resource of a repository's path, or of a path below it that may be a page."""
@@ -91,8 +93,6 @@ class HgwebResource(Resource):
         is_ours = not self._rest and (is_welcome or command == b"capabilities")
         if is_ours and request.method not in KNOWN:
             request.answer(not_allowed(request.method, KNOWN))
-        elif command == b"capabilities" and not self._rest and self._moved_to is not None:
-            request.answer(self._moved(request, self._moved_to))
         elif command == b"capabilities" and not self._rest:
             decide(request, self._host, self._answer_capabilities)
         # Behind capabilities, which never reach Mercurial.
@@ -193,9 +193,11 @@ class HgwebResource(Resource):
 
     def _answer_capabilities(self, request: StreamingRequest, settings: Settings) -> None:
         apis = self._application.apis
-        request.answer(
-            answer_capabilities(self._host, settings, apis, request.header, request.peer())
-        )
+        answer = answer_capabilities(self._host, settings, apis, request.header, request.peer())
+        # Only who may read it learns where it is now.
+        if self._moved_to is not None and answer.status == _OK:
+            answer = self._moved(request, self._moved_to)
+        request.answer(answer)
 
     def _moved(self, request: StreamingRequest, names: Names) -> HttpResponse:
         """Return the response that sends a client to another path for all that it asks from now on.

@@ -153,4 +153,6 @@ def _parse_prefix(value: bytes) -> bytes | None:
         return None
     decoded = unquote_to_bytes(stripped)
     is_plain = all(byte > _LAST_CONTROL for byte in decoded)
+    # Two slashes at the beginning, however they were written, are another host to a browser.
+    is_plain = is_plain and b"//" not in decoded and b"\\" not in decoded
     return decoded if is_plain and _STEPS.isdisjoint(decoded.split(b"/")) else None
