@@ -58,13 +58,14 @@ def _write(text: str, output: Path | None) -> None:
     Raises:
         HgwebImportError: The file exists, or cannot be written.
     """
-    if output is None:
-        sys.stdout.write(text)
-        return
     try:
+        if output is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise HgwebImportError(f"{output} exists: it is not overwritten") from None
     except OSError as error:
-        raise HgwebImportError(f"cannot write {output}: {error.strerror}") from None
+        raise HgwebImportError(f"cannot write {output or 'it'}: {error.strerror}") from None
