@@ -69,7 +69,7 @@ each_place: Final = pytest.mark.parametrize("target", PLACES.values(), ids=PLACE
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cut")
     repository = make_repository(folder / "team")
     for number in range(FILES):
@@ -80,11 +80,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         repository,
         f"[extensions]\ncut = {folder / 'cut.py'}\n[web]\nallow-archive = gz\n",
     )
+    return repository
+
+
+@pytest.fixture
+def served(repository: Path, tmp_path: Path) -> Iterator[Served]:
+    """One for each test: the more workers have died, the longer the next one is waited for."""
+    folder = tmp_path / "daemon"
+    folder.mkdir()
     with Served.start({"team": repository}, folder) as running:
         yield running
 
 
-@pytest.fixture(scope="module", params=PROXIED.values(), ids=list(PROXIED))
+@pytest.fixture(params=PROXIED.values(), ids=list(PROXIED))
 def proxied(
     served: Served, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[int]:
