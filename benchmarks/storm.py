@@ -36,6 +36,8 @@ _CLONES: Final = 24
 _SETTLED: Final = 0.5
 """Seconds in which the daemon sees that no clock tick hides a change, and keeps an answer."""
 _AT_ONCE: Final = 6
+_SAMPLE: Final = 0.25
+"""Seconds between two looks at the memory."""
 _SLOW: Final = 200
 _SECONDS: Final = 300
 _PIECE: Final = 1 << 16
@@ -193,7 +195,7 @@ def _grown(server: Server, repository: Path) -> int:
             readers.callback(reader.close)
             reader.sendall(request)
         for _ in range(20):
-            time.sleep(_SETTLED / 2)
+            time.sleep(_SAMPLE)
             most = max(most, own_private_memory(server.pid))
     return most - before
 

@@ -38,7 +38,7 @@ def read(*entries: tuple[str, str, str]) -> dict[str, Any]:
         ("/team", "/srv/**", "/team/**", "/srv/**"),
         ("/", "/srv/hg/*", "/*", "/srv/hg/*"),
         ("", "/srv/hg/**", "/**", "/srv/hg/**"),
-        ("one", "$ROOT/one", "/one", "/some/root/one"),
+        ("one", "$PLACE/one", "/one", "/elsewhere/one"),
         ("one", "~/one", "/one", "/some/home/one"),
         ('q"ü', "/srv/ü", '/q"ü', "/srv/ü"),
     ],
@@ -46,7 +46,7 @@ def read(*entries: tuple[str, str, str]) -> dict[str, Any]:
 def test_paths(
     name: str, value: str, prefix: str, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ROOT", "/some/root")
+    monkeypatch.setenv("PLACE", "/elsewhere")
     monkeypatch.setenv("HOME", "/some/home")
     assert read(("paths", name, value))["paths"] == {prefix: folder}
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.accounts import write_htpasswd
+from support.changing import made_secret, stripped
 from support.hg import HG7, copy_repository
 from support.repositories import run_hg, write_hgrc
 from support.served import Served
@@ -195,17 +196,6 @@ def test_a_pull_into_an_empty_repository_unpacks_it_and_another_one_does_not(
 
 def secret_added(repository: Path) -> None:
     commit(repository, "--secret")
-
-
-def made_secret(repository: Path) -> None:
-    run_hg("phase", "--secret", "-f", "-r", "last(heads(not secret()))", folder=repository)
-
-
-def stripped(repository: Path) -> None:
-    revision = "last(heads(not secret()))"
-    run_hg(
-        "--config", "extensions.strip=", "strip", "--no-backup", "-r", revision, folder=repository
-    )
 
 
 def made_obsolete(repository: Path) -> None:

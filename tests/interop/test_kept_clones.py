@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from support.changing import made_secret, stripped
 from support.hg import HG7, copy_repository
 from support.repositories import run_hg, write_hgrc
 from support.served import Served
@@ -130,17 +131,6 @@ def secret_added(repository: Path) -> None:
     run_hg("update", "-q", "-C", "tip", folder=repository)
     (repository / "a secret").write_text("hidden", encoding="ascii")
     run_hg("commit", "-A", "-q", "-s", "-u", "x", "-m", "a secret", folder=repository)
-
-
-def made_secret(repository: Path) -> None:
-    run_hg("phase", "--secret", "-f", "-r", "last(heads(not secret()))", folder=repository)
-
-
-def stripped(repository: Path) -> None:
-    revision = "last(heads(not secret()))"
-    run_hg(
-        "--config", "extensions.strip=", "strip", "--no-backup", "-r", revision, folder=repository
-    )
 
 
 def made_obsolete(repository: Path) -> None:

@@ -84,12 +84,9 @@ def test_a_push_of_a_user_whom_apache_knows(
     request: pytest.FixtureRequest,
 ) -> None:
     hg: Hg = HG7 if release == "7" else request.getfixturevalue("hg6")
-    clone = behind.new_work(hg, served, tmp_path)
     url = f"https://ann:at%20apache@localhost:{port}/team"
-    printed = behind.push(hg, served, clone, url, *trust)
+    printed = behind.push_and_clone(hg, served, tmp_path, url, *trust)
     assert f"pushed by=ann from=remote:https:{LOOPBACK}:ann" in printed
-    hg.run("clone", *trust, url, "again", folder=tmp_path)
-    hg.verify(tmp_path / "again")
 
 
 def test_a_user_whom_apache_does_not_know_and_one_without_rights(

@@ -112,4 +112,4 @@ def test_without_a_word_of_nginx_a_configured_url_does_as_well(tmp_path: Path) -
             start = "https://hg.example.org/hg/team/a%20b/"
             assert {link[: len(start)] for link in found} == {start}
             _, plain = fetch(LOOPBACK, port, "/hg/team/?style=raw")
-            assert plain.splitlines()[0] == "/hg/team/a%20b/"
+            assert plain.splitlines()[0] == "https://hg.example.org/hg/team/a%20b/"

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import pytest
 from support.environment import LOOPBACK
-from support.proxies import DEADLINE, program
+from support.proxies import DEADLINE, end, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,12 +94,7 @@ def _running(command: list[str]) -> Iterator[None]:
         error.add_note(f"Apache's log:\n{b''.join(lines).decode('utf-8', 'replace')}")
         raise
     finally:
-        process.terminate()
-        try:
-            process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         reader.join()
         process.stdout.close()
 

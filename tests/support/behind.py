@@ -73,3 +73,11 @@ def push(hg: Hg, served: Served, clone: Path, url: str, *options: str) -> str:
     printed = hg.text("push", *options, "--force", url, folder=clone)
     assert hg.nodes(".", folder=clone)[0] in HG7.nodes("all()", folder=served.folders["team"])
     return printed
+
+
+def push_and_clone(hg: Hg, served: Served, folder: Path, url: str, *options: str) -> str:
+    """Push to a URL, clone from it, verify the clone, and return what the push has printed."""
+    printed = push(hg, served, new_work(hg, served, folder), url, *options)
+    hg.run("clone", *options, url, "again", folder=folder)
+    hg.verify(folder / "again")
+    return printed

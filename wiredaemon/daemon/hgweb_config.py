@@ -30,7 +30,7 @@ _WORDS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "yes", "true", "on", "always"), True),
     **dict.fromkeys(("0", "no", "false", "off", "never"), False),
 }
-"""What Mercurial reads as a boolean."""
+"""The booleans as Mercurial reads them."""
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "address": "the addresses of [listen]",
     "port": "the addresses of [listen]",
@@ -58,12 +58,12 @@ class Entry(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What becomes of an hgwebdir file."""
+    """The outcome for a file of hgwebdir."""
 
     text: str
     """Our configuration, in TOML."""
     notes: tuple[str, ...]
-    """What was left out, or needs a look, a line each."""
+    """A line for each entry that was left out or needs a look."""
 
 
 def convert(entries: Iterable[Entry], folder: Path) -> Imported:

@@ -1,4 +1,4 @@
-"""What a worker says of a bundle that it makes, and what it is asked of it later.
+"""The words about a bundle between the worker that makes it and the daemon that keeps it.
 
 Both sides import this: the worker makes it in ``worker.clone_bundles``, the daemon keeps it along
 with the bundle in ``net.cache``.
@@ -24,7 +24,7 @@ BUNDLE_STATES: Final = b"bundle_states"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleFacts:
-    """What a bundle holds."""
+    """The content of a bundle, so far as it decides for how long the bundle is good."""
 
     repository: bytes
     """Path of the working folder."""

@@ -20,7 +20,7 @@ Source: framing, section 2.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a peer may make the server hold, and how long: bytes and seconds, inclusive."""
+    """The bounds of all that a peer makes the server hold: bytes and seconds, inclusive."""
 
     # --- frames ----------------------------------------------------------------------------------
 

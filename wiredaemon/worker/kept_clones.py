@@ -26,7 +26,7 @@ SWITCH: Final = (b"wiredaemon", b"keep-clones")
 """Section and name of the repository's own switch; it is on where no file says otherwise."""
 
 BUNDLE_SWITCH: Final = (b"wiredaemon", b"clone-bundles")
-"""That of bundles, which are not made either where the other one is off."""
+"""The switch of bundles alone; without kept clones there are none of them either."""
 
 _READERS_HOOKS: Final = frozenset((b"outgoing", b"preoutgoing", b"listkeys", b"prelistkeys"))
 """Hooks that run while a clone is answered; what is kept would run none of them."""

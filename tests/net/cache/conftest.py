@@ -23,7 +23,7 @@ def logged() -> Iterator[list[LogEvent]]:
         yield events
 
 
-@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # not annotated
 async def make_cloned(tmp_path: Path) -> AsyncIterator[Callable[..., Cloned]]:
     """Return what makes repositories that are cloned, with limits."""
     made: list[Cloned] = []

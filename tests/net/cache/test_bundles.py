@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STREAM = b"none-v2;stream=v2"
 
 
-@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # not annotated
 async def bundling(tmp_path: Path) -> AsyncIterator[Bundling]:
     made = Bundling(tmp_path)
     yield made
@@ -172,6 +172,7 @@ async def test_what_is_not_whole_and_good_is_not_kept(
     bundling: Bundling, logged: list[LogEvent], following: object
 ) -> None:
     repository = bundling.repository()
+    # Answers and failures, as they are raised or returned: one parameter holds both.
     repository.worker.next = following  # type: ignore[assignment]
     if following == "cut":
         repository.worker.next = answer()

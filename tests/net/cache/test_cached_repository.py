@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ENCODINGS = [b"identity", b"zlib", b"zstd-8mb", None]
 
 
-@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # not annotated
 async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
     made = Kept(tmp_path)
     yield made

@@ -72,7 +72,7 @@ class BundledSite:
             await self.turn()
 
 
-@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]
+@pytest_twisted.async_yield_fixture  # type: ignore[untyped-decorator]  # not annotated
 async def site(tmp_path: Path) -> AsyncIterator[BundledSite]:
     bundling = Bundling(tmp_path, size=4 << 20)
     made = BundledSite(bundling)

@@ -12,7 +12,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from wiredaemon.net.hosting.collection import names_of
 from wiredaemon.net.http.proxies import ForwardedHeaders, parse_proxies
-from wiredaemon.net.http.public_urls import PublicUrl, PublicUrls, parse_url
+from wiredaemon.net.http.public_urls import PublicUrl, PublicUrls, SeenUrls, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -255,3 +255,24 @@ def test_a_link_on_the_same_server_is_a_path(place: str, link: str) -> None:
     assert here is not None
     assert there is not None
     assert here.link_to(there) == link
+    assert SeenUrls({(b"a",): there}, here).link((b"a",)) == link
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "link"),
+    [
+        ("https://hg.example.org", "/code/a/"),
+        ("http://hg.example.org", "https://hg.example.org/code/a/"),
+        ("https://127.0.0.1:8443", "https://hg.example.org/code/a/"),
+    ],
+)
+def test_who_comes_by_another_name_has_whole_links(asked_for: str, link: str) -> None:
+    configured_root, root = parse_url("https://hg.example.org/code"), parse_url(asked_for)
+    assert configured_root is not None
+    assert root is not None
+    urls = SeenUrls({(): configured_root}, root)
+    assert urls.link((b"a",)) == link
+    assert urls.is_configured((b"a",))
+    # Without a configuration links are paths, whatever name there is for the server.
+    assert SeenUrls({}, root).link((b"a",)) == "/a/"
+    assert not SeenUrls({(b"b",): configured_root}, root).is_configured((b"a",))

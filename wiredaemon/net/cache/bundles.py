@@ -51,7 +51,7 @@ class BundleWorker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a client may be told of."""
+    """The bundles that a client may be told of."""
 
     bundles: Sequence[KeptBundle]
     """One of each kind, the usual one first; none if one kind is missing."""

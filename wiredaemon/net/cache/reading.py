@@ -20,7 +20,7 @@ then nobody seems slow, and hundreds may begin at once."""
 
 
 class PieceSizes:
-    """How much of an answer is read at once for its client.
+    """The sizes of the pieces in which an answer is read for its client.
 
     Args:
         room: How much output connections may have.

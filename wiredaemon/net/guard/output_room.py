@@ -1,4 +1,4 @@
-"""How much output a connection may have before its commands wait for the peer.
+"""The output that a connection may have before its commands wait for the peer.
 
 One peer that reads slowly may hold ``output_high`` bytes. Hundreds of them would make the daemon
 large, so each may hold one frame once all connections together hold much. That costs speed only
@@ -18,7 +18,6 @@ PLENTY: Final = 1024 * 1024
 """Bytes held for all connections up to which each may have ``output_high``."""
 SCARCE: Final = 16 * 1024
 """Bytes of output for each connection beyond that: one frame, which is up to twice as large."""
-
 RELAXED: Final = 10
 """Looks after which there is room again: readers that were slow together may take some at once, and
 would all be given much."""

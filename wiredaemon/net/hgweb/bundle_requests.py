@@ -174,15 +174,12 @@ def certain_url(request: StreamingRequest, public_urls: PublicUrls, prefix: Name
         public_urls: The URLs of what is served.
         prefix: The components of the repository's path.
     """
-    url = public_urls.seen_by(request)((*prefix, *BUNDLES))
+    urls, folder = public_urls.seen_by(request), (*prefix, *BUNDLES)
     client = request.channel.client
     is_trusted = client is not None and client.is_proxy
-    host = request.header(b"Host") or b""
-    named = {host, host.removesuffix(b":80"), host.removesuffix(b":443")}
-    is_configured = url.authority not in named
-    if not is_trusted and not is_configured and _is_forwarded(request):
+    if not is_trusted and not urls.is_configured(folder) and _is_forwarded(request):
         return None
-    return url.text().encode("ascii")
+    return urls.of(folder).text().encode("ascii")
 
 
 def _is_forwarded(request: StreamingRequest) -> bool:

@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 
 class Query(NamedTuple):
-    """What the query of a request wants of a list."""
+    """The wishes about a list in the query of a request."""
 
     style: str
     """``raw``, ``json`` or the like; empty if it does not say."""

@@ -100,9 +100,8 @@ class IndexResource(Resource):
 
     def _links(self, request: StreamingRequest) -> Links:
         """Return what makes links to paths, by their components, as the client knows them."""
-        url_of = self._public_urls.seen_by(request)
-        here = url_of(self._names)
-        return Links(lambda names: here.link_to(url_of(names)), lambda names: url_of(names).text())
+        urls = self._public_urls.seen_by(request)
+        return Links(urls.link, lambda names: urls.of(names).text())
 
     def _take_turns(self) -> Deferred[None]:
         return deferLater(self._reactor, 0)

@@ -133,7 +133,7 @@ class HgwebResource(Resource):
         refusal = partial(refusal_inside, settings, request.peer())
         repository = request.repository = self._host.repository(request.peer(), granted)
         may_pull = authorize(settings.access, Permission.RO, request.peer()) is None
-        public = self._application.public_urls.seen_by(request)(self._prefix)
+        public = self._application.public_urls.seen_by(request).of(self._prefix)
         wanted = web_request(request, self._prefix, self._rest, public, may_pull=may_pull)
         asked = request, repository, wanted, (limits := self._application.limits)
         # Before a worker is taken, and before the client has sent gigabytes.
@@ -205,8 +205,7 @@ class HgwebResource(Resource):
         Clients of Mercurial follow it here alone: what comes to the old path later is answered
         there.
         """
-        url_of = self._application.public_urls.seen_by(request)
-        link = url_of(self._prefix).link_to(url_of(names)).encode("ascii")
+        link = self._application.public_urls.seen_by(request).link(names).encode("ascii")
         place = link.rstrip(b"/") or b"/"
         _, mark, query = request.uri.partition(b"?")
         answer = text(301, b"Moved Permanently", b"the repository is at %s now\n" % place)

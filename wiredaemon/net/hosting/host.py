@@ -85,7 +85,7 @@ class Host(Protocol):
 
     @property
     def bundles(self) -> RepositoryBundles | None:
-        """What clients may unpack before they pull; it holds as long as the settings do."""
+        """The bundles that clients may unpack before they pull; known as long as settings are."""
 
     def settings(self) -> Settings | Deferred[Settings]:
         """Return the settings that are in force now; a Deferred where a worker must be asked.

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from wiredaemon.net.hosting.collection import Names
     from wiredaemon.net.http.request import StreamingRequest
@@ -95,18 +94,42 @@ class PublicUrls:
     def __init__(self, configured: Mapping[Names, PublicUrl] | None = None) -> None:
         self._configured = {} if configured is None else configured
 
-    def seen_by(self, request: StreamingRequest) -> Callable[[Names], PublicUrl]:
-        """Return what tells the URL of a path, by its components, for the client of a request."""
-        return partial(self._at, self._configured.get(()) or _asked(request))
+    def seen_by(self, request: StreamingRequest) -> SeenUrls:
+        """Return the URLs for the client of a request."""
+        return SeenUrls(self._configured, _asked(request))
 
-    def _at(self, root: PublicUrl, names: Names) -> PublicUrl:
+
+class SeenUrls:
+    """The URLs of what is served, for the client of one request.
+
+    Args:
+        configured: As of `PublicUrls`.
+        asked: The URL that the client has for the root of all paths, as far as it is known.
+    """
+
+    def __init__(self, configured: Mapping[Names, PublicUrl], asked: PublicUrl) -> None:
+        self._configured = configured
+        self._asked = asked
+
+    def of(self, names: Names) -> PublicUrl:
+        """Return the URL of a path, by its components."""
+        return self._configured_for(names) or self._asked.below(names)
+
+    def link(self, names: Names) -> str:
+        """Return a link to a path: without the server's name where the client has asked there."""
+        return self._asked.link_to(self.of(names))
+
+    def is_configured(self, names: Names) -> bool:
+        """Return whether the URL of a path does not depend on the client."""
+        return self._configured_for(names) is not None
+
+    def _configured_for(self, names: Names) -> PublicUrl | None:
         # Nearly always there is none.
-        if self._configured:
-            for size in range(len(names), 0, -1):
-                found = self._configured.get(tuple(names[:size]))
-                if found is not None:
-                    return found.below(names[size:])
-        return root.below(names)
+        for size in range(len(names), -1, -1) if self._configured else ():
+            found = self._configured.get(tuple(names[:size]))
+            if found is not None:
+                return found.below(names[size:])
+        return None
 
 
 def _asked(request: StreamingRequest) -> PublicUrl:
