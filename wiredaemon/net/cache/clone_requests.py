@@ -78,7 +78,9 @@ class CloneRequest:
         return Keys(key, key)
 
 
-def clone_request(request: WebRequest, body: bytes | bytearray, user: bytes) -> CloneRequest | None:
+def clone_request(
+    request: WebRequest, body: bytes | bytearray | memoryview, user: bytes
+) -> CloneRequest | None:
     """Return what a request for a whole repository asks; None for any other.
 
     Args:
@@ -93,7 +95,9 @@ def clone_request(request: WebRequest, body: bytes | bytearray, user: bytes) -> 
     return CloneRequest(arguments, b"".join(_numbered(headers.get, b"x-hgproto")), user)
 
 
-def arguments_of(request: WebRequest, body: bytes | bytearray) -> Mapping[bytes, bytes] | None:
+def arguments_of(
+    request: WebRequest, body: bytes | bytearray | memoryview
+) -> Mapping[bytes, bytes] | None:
     """Return the arguments of a command of version 1, ``cmd`` among them.
 
     It is None where they are not certain, as where one comes twice.
@@ -107,7 +111,7 @@ def arguments_of(request: WebRequest, body: bytes | bytearray) -> Mapping[bytes,
 
 
 def _arguments(
-    request: WebRequest, headers: Mapping[bytes, bytes], body: bytes | bytearray
+    request: WebRequest, headers: Mapping[bytes, bytes], body: bytes | bytearray | memoryview
 ) -> Mapping[bytes, bytes] | None:
     if request.path_info or request.method not in {b"GET", b"POST"}:
         return None

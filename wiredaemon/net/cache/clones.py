@@ -82,7 +82,9 @@ class RepositoryClones:
     bundles: RepositoryBundles | None = None
     """The repository's bundles; None where none are made."""
 
-    def clone(self, request: WebRequest, body: bytes | bytearray, user: str | None) -> Clone | None:
+    def clone(
+        self, request: WebRequest, body: bytes | bytearray | memoryview, user: str | None
+    ) -> Clone | None:
         """Return how a request is answered that asks for a whole repository; None for others."""
         repository = self.repository
         if not repository.cache.is_on or not repository.files.knows_state:

@@ -64,7 +64,11 @@ class BundleRequests:
         self._header = header
 
     def of(
-        self, wanted: WebRequest, body: bytes | bytearray, command: bytes, url: bytes | None
+        self,
+        wanted: WebRequest,
+        body: bytes | bytearray | memoryview,
+        command: bytes,
+        url: bytes | None,
     ) -> Callable[[], Awaitable[FileResponse | HttpResponse | None]]:
         """Return what answers one of the commands.
 

@@ -104,7 +104,7 @@ class HgwebExchange:
         wanted: WebRequest,
         limits: Limits,
         *,
-        body: bytearray | None = None,
+        body: bytearray | memoryview | None = None,
         is_short: bool = False,
         push: Push | None = None,
         clone: Clone | None = None,

@@ -157,7 +157,7 @@ class HgwebResource(Resource):
             self._kept_or(make, request, wanted, head.command).start()
             return
 
-        def on_body(body: bytearray) -> Exchange:
+        def on_body(body: bytearray | memoryview) -> Exchange:
             clone = repository.clone(wanted, body) if head.command in CLONING else None
             make = partial(HgwebExchange, *asked, body=body, clone=clone, refusal=refusal)
             exchange = self._kept_or(make, request, wanted, head.command, body)
@@ -173,7 +173,7 @@ class HgwebResource(Resource):
         request: StreamingRequest,
         wanted: WebRequest,
         command: bytes | None,
-        body: bytes | bytearray = b"",
+        body: bytes | bytearray | memoryview = b"",
     ) -> Exchange:
         """Return what answers: a kept bundle, or its name, if that is asked for; else a worker."""
         bundles = self._host.bundles

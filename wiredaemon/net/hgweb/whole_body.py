@@ -22,7 +22,7 @@ class WholeBody:
         content: The body.
     """
 
-    def __init__(self, content: bytearray) -> None:
+    def __init__(self, content: bytearray | memoryview) -> None:
         self._content = content
         self._stream: WebStream | None = None
         self._sent = 0

@@ -71,7 +71,9 @@ class RepositoryHandle:
             return self
         return CachedRepository(self, self._cacheable, cached_as, followed)
 
-    def clone(self, request: WebRequest, body: bytes | bytearray = b"") -> Clone | None:
+    def clone(
+        self, request: WebRequest, body: bytes | bytearray | memoryview = b""
+    ) -> Clone | None:
         """Return how a request of version 1 is answered whose answer may be kept; None for others.
 
         Args:

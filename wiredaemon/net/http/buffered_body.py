@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wiredaemon.net.guard.held_memory import STEP
+from wiredaemon.net.http.growing_content import GrowingContent
 from wiredaemon.net.http.held_body import count_held, tell_held
 from wiredaemon.net.http.responses import text
 
@@ -45,13 +46,15 @@ class BufferedBody:
     """
 
     def __init__(
-        self, request: StreamingRequest, limit: int, complete: Callable[[bytearray], Waiting]
+        self,
+        request: StreamingRequest,
+        limit: int,
+        complete: Callable[[bytearray | memoryview], Waiting],
     ) -> None:
         self._request = request
         self._limit = limit
         self._complete = complete
-        # No list of pieces: for each of single octets it would hold 50.
-        self._content = bytearray()
+        self._content = GrowingContent()
         self._waiting: Waiting | None = None
 
     def held(self) -> tuple[int, int]:
@@ -74,7 +77,7 @@ class BufferedBody:
             self._drop()
             self._refuse()
         else:
-            self._content += data
+            self._content.append(data)
             if len(self._content) < STEP and len(data) >= _COUNTED:
                 count_held(self._request.channel)
             else:
@@ -82,8 +85,7 @@ class BufferedBody:
 
     def receive_end(self) -> None:
         """Pass the whole body to the caller."""
-        content, self._content = self._content, bytearray()
-        self._waiting = self._complete(content)
+        self._waiting = self._complete(self._content.take())
         tell_held(self._request.channel)
 
     def connection_lost(self) -> None:
@@ -99,7 +101,7 @@ class BufferedBody:
             self._waiting.refuse(response)
 
     def _drop(self) -> None:
-        self._content = bytearray()
+        self._content.drop()
 
     def _refuse(self) -> None:
         self._request.answer(too_large("request_size", self._limit))
