@@ -182,6 +182,7 @@ class ServerConnection(ServerOutput):
         while left and self._input_state not in _CLOSED:
             # Asked for anew in each turn: requests of this read have taken some of it.
             room = min(self._open_requests.room, left) if is_bounded else left
+            is_much = len(data) + self._reader.held >= _STEP_SIZE
             try:
                 frames = self._reader.receive_data(data, room)
             except FrameError as error:
@@ -189,7 +190,7 @@ class ServerConnection(ServerOutput):
                 break
             # For many frames the room is checked once here; few are mostly data, and need none.
             fit = is_bounded or _FEW_FRAMES < len(frames) <= self._open_requests.room
-            is_enough = self._receive_frames(frames, events, fit=fit)
+            is_enough = self._receive_frames(frames, events, fit=fit, is_much=is_much)
             # Without progress the frames inside wait for an answer.
             if is_enough or not self._reader.pending or not (frames or data):
                 break
@@ -202,7 +203,7 @@ class ServerConnection(ServerOutput):
         self._reader.receive_data(data, 0)
 
     def _receive_frames(
-        self, frames: list[RawFrame], events: list[ServerEvent], *, fit: bool
+        self, frames: list[RawFrame], events: list[ServerEvent], *, fit: bool, is_much: bool
     ) -> bool:
         """Receive frames; return whether they are so much that the rest was put back.
 
@@ -214,6 +215,7 @@ class ServerConnection(ServerOutput):
             frames: The frames as the reader returned them.
             events: The list to append the events to.
             fit: Whether there is room for a request in each frame.
+            is_much: Whether large requests may be so many that the rest must be put back.
         """
         # Bound once for all frames of a read: 64 requests with their results take 112 us, and 416
         # where each frame goes through `_receive_frame`.
@@ -233,18 +235,15 @@ class ServerConnection(ServerOutput):
                     self._receive_frame(whole_frame(raw), events)
                 else:
                     self._empty_frames = 0
-                    if type(event) is DataReceived:
-                        events.append(event)
-                        continue
-                    if fit:
+                    if fit and type(event) is RequestReceived:
                         waiting.add(request_id)
-                    else:
+                    elif type(event) is RequestReceived:
                         self._open_requests.complete(request_id)
                     events.append(event)
             except RemoteProtocolError as error:
                 events.append(self._fail(error, request_id))
                 return False
-            if len(payload) > LARGE:
+            if is_much and len(payload) > LARGE and type(event) is not DataReceived:
                 size += len(payload)
                 if size >= _STEP_SIZE:
                     self._reader.put_back(list(following))

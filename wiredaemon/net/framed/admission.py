@@ -43,6 +43,7 @@ class RawAdmission:
         "_admitted",
         "_deciding",
         "_dialect",
+        "_granted",
         "_hosts",
         "_is_current",
         "_is_stopping",
@@ -74,6 +75,8 @@ class RawAdmission:
         """Requests that wait for the decision on them."""
         self._is_current = False
         """This read has found those settings still in force."""
+        self._granted: dict[bytes, Admitted] = {}
+        """What this read was granted by name alone."""
         # Of this connection alone: what is admitted names the connection's own peer.
         self._admitted: DecisionCache[Admitted] = DecisionCache(_MOST_ADMITTED)
         """Commands that were admitted at ``/``, by name."""
@@ -84,6 +87,7 @@ class RawAdmission:
         Each look-up costs a stat call for each file that the settings come from.
         """
         self._is_current = False
+        self._granted = {}
         if self._hosts.replaced_by is not None:
             self._use(self._hosts)
         if self._login is not None:
@@ -111,21 +115,25 @@ class RawAdmission:
 
     def admit(self, event: RequestReceived) -> Admitted | Deferred[Admitted]:
         """Return the command of a request, once its host's settings are known."""
-        if self._is_stopping:
-            raise ServerError(STOPPING)
         root, name = self._root, event.command
         settings: Settings | Deferred[Settings] | None = None
         # Bytes only: other types may be unhashable, or equal to a name without being one.
         if self._settings is not None and not event.extra and type(name) is bytes:
-            # Measured: 0.13 us for what was admitted before; registry and rules alone take 0.31.
+            # Measured: 0.05 us for what this read was granted before, 0.13 us for an earlier one;
+            # registry and rules alone take 0.31.
+            granted = self._granted.get(name)
+            if granted is not None:
+                return granted
             known = self._admitted.find(self._settings, self._peer, name)
             if known is not None and root is not None:
+                if not self._is_current:
+                    settings = root.settings()
+                    self._is_current = settings is self._settings
                 if self._is_current:
+                    self._granted[name] = known
                     return known
-                settings = root.settings()
-                if settings is self._settings:
-                    self._is_current = True
-                    return known
+        if self._is_stopping:
+            raise ServerError(STOPPING)
         if name == LOGIN and self._login is not None and self._login.is_offered:
             return self._log_in(self._login, event)
         host, command = self._find(event)
@@ -142,6 +150,7 @@ class RawAdmission:
     def stop(self) -> None:
         """Refuse all requests from now on: the daemon stops."""
         self._is_stopping = True
+        self._settings = None  # so that nothing is granted as it was before
 
     @property
     def is_deciding(self) -> bool:
@@ -177,7 +186,7 @@ class RawAdmission:
         """Log the peer in; requests behind this one wait for it, wherever they are."""
 
         def learn(admitted: Admitted) -> Admitted:
-            self._peer = login.peer
+            self._peer, self._granted = login.peer, {}
             return admitted
 
         admitted = login.admit(event.arguments, self._dialect)
@@ -206,7 +215,7 @@ class RawAdmission:
         admitted = Admitted(command, origin)
         # Of the root alone: hosts of collections may be replaced, and their decisions would outlive
         # them.
-        if host is self._root:
+        if host is self._root and not self._is_stopping:
             self._settings = settings
             self._admitted.remember(settings, self._peer, command.name.encode(), admitted)
         return admitted

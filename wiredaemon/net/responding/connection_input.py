@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-_SOME: Final = 7  # the clock is looked at behind so many events and one
+_SOME: Final = 8  # the clock is looked at behind so many events
 
 
 class ConnectionInput:
@@ -237,20 +237,21 @@ class ConnectionInput:
         requests = self._requests
         # Settings are looked up once for all requests of a read (docs/decisions.md).
         self._admission.begin_read()
-        for count, event in enumerate(events, 1):
-            if requests.is_over:
-                return
-            if self._stage in DECIDING:
-                self.backlog.append(event)
-            # The two commonest events by their exact types, in front of the match below.
-            elif type(event) is RequestReceived and not event.has_data:
-                self._completed = True
-                self._admit(event)
-            elif type(event) is DataReceived:
-                self._data.receive(event)
-            else:
-                self._on_event(event)
-            if not count & _SOME:
+        for first in range(0, len(events), _SOME):
+            for event in events[first : first + _SOME]:
+                if requests.is_over:
+                    return
+                if self._stage in DECIDING:
+                    self.backlog.append(event)
+                # The two commonest events by their exact types, in front of the match below.
+                elif type(event) is RequestReceived and not event.has_data:
+                    self._completed = True
+                    self._admit(event)
+                elif type(event) is DataReceived:
+                    self._data.receive(event)
+                else:
+                    self._on_event(event)
+            if len(events) - first >= _SOME:
                 self._check_turn()
         # The last data of this read: its command is woken once for all of it.
         if self._data.unfed is not None:
