@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wiredaemon.repository.stat_signatures import SAME_MOMENT, WatchedFiles, stat_files
+from wiredaemon.repository.stat_signatures import (
+    RARE_SECONDS,
+    SAME_MOMENT,
+    WatchedFiles,
+    stat_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,3 +136,25 @@ def test_the_check_afterwards_asks_for_every_file_even_in_the_same_moment(files:
 def test_without_files_that_decide_about_answers_the_state_is_not_known(files: Files) -> None:
     assert files.watched.knows_state
     assert not WatchedFiles([files.hgrc], [], lambda: files.now).knows_state
+
+
+def test_a_rare_file_is_looked_at_again_after_a_while(files: Files) -> None:
+    settings, state = [files.hgrc], [files.changelog, files.dirstate]
+    watched = WatchedFiles(settings, state, lambda: files.now, [files.dirstate])
+    assert watched.settings == [files.hgrc, files.dirstate]
+    before = watched.stat_settings()
+    Path(os.fsdecode(files.dirstate)).write_text("made")
+    files.now += RARE_SECONDS / 2
+    assert watched.stat_settings() == before
+    files.now += RARE_SECONDS
+    after = watched.stat_settings()
+    assert after == stat_files(watched.settings) != before
+    # Which files decide about answers does not depend on when they are looked at.
+    assert watched.stat_state() == watched.stat_state_anew()
+
+
+def test_the_other_files_are_looked_at_each_time_beside_rare_ones(files: Files) -> None:
+    watched = WatchedFiles([files.hgrc], [], lambda: files.now, [files.dirstate])
+    before = watched.stat_settings()
+    Path(os.fsdecode(files.hgrc)).write_text("other")
+    assert watched.stat_settings() != before

@@ -24,6 +24,7 @@ def described(**changes: Any) -> Description:
         "hidden": False,
         "extensions": b"none",
         "watched": [],
+        "rare": [],
         "state": [],
         "journals": [],
         "clones": b"",

@@ -85,6 +85,7 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         clones_by_user=False,
         bundles=bundle_specs(repository),
         watched=watched,
+        rare=described.rare,
         state=state,
     )
     folder = os.fsencode(empty.folder / ".hg")

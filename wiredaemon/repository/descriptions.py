@@ -57,6 +57,8 @@ class Description:
     watched: Sequence[bytes]
     """Files that decide what is in this description. These and the following are absolute paths,
     and not all of the files exist."""
+    rare: Sequence[bytes]
+    """Further ones, of user and system, that are not there yet, and folders of such files."""
     state: Sequence[bytes]
     """Files one of which changes whenever the answer of a read-only command may change."""
     journals: Sequence[bytes]
@@ -135,6 +137,7 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "hidden": _switch,
     "extensions": _bytes,
     "watched": _list,
+    "rare": _list,
     "state": _list,
     "journals": _list,
     "clones": _bytes,

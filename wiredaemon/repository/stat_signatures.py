@@ -21,6 +21,8 @@ StatSignatures: TypeAlias = tuple[StatSignature, ...]
 SAME_MOMENT: Final = 0.001
 """Seconds for which a signature counts as taken now. A request that came whole gets from its
 admission to its command within 0.3 ms."""
+RARE_SECONDS: Final = 0.1
+"""Seconds between two looks at files that are rarely made, for a look takes 1 us a file."""
 
 
 def stat_files(paths: Iterable[bytes]) -> StatSignatures:
@@ -52,25 +54,35 @@ class WatchedFiles:
         settings: Paths of the files that decide about settings.
         state: Paths of the files that decide about answers; none if that is not known.
         clock: Returns seconds, from any start.
+        rare: Paths of further files that decide about settings, and are rarely made.
     """
 
     def __init__(
-        self, settings: Sequence[bytes], state: Sequence[bytes], clock: Callable[[], float]
+        self,
+        settings: Sequence[bytes],
+        state: Sequence[bytes],
+        clock: Callable[[], float],
+        rare: Sequence[bytes] = (),
     ) -> None:
-        self.settings = settings
+        self.settings = [*settings, *rare]
+        self._each_time, self._rare = settings, rare
         self.knows_state = bool(state)
         """Answers can be kept: it is known which files decide about them."""
-        both = frozenset(settings)
+        both = frozenset(self.settings)
         self._others = [path for path in state if path not in both]
-        self._all = [*settings, *self._others]
+        self._all = [*self.settings, *self._others]
         self._clock = clock
         self._last: StatSignatures = ()
         self._last_at = float("-inf")
+        self._rare_last: StatSignatures = ()
+        self._rare_at = float("-inf")
 
     def stat_settings(self) -> StatSignatures:
         """Return the signatures of the files that decide about settings."""
-        self._last_at = self._clock()
-        self._last = stat_files(self.settings)
+        self._last_at = now = self._clock()
+        if now - self._rare_at >= RARE_SECONDS:
+            self._rare_last, self._rare_at = stat_files(self._rare), now
+        self._last = stat_files(self._each_time) + self._rare_last
         return self._last
 
     def stat_state(self) -> StatSignatures:

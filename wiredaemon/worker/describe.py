@@ -77,6 +77,7 @@ def _describe(repository: Repository) -> Description:
         extensions=set_of(ui),
         hidden=_web_boolean(ui, b"hidden", (b"hidden",)),
         watched=watched.described_paths(repository),
+        rare=watched.rare_paths(),
         state=watched.state_paths(repository),
         journals=watched.abandoned_paths(repository),
         clones=_clones(repository),

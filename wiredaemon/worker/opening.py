@@ -159,7 +159,7 @@ class KeptRepository:
 
     def _open(self) -> None:
         self._repository = repository = open_repository(self._path)
-        paths = watched.config_paths(repository)
+        paths = [*watched.config_paths(repository), *watched.rare_paths()]
         # No setting, but read once for an open repository, as the settings are.
         paths.append(posixpath.join(repository.path, b"localtags"))
         self._paths, self._seen = paths, stat_files(paths)

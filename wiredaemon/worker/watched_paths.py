@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _IN_EACH_FOLDER = (b"hgrc", b"hgrc-not-shared", b"requires")
 _FOLDER_OF_FILES: Final = b"hgrc.d"
-"""A folder beside the system's hgrc, whose files are read as well."""
+"""A folder beside each of the system's files, whose files are read as well."""
 PULL_BUNDLES: Final = b"pullbundles.manifest"
 """The list of bundles that pulls are answered with, in the repository's folder."""
 _STATE_OF_STORE = (
@@ -41,7 +41,7 @@ def config_paths(repository: Repository) -> list[bytes]:
 
     Those of its ``.hg`` folder (for a shared repository, of its source too), the user's and the
     system's, every file that set a configuration value, and what any of these include: a file that
-    is empty or missing may say ``deny_read`` tomorrow.
+    is empty or missing may say ``deny_read`` tomorrow. `rare_paths` says where more may come.
     """
     # A dict, for the order of paths is that of their signatures and must not change from call to
     # call.
@@ -52,12 +52,37 @@ def config_paths(repository: Repository) -> list[bytes]:
     return list(dict.fromkeys([*files, *_included(files)]))
 
 
+def rare_paths() -> list[bytes]:
+    """Return where files of the user and the system may come, and folders of such files.
+
+    Of a folder that is missing it is the folder alone: each path costs.
+    """
+    paths = [path for path in _program_paths() if not os.path.isfile(path)]  # noqa: PTH113 bytes
+    return list(dict.fromkeys(map(_there, paths)))
+
+
 def _program_files() -> list[bytes]:
-    """Return the files that Mercurial reads for every repository, or would if they were there."""
+    """Return the files that Mercurial reads for every repository."""
+    return [path for path in _program_paths() if os.path.isfile(path)]  # noqa: PTH113 bytes
+
+
+def _program_paths() -> list[bytes]:
+    """Return the files and folders that Mercurial reads for every repository, existing or not."""
     files = [value for _, kind, value in library.rcutil.rccomponents() if kind == b"path"]
-    folders = [posixpath.join(posixpath.dirname(file), _FOLDER_OF_FILES) for file in files]
+    named = os.environb.get(b"HGRCPATH")
+    if named is None:
+        in_folders = [posixpath.dirname(file) for file in library.rcutil.systemrcpath()]
+        folders = [posixpath.join(folder, _FOLDER_OF_FILES) for folder in in_folders]
+    else:
+        folders = named.split(os.fsencode(os.pathsep))
     # Those of installed packages have relative names, and do not change.
-    return [path for path in (*files, *dict.fromkeys(folders)) if posixpath.isabs(path)]
+    return [path for path in (*files, *folders) if posixpath.isabs(path)]
+
+
+def _there(path: bytes) -> bytes:
+    """Return a path, or that of its folder where that is missing as well."""
+    folder = posixpath.dirname(path)
+    return path if os.path.isdir(folder) else folder  # noqa: PTH112 bytes
 
 
 def _value_files(repository: Repository) -> list[bytes]:

@@ -43,6 +43,7 @@ class DescribingPool:
         description = described(
             web=self._web,
             watched=[b"/"],
+            rare=[],
             state=[b"/one", b"/", b"/two"],
             journals=[b"/journal"],
         )

@@ -285,7 +285,7 @@ class HostedRepository:
         self.recovery_gate.journals = description.journals
         known = dict(zip(self._files.settings, before, strict=True))
         self._files = files = WatchedFiles(
-            description.watched, description.state, self._pool.reactor.seconds
+            description.watched, description.state, self._pool.reactor.seconds, description.rare
         )
         # A file that was not watched before the worker read it has only the signature of now.
         now = files.stat_settings()

@@ -241,7 +241,8 @@ class WorkerPool:
     def _hand_out(self) -> None:
         """Let idle workers run what waits: the one place that decides what goes where."""
         idle = self._idle.since
-        while idle and (call := self._next(partial(self._sets.pick, idle))) is not None:
+        pick = partial(self._sets.pick, idle)
+        while idle and self._queue.has_waiting and (call := self._next(pick)) is not None:
             worker = self._sets.take(idle, call)
             if worker.has_exited():
                 continue  # we are notified soon, and it is replaced then
