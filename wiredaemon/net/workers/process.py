@@ -333,9 +333,9 @@ class WorkerProcess(ProcessProtocol):
 
 def is_worn_out(worker: WorkerProcess) -> bool:
     """Return whether a worker should be replaced: it has run its commands, or has grown."""
-    limits = worker.limits
+    limits, memory = worker.limits, worker.memory
     # The count first: it costs no system call.
-    return worker.commands >= limits.worker_commands or worker.memory.read() > limits.worker_memory
+    return worker.commands >= limits.worker_commands or memory.recent() > limits.worker_memory
 
 
 def wear_out(workers: Collection[WorkerProcess]) -> bool:

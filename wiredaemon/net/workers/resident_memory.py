@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 from contextlib import suppress
+from time import monotonic
 from typing import Final
 
 _PAGE_SIZE: Final = resource.getpagesize()
@@ -16,10 +17,14 @@ _NICENESS: Final = 5
 """Steps by which workers are nicer than we are: each is a fifth less of a busy processor."""
 
 
+_MOMENT: Final = 0.02
+"""Seconds for which the size of a process counts: it takes no more than some 80 MiB meanwhile."""
+
+
 class ResidentMemory:
     """The bytes of memory that a process holds, where the system says so in ``/proc``.
 
-    The file stays open: it is read after every command, and opening it takes five times as long.
+    The file stays open: it is read often, and opening it takes five times as long.
 
     Args:
         pid: The process.
@@ -27,6 +32,7 @@ class ResidentMemory:
 
     def __init__(self, pid: int) -> None:
         self._file = -1
+        self._recent, self._read_at = 0, float("-inf")
         with suppress(OSError):
             self._file = os.open(f"/proc/{pid}/statm", os.O_RDONLY)
 
@@ -38,6 +44,13 @@ class ResidentMemory:
             return int(os.pread(self._file, 256, 0).split()[1]) * _PAGE_SIZE
         except (OSError, ValueError, IndexError):
             return 0
+
+    def recent(self) -> int:
+        """Return what `read` returns, or has returned a moment before: commands may take less."""
+        now = monotonic()
+        if now - self._read_at > _MOMENT:
+            self._recent, self._read_at = self.read(), now
+        return self._recent
 
     def close(self) -> None:
         """Close the file; `read` returns 0 from now on."""
