@@ -243,7 +243,7 @@ class ServerConnection(ServerOutput):
             except RemoteProtocolError as error:
                 events.append(self._fail(error, request_id))
                 return False
-            if is_much and len(payload) > LARGE and type(event) is not DataReceived:
+            if is_much and type(event) is not DataReceived and len(payload) > LARGE:
                 size += len(payload)
                 if size >= _STEP_SIZE:
                     self._reader.put_back(list(following))

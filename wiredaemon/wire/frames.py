@@ -257,6 +257,8 @@ class FrameReader:
     @property
     def held(self) -> int:
         """The number of bytes that were not returned as frames."""
+        if not self._put_back:
+            return self._size
         return self._size + sum([HEADER_SIZE + len(frame[-1]) for frame in self._put_back])
 
     def drop(self) -> None:

@@ -12,7 +12,7 @@ from wiredaemon.net.guard.held_memory import STEP
 from wiredaemon.net.http.held_body import tell_held
 from wiredaemon.net.http.responses import HttpResponse, bad_request, protocol_error, text
 from wiredaemon.net.responding.exchange import begin_exchange
-from wiredaemon.net.responding.held_input import held_by
+from wiredaemon.net.responding.held_input import held_by, holds_much
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ class FramedExchange:
         if channel is None or responder is None:
             return
         memory = channel.site.guard.memory
-        if len(data) > STEP or responder.connection.is_receiving or channel in memory:
+        is_large = len(data) > STEP or responder.connection.is_receiving
+        if (is_large and holds_much(responder)) or channel in memory:
             tell_held(channel)
 
     def receive_end(self) -> None:

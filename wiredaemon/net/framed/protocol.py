@@ -30,7 +30,7 @@ from wiredaemon.net.peer import peer_of, show_address
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.repeated_lines import shortened
 from wiredaemon.net.responding.exchange import begin_exchange
-from wiredaemon.net.responding.held_input import held_by
+from wiredaemon.net.responding.held_input import held_by, holds_much
 from wiredaemon.net.responding.interfaces import Load
 from wiredaemon.net.twisted_internals import unsent_output
 from wiredaemon.net.write_now import not_taken, pause_for_peer, send_at_once, write_now
@@ -107,7 +107,11 @@ class FramedServerProtocol(Protocol):
                 return
         received.receive_data(data)
         memory, responder = self._factory.guard.memory, self._responder
-        is_held = responder is None or self._is_paused or responder.connection.is_receiving
+        is_held = (
+            responder is None
+            or self._is_paused
+            or (responder.connection.is_receiving and holds_much(responder))
+        )
         if is_held or self in memory:
             memory.tell(self, self._held())
 
