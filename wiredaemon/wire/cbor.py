@@ -260,7 +260,10 @@ class ItemReader:
             if end is None:
                 break
             values.append(_decode(self._scanner, bytes(self._buffer[:end])))
-            del self._buffer[:end]
+            if end == len(self._buffer):
+                self._buffer = bytearray()  # one that was emptied would keep its memory
+            else:
+                del self._buffer[:end]
             self._scanner = ItemScanner(self._rules, self._limits)
         return values
 

@@ -238,8 +238,10 @@ class HgwebExchange:
     async def _values(self, stream: WebStream) -> AsyncGenerator[object, None]:
         items = ItemReader(DIALECTS["0006"].cbor, self._limits)
         while pieces := await stream.read():
-            for piece in pieces:
-                for value in items.receive_data(piece):
+            pieces.reverse()
+            while pieces:
+                # Not held any more while a slow client takes what was in it.
+                for value in items.receive_data(pieces.pop()):
                     yield value
 
     async def _receive(self, value: object) -> None:

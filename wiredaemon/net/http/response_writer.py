@@ -35,7 +35,7 @@ _OK: Final = 200
 _CLOSE: Final = (b"Connection", b"close")
 _CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
 _LAST_CHUNK: Final = b"0\r\n\r\n"
-_COUNTED: Final = 16384
+_COUNTED: Final = 8192
 """Bytes of a write from which it counts at once for what all connections hold: hundreds of readers
 may begin in one second. Most answers are smaller."""
 _HELD: Final = 65536
