@@ -282,6 +282,8 @@ WRONG: Final = [
     ("[moved]\n'/a' = '/b/*'", "moved./a", "can have moved", "without stars"),
     ("[moved]\n'/' = '/b'", "moved./", "can have moved", '"/name"'),
     ("[moved]\n'/a' = 'https://b'", "moved./a", "can have moved", '"/name"'),
+    ("[moved]\n'/a' = '/b'\n'/b' = '/a/c'", "moved./a", "in a circle", '"/name"'),
+    ("[moved]\n'/a' = '/a/b'", "moved./a", "in a circle", '"/name"'),
     ("[moved]\n'/a' = 1", "moved./a", "can have moved", '"/name"'),
     ("[paths]\n'/a' = 'a'\n[moved]\n'/a' = '/b'", "moved./a", "repository is there", "[paths]"),
     ("[paths]\n'/a/' = 'a'", "paths./a/", "prefix is not accepted", 'no "/" at the end'),

@@ -79,6 +79,9 @@ framed = ["{ANY_PORT}"]
 "/team/*" = "hg/*"
 "/all/**" = "hg/**"
 "/later/*" = "later/*"
+"/new/*" = "new/*"
+[moved]
+"/old" = "/new"
 """
     (folder / "hg").mkdir()
     with Daemon.start(text, folder) as daemon:
@@ -152,6 +155,18 @@ def test_a_folder_that_is_missing_at_the_start_is_said_and_served_when_it_is_the
     node = served.make("later/one")
     assert answered(served.heads("later/one")) == content(node)
     assert served.get("/later/?style=raw").body == b"/later/one/\n"
+
+
+def test_a_collection_that_has_moved_has_its_list_and_its_repositories_at_the_old_path(
+    served: Served,
+) -> None:
+    node = served.make("new/one")
+    assert served.get("/old/?style=raw").body == b"/new/one/\n"
+    assert b"one" in served.get("/old").body
+    assert answered(served.heads("old/one")) == content(node)
+    assert served.heads_raw("/old/one").content == content(node)
+    assert served.get("/old/one/raw-file/tip/file").body == b"new/one"
+    refused(served.heads("old/two"))
 
 
 def test_single_entries_are_served_beside_collections_and_listed_at_the_root(

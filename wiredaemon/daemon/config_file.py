@@ -31,6 +31,7 @@ from wiredaemon.daemon.redirect_config import read_redirect
 from wiredaemon.daemon.toml_table import ConfigurationError, Table
 from wiredaemon.net.hosting.access import AccessRules
 from wiredaemon.net.hosting.host_lookup import ListShape
+from wiredaemon.net.hosting.moved import MovedPaths
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
@@ -246,6 +247,8 @@ def _moved(top: Table, paths: Mapping[str, Path]) -> Mapping[str, str]:
         if old in paths:
             raise table.error(old, "a repository is there, by [paths]", accepted)
         moved[old] = new
+    for old in filter(MovedPaths(moved).leads_in_a_circle, moved):
+        raise table.error(old, "it would move in a circle", accepted)
     return moved
 
 

@@ -379,3 +379,29 @@ def test_a_repository_above_the_new_path_is_not_the_one_that_has_moved() -> None
     made = Made({"/team": FakeHost()}, moved={"/old": "/team/new"})
     assert made.find("team/new") is not None
     assert made.find("old") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "consumed", "moved_to"),
+    [
+        ("first/log", 1, "third/place"),
+        ("second/log", 1, "third/place"),
+        ("group/one/log", 2, "third/place"),
+        ("older/one/log", 2, "third/place"),
+        ("older/place/log", 2, "third/place"),
+    ],
+)
+def test_a_path_that_has_moved_more_than_once_is_followed(
+    path: str, consumed: int, moved_to: str
+) -> None:
+    host = FakeHost()
+    moved = {
+        "/first": "/second",
+        "/second": "/third/place",
+        "/older": "/group",
+        "/group/one": "/second",
+        "/group": "/third",
+    }
+    found = Made({"/third/place": host}, moved=moved).hosts.find(names(path))
+    assert found is not None
+    assert (found.host, found.consumed, found.moved_to) == (host, consumed, names(moved_to))

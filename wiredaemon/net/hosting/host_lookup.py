@@ -199,6 +199,11 @@ class HostLookup:
         """Return whether a path without a repository has a list even if that is empty."""
         return not names or any(prefix == names for prefix, _ in self._collections)
 
+    def now_at(self, names: Names) -> Names:
+        """Return a path as it is now, which is another one where it has moved."""
+        moved = self._moved.find(names)
+        return names if moved is None else moved.names
+
     def may_list(self, names: Names) -> bool:
         """Return whether a path without a repository may have repositories below it."""
         if self.is_configured(names):

@@ -35,9 +35,39 @@ class MovedPaths:
         self._longest = max(map(len, self._moved), default=0)
 
     def find(self, names: Names) -> MovedPath | None:
-        """Return where a path is now; None if it has not moved. The longest old path counts."""
+        """Return where a path is now; None if it has not moved.
+
+        The longest old path counts, and one that has moved more than once is followed.
+        """
+        found: MovedPath | None = None
+        for _ in self._moved:
+            step = self._step(names if found is None else found.names)
+            if step is None:
+                break
+            found = step if found is None else _joined(found, step)
+        return found
+
+    def leads_in_a_circle(self, old: str) -> bool:
+        """Return whether a path comes back to one that it has left."""
+        names = names_of(old)
+        for _ in self._moved:
+            step = self._step(names)
+            if step is None:
+                return False
+            names = step.names
+        return self._step(names) is not None
+
+    def _step(self, names: Names) -> MovedPath | None:
         for length in range(min(len(names), self._longest), 0, -1):
             new = self._moved.get(names[:length])
             if new is not None:
                 return MovedPath(length, len(new), new + names[length:])
         return None
+
+
+def _joined(first: MovedPath, second: MovedPath) -> MovedPath:
+    """Return two moves as one."""
+    beyond = second.old - first.new
+    if beyond > 0:  # what has moved then is below what had moved first
+        return MovedPath(first.old + beyond, second.new, second.names)
+    return MovedPath(first.old, second.new - beyond, second.names)

@@ -74,6 +74,8 @@ class RootResource(Resource):
 
     def _resource_beside(self, names: Names) -> Resource:
         """Return the resource at a path that is no repository's: what hgwebdir has there."""
+        # Lists have links to where the repositories are now, and so has one at an old path.
+        names = self.hosts.now_at(names)
         if self.hosts.may_list(names):
             return IndexResource(self._application, self.hosts, names)
         if names[-1:] == (_INDEX,) and self.hosts.may_list(names[:-1]):
