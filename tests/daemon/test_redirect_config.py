@@ -73,6 +73,7 @@ def test_every_key_of_a_target_is_read(load: Callable[[str], Config]) -> None:
     sni_required = true
     min_size = 10
     fresh_seconds = 60
+    bundles = true
     [[redirect.targets]]{PLAIN}
     """
     first, second = load(text).redirect.targets
@@ -86,6 +87,7 @@ def test_every_key_of_a_target_is_read(load: Callable[[str], Config]) -> None:
         sni_required=True,
         min_size=10,
         fresh_seconds=60.0,
+        bundles=True,
     )
     assert second.name == "cdn"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.request import urlopen
 
 import pytest
 from support.browser import Browser
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 ODD: Final = "a b & <c>'\"é%20;x"
 """A name that means something else in HTML, in URLs and in scripts unless it is escaped."""
 SUMMARY: Final = "second <i>change</i> & more"
+SECONDS: Final = 60.0
+"""Time for all repositories to be described."""
 RAW_PAGE: Final = "fetch(location).then(answer => answer.text())"
 
 
@@ -59,7 +63,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     write_hgrc(folder / "hg" / "one", "[web]\ndescription = <script>alert(1)</script>\n")
     text = f'[listen]\nhttp = ["{ANY_PORT}"]\n[paths]\n"/team/*" = "hg/*"\n'
     with Daemon.start(text, folder) as daemon:
-        yield Served(daemon)
+        served = Served(daemon)
+        # A list shows after a second what is known by then.
+        end = time.monotonic() + SECONDS
+        while len(list_of(served)) < 3 and time.monotonic() < end:
+            pass
+        yield served
+
+
+def list_of(served: Served) -> list[bytes]:
+    """Ask for the list of all repositories, as lines."""
+    with urlopen(served.url("/team/?style=raw")) as response:  # noqa: S310 our own server
+        return bytes(response.read()).splitlines()
 
 
 def test_the_index_shows_names_as_they_are_and_in_its_own_style(

@@ -11,21 +11,23 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 
 from wiredaemon.net.cache.bundle_maker import BundleMaker
-from wiredaemon.net.cache.bundle_shelf import BundleShelf
+from wiredaemon.net.cache.bundle_shelf import BUNDLE_COPIES, BundleShelf
 from wiredaemon.net.cache.bundles import RepositoryBundles
 from wiredaemon.net.cache.cache import ResponseCache
+from wiredaemon.net.cache.redirects import Redirects
 from wiredaemon.repository.stat_signatures import WatchedFiles
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor_heads import KeyOrder
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from twisted.internet.interfaces import IDelayedCall
 
     from wiredaemon.net.cache.bundle_shelf import KeptBundle
+    from wiredaemon.net.cache.targets import Target
     from wiredaemon.wire.values import Value
 
 SPEC: Final = b"zstd-v2"
@@ -99,8 +101,9 @@ class Worker:
 class Bundling:
     """A folder of bundles, and the repositories that they are of."""
 
-    def __init__(self, folder: Path, size: int = 1 << 20) -> None:
+    def __init__(self, folder: Path, size: int = 1 << 20, targets: Sequence[Target] = ()) -> None:
         self.folder = folder
+        self._targets = targets
         self.limits = Limits(cache_size=size, cache_entry=size)
         self.reactor = ClockedReactor()
         self.is_quiet = self.has_room = True
@@ -108,7 +111,11 @@ class Bundling:
 
     def begin(self) -> None:
         """Begin as after a start."""
-        self.cache = ResponseCache(self.folder / "bundles", self.limits, self.reactor)
+        folder, clock = self.folder / "bundles", self.reactor.seconds
+        self.redirects = Redirects(
+            self._targets, folder, self.limits, TimedReactor(), clock, kind=BUNDLE_COPIES
+        )
+        self.cache = ResponseCache(folder, self.limits, self.reactor, self.redirects)
         self.cache.start()
         self.shelf = BundleShelf(
             self.cache, self.limits, self.reactor.seconds, clock=self.reactor.seconds
@@ -130,9 +137,15 @@ class Bundling:
         folder = self.folder / "bundles" / "responses"
         return [file for file in folder.iterdir() if file.name != "lock"]
 
-    def repository(self, name: str = "r", *specs: bytes, described: bytes = b"d") -> Repository:
+    def repository(
+        self,
+        name: str = "r",
+        *specs: bytes,
+        described: bytes = b"d",
+        is_public: bool = False,
+    ) -> Repository:
         """Return one of the repositories."""
-        return Repository(self, name, specs or (SPEC,), described)
+        return Repository(self, name, specs or (SPEC,), described, is_public=is_public)
 
     async def settle(self) -> None:
         """Wait until nothing is made."""
@@ -150,7 +163,13 @@ class Repository:
     """One repository."""
 
     def __init__(
-        self, bundling: Bundling, name: str, specs: tuple[bytes, ...], described: bytes
+        self,
+        bundling: Bundling,
+        name: str,
+        specs: tuple[bytes, ...],
+        described: bytes,
+        *,
+        is_public: bool,
     ) -> None:
         self.worker = Worker()
         self.state = bundling.folder / name
@@ -166,6 +185,7 @@ class Repository:
             described=described,
             specs=specs,
             changesets=os.fsencode(self.state),
+            is_public=is_public,
         )
 
     def change(self) -> None:

@@ -26,7 +26,7 @@ from wiredaemon.commands.registry import (
 from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.bundle_maker import BundleMaker
-from wiredaemon.net.cache.bundle_shelf import BundleShelf
+from wiredaemon.net.cache.bundle_shelf import BUNDLE_COPIES, BundleShelf
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.clones import Clones
 from wiredaemon.net.cache.redirects import Redirects
@@ -178,7 +178,13 @@ def _make_clones(
     clones = Clones(ResponseCache(folder / "clones", own, reactor), reactor)
     if most_workers(limits) == 1:
         return clones, None  # it would keep everybody waiting for as long as a clone takes
-    shelf = BundleShelf(ResponseCache(folder / "bundles", own, reactor), own, reactor.seconds)
+    targets = [target for target in config.redirect.targets if target.bundles]
+    redirects = None
+    if targets:
+        kept, clock = folder / "bundles", time.time
+        redirects = Redirects(targets, kept, limits, reactor, clock, kind=BUNDLE_COPIES)
+    cache = ResponseCache(folder / "bundles", own, reactor, redirects)
+    shelf = BundleShelf(cache, own, reactor.seconds)
     return clones, BundleMaker(shelf, reactor, pool.is_quiet)
 
 

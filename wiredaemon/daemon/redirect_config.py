@@ -66,6 +66,7 @@ def _read_target(table: Table) -> Target:
         ),
         min_size=int(table.number("min_size", _DEFAULT.min_size)),
         fresh_seconds=table.number("fresh_seconds", _DEFAULT.fresh_seconds),
+        bundles=table.boolean("bundles", default=_DEFAULT.bundles),
     )
 
 

@@ -17,6 +17,7 @@ from twisted.internet.defer import CancelledError
 
 from wiredaemon.net.cache.targets import Target
 from wiredaemon.net.cache.uploaders import HttpClient, S3Uploader, make_uploader
+from wiredaemon.wire.values import CBOR_MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def parts() -> tuple[Any, HttpClient]:
 async def test_an_object_in_a_bucket_is_what_clients_fetch(service: str, bucket: Any) -> None:
     reactor, client = parts()
     target = target_of(service)
-    uploader = make_uploader(target, client, reactor)
+    uploader = make_uploader(target, client, reactor, b"text/x-made")
     assert isinstance(uploader, S3Uploader)
     content = bytes(range(256)) * 5000
     file = TemporaryFile()  # noqa: SIM115 given away
@@ -86,7 +87,7 @@ async def test_an_object_in_a_bucket_is_what_clients_fetch(service: str, bucket:
     assert file.closed
     assert await client.size_of(target.url + "key") == len(content)
     stored = bucket.get_object(Bucket="hg-answers", Key="answers/key")
-    assert stored["ContentType"] == "application/mercurial-cbor"
+    assert stored["ContentType"] == "text/x-made"
     assert stored["Body"].read() == content
     bucket.put_object_acl(Bucket="hg-answers", Key="answers/key", ACL="public-read")
     response = await treq.get(f"{target.url}key")
@@ -97,7 +98,7 @@ async def test_an_object_in_a_bucket_is_what_clients_fetch(service: str, bucket:
 async def test_a_bucket_that_is_not_there_is_a_failure(service: str, bucket: Any) -> None:
     reactor, client = parts()
     assert bucket is not None
-    uploader = make_uploader(target_of(service, "missing"), client, reactor)
+    uploader = make_uploader(target_of(service, "missing"), client, reactor, CBOR_MEDIA_TYPE)
     file = BytesIO(b"content")
     with pytest.raises(Exception, match="NoSuchBucket"):
         await uploader.put("key", file, 7)
@@ -108,7 +109,7 @@ async def test_a_bucket_that_is_not_there_is_a_failure(service: str, bucket: Any
 async def test_an_upload_that_is_cancelled_closes_its_file(service: str, bucket: Any) -> None:
     reactor, client = parts()
     assert bucket is not None
-    uploader = make_uploader(target_of(service), client, reactor)
+    uploader = make_uploader(target_of(service), client, reactor, CBOR_MEDIA_TYPE)
     file = BytesIO(b"content")
     running = uploader.put("key", file, 7)
     running.cancel()

@@ -159,6 +159,7 @@ class BundleMaker:
                 size=bundle.size,
                 count=bundle.facts.changesets,
             )
+            repository.made(bundle)
 
     async def _make_one(self, repository: RepositoryBundles, spec: bytes) -> KeptBundle | None:
         begun = self.shelf.begin()

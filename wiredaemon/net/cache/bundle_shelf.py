@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
 from wiredaemon.commands import ServerError
+from wiredaemon.net.cache.copied_content import CopyKind
 from wiredaemon.net.cache.keys import Keys
-from wiredaemon.net.cache.recording import IDENTITY
+from wiredaemon.net.cache.recording import IDENTITY, pieces_of
 from wiredaemon.repository.clone_bundles import BundleFacts
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor_heads import KeyOrder
@@ -22,12 +23,13 @@ from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wiredaemon.net.cache.cache import ResponseCache
     from wiredaemon.net.cache.reading import FileReader
     from wiredaemon.net.cache.recording import Recording
     from wiredaemon.net.cache.store import KeptResponse
+    from wiredaemon.net.cache.targets import Target
 
 # Clients ask for it at once. Some ask once more for the rest of what has broken off.
 NAMED_SECONDS: Final = 1800.0
@@ -111,6 +113,16 @@ class BundleShelf:
             reader.skip(bundle.offset + start)
         return reader
 
+    def copies(self, bundle: KeptBundle) -> Sequence[Target]:
+        """Return the targets where a copy of a bundle is, under the bundle's name."""
+        redirects = self.cache.redirects
+        return () if redirects is None else redirects.places_of(bundle.name)
+
+    def upload(self, bundle: KeptBundle) -> None:
+        """Have a bundle copied to the targets, where that was not done before."""
+        if self.cache.redirects is not None:
+            self.cache.redirects.offer(bundle.name, bundle.entry, IDENTITY)
+
     def _kept(self) -> dict[bytes, list[KeptBundle]]:
         if not self.cache.is_on:
             return {}
@@ -174,6 +186,17 @@ class BundleShelf:
             if kind in seen and not _must_stay(bundle, now):
                 self.cache.remove(bundle.entry)
             seen.add(kind)
+
+
+def _bundle_of(file: IO[bytes], _encoding: bytes) -> Iterator[bytes]:
+    """Return a bundle without what stands in front of it."""
+    file.seek(_SIZE + int.from_bytes(file.read(_SIZE), "big"))
+    yield from pieces_of(file)
+
+
+BUNDLE_COPIES: Final = CopyKind(
+    shown="a bundle", media_type=b"application/octet-stream", pieces=_bundle_of
+)
 
 
 def write_facts(facts: BundleFacts) -> bytes:

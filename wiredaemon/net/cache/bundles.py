@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.cache.bundle_maker import BundleMaker
     from wiredaemon.net.cache.bundle_shelf import KeptBundle
     from wiredaemon.net.cache.cached_repository import ObjectStream
+    from wiredaemon.net.cache.targets import Target
     from wiredaemon.repository.stat_signatures import StatSignatures, WatchedFiles
     from wiredaemon.wire.values import Value
 
@@ -69,6 +70,7 @@ class RepositoryBundles:
         described: ``clones`` of its description.
         specs: ``bundles`` of its description.
         changesets: The file whose modification is the last change.
+        is_public: Everybody may pull from it, so that copies may be where everybody finds them.
     """
 
     def __init__(  # noqa: PLR0913 what a description says, and what is done with it
@@ -81,6 +83,7 @@ class RepositoryBundles:
         described: bytes,
         specs: Sequence[bytes],
         changesets: bytes,
+        is_public: bool,
     ) -> None:
         self.worker = worker
         self.path = path
@@ -90,6 +93,7 @@ class RepositoryBundles:
         self._maker = maker
         self._files = files
         self._changesets = changesets
+        self._is_public = is_public
         self._lock = DeferredLock()
         self._known: tuple[StatSignatures, Sequence[KeptBundle], BundleStates] | None = None
         """The files' state, the bundles that were good with it, and what else was said."""
@@ -128,6 +132,7 @@ class RepositoryBundles:
             return Offer(bundles=[], states=states)
         for each in chosen:
             self.shelf.tell(each)
+            self.made(each)
         self._maker.asked()
         missing = states.changesets - chosen[0].facts.changesets if chosen else states.changesets
         if missing * _ENOUGH >= states.changesets:
@@ -183,6 +188,15 @@ class RepositoryBundles:
             return
         if self.specs and self.shelf.clock() - changed < _ACTIVE:
             self._maker.want(self)
+
+    def made(self, bundle: KeptBundle) -> None:
+        """Have a bundle copied to the redirect targets, if everybody may have it."""
+        if self._is_public:
+            self.shelf.upload(bundle)
+
+    def copies(self, bundle: KeptBundle) -> Sequence[Target]:
+        """Return the targets where clients find a copy of a bundle."""
+        return self.shelf.copies(bundle) if self._is_public else ()
 
     def answered(self, state: StatSignatures) -> None:
         """Note that an answer with all of the repository, in some state of its files, is kept."""

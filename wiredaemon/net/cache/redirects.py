@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from dataclasses import dataclass, replace
-from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from twisted.application.internet import backoffPolicy
@@ -18,21 +17,21 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from wiredaemon.commands.capabilities import REDIRECT_HASHES
-from wiredaemon.net.cache.recording import pieces_of
-from wiredaemon.net.cache.uploaded_copies import UploadedCopies, UploadedCopy
+from wiredaemon.net.cache.copied_content import ANSWERS, write_content
+from wiredaemon.net.cache.uploaded_copies import UploadedCopies
 from wiredaemon.net.cache.uploaders import HttpClient, UploadError, make_uploader
-from wiredaemon.wire.encodings import DECODERS
-from wiredaemon.wire.payloads import OK_MAP
 from wiredaemon.wire.values import Redirect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wiredaemon.commands import Followed
     from wiredaemon.commands.capabilities import RedirectTarget
+    from wiredaemon.net.cache.copied_content import Content, CopyKind
     from wiredaemon.net.cache.store import KeptResponse
     from wiredaemon.net.cache.targets import Target
+    from wiredaemon.net.cache.uploaded_copies import UploadedCopy
     from wiredaemon.net.cache.uploaders import Uploader
     from wiredaemon.wire.limits import Limits
 
@@ -47,13 +46,6 @@ _wait: Final = backoffPolicy(
 )
 
 _log: Final = Logger()
-
-
-class Content(NamedTuple):
-    """Objects as clients fetch them, in a file without a name."""
-
-    file: IO[bytes]
-    marker: UploadedCopy
 
 
 @dataclass(slots=True)
@@ -81,13 +73,15 @@ class _Work(NamedTuple):
 class Redirects:
     """The targets, and the copies that are there."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 where to, what, and with what
         self,
         targets: Sequence[Target],
         folder: Path,
         limits: Limits,
         reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
         clock: Callable[[], float],
+        *,
+        kind: CopyKind = ANSWERS,
     ) -> None:
         """Begin without knowledge of copies; `start` reads it.
 
@@ -97,13 +91,19 @@ class Redirects:
             limits: ``cache_entries`` and ``cache_uploads``.
             reactor: The reactor, for connections, threads and timing.
             clock: Seconds since 1970.
+            kind: What is copied.
         """
+        self._kind = kind
         self._reactor = reactor
         self._clock = clock
         self._limits = limits
         self._http = HttpClient(reactor)
         self._places = [
-            _Place(target, make_uploader(target, self._http, reactor), _prefix_of(target))
+            _Place(
+                target,
+                make_uploader(target, self._http, reactor, kind.media_type),
+                _prefix_of(target),
+            )
             for target in targets
         ]
         self._folder = folder
@@ -157,16 +157,26 @@ class Redirects:
             followed: The redirects that the client follows.
         """
         for place in self._places:
-            if self._open is None or place.target.name.encode() not in followed.targets:
-                continue
-            marker = self._markers.find(place.prefix + key)
-            if marker is None:
-                continue
-            # A time in the future: the clock was set back since.
-            if 0 <= self._clock() - marker.seen <= place.target.fresh_seconds:
-                self.redirects += 1
-                return _redirect(place.target.url + key, marker, followed)
-            self._add(_Work(place, key, None, b""))
+            if place.target.name.encode() in followed.targets:
+                marker = self._fresh(place, key)
+                if marker is not None:
+                    self.redirects += 1
+                    return _redirect(place.target.url + key, marker, followed)
+        return None
+
+    def places_of(self, key: str) -> Sequence[Target]:
+        """Return the targets where a copy is, whoever asks; it is at their ``url`` and its key."""
+        return [place.target for place in self._places if self._fresh(place, key) is not None]
+
+    def _fresh(self, place: _Place, key: str) -> UploadedCopy | None:
+        """Return a copy that was seen not long ago; one that may be gone is looked for anew."""
+        marker = None if self._open is None else self._markers.find(place.prefix + key)
+        if marker is None:
+            return None
+        # A time in the future: the clock was set back since.
+        if 0 <= self._clock() - marker.seen <= place.target.fresh_seconds:
+            return marker
+        self._add(_Work(place, key, None, b""))
         return None
 
     def offer(
@@ -273,13 +283,14 @@ class Redirects:
         self._markers.set(place.prefix + key, content.marker)
         self.uploads += 1
         _log.info(
-            "an answer of {size} bytes was uploaded to redirect target {target}",
+            "{kind} of {size} bytes was uploaded to redirect target {target}",
+            kind=self._kind.shown,
             size=size,
             target=place.target.name,
         )
 
     def _content_of(self, file: IO[bytes], encoding: bytes) -> Deferred[Content]:
-        """Have a thread decode a response; whoever waits no more gets no open file."""
+        """Have a thread read a file; whoever waits no more gets no open file."""
         given: Deferred[Content] = Deferred()
 
         def give(content: Content) -> None:
@@ -289,47 +300,11 @@ class Redirects:
                 given.callback(content)
 
         pool, now = self._reactor.getThreadPool(), int(self._clock())
+        pieces = self._kind.pieces(file, encoding)
         deferToThreadPool(
-            self._reactor, pool, _content_of, file, encoding, self._folder, now
+            self._reactor, pool, write_content, file, pieces, self._folder, now
         ).addCallbacks(give, given.errback)
         return given
-
-
-def _content_of(file: IO[bytes], encoding: bytes, folder: Path, now: int) -> Content:
-    """Return the objects of a response; takes long, and may be done in any thread.
-
-    Raises:
-        OSError, ContentError: The file cannot be read or is damaged, or there is no room.
-    """
-    sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
-    content = TemporaryFile(dir=folder)  # noqa: SIM115 given away
-    try:
-        with file:
-            for piece in _objects(file, encoding):
-                size += content.write(piece)
-                sha1.update(piece)
-                sha256.update(piece)
-        content.seek(0)
-    except BaseException:
-        content.close()
-        raise
-    marker = UploadedCopy(size=size, sha1=sha1.digest(), sha256=sha256.digest(), seen=now)
-    return Content(content, marker)
-
-
-def _objects(file: IO[bytes], encoding: bytes) -> Iterator[bytes]:
-    """Return the content of a response behind its ok map."""
-    if encoding == b"identity":
-        yield from pieces_of(file)
-        return
-    decoder = DECODERS[encoding]()
-    skipped = len(OK_MAP)
-    for piece in pieces_of(file):
-        decoder.feed(piece)
-        while decoder.pending:
-            content = decoder.read()
-            yield content[skipped:]
-            skipped = max(skipped - len(content), 0)
 
 
 def _prefix_of(target: Target) -> str:

@@ -36,6 +36,9 @@ class Target:
     fresh_seconds: float = 3600.0
     """Time for which an object is taken to be there since it was seen."""
 
+    bundles: bool = False
+    """Bundles are copied there, too, and clients of today are told of the copies."""
+
     @property
     def described(self) -> RedirectTarget:
         """The target as capability descriptors show it."""

@@ -14,7 +14,6 @@ from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 
 from wiredaemon.net.cache.targets import PUT, S3
-from wiredaemon.wire.values import CBOR_MEDIA_TYPE
 
 if TYPE_CHECKING:
     from twisted.web.iweb import IResponse
@@ -96,15 +95,16 @@ class HttpUploader:
     Args:
         client: Asks.
         base: URL that names are put behind; user and password in it are for basic authentication.
+        media_type: That of the objects.
     """
 
-    def __init__(self, client: HttpClient, base: str) -> None:
+    def __init__(self, client: HttpClient, base: str, media_type: bytes) -> None:
         self._client = client
         parts = urlsplit(base)
         # The password goes into a header, and out of the URL, which ends up in logs.
         host = parts.netloc.rpartition("@")[2]
         self._base = urlunsplit(parts._replace(netloc=host))
-        self._headers = Headers({b"Content-Type": [CBOR_MEDIA_TYPE]})
+        self._headers = Headers({b"Content-Type": [media_type]})
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             self._headers.addRawHeader(b"Authorization", b"Basic " + b64encode(pair))
@@ -128,10 +128,12 @@ class S3Uploader:
     Args:
         target: Names the bucket, and the service.
         reactor: The reactor, for threads.
+        media_type: That of the objects.
     """
 
-    def __init__(self, target: Target, reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
+    def __init__(self, target: Target, reactor: Any, media_type: bytes) -> None:  # noqa: ANN401 zope interfaces do not intersect
         self._target = target
+        self._media_type = media_type.decode()
         self._reactor = reactor
         bucket, _, prefix = target.upload.removeprefix(S3).partition("/")
         self._bucket, self._prefix = bucket, prefix
@@ -157,7 +159,7 @@ class S3Uploader:
             Key=self._prefix + name,
             Body=file,
             ContentLength=size,
-            ContentType=CBOR_MEDIA_TYPE.decode(),
+            ContentType=self._media_type,
         )
 
     def _client(self) -> Any:  # noqa: ANN401 boto3 has no types
@@ -186,11 +188,12 @@ def make_uploader(
     target: Target,
     client: HttpClient,
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+    media_type: bytes,
 ) -> Uploader:
     """Return the uploader of a target."""
     if target.upload.startswith(S3):
-        return S3Uploader(target, reactor)
-    return HttpUploader(client, target.upload.removeprefix(PUT))
+        return S3Uploader(target, reactor, media_type)
+    return HttpUploader(client, target.upload.removeprefix(PUT), media_type)
 
 
 class _Dropped(TwistedProtocol):

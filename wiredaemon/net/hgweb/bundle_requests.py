@@ -98,8 +98,13 @@ class BundleRequests:
             return None
         lines = [offer.states.older if command == OLDER_MANIFEST else offer.states.manifest]
         for bundle in offer.bundles:
+            # First: copies are there so that nobody need ask here.
+            for target in self._bundles.copies(bundle):
+                more = b" REQUIRESNI=true" if target.sni_required else b""
+                lines.append(_entry(target.url.encode("ascii"), bundle, suffix=b"", more=more))
             if command == MANIFEST and self._knows_version2():
-                # First: the client asks over the connection that it has, whatever lies between.
+                # Before the URL: the client asks over the connection that it has, whatever lies
+                # between.
                 lines.append(_entry(_SCHEME, bundle))
             if url is not None:
                 lines.append(_entry(url, bundle))
@@ -191,10 +196,12 @@ def _is_forwarded(request: StreamingRequest) -> bool:
     return request.clientproto != b"HTTP/1.1" or any(map(request.header, _OF_PROXIES))
 
 
-def _entry(folder: bytes, bundle: KeptBundle) -> bytes:
+def _entry(
+    folder: bytes, bundle: KeptBundle, *, suffix: bytes = _SUFFIX.encode(), more: bytes = b""
+) -> bytes:
     spec = quote_from_bytes(bundle.facts.spec, safe="").encode("ascii")
-    name = bundle.name.encode("ascii") + _SUFFIX.encode("ascii")
-    return b"%s%s BUNDLESPEC=%s\n" % (folder, name, spec)
+    name = bundle.name.encode("ascii") + suffix
+    return b"%s%s BUNDLESPEC=%s%s\n" % (folder, name, spec, more)
 
 
 def _variable_length(number: int) -> bytes:

@@ -231,7 +231,7 @@ class HostedRepository:
                 may_redirect=may_everybody_pull(access),
             )
             facts = replace(facts, redirect_targets=self._cacheable.redirect_targets)
-        self.bundles = self._make_bundles(description)
+        self.bundles = self._make_bundles(description, is_public=may_everybody_pull(access))
         self._repository_clones = self._keep_clones(description)
         settings = Settings(
             switches=self._switches.overridden_by(description.api),
@@ -266,7 +266,9 @@ class HostedRepository:
             bundles=self.bundles,
         )
 
-    def _make_bundles(self, description: Description) -> RepositoryBundles | None:
+    def _make_bundles(
+        self, description: Description, *, is_public: bool
+    ) -> RepositoryBundles | None:
         if self._maker is None or not description.bundles:
             return None
         context = CallContext(repository=self.path)
@@ -278,6 +280,7 @@ class HostedRepository:
             described=description.clones,
             specs=description.bundles,
             changesets=description.state[0],
+            is_public=is_public,
         )
 
     def _watch(self, description: Description, before: StatSignatures) -> StatSignatures:
