@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support.asked_pool import AskedPool
+from support.locks import here, running
 from support.logs import texts_of
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -34,6 +35,12 @@ class Watched:
         self.pool = AskedPool()
         pool: Any = self.pool
         self.gate = RecoveryGate(os.fsencode(folder), pool)
+
+    def lock(self, pid: int) -> None:
+        """Let a process hold the lock."""
+        lock = self.journal.with_name("lock")
+        lock.unlink(missing_ok=True)
+        lock.symlink_to(f"{here()}:{pid}")
 
     def wait(self, permission: Permission = RO) -> Deferred[None]:
         waiting = self.gate.wait(permission)
@@ -107,6 +114,7 @@ def test_a_transaction_that_runs_is_looked_at_by_reads_once_a_second_and_by_all_
     watched: Watched, logged: list[LogEvent]
 ) -> None:
     watched.journal.write_text("")
+    watched.lock(os.getpid())
     waiting = watched.wait()
     watched.pool.answers[0].callback(RUNNING)
     _case.successResultOf(waiting)
@@ -120,6 +128,22 @@ def test_a_transaction_that_runs_is_looked_at_by_reads_once_a_second_and_by_all_
     assert watched.gate.wait(RO) is not None
     assert len(watched.pool.asked) == 3
     assert texts_of(logged) == []
+
+
+def test_a_transaction_whose_process_ends_is_looked_at_at_once(watched: Watched) -> None:
+    watched.journal.write_text("")
+    with running() as process:
+        watched.lock(process.pid)
+        watched.wait()
+        watched.pool.answers[0].callback(RUNNING)
+        assert watched.gate.wait(RO) is None
+        process.kill()
+        # Whether anybody has asked for it, or not yet.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        watched.wait()
+        watched.pool.answers[1].callback(RUNNING)
+        process.wait()
+        watched.wait()
 
 
 def test_a_look_that_fails_is_logged_and_lets_the_command_try(

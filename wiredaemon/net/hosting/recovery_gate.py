@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from wiredaemon.commands import Permission
+from wiredaemon.net.hosting.lock_holder import is_abandoned
 from wiredaemon.net.hosting.shared_answer import SharedAnswer
 from wiredaemon.repository.worker_calls import RECOVER, RECOVERED, RUNNING, CallContext
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from wiredaemon.net.workers.pool import WorkerPool
 
 RECHECK_SECONDS: Final = 1.0
-"""Time for which reads do not have a transaction examined again. A large push runs for minutes, and
-each examination takes a worker and the repository's lock."""
+"""Time for which reads do not have a transaction examined again, as long as its process runs. A
+large push runs for minutes, and each examination takes a worker and the repository's lock."""
 
 _log: Final = Logger()
 
@@ -46,6 +47,8 @@ class RecoveryGate:
         """Files one of which exists while there is a transaction, running or abandoned."""
         self._examined = SharedAnswer(self._examine, pool.reactor)
         self._next_examination = 0.0
+        self._was_running = False
+        """At the last examination a transaction ran."""
 
     def wait(self, permission: Permission) -> Deferred[None] | None:
         """Return a Deferred that a command must wait for; None if it may run at once.
@@ -61,9 +64,12 @@ class RecoveryGate:
                 break
         else:
             return None
-        is_write = permission is Permission.RW
-        if not is_write and self._reactor.seconds() < self._next_examination:
-            return None
+        if permission is not Permission.RW and self._reactor.seconds() < self._next_examination:
+            # What a killed push has written may be seen, and will be rolled back: its client, which
+            # tries again at once, must not learn that there is nothing to push.
+            store = os.path.dirname(journal)  # noqa: PTH120 bytes
+            if not (self._was_running and is_abandoned(store)):
+                return None
         return self._examined.wait()
 
     def _examine(self) -> Deferred[None]:
@@ -72,7 +78,8 @@ class RecoveryGate:
         return examined.addCallbacks(self._on_examined, self._on_failed)
 
     def _on_examined(self, found: object) -> None:
-        if found == RUNNING:
+        self._was_running = found == RUNNING
+        if self._was_running:
             self._next_examination = self._reactor.seconds() + RECHECK_SECONDS
         elif found == RECOVERED:
             self._pool.recoveries += 1
@@ -84,6 +91,7 @@ class RecoveryGate:
             )
 
     def _on_failed(self, failure: Failure) -> None:
+        self._was_running = False
         # The command may try: it fails with a reason of its own, if it needs what is broken.
         self._next_examination = self._reactor.seconds() + RECHECK_SECONDS
         _log.error(
