@@ -73,6 +73,13 @@ class BytesResponse(Response):
             start += SENT_PAYLOAD
         self._held = data[start:] if start else data
 
+    def send_held(self) -> None:
+        """Send the slice that is held; the last one may be empty then."""
+        if self._held:
+            self._begun = True
+            self._send(CONTINUATION | (self._flags or 0), self._held)
+            self._held = b""
+
     def end(self) -> None:
         """Send the last slice."""
         self._send(EOS | (self._flags or 0), self._held)

@@ -92,6 +92,15 @@ class ObjectsResponse(Response):
         else:
             yield from self._coalesce_pieces(value)
 
+    def send_held(self) -> None:
+        """Send the held pieces, and the bytes that the encoder holds back.
+
+        Not of content that is passed on: who made it has cut it, and goes on as fast as it comes.
+        """
+        if self._begun and not self._is_inside:
+            self._send_consumed()
+            self._is_cut = False
+
     def end(self) -> None:
         """Send the held pieces, and the bytes that the encoder held back, in the last frames."""
         self._begin()
@@ -126,8 +135,10 @@ class ObjectsResponse(Response):
 
     def _settle_encoder(self) -> None:
         """Send all that the encoder has consumed: later responses continue its context."""
-        if not self._begun or self.stream.is_identity:
-            return
+        if self._begun and not self.stream.is_identity:
+            self._send_consumed()
+
+    def _send_consumed(self) -> None:
         self._flush()
         for payload in self._flushed_payloads():
             self._send_encoded(payload)

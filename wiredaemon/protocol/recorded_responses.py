@@ -50,6 +50,9 @@ class RecordedResponse(Response):
                     self._send(CONTINUATION, self._held, stream_flags=ENCODED)
                 self._held = payload
 
+    def send_held(self) -> None:
+        """Keep the payload: it may be the last, which says so."""
+
     def end(self) -> None:
         """Send the last payload, with which the stream ends too."""
         self._send(EOS, self._held, stream_flags=ENCODED | END)

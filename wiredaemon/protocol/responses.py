@@ -108,6 +108,10 @@ class Response(ABC):
         self.end()
 
     @abstractmethod
+    def send_held(self) -> None:
+        """Send what is held of objects, which more would have joined in the same frame."""
+
+    @abstractmethod
     def end(self) -> None:
         """Send the last frame."""
 

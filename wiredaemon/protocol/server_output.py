@@ -246,6 +246,12 @@ class ServerOutput:
             raise LocalProtocolError(message)
         response.send_encoded(work)
 
+    def send_held(self, request_id: int) -> None:
+        """Send what is held of a request's objects, because the next one may take long."""
+        response = self._responses.by_id.get(request_id)
+        if response is not None and self._output_state is not _ENDED:
+            response.send_held()
+
     def end_response(self, request_id: int) -> None:
         """End the response of a request whose objects were all sent.
 

@@ -51,12 +51,16 @@ class StatusMapResponse(Response):
             start += SENT_PAYLOAD
         self._held = data[start:]
 
-    def end(self) -> None:
-        """Send what is held and an empty frame."""
-        self._begin()
+    def send_held(self) -> None:
+        """Send a frame that is not full."""
         if self._held:
             self._send_data(self._held)
             self._held = b""
+
+    def end(self) -> None:
+        """Send what is held and an empty frame."""
+        self._begin()
+        self.send_held()
         # Flags 3 where there was no data, and no flag on the first frame of data: that is what
         # Mercurial's of this era sends (framing, section 6.2).
         self._send(EOS if self._sent_data else EOS | CONTINUATION, b"")

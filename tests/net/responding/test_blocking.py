@@ -29,12 +29,12 @@ class Batches:
     def __init__(self) -> None:
         self.taken: list[list[Any]] = []
 
-    def deliver(self, objects: Sequence[Any]) -> None:
+    def deliver(self, objects: Sequence[Any], *, is_slow: bool) -> None:  # noqa: ARG002 of Deliver
         assert threading.current_thread() is threading.main_thread()
         self.taken.append(list(objects))
 
 
-def never(_: Sequence[Any]) -> None:
+def never(_: Sequence[Any], *, is_slow: bool) -> None:  # noqa: ARG001 of Deliver
     raise AssertionError("nothing is to be delivered")
 
 
@@ -66,7 +66,8 @@ async def test_a_generator_runs_in_the_thread_and_its_objects_come_in_batches() 
 
     batches = Batches()
     assert await run_in_thread(reactor, objects, batches.deliver, END) is END
-    assert [len(batch) for batch in batches.taken] == [64, 64, 2]
+    # On a slow machine some are taken before there are as many.
+    assert max(len(batch) for batch in batches.taken) <= 64
     assert [value for batch in batches.taken for value in batch] == list(range(130))
 
 
@@ -97,7 +98,8 @@ async def test_the_thread_waits_until_there_is_room() -> None:
             taken.append(number)
             yield MEGABYTE
 
-    def deliver(_: Sequence[Any]) -> Deferred[None]:
+    def deliver(_: Sequence[Any], *, is_slow: bool) -> Deferred[None]:
+        assert not is_slow
         came[len(taken) - 1].callback(None)
         return room[len(taken) - 1]
 
@@ -120,7 +122,7 @@ async def test_a_refused_delivery_closes_the_generator_in_its_thread() -> None:
         finally:
             closed_in.append(threading.current_thread())
 
-    def refuse(_: Sequence[Any]) -> None:
+    def refuse(_: Sequence[Any], *, is_slow: bool) -> None:  # noqa: ARG001 of Deliver
         raise ServerError("full")
 
     with pytest.raises(ServerError, match="full"):

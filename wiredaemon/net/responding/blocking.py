@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from contextlib import closing
 from inspect import isgenerator
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
+
+from wiredaemon.net.responding.handover import Handover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 
     from wiredaemon.commands import Context, Followed, Peer, Permission, Repository, Value
-
-# A thread hands objects over in batches, because each hand-over is two changes of thread. Of large
-# objects a batch holds about one full read of bulk data (`read_size`).
-_BATCH_BYTES: Final = 256 * 1024
-_BATCH_OBJECTS: Final = 64
+    from wiredaemon.net.responding.handover import Deliver
 
 
 def run_in_thread(
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
     call: Callable[[], Any],
-    deliver: Callable[[Sequence[Any]], Deferred[None] | None],
+    deliver: Deliver,
     end: object,
 ) -> Deferred[Any]:
     """Call a function in the reactor's thread pool.
@@ -31,8 +29,7 @@ def run_in_thread(
     Args:
         reactor: The reactor whose thread pool is used.
         call: The blocking function. A generator that it returns runs in the thread as well.
-        deliver: Is called with the generator's objects in batches, in the reactor's thread; the
-            thread goes on when the Deferred fires, and ends if it fails.
+        deliver: Is called with the generator's objects, as `Handover` says.
         end: The result in place of a generator that has ended.
 
     Returns:
@@ -44,26 +41,14 @@ def run_in_thread(
         if not isgenerator(result):
             return result
         # Closed in this thread, also when delivering fails: a generator may hold files open.
+        handover = Handover(reactor, deliver)
         with closing(result):
-            for batch in _batches(result):
-                blockingCallFromThread(reactor, deliver, batch)
+            for value in result:
+                handover.put(value)
+            handover.finish()
         return end
 
     return deferToThreadPool(reactor, reactor.getThreadPool(), run)
-
-
-def _batches(objects: Iterator[Any]) -> Iterator[list[Any]]:
-    """Yield objects in batches, so that not each of them costs two changes of thread."""
-    batch: list[Any] = []
-    size = 0
-    for value in objects:
-        batch.append(value)
-        size += len(value) if isinstance(value, bytes | str) else 0
-        if size >= _BATCH_BYTES or len(batch) >= _BATCH_OBJECTS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 class BlockingContext:

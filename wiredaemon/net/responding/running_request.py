@@ -82,7 +82,7 @@ class RunningRequest:
         self._thread = run_in_thread(
             self._owner.reactor,
             lambda: self.command.function(context, **keywords),
-            lambda objects: Deferred.fromCoroutine(self._deliver(objects)),
+            lambda given, *, is_slow: Deferred.fromCoroutine(self._deliver(given, is_slow=is_slow)),
             END,
         )
         self._wait_for(self._thread)
@@ -197,6 +197,8 @@ class RunningRequest:
                 owner.on_failed(self, Failure())
                 return
             if isinstance(value, Waiting):
+                # What it has given must not wait with it.
+                connection.send_held(self.request_id)
                 self._wait_for(Deferred.fromCoroutine(value.coroutine))
                 return
             if value is END:
@@ -278,7 +280,7 @@ class RunningRequest:
 
         return encoding.addCallback(encoded).addErrback(failed)
 
-    async def _deliver(self, objects: Sequence[Any]) -> None:
+    async def _deliver(self, objects: Sequence[Any], *, is_slow: bool) -> None:
         """Send a batch of objects from a thread, which goes on when there is room for more.
 
         Raises:
@@ -294,6 +296,8 @@ class RunningRequest:
             if not sent:
                 self._owner.progress()
                 raise CancelledError
+        if is_slow:
+            self._owner.connection.send_held(self.request_id)
         # Checked again, because the flush calls the transport, which may cancel the request.
         self._owner.flush()
         self._check_running()
