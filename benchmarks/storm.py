@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,8 +24,9 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.cpu import LOAD_CORE, cpu_seconds, on_core, own_private_memory
 from benchmarks.errors import BenchmarkError
-from benchmarks.processes import Servers, environment
+from benchmarks.processes import Servers
 from benchmarks.programs import gunicorn, hg_serve, wiredaemon
+from benchmarks.requests import mercurial, read_whole
 from tools.generated import generate
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ _SAMPLE: Final = 0.25
 """Seconds between two looks at the memory."""
 _SLOW: Final = 200
 _SECONDS: Final = 300
-_PIECE: Final = 1 << 16
 _LEAST: Final = 10_000
 """Bytes that a whole answer has at least: less is an error of the server."""
 _NULL: Final = "0" * 40
@@ -128,12 +127,14 @@ def _program(peer: str, repository: Path) -> Program:
 def _measure(server: Server, repository: Path, target: Path, *, is_ours: bool) -> Result:
     with on_core(LOAD_CORE):
         request = _request(repository)
-        size = _read(server.port, request)
+        size = read_whole(server.port, request, least=_LEAST)
         time.sleep(_SETTLED)
         before, began = cpu_seconds(server.pid), time.monotonic()
         slowest = _Slowest(server.port)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            sizes = list(pool.map(lambda _: _read(server.port, request), range(_CLONES)))
+            sizes = list(
+                pool.map(lambda _: read_whole(server.port, request, least=_LEAST), range(_CLONES))
+            )
         wall = time.monotonic() - began
         each = (cpu_seconds(server.pid) - before) / _CLONES
         heads = slowest.stop()
@@ -173,7 +174,7 @@ class _Slowest:
         request = b"GET /?cmd=heads HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         while not self._ends.wait(0.02):
             began = time.monotonic()
-            _read(self._port, request, least=40)
+            read_whole(self._port, request, least=40)
             self._seconds = max(self._seconds, time.monotonic() - began)
 
     def stop(self) -> float:
@@ -187,7 +188,7 @@ def _grown(server: Server, repository: Path) -> int:
     """Return the bytes by which the daemon grows while many slow readers take clones."""
     request = _request(repository)
     time.sleep(_SETTLED)
-    _read(server.port, request)
+    read_whole(server.port, request, least=_LEAST)
     before = most = own_private_memory(server.pid)
     with ExitStack() as readers:
         for _ in range(_SLOW):
@@ -200,47 +201,26 @@ def _grown(server: Server, repository: Path) -> int:
     return most - before
 
 
-def _read(port: int, request: bytes, *, least: int = _LEAST) -> int:
-    """Read one answer to its end, and return its size."""
-    size, first = 0, b""
-    with socket.create_connection(("127.0.0.1", port), _SECONDS) as connection:
-        connection.sendall(request)
-        while piece := connection.recv(_PIECE):
-            first = first or piece
-            size += len(piece)
-    if b" 200 " not in first[:20] or size < least:
-        raise BenchmarkError(f"a clone of {size} bytes: {first[:300]!r}")
-    return size
-
-
 def _request(repository: Path) -> bytes:
-    heads = _hg("-R", str(repository), "heads", "--closed", "-T", "{node}\n").decode().split()
-    secret = _hg("-R", str(repository), "log", "-r", "secret()", "-T", "{node}\n").decode().split()
+    heads = mercurial("-R", str(repository), "heads", "--closed", "-T", "{node}\n").decode().split()
+    secret = (
+        mercurial("-R", str(repository), "log", "-r", "secret()", "-T", "{node}\n").decode().split()
+    )
     named = "+".join(sorted(set(heads) - set(secret)))
     return _REQUEST.format(null=_NULL, heads=named).encode()
 
 
 def _commit(repository: Path) -> None:
-    _hg("-R", str(repository), "update", "--quiet", "--clean", "last(not secret())")
+    mercurial("-R", str(repository), "update", "--quiet", "--clean", "last(not secret())")
     (repository / "pushed").write_text("pushed", encoding="ascii")
-    _hg("-R", str(repository), "commit", "-A", "-q", "-u", "x", "-m", "pushed")
+    mercurial("-R", str(repository), "commit", "-A", "-q", "-u", "x", "-m", "pushed")
 
 
 def _real(port: int, target: Path) -> float:
     shutil.rmtree(target, ignore_errors=True)
     began = time.monotonic()
-    _hg("clone", "--noupdate", f"http://127.0.0.1:{port}/", str(target))
+    mercurial("clone", "--noupdate", f"http://127.0.0.1:{port}/", str(target))
     return time.monotonic() - began
-
-
-def _hg(*arguments: str) -> bytes:
-    command = [sys.executable, "-m", "mercurial", *arguments]
-    done = subprocess.run(
-        command, env=environment(), capture_output=True, timeout=_SECONDS, check=False
-    )
-    if done.returncode:
-        raise BenchmarkError(f"{' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
-    return done.stdout
 
 
 def _report(results: dict[str, Result], grown: int, changesets: int) -> bool:

@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -34,6 +34,7 @@ for each answer."""
 
 _log: Final = Logger()
 _T = TypeVar("_T")
+_READ_AT_ONCE: Final = 8
 
 
 class ResponseCache:
@@ -62,6 +63,8 @@ class ResponseCache:
         self._limits = limits
         self._reactor = reactor
         self.redirects = redirects
+        self.reading = DeferredSemaphore(_READ_AT_ONCE)
+        """Pieces that are read at once: of hundreds each would be held until its turn."""
         self._unreadable = RepeatedLines(reactor, lambda line: _log.error("{line}", line=line))
         self._recordings: set[str] = set()
         """Keys of what is being recorded."""

@@ -219,7 +219,11 @@ class KeptClone:
             size = self._pieces.next()
             reason = "its file has changed"
             try:
-                piece = await self._cache.in_thread(partial(self._reader.read, size))
+                await self._cache.reading.acquire()
+                try:
+                    piece = await self._cache.in_thread(partial(self._reader.read, size))
+                finally:
+                    self._cache.reading.release()
                 items = self._items.cut(piece)
             except (OSError, CborError) as error:
                 piece, reason = b"", str(error)

@@ -215,6 +215,7 @@ class HgwebExchange:
                 self._body.send_to(stream)
             async for value in self._values(stream):
                 await self._receive(value)
+                del value  # else it would be held until the next one has come
         finally:
             stream.close()
         if self._held is not None:
@@ -240,9 +241,11 @@ class HgwebExchange:
         while pieces := await stream.read():
             pieces.reverse()
             while pieces:
-                # Not held any more while a slow client takes what was in it.
-                for value in items.receive_data(pieces.pop()):
-                    yield value
+                values = items.receive_data(pieces.pop())
+                values.reverse()
+                # Popped: hundreds of clients would make us hold a piece each, and what was in it.
+                while values:
+                    yield values.pop()
 
     async def _receive(self, value: object) -> None:
         """Receive the head of the response, or the next part of its body."""
