@@ -27,7 +27,7 @@ _BESIDE: Final = 20
 """Heads beside the one that most is built on."""
 _BRANCH: Final = 100
 """Changesets of each of them."""
-_WORDS: Final = "lemon river stone cloud amber forest candle window garden silver".split()
+_WORDS: Final = ("lemon", "river", "stone", "cloud", "amber", "forest", "candle", "window")
 
 
 def enlarge(folder: Path, *, changesets: int, bookmarks: int) -> None:

@@ -20,6 +20,8 @@ CLONE_BUNDLE: Final = b"clone_bundle"
 """Private stream command: makes a bundle, ``spec`` says which."""
 BUNDLE_STATES: Final = b"bundle_states"
 """Private value command: says which bundles hold nothing but what is served."""
+STREAM_MARK: Final = b";stream="
+"""The part of a kind that only copies of a store have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

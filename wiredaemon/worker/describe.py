@@ -14,7 +14,13 @@ from wiredaemon.repository.descriptions import Description
 from wiredaemon.worker import watched_paths as watched
 from wiredaemon.worker.clone_bundles import bundle_specs
 from wiredaemon.worker.extension_sets import set_of
-from wiredaemon.worker.kept_clones import BUNDLE_SWITCH, SWITCH, clones_key, depends_on_user
+from wiredaemon.worker.kept_clones import (
+    BUNDLE_SWITCH,
+    STREAMS_FIRST,
+    SWITCH,
+    clones_key,
+    depends_on_user,
+)
 from wiredaemon.worker.library import error, streamclone, webcommands, wireprototypes
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
 from wiredaemon.worker.values import capabilities_v1
@@ -98,8 +104,8 @@ def _bundles(repository: Repository) -> list[bytes]:
     try:
         return bundle_specs(repository)
     except error.ConfigError as failure:
-        section, name = BUNDLE_SWITCH
-        raise _unreadable(repository.ui, section, (name,), failure) from failure
+        section, names = BUNDLE_SWITCH[0], (BUNDLE_SWITCH[1], STREAMS_FIRST[1])
+        raise _unreadable(repository.ui, section, names, failure) from failure
 
 
 def _text(ui: Ui, name: bytes) -> bytes:

@@ -28,6 +28,9 @@ SWITCH: Final = (b"wiredaemon", b"keep-clones")
 BUNDLE_SWITCH: Final = (b"wiredaemon", b"clone-bundles")
 """The switch of bundles alone; without kept clones there are none of them either."""
 
+STREAMS_FIRST: Final = (b"wiredaemon", b"stream-bundles-first")
+"""The switch that lets every clone copy the store, which takes more bytes and less of all else."""
+
 _READERS_HOOKS: Final = frozenset((b"outgoing", b"preoutgoing", b"listkeys", b"prelistkeys"))
 """Hooks that run while a clone is answered; what is kept would run none of them."""
 
@@ -57,6 +60,15 @@ def bundle_switch(ui: Ui) -> bool:
         ConfigError: The switch is no boolean.
     """
     return ui.configbool(*BUNDLE_SWITCH, default=True, untrusted=True)
+
+
+def are_streams_first(ui: Ui) -> bool:
+    """Return whether clients are to take a copy of the store though they have asked for none.
+
+    Raises:
+        ConfigError: The switch is no boolean.
+    """
+    return ui.configbool(*STREAMS_FIRST, default=False, untrusted=True)
 
 
 def depends_on_user(ui: Ui) -> bool:

@@ -14,7 +14,7 @@ from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from wiredaemon.net.cache.keys import is_settled
-from wiredaemon.repository.clone_bundles import BUNDLE_STATES, BundleStates
+from wiredaemon.repository.clone_bundles import BUNDLE_STATES, STREAM_MARK, BundleStates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ class Offer:
     """The bundles that a client may be told of."""
 
     bundles: Sequence[KeptBundle]
-    """One of each kind, the usual one first; none if one kind is missing."""
+    """One of each kind, the preferred one first; none if one kind is missing."""
     states: BundleStates
 
 
@@ -127,7 +127,8 @@ class RepositoryBundles:
             return None
         good, states = await self._good()
         chosen = self._chosen(good)
-        if self._answered == self._files.stat_state():
+        is_stream_first = bool(chosen) and STREAM_MARK in chosen[0].facts.spec
+        if self._answered == self._files.stat_state() and not is_stream_first:
             # It costs nothing, where what is pulled behind a bundle takes a worker.
             return Offer(bundles=[], states=states)
         for each in chosen:
