@@ -242,10 +242,9 @@ class HgwebExchange:
             pieces.reverse()
             while pieces:
                 values = items.receive_data(pieces.pop())
-                values.reverse()
                 # Popped: hundreds of clients would make us hold a piece each, and what was in it.
                 while values:
-                    yield values.pop()
+                    yield values.pop(0)
 
     async def _receive(self, value: object) -> None:
         """Receive the head of the response, or the next part of its body."""
