@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
-.PHONY: run test check interop test-long test-oldest lint types unit bench memory stress attacks crash clones storm slow-clone fuzz format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory stress attacks crash clones storm large-history slow-clone fuzz format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -72,6 +72,10 @@ stops: $(VENV)/.run-stamp
 # `make clones CLONES="stream --rounds 3"` runs some tables only.
 clones: $(VENV)/.run-stamp
 	$(BIN)/python -m benchmarks.clones $(CLONES)
+
+# `make large-history LARGE="--changesets 20000"` takes a shorter one; the usual two are made in nine minutes.
+large-history: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.large_history $(LARGE)
 
 # `make storm STORM="--changesets 1000"` takes a shorter history.
 storm: $(VENV)/.bench-stamp

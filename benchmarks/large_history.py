@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.cpu import LOAD_CORE, cpu_seconds, on_core, own_private_memory
 from benchmarks.processes import Servers
 from benchmarks.programs import hg_serve, wiredaemon
-from benchmarks.requests import mercurial, read_answer
+from benchmarks.requests import memory_folder, mercurial, read_answer
 from benchmarks.worker_memory import worker_pids
 from tools.large_history import enlarge
 
@@ -103,9 +103,12 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     results: dict[tuple[str, int], Result] = {}
-    with tempfile.TemporaryDirectory(prefix="large-history-") as name:
-        folder = Path(name)
-        made = options.keep or folder
+    with (
+        tempfile.TemporaryDirectory(prefix="large-history-") as name,
+        tempfile.TemporaryDirectory(prefix="large-history-", dir=memory_folder()) as clones,
+    ):
+        folder = Path(clones)
+        made = options.keep or Path(name)
         for count in (options.changesets // _LESS, options.changesets):
             repository = made / f"large-{count}"
             if not repository.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
 from benchmarks.errors import BenchmarkError
@@ -12,6 +13,15 @@ from benchmarks.processes import environment
 
 _SECONDS: Final = 1200
 _PIECE: Final = 1 << 16
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 the system's own
+
+
+def memory_folder() -> str | None:
+    """Return a folder in memory for what clients write; None for the usual one, without that.
+
+    A disk gets slower while it is busy with the clones before.
+    """
+    return str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
 
 
 def mercurial(*arguments: str) -> bytes:

@@ -27,7 +27,7 @@ from benchmarks.cpu import LOAD_CORE, cpu_seconds, on_core, own_private_memory
 from benchmarks.errors import BenchmarkError
 from benchmarks.processes import Servers
 from benchmarks.programs import gunicorn, hg_serve, wiredaemon
-from benchmarks.requests import mercurial, read_whole
+from benchmarks.requests import memory_folder, mercurial, read_whole
 from tools.generated import generate
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ _LEAST: Final = 10_000
 """Bytes that a whole answer has at least: less is an error of the server."""
 _NULL: Final = "0" * 40
 _MIB: Final = 1 << 20
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 the system's own
 _GUNICORN: Final = "hgweb, gunicorn"
 _OURS: Final = "wiredaemon"
 _REQUEST: Final = (
@@ -103,11 +102,9 @@ def main() -> int:
     parser.add_argument("--changesets", type=int, default=3000)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    # Clones go into memory where the system has a folder there: a disk gets slower while it is busy
-    # with those before.
     with (
         tempfile.TemporaryDirectory(prefix="storm-") as name,
-        tempfile.TemporaryDirectory(prefix="storm-", dir=_memory()) as clones,
+        tempfile.TemporaryDirectory(prefix="storm-", dir=memory_folder()) as clones,
     ):
         folder, target = Path(name), Path(clones, "clone")
         generate(folder / "generated", changesets=options.changesets, removals=False)
@@ -180,10 +177,6 @@ def _make_public(generated: Path, target: Path) -> None:
     mercurial("-R", str(target), "phase", "--public", "-r", "all()")
     hgrc = target / ".hg" / "hgrc"
     hgrc.write_text("[wiredaemon]\nstream-bundles-first = yes\n", encoding="ascii")
-
-
-def _memory() -> str | None:
-    return str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
 
 
 def _wait_for_bundle(server: Server, kind: str = "zstd-v2") -> None:
