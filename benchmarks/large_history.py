@@ -209,7 +209,7 @@ def _compare(results: dict[tuple[str, int], Result], changesets: int) -> None:
 
 def _shown(result: Result, name: str) -> str:
     value = getattr(result, name)
-    return f"{value / _MIB:.0f} MiB" if isinstance(value, int) else f"{value:.3f}"
+    return f"{value / _MIB:.0f} MiB" if isinstance(value, int) else f"{value:.4f}"
 
 
 if __name__ == "__main__":

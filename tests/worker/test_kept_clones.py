@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS
 from wiredaemon.worker.describe import describe
 from wiredaemon.worker.kept_clones import clones_key, depends_on_user
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository
@@ -31,6 +32,11 @@ def test_the_same_settings_make_the_same_key(empty: Repository) -> None:
 def test_each_setting_is_part_of_the_key(empty: Repository) -> None:
     settings = ["", "[phases]\npublish = no\n", "[server]\nzliblevel = 1\n", "[a]\nb = c\n"]
     assert len({key_of(empty, each) for each in settings}) == len(settings)
+
+
+def test_the_key_says_whether_clients_must_have_tried_bundles(empty: Repository) -> None:
+    assert not key_of(empty).endswith(ATTEMPT_COUNTS)
+    assert key_of(empty, "[server]\ndisablefullbundle = yes\n").endswith(ATTEMPT_COUNTS)
 
 
 def test_software_is_part_of_the_key(empty: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

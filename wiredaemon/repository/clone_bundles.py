@@ -20,6 +20,9 @@ CLONE_BUNDLE: Final = b"clone_bundle"
 """Private stream command: makes a bundle, ``spec`` says which."""
 BUNDLE_STATES: Final = b"bundle_states"
 """Private value command: says which bundles hold nothing but what is served."""
+ATTEMPT_COUNTS: Final = b" attempt counts"
+"""The end of ``clones`` of a description where answers depend on whether a client has asked for
+bundles before: those that have not are refused."""
 STREAM_MARK: Final = b";stream="
 """The part of a kind that only copies of a store have."""
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS
 from wiredaemon.worker import library
 from wiredaemon.worker.watched_paths import PULL_BUNDLES
 
@@ -50,7 +51,8 @@ def clones_key(repository: Repository) -> bytes:
     digest = hashlib.sha256()
     for part in _parts(ui):
         digest.update(b"%d:%s" % (len(part), part))
-    return digest.hexdigest().encode()
+    is_refused = ui.configbool(b"server", b"disablefullbundle")
+    return digest.hexdigest().encode() + (ATTEMPT_COUNTS if is_refused else b"")
 
 
 def bundle_switch(ui: Ui) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from wiredaemon.net.cache.clone_requests import CloneRequest, clone_request
+from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS
 from wiredaemon.repository.web_calls import WebRequest
 
 if TYPE_CHECKING:
@@ -105,6 +106,16 @@ def test_each_part_of_a_request_makes_another_key() -> None:
     ]
     assert len({*keys, *others}) == len(keys) + len(others)
     assert asked().keys(b"/r", b"described", STATE).entry == keys[0]
+
+
+def test_whether_bundles_were_asked_for_makes_another_key_only_where_it_counts() -> None:
+    requests = [asked(), *(asked(f"cmd=getbundle&cbattempted={value}") for value in (0, 1))]
+
+    def keys(described: bytes) -> set[str]:
+        return {each.keys(b"/r", described, STATE).entry for each in requests}
+
+    assert len(keys(b"described")) == 1
+    assert len(keys(b"described" + ATTEMPT_COUNTS)) == 3
 
 
 def test_headers_that_do_not_count_make_no_other_key() -> None:

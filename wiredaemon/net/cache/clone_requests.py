@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from wiredaemon import __version__
 from wiredaemon.net.cache.keys import Keys
+from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor_heads import KeyOrder
 
@@ -23,6 +24,7 @@ _VERSION: Final = 1
 """The version of the key's form: change it with the content of the files."""
 _GETBUNDLE: Final = b"getbundle"
 _STREAM_OUT: Final = b"stream_out"
+_ATTEMPTED: Final = b"cbattempted"
 COMMANDS: Final = frozenset((_GETBUNDLE, _STREAM_OUT))
 """The commands of version 1 whose answers may be whole repositories."""
 _ARGUMENTS: Final[Mapping[bytes, frozenset[bytes]]] = {
@@ -31,7 +33,7 @@ _ARGUMENTS: Final[Mapping[bytes, frozenset[bytes]]] = {
     _GETBUNDLE: frozenset(
         {
             *(b"cmd", b"heads", b"common", b"obsmarkers", b"phases", b"listkeys", b"bookmarks"),
-            *(b"bundlecaps", b"cg", b"cbattempted", b"stream"),
+            *(b"bundlecaps", b"cg", _ATTEMPTED, b"stream"),
         }
     ),
     _STREAM_OUT: frozenset((b"cmd",)),
@@ -62,12 +64,16 @@ class CloneRequest:
             described: ``clones`` of its description.
             state: The signatures of the files that decide about answers.
         """
+        arguments = dict(self.arguments)
+        # A client that knows bundles says whether it has asked for them: its answer is the same.
+        if not described.endswith(ATTEMPT_COUNTS):
+            arguments.pop(_ATTEMPTED, None)
         content: dict[bytes, Value] = {
             b"version": _VERSION,
             b"software": __version__.encode(),
             b"repo": repository,
             b"described": described,
-            b"args": self.arguments,
+            b"args": arguments,
             b"protocols": self.protocols,
             b"user": self.user,
             b"state": repr(state).encode(),
