@@ -241,10 +241,10 @@ class HgwebExchange:
         while pieces := await stream.read():
             pieces.reverse()
             while pieces:
-                values = items.receive_data(pieces.pop())
+                values = items.receive_data(pieces.pop())[::-1]
                 # Popped: hundreds of clients would make us hold a piece each, and what was in it.
                 while values:
-                    yield values.pop(0)
+                    yield values.pop()
 
     async def _receive(self, value: object) -> None:
         """Receive the head of the response, or the next part of its body."""
