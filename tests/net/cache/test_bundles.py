@@ -16,6 +16,7 @@ from wiredaemon.net.cache.bundle_maker import (
     QUIET_SECONDS,
 )
 from wiredaemon.net.cache.bundle_shelf import NAMED_SECONDS
+from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -153,15 +154,26 @@ async def test_another_is_made_when_enough_has_changed_and_no_sooner_than_in_an_
 async def test_the_hour_counts_across_a_restart(bundling: Bundling) -> None:
     await prepared(bundling)
     await bundling.begin_again()
-    repository = bundling.repository(described=b"other")
-    assert not has_any(repository)
-    repository.bundles.cloned()
+    repository = bundling.repository()
+    repository.worker.count = 200  # much has come since
+    await repository.offered()
     await bundling.pass_by(QUIET_SECONDS + 1)
     assert repository.worker.made == []
     bundling.reactor.clock.advance(INTERVAL_SECONDS)
-    repository.bundles.cloned()
+    repository.change()
+    await repository.offered()
     await bundling.pass_by(QUIET_SECONDS + 1)
     assert repository.worker.made == [SPEC]
+
+
+@ensure_deferred
+async def test_other_settings_do_not_wait_for_the_hour_of_those_before(bundling: Bundling) -> None:
+    await prepared(bundling)
+    repository = bundling.repository(described=b"other")
+    for made in ([SPEC], [SPEC]):
+        repository.bundles.cloned()
+        await bundling.pass_by(QUIET_SECONDS + 1)
+        assert repository.worker.made == made
 
 
 @pytest.mark.parametrize(
@@ -283,6 +295,17 @@ async def test_while_an_answer_is_kept_no_client_is_told_of_a_bundle(bundling: B
     assert await repository.bundles.find(bundle.name) is bundle
     repository.change()
     assert await repository.offered() == [bundle]
+
+
+@ensure_deferred
+async def test_clients_that_must_have_a_bundle_are_told_of_it_though_an_answer_is_kept(
+    bundling: Bundling,
+) -> None:
+    repository = bundling.repository(described=b"digest" + ATTEMPT_COUNTS)
+    repository.bundles.cloned()
+    await bundling.pass_by(QUIET_SECONDS + 1)
+    repository.answered()
+    assert len(await repository.offered()) == 1
 
 
 @ensure_deferred

@@ -60,8 +60,8 @@ class BundleMaker:
         self._is_quiet = is_quiet
         self._waiting: dict[bytes, tuple[RepositoryBundles, float]] = {}
         """By path; each with the time since when it waits."""
-        self._tried: dict[bytes, float] = {}
-        """The time at which bundles of each path were begun last."""
+        self._tried: dict[tuple[bytes, bytes], float] = {}
+        """The time at which bundles of each path, as it was described then, were begun last."""
         self._asked_at = float("-inf")
         self._look: Any = None
         self._making: Deferred[None] | None = None
@@ -78,18 +78,21 @@ class BundleMaker:
     def want(self, repository: RepositoryBundles) -> None:
         """Make bundles of a repository when there is time, unless that was done not long ago."""
         path = repository.path
-        if not self.shelf.cache.is_on or not self._is_due(path):
+        if not self.shelf.cache.is_on or not self._is_due(repository):
             return
         _, since = self._waiting.get(path, (None, self._reactor.seconds()))
         if path in self._waiting or len(self._waiting) < _MOST:
             self._waiting[path] = (repository, since)
         self._look_later()
 
-    def _is_due(self, path: bytes) -> bool:
-        tried = self._tried.get(path)
+    def _is_due(self, repository: RepositoryBundles) -> bool:
+        # Other settings make other bundles, and nobody is told of those before.
+        path, described = repository.path, repository.described
+        tried = self._tried.get((path, described))
         if tried is not None and self._reactor.seconds() - tried < INTERVAL_SECONDS:
             return False
-        made = max((each.facts.made for each in self.shelf.of(path)), default=0)
+        kept = [each.facts for each in self.shelf.of(path)]
+        made = max((facts.made for facts in kept if facts.described == described), default=0)
         # A clock that was set back must not forbid it for years.
         return not 0 <= self.shelf.clock() - made < INTERVAL_SECONDS
 
@@ -121,8 +124,9 @@ class BundleMaker:
         self._look_later()
 
     def _begin(self, repository: RepositoryBundles) -> None:
-        self._tried.pop(repository.path, None)
-        self._tried[repository.path] = self._reactor.seconds()
+        key = repository.path, repository.described
+        self._tried.pop(key, None)
+        self._tried[key] = self._reactor.seconds()
         if len(self._tried) > _MOST:
             del self._tried[next(iter(self._tried))]
         self._making = Deferred.fromCoroutine(self._make(repository))

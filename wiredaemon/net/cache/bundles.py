@@ -14,7 +14,12 @@ from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from wiredaemon.net.cache.keys import is_settled
-from wiredaemon.repository.clone_bundles import BUNDLE_STATES, STREAM_MARK, BundleStates
+from wiredaemon.repository.clone_bundles import (
+    ATTEMPT_COUNTS,
+    BUNDLE_STATES,
+    STREAM_MARK,
+    BundleStates,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +133,9 @@ class RepositoryBundles:
         good, states = await self._good()
         chosen = self._chosen(good)
         is_stream_first = bool(chosen) and STREAM_MARK in chosen[0].facts.spec
-        if self._answered == self._files.stat_state() and not is_stream_first:
+        # Where clones without a bundle are refused, nobody is sent what was kept.
+        are_needed = is_stream_first or self.described.endswith(ATTEMPT_COUNTS)
+        if self._answered == self._files.stat_state() and not are_needed:
             # It costs nothing, where what is pulled behind a bundle takes a worker.
             return Offer(bundles=[], states=states)
         for each in chosen:
