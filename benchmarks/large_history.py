@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _OURS: Final = "wiredaemon"
 _PEER: Final = "hg serve"
 _SAMPLE: Final = 0.2
+"""Seconds between two looks at the memory."""
 _SETTLED: Final = 0.5
 """Seconds in which the daemon sees that no clock tick hides a change, and keeps an answer."""
 _HEADS: Final = 20

@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from support.accounts import write_htpasswd
+from support.environment import LOOPBACK
 from support.hg import HG7, copy_repository
+from support.links import fetch
 from support.objects import object_store
 from support.repositories import run_hg, write_hgrc
 from support.served import Served
@@ -59,6 +61,10 @@ def test_clients_are_told_of_copies_of_what_everybody_may_read(
             for repository in folders.values():
                 # From here on the answer that was kept above is not the right one any more.
                 run_hg("bookmark", "-r", "1", "one more", folder=repository)
+            _, manifest = fetch(LOOPBACK, served.daemon.port(), f"/{PUBLIC}?cmd=clonebundles")
+            copy = f"http://127.0.0.1:{store.server_address[1]}{stored} "
+            assert manifest.startswith(copy)
+            assert manifest.splitlines()[0].endswith(" REQUIRESNI=true")
             assert UNPACKED in clone(PUBLIC, "by 7.2")
             assert UNPACKED in clone(PUBLIC, "by 6.0.3", hg6)
             assert store.fetched() == [stored] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Final
@@ -17,15 +18,14 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 60.0
 HOOK: Final = """
-import os, signal, time
+import os, signal
 
 
 def kill_when_written(ui, repo, **_):
     if os.path.exists({done!r}):
         return
     open({begun!r}, "w").close()
-    while not os.path.exists({goes_on!r}):
-        time.sleep(0.002)
+    open({goes_on!r}).close()  # a pipe with a name: waits for who writes to it
     # Finalizers run in the order of their names, that of the changesets before this one.
     repo.currenttransaction().addfinalize(b"zzz", kill)
 
@@ -34,14 +34,8 @@ def kill(_):
     open({done!r}, "w").close()
     os.kill(os.getpid(), signal.SIGKILL)
 """
-HGRC: Final = """[phases]
-publish = no
-[web]
-push_ssl = no
-allow-push = *
-[hooks]
-pretxnclose = python:{hook}:kill_when_written
-"""
+HGRC: Final = "[hooks]\npretxnclose = python:{hook}:kill_when_written\n"
+SETTINGS: Final = 'push_ssl = false\nallow-push = ["*"]'
 
 
 def test_a_client_does_not_take_for_pushed_what_is_rolled_back(
@@ -49,11 +43,12 @@ def test_a_client_does_not_take_for_pushed_what_is_rolled_back(
 ) -> None:
     names = ("begun", "goes_on", "done")
     files = {name: tmp_path / name for name in names}
+    os.mkfifo(files["goes_on"])
     hook = tmp_path / "hook.py"
     hook.write_text(HOOK.format(**{name: str(file) for name, file in files.items()}), "utf-8")
     team = copy_repository(short.folder, tmp_path / "team")
     write_hgrc(team, HGRC.format(hook=hook))
-    with Served.start({"team": team}, tmp_path) as served:
+    with Served.start({"team": team}, tmp_path, web=SETTINGS) as served:
         url = served.url("team")
         clones = [tmp_path / name for name in ("one", "two")]
         nodes = []
@@ -68,7 +63,7 @@ def test_a_client_does_not_take_for_pushed_what_is_rolled_back(
                 assert time.monotonic() < end
             # From here on reads do not have the transaction examined, for a second.
             heads(served.daemon.port("http"))
-            files["goes_on"].touch()
+            files["goes_on"].open("w").close()
             pushing.communicate(timeout=SECONDS)
         assert pushing.returncode == 255
         assert files["done"].exists()

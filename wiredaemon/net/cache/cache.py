@@ -14,7 +14,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from wiredaemon.net.cache.reading import FileReader
-from wiredaemon.net.cache.recording import Recording
+from wiredaemon.net.cache.recording import PIECE, Recording
 from wiredaemon.net.cache.store import DamagedError, KeptResponse, ResponseStore, StoreError
 from wiredaemon.net.repeated_lines import RepeatedLines
 
@@ -34,7 +34,8 @@ for each answer."""
 
 _log: Final = Logger()
 _T = TypeVar("_T")
-_READ_AT_ONCE: Final = 8
+READ_AT_ONCE: Final = 8
+"""Pieces that are read at once: of hundreds each would be held until its turn."""
 
 
 class ResponseCache:
@@ -63,8 +64,7 @@ class ResponseCache:
         self._limits = limits
         self._reactor = reactor
         self.redirects = redirects
-        self.reading = DeferredSemaphore(_READ_AT_ONCE)
-        """Pieces that are read at once: of hundreds each would be held until its turn."""
+        self._reading = DeferredSemaphore(READ_AT_ONCE)
         self._unreadable = RepeatedLines(reactor, lambda line: _log.error("{line}", line=line))
         self._recordings: set[str] = set()
         """Keys of what is being recorded."""
@@ -286,6 +286,18 @@ class ResponseCache:
                 reason=str(error),
             )
         self._suspended_until = self._reactor.seconds() + SUSPENDED_SECONDS
+
+    async def read(self, reader: FileReader, most: int = PIECE) -> bytes:
+        """Return the next piece of an open file; few are read at once.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        await self._reading.acquire()
+        try:
+            return await self.in_thread(partial(reader.read, most))
+        finally:
+            self._reading.release()
 
     def in_thread(self, call: Callable[[], _T]) -> Deferred[_T]:
         """Call a function that blocks in a thread."""

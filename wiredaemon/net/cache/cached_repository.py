@@ -191,7 +191,7 @@ class CachedRepository:
     async def _read(self, entry: KeptResponse, reader: FileReader) -> bytes:
         reason = "its file has changed"
         try:
-            piece = await self._cache.in_thread(reader.read)
+            piece = await self._cache.read(reader)
         except OSError as error:
             piece, reason = b"", str(error)
         if not piece:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.logger import Logger
@@ -219,11 +218,7 @@ class KeptClone:
             size = self._pieces.next()
             reason = "its file has changed"
             try:
-                await self._cache.reading.acquire()
-                try:
-                    piece = await self._cache.in_thread(partial(self._reader.read, size))
-                finally:
-                    self._cache.reading.release()
+                piece = await self._cache.read(self._reader, size)
                 items = self._items.cut(piece)
             except (OSError, CborError) as error:
                 piece, reason = b"", str(error)

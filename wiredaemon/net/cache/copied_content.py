@@ -1,4 +1,4 @@
-"""What copies at redirect targets are made of: the objects of answers, and bundles.
+"""The content of copies at redirect targets: the objects of answers, and bundles.
 
 A copy has no content encoding, and nothing of what our own files have around it.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Content(NamedTuple):
-    """What clients fetch, in a file without a name."""
+    """Objects or a bundle as clients fetch them, in a file without a name."""
 
     file: IO[bytes]
     marker: UploadedCopy
@@ -33,7 +33,7 @@ class CopyKind:
     """A kind of content that is copied."""
 
     shown: str
-    """What one is called in logs."""
+    """The name for one of them in logs."""
     media_type: bytes
     pieces: Callable[[IO[bytes], bytes], Iterator[bytes]]
     """Returns the content of one of our files, which is in some content encoding."""

@@ -76,7 +76,7 @@ class RawAdmission:
         self._is_current = False
         """This read has found those settings still in force."""
         self._granted: dict[bytes, Admitted] = {}
-        """What this read was granted by name alone."""
+        """Commands that this read was granted already, by name."""
         # Of this connection alone: what is admitted names the connection's own peer.
         self._admitted: DecisionCache[Admitted] = DecisionCache(_MOST_ADMITTED)
         """Commands that were admitted at ``/``, by name."""

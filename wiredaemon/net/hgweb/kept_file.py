@@ -7,7 +7,6 @@ any other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -142,11 +141,12 @@ class KeptFileExchange:
             sizes = PieceSizes(self._request.site.guard.memory.room)
             while left:
                 most = min(left, sizes.next())
-                piece = await found.shelf.cache.in_thread(partial(reader.read, most))
+                piece = await found.shelf.cache.read(reader, most)
                 if not piece:
                     raise ServerError("what was kept is shorter than it was")
                 left -= len(piece)
                 response.write_body(piece)
+                del piece  # else it would be held until the next one has come
                 await self._flow.drain()
         except OSError as error:
             raise ServerError("what was kept cannot be read") from error

@@ -20,29 +20,29 @@ class GrowingContent:
     def __init__(self) -> None:
         self._small = bytearray()
         self._large: mmap | None = None
-        self._size = 0
+        """Memory whose position is behind what was added."""
 
     def __len__(self) -> int:
         """Return the bytes that were added."""
-        return self._size
+        return len(self._small) if self._large is None else self._large.tell()
 
     def append(self, data: bytes) -> None:
         """Add bytes at the end."""
-        self._size += len(data)
-        if self._size >= _LARGE:
-            self._mapped(self._size).write(data)
+        size = len(self) + len(data)
+        if size >= _LARGE:
+            self._mapped(size).write(data)
         else:
             self._small += data
 
     def take(self) -> bytearray | memoryview:
         """Return all bytes, and hold none of them any more."""
-        content = self._small if self._large is None else memoryview(self._large)[: self._size]
+        content = self._small if self._large is None else memoryview(self._large)[: len(self)]
         self.drop()
         return content
 
     def drop(self) -> None:
         """Let all bytes go."""
-        self._small, self._large, self._size = bytearray(), None, 0
+        self._small, self._large = bytearray(), None
 
     def _mapped(self, size: int) -> mmap:
         """Return memory of at least so many bytes, in which one writes behind what is there."""
