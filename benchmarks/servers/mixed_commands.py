@@ -17,6 +17,7 @@ from wiredaemon.commands import (
     RawBytes,
     command,
 )
+from wiredaemon.net.guard.command_threads import CommandThreads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,11 +100,14 @@ def blocks(_context: Any, data: bytes, count: int) -> Iterator[list[bytes | int]
 def left(_context: Any) -> RawBytes:  # noqa: ANN401
     """Count the reactor's entries and the live objects, as lines of `name number`."""
     gc.collect()
-    counts = Counter(type(each).__name__ for each in gc.get_objects())
+    objects = gc.get_objects()
+    counts = Counter(type(each).__name__ for each in objects)
     lines = {name: counts[name] for name in sorted(_COUNTED)}
     lines["delayed calls"] = len(reactor.getDelayedCalls())
     lines["readers"] = len(reactor.getReaders())
     lines["writers"] = len(reactor.getWriters())
     lines["busy threads"] = len(reactor.getThreadPool().working)
     lines["waiting for threads"] = reactor.getThreadPool()._team.statistics().backloggedWorkCount  # noqa: SLF001
+    threads = [each for each in objects if type(each) is CommandThreads]
+    lines["blocking commands"] = sum(each.running + len(each.waiting) for each in threads)
     return RawBytes("".join(f"{name} {count}\n" for name, count in lines.items()).encode("ascii"))

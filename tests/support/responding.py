@@ -11,6 +11,7 @@ from twisted.logger import Logger, LogLevel
 
 from wiredaemon.commands import Command, Peer, Permission, ServerError
 from wiredaemon.commands.registry import Registry
+from wiredaemon.net.guard.command_threads import CommandThreads
 from wiredaemon.net.guard.output_room import OutputRoom
 from wiredaemon.net.guard.turns import Turns
 from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
@@ -167,7 +168,7 @@ class Responding:
             Commands(commands, make_origin(dialect)),
             DIALECTS[dialect],
             half_duplex=half_duplex,
-            reactor=reactor or self.clock,
+            threads=CommandThreads(reactor or self.clock, self.limits),
             limits=self.limits,
             turns=self.turns,
             room=OutputRoom(self.limits),

@@ -12,8 +12,16 @@ if TYPE_CHECKING:
 
     from wiredaemon.daemon.config import Config
 
-# The limits of objects that are kept: workers, the cache of answers, logins.
-_KEPT: Final = ("worker_", "cache_", "login_", "failed_requests", "read_seconds", "write_")
+# The limits of objects that are kept: workers, threads, the cache of answers, logins.
+_KEPT: Final = (
+    "worker_",
+    "blocking_",
+    "cache_",
+    "login_",
+    "failed_requests",
+    "read_seconds",
+    "write_",
+)
 
 
 def restart_keys(before: Config, after: Config) -> Sequence[str]:

@@ -3,7 +3,7 @@
 All that a peer can influence has a field here. Layers read those they need from one frozen
 ``Limits``; the configuration's ``[limits]`` sets them by name. The comment above says why.
 
-Source: reliability, section 3.
+Source: reliability, section 3; framing, section 2.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SENT_PAYLOAD: Final = 32768
-"""The largest frame payload ever sent, encoded, in bytes; Mercurial misreads lengths from 65536 on.
-
-Source: framing, section 2.
-"""
+"""The largest frame payload sent, encoded, in bytes; Mercurial misreads lengths from 65536 on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,8 +223,7 @@ class Limits:
 
     # The last one waits for 10 s: clients give up after some 30.
     login_queue: int = 64
-    """Passwords that wait to be checked before "busy" is answered: those of users from where they
-    have logged in before, and all others, as many of each."""
+    """Passwords that wait to be checked: of users where they have logged in before; of others."""
 
     # Some 2 MiB in each of the tables. Passwords are checked too slowly to fill one in a minute.
     login_records: int = 10_000
@@ -269,8 +265,7 @@ class Limits:
 
     # Eight for each of the least number of workers. More would wait longer than they are worth.
     worker_queue: int = 64
-    """Commands waiting for a worker before "busy" is answered: values and streams, as many of each.
-    Half of the streams may be one peer's."""
+    """Commands that wait for a worker: values, and as many streams, half of those for one peer."""
 
     # Killing a worker costs the next command 0.5 s; most commands end sooner than this.
     worker_read_grace: float = 2.0
@@ -278,8 +273,7 @@ class Limits:
 
     # Longer than clients and proxies wait without a byte: nginx and HAProxy give up after 60 s.
     read_seconds: float = 60.0
-    """Time in which a read command, or a page, must begin to answer, and go on with it; time in
-    which its reader takes nothing does not count."""
+    """Time in which a read or a page must begin, and go on; none counts while its reader pauses."""
 
     # What RhodeCode gives a push.
     write_seconds: float = 3600.0
@@ -303,6 +297,13 @@ class Limits:
 
     worker_drain_seconds: float = 60.0
     """Window for `worker_drain_rate`, as long as an answer may stall without a byte taken."""
+
+    # Twice `running_commands`, so that one connection leaves as many to others.
+    blocking_threads: int = 16
+    """Blocking commands at once, each in a thread, until they return, cancelled or not."""
+
+    blocking_waiting: int = 64
+    """Blocking commands waiting for a thread before "busy" is answered."""
 
     # --- collections -----------------------------------------------------------------------------
 

@@ -11,15 +11,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from wiredaemon.commands import CommandError, Permission, ServerError
+from wiredaemon.net.guard.command_threads import CommandThreads
 from wiredaemon.net.responding.blocking import BlockingContext, BlockingRepository, run_in_thread
 from wiredaemon.net.responding.command_data import IncomingData
 from wiredaemon.net.responding.context import CommandContext
+from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.values import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
 
 END: Final = object()
+threads: Final = CommandThreads(reactor, Limits())
 MEGABYTE: Final = bytes(1024 * 1024)
 
 
@@ -45,7 +48,7 @@ def context(data: IncomingData | None = None) -> CommandContext:
 
 @ensure_deferred
 async def test_a_function_gives_its_result_from_another_thread() -> None:
-    result = await run_in_thread(reactor, threading.current_thread, never, END)
+    result = await run_in_thread(threads, threading.current_thread, never, END)
     assert result is not threading.main_thread()
 
 
@@ -55,7 +58,7 @@ async def test_an_error_of_a_function_is_the_deferreds() -> None:
         raise CommandError("no")
 
     with pytest.raises(CommandError, match="no"):
-        await run_in_thread(reactor, fails, never, END)
+        await run_in_thread(threads, fails, never, END)
 
 
 @ensure_deferred
@@ -65,7 +68,7 @@ async def test_a_generator_runs_in_the_thread_and_its_objects_come_in_batches() 
         yield from range(130)
 
     batches = Batches()
-    assert await run_in_thread(reactor, objects, batches.deliver, END) is END
+    assert await run_in_thread(threads, objects, batches.deliver, END) is END
     # On a slow machine some are taken before there are as many.
     assert max(len(batch) for batch in batches.taken) <= 64
     assert [value for batch in batches.taken for value in batch] == list(range(130))
@@ -74,7 +77,7 @@ async def test_a_generator_runs_in_the_thread_and_its_objects_come_in_batches() 
 @ensure_deferred
 async def test_large_objects_make_small_batches() -> None:
     batches = Batches()
-    await run_in_thread(reactor, lambda: (MEGABYTE for _ in range(3)), batches.deliver, END)
+    await run_in_thread(threads, lambda: (MEGABYTE for _ in range(3)), batches.deliver, END)
     assert [len(batch) for batch in batches.taken] == [1, 1, 1]
 
 
@@ -84,7 +87,7 @@ def no_objects() -> Iterator[bytes]:
 
 @ensure_deferred
 async def test_a_generator_without_objects_delivers_nothing() -> None:
-    assert await run_in_thread(reactor, no_objects, never, END) is END
+    assert await run_in_thread(threads, no_objects, never, END) is END
 
 
 @ensure_deferred
@@ -103,7 +106,7 @@ async def test_the_thread_waits_until_there_is_room() -> None:
         came[len(taken) - 1].callback(None)
         return room[len(taken) - 1]
 
-    ended = run_in_thread(reactor, objects, deliver, END)
+    ended = run_in_thread(threads, objects, deliver, END)
     for number in range(3):
         await came[number]
         assert taken == list(range(number + 1))
@@ -126,7 +129,7 @@ async def test_a_refused_delivery_closes_the_generator_in_its_thread() -> None:
         raise ServerError("full")
 
     with pytest.raises(ServerError, match="full"):
-        await run_in_thread(reactor, objects, refuse, END)
+        await run_in_thread(threads, objects, refuse, END)
     assert len(closed_in) == 1
     assert closed_in[0] is not threading.main_thread()
 
@@ -139,7 +142,7 @@ async def test_a_generators_error_comes_behind_its_objects() -> None:
 
     batches = Batches()
     with pytest.raises(CommandError, match="no more"):
-        await run_in_thread(reactor, objects, batches.deliver, END)
+        await run_in_thread(threads, objects, batches.deliver, END)
     assert len(batches.taken) == 1
 
 

@@ -5,7 +5,7 @@ Source: http, sections 6.1 to 6.3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wiredaemon.net.api.rules import MULTIREQUEST, Accepted, insufficient_permissions
 from wiredaemon.net.guard.held_memory import STEP
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.command_threads import CommandThreads
     from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.http.request import StreamingRequest
@@ -112,7 +113,7 @@ class FramedExchange:
         accepted: Accepted,
         origin: Origin,
         *,
-        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        threads: CommandThreads,
         limits: Limits,
         turns: Turns,
         room: OutputRoom,
@@ -129,7 +130,7 @@ class FramedExchange:
             UrlAdmission(accepted, origin),
             accepted.dialect,
             half_duplex=True,
-            reactor=reactor,
+            threads=threads,
             limits=limits,
             turns=turns,
             room=room,

@@ -147,7 +147,7 @@ class ApiResource(Resource):
                 request,
                 accepted,
                 origin,
-                reactor=application.reactor,
+                threads=application.guard.threads,
                 limits=application.limits,
                 turns=application.guard.turns,
                 room=application.guard.memory.room,

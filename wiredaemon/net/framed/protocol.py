@@ -165,7 +165,7 @@ class FramedServerProtocol(Protocol):
             self._admission,
             dialect,
             half_duplex=False,
-            reactor=factory.reactor,
+            threads=factory.guard.threads,
             limits=factory.limits,
             turns=factory.guard.turns,
             room=factory.guard.memory.room,

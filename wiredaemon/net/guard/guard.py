@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from twisted.logger import Logger
 
 from wiredaemon.net.guard.clients import client_key
+from wiredaemon.net.guard.command_threads import CommandThreads
 from wiredaemon.net.guard.crash_log import CrashLog
 from wiredaemon.net.guard.failures import FailedRequests
 from wiredaemon.net.guard.forwarded import ForwardedRequests
@@ -122,6 +123,8 @@ class ConnectionGuard:
         self.crashes = CrashLog(reactor)
         self.turns = Turns(reactor)
         """The turns of all connections."""
+        self.threads = CommandThreads(reactor, limits)
+        """The threads of blocking commands."""
         self._failures = FailedRequests(limits, reactor)
         self._entries: dict[Guarded, _Entry] = {}
         self._of_client: Counter[str] = Counter()

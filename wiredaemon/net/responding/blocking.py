@@ -7,7 +7,7 @@ from inspect import isgenerator
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
+from twisted.internet.threads import blockingCallFromThread
 
 from wiredaemon.net.responding.handover import Handover
 
@@ -15,25 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 
     from wiredaemon.commands import Context, Followed, Peer, Permission, Repository, Value
+    from wiredaemon.net.guard.command_threads import CommandThreads
     from wiredaemon.net.responding.handover import Deliver
 
 
 def run_in_thread(
-    reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
-    call: Callable[[], Any],
-    deliver: Deliver,
-    end: object,
+    threads: CommandThreads, call: Callable[[], Any], deliver: Deliver, end: object
 ) -> Deferred[Any]:
-    """Call a function in the reactor's thread pool.
+    """Call a function in one of the threads of blocking commands.
 
     Args:
-        reactor: The reactor whose thread pool is used.
+        threads: The threads, whose reactor takes the objects.
         call: The blocking function. A generator that it returns runs in the thread as well.
         deliver: Is called with the generator's objects, as `Handover` says.
         end: The result in place of a generator that has ended.
 
     Returns:
-        The function's result, or ``end``.
+        The function's result, or ``end``; see `CommandThreads.call` for how it is cancelled.
     """
 
     def run() -> Any:  # noqa: ANN401 whatever the function gives
@@ -41,20 +39,20 @@ def run_in_thread(
         if not isgenerator(result):
             return result
         # Closed in this thread, also when delivering fails: a generator may hold files open.
-        handover = Handover(reactor, deliver)
+        handover = Handover(threads.reactor, deliver)
         with closing(result):
             for value in result:
                 handover.put(value)
             handover.finish()
         return end
 
-    return deferToThreadPool(reactor, reactor.getThreadPool(), run)
+    return threads.call(run)
 
 
 class BlockingContext:
     """The context of a blocking command: methods that others await block instead."""
 
-    def __init__(self, context: Context, reactor: Any) -> None:  # noqa: ANN401 as above
+    def __init__(self, context: Context, reactor: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
         """Wrap the context of one request."""
         self._context = context
         self._reactor = reactor

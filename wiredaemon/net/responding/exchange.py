@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wiredaemon.net.responding.connection_input import ConnectionInput
 from wiredaemon.net.responding.interfaces import InputTransport, ResponseTransport
@@ -10,6 +10,7 @@ from wiredaemon.net.responding.responder import Responder
 from wiredaemon.protocol import ServerConnection
 
 if TYPE_CHECKING:
+    from wiredaemon.net.guard.command_threads import CommandThreads
     from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.interfaces import Admission
@@ -27,7 +28,7 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
     dialect: Dialect,
     *,
     half_duplex: bool,
-    reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+    threads: CommandThreads,
     limits: Limits,
     turns: Turns,
     room: OutputRoom,
@@ -39,7 +40,7 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
         admission: Decides which commands may run.
         dialect: The framing of the connection.
         half_duplex: The peer sends everything before it reads, as in one HTTP request.
-        reactor: Provides threads and delayed calls.
+        threads: Run the commands that block.
         limits: Bounds what a peer may make the server hold.
         turns: Shares the time of the reactor among connections.
         room: Shares the memory for output among them.
@@ -49,7 +50,7 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
         connection,
         transport,
         half_duplex=half_duplex,
-        reactor=reactor,
+        threads=threads,
         limits=limits,
         turns=turns,
         room=room,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.command_threads import CommandThreads
     from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.command_data import IncomingData, NoData
@@ -160,11 +161,11 @@ class Owner(Protocol):
     dialect: Dialect
     is_text: bool
     """The dialect has values in the text form of version 1 (0002)."""
-    reactor: Any
     room: OutputRoom
     running: dict[int, RunningRequest]
     """The requests that are not answered, by id; a request removes itself at its end."""
     transport: ResponseTransport
+    threads: CommandThreads
     turns: Turns
 
     def has_room(self, request: RunningRequest) -> bool:

@@ -7,7 +7,7 @@ to failures. The transport owns answers outside of frames; the `ConnectionInput`
 from __future__ import annotations
 
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.command_threads import CommandThreads
     from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.command_data import IncomingData, NoData
@@ -50,14 +51,13 @@ class Responder:
         connection: Encodes results as frames.
         transport: Sends them.
         half_duplex: Commands run one after another, in the order in which they became complete.
-        reactor: Provides threads and delayed calls.
+        threads: Run the commands that block.
         limits: Bounds the commands that run.
         turns: Shares the time of the reactor among connections.
         room: Shares the memory for output.
     """
 
     _log = Logger()
-
     __slots__ = (
         "_aborted",
         "_has_all_input",
@@ -73,9 +73,9 @@ class Responder:
         "is_text",
         "on_progress",
         "output_paused",
-        "reactor",
         "room",
         "running",
+        "threads",
         "transport",
         "turns",
     )
@@ -86,7 +86,7 @@ class Responder:
         transport: ResponseTransport,
         *,
         half_duplex: bool,
-        reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
+        threads: CommandThreads,
         limits: Limits,
         turns: Turns,
         room: OutputRoom,
@@ -99,7 +99,7 @@ class Responder:
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
         """Commands without data wait for the end of input."""
-        self.reactor, self.turns, self.room = reactor, turns, room
+        self.threads, self.turns, self.room = threads, turns, room
         # No deque, although items leave at the front: that takes 760 bytes, a list 56.
         self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
         self.running: dict[int, RunningRequest] = {}

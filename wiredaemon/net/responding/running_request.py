@@ -78,9 +78,9 @@ class RunningRequest:
 
     def run_in_thread(self, keywords: Mapping[str, object]) -> None:
         """Call a blocking command in a thread; its objects are delivered in batches."""
-        context = BlockingContext(self.context, self._owner.reactor)
+        context = BlockingContext(self.context, self._owner.threads.reactor)
         self._thread = run_in_thread(
-            self._owner.reactor,
+            self._owner.threads,
             lambda: self.command.function(context, **keywords),
             lambda given, *, is_slow: Deferred.fromCoroutine(self._deliver(given, is_slow=is_slow)),
             END,
@@ -260,7 +260,7 @@ class RunningRequest:
         Returns:
             A Deferred that fires with False if the request has ended meanwhile, and never fails.
         """
-        reactor = self._owner.reactor
+        reactor = self._owner.threads.reactor
         encoding = deferToThreadPool(reactor, reactor.getThreadPool(), work.run)
         self.state = advance_request(self.state, RequestStep.ENCODE)
         self._pending = encoding
