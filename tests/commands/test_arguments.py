@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wiredaemon.commands.arguments import Argument, ArgumentType, check_arguments
+from wiredaemon.commands.argument_types import ArgumentType
+from wiredaemon.commands.arguments import Argument, check_arguments
 from wiredaemon.commands.results import CommandError
 
 if TYPE_CHECKING:
@@ -127,7 +128,6 @@ def test_a_value_that_is_not_valid_is_refused_with_those_that_are(
     [
         (ArgumentType.LIST, [[b"a"]], b"[b'a']"),
         (ArgumentType.LIST, [{b"a": 1}], b"{b'a': 1}"),
-        (ArgumentType.DICT, {b"a": 1}, b"{b'a': 1}"),
         (ArgumentType.BYTES, b"b", b"b"),
     ],
 )
@@ -151,9 +151,14 @@ def test_absent_arguments_take_their_defaults() -> None:
     }
 
 
-@pytest.mark.parametrize("default", [[[1]], {b"a": [1]}, {1}])
-def test_a_default_that_one_call_changes_is_as_declared_for_the_next(default: Any) -> None:
-    declared = {"value": Argument(type=ArgumentType.LIST, default=default)}
+@pytest.mark.parametrize(
+    ("kind", "default"),
+    [(ArgumentType.LIST, [[1]]), (ArgumentType.DICT, {b"a": [1]}), (ArgumentType.SET, {1})],
+)
+def test_a_default_that_one_call_changes_is_as_declared_for_the_next(
+    kind: ArgumentType, default: Any
+) -> None:
+    declared = {"value": Argument(type=kind, default=default)}
     before = repr(default)
     first: Any = check_arguments(declared, {}, strict=True)["value"]
     if isinstance(first, list):
@@ -275,3 +280,135 @@ def test_a_declaration_may_have_its_own_words_for_a_wrong_type() -> None:
     with pytest.raises(CommandError) as caught:
         argument.check("value", {})
     assert (caught.value.message, caught.value.arguments) == (b"must be an array", ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "taken"),
+    [
+        (ArgumentType.FLOAT, 1.5, 1.5),
+        (ArgumentType.FLOAT, 2, 2.0),
+        (ArgumentType.FLOAT, b"-1.5e3", -1500.0),
+        (ArgumentType.FLOAT, b"7", 7.0),
+        (ArgumentType.TEXT, "größe".encode(), "größe"),
+        (ArgumentType.TEXT, "größe", "größe"),
+        (ArgumentType.TEXT, b"", ""),
+    ],
+)
+def test_floats_and_texts_are_what_they_stand_for(
+    kind: ArgumentType, given: object, taken: object
+) -> None:
+    found = check_arguments(required(kind), {b"value": given}, strict=True)["value"]
+    assert (found, type(found)) == (taken, type(taken))
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "shown"),
+    [
+        (ArgumentType.FLOAT, float("nan"), "it must be finite"),
+        (ArgumentType.FLOAT, b"1e999", "it must be finite"),
+        (ArgumentType.FLOAT, 10**400, "int too large to convert to float"),
+        (ArgumentType.FLOAT, b"nan", "it must be a decimal number"),
+        (ArgumentType.FLOAT, b" 1", "it must be a decimal number"),
+        (ArgumentType.FLOAT, b"1" * 65, "it must be a decimal number"),
+        (ArgumentType.TEXT, b"\xff", "it must be UTF-8"),
+    ],
+)
+def test_what_stands_for_no_float_or_text_is_refused(
+    kind: ArgumentType, given: object, shown: str
+) -> None:
+    assert str(failure(required(kind), {b"value": given})).endswith(f": {shown}")
+
+
+def test_the_refusal_of_a_float_says_how_every_dialect_carries_one() -> None:
+    assert str(failure(required(ArgumentType.FLOAT), {b"value": [1]})) == (
+        "argument value must be of type float, as a number or its decimal text in bytes, not list"
+    )
+    assert str(failure(required(ArgumentType.FLOAT), {b"value": True})).endswith(", not bool")
+
+
+@pytest.mark.parametrize(
+    ("kind", "elements", "given", "taken"),
+    [
+        (ArgumentType.LIST, ArgumentType.INT, [1, 2], [1, 2]),
+        (ArgumentType.LIST, ArgumentType.TEXT, [b"a"], ["a"]),
+        (ArgumentType.SET, ArgumentType.FLOAT, [b"1.5", 2], frozenset({1.5, 2.0})),
+        (ArgumentType.DICT, ArgumentType.TEXT, {b"a": b"b"}, {b"a": "b"}),
+        (ArgumentType.DICT, ArgumentType.LIST, {b"a": [None]}, {b"a": [None]}),
+    ],
+)
+def test_elements_of_the_declared_type_are_taken(
+    kind: ArgumentType, elements: ArgumentType, given: object, taken: object
+) -> None:
+    declared = {"value": Argument(type=kind, elements=elements)}
+    assert check_arguments(declared, {b"value": given}, strict=True) == {"value": taken}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "place"),
+    [
+        (ArgumentType.LIST, [1, b"100%s"], "value[1]"),
+        (ArgumentType.SET, [b"a"], "value[0]"),
+        (ArgumentType.DICT, {b"100%s": b"a"}, "value[100%s]"),
+    ],
+)
+def test_elements_of_another_type_are_refused_by_their_place(
+    kind: ArgumentType, given: object, place: str
+) -> None:
+    declared = {"value": Argument(type=kind, elements=ArgumentType.INT)}
+    error = failure(declared, {b"value": given})
+    assert str(error) == f"argument {place} must be of type int, not bytes"
+
+
+def test_valid_values_are_of_the_type_of_the_argument() -> None:
+    declared = {
+        "sizes": Argument(
+            type=ArgumentType.LIST, elements=ArgumentType.INT, valid_values=frozenset({1, 10})
+        ),
+        "name": Argument(type=ArgumentType.TEXT, default="a", valid_values=frozenset({"a", "ö"})),
+    }
+    given = {b"sizes": [10], b"name": "ö".encode()}
+    assert check_arguments(declared, given, strict=True) == {"sizes": [10], "name": "ö"}
+    error = failure(declared, {b"sizes": [2]})
+    assert error.arguments == (b"sizes", b"2", b"1, 10")
+    assert failure(declared, {b"sizes": [], b"name": b"b"}).arguments[2] == "a, ö".encode()
+
+
+@pytest.mark.parametrize(
+    ("declared", "shown"),
+    [
+        ({"type": "int"}, "'int' is no ArgumentType"),
+        (
+            {"type": ArgumentType.INT, "default": b"1"},
+            "the default b'1' cannot be given: argument default must be of type int, not bytes",
+        ),
+        ({"type": ArgumentType.BYTES, "default": ""}, "not text"),
+        ({"type": ArgumentType.FLOAT, "default": 1}, "the default 1 is no float"),
+        ({"type": ArgumentType.TEXT, "default": b"a"}, "the default b'a' is no str"),
+        (
+            {"type": ArgumentType.LIST, "elements": ArgumentType.INT, "default": (1, b"a")},
+            "argument default[1] must be of type int, not bytes",
+        ),
+        (
+            {"type": ArgumentType.BYTES, "default": b"c", "valid_values": frozenset({b"a"})},
+            "argument default does not accept c; valid values are: a",
+        ),
+        (
+            {"type": ArgumentType.BYTES, "valid_values": frozenset({"a"})},
+            "an argument of type bytes cannot have the valid value 'a'",
+        ),
+        (
+            {"type": ArgumentType.DICT, "valid_values": frozenset({b"a"})},
+            "an argument of type dict cannot have the valid value b'a'",
+        ),
+        (
+            {"type": ArgumentType.INT, "elements": ArgumentType.INT},
+            "an argument of type int cannot have elements <ArgumentType.INT: 'int'>",
+        ),
+    ],
+)
+def test_a_declaration_that_could_never_be_met_is_refused(
+    declared: dict[str, Any], shown: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        Argument(**declared)
+    assert str(caught.value).endswith(shown)

@@ -246,9 +246,9 @@ def test_0003_describes_what_there_is_without_a_repository() -> None:
 
 USERS: Final = Registry(
     [
-        declare("zz", Permission.RW, arguments={"größe": plain(ArgumentType.INT, 3, 5)}),
+        declare("zz", Permission.RW, arguments={"greatly": plain(ArgumentType.INT, 3, 5)}),
         declare("aaa", arguments={"bb": plain(), "a": plain(example=b"x")}),
-        declare("größe"),
+        declare("greatly"),
         declare("hidden", exposed=False),
         declare("old", dialects=frozenset({"0002"})),
     ]
@@ -257,12 +257,12 @@ USERS: Final = Registry(
 
 def test_the_commands_of_users_are_described_with_keys_in_canonical_order_up_to_0005() -> None:
     described = describe("0005", RepositoryFacts(), registry=USERS)
-    # Shorter keys first: zz, aaa, größe (7 bytes); a, bb.
+    # Shorter keys first: zz, aaa, greatly (7 bytes); a, bb.
     assert encode("0005", described) == (
         b"\xa3Hcommands\xa3"
-        b"Bzz\xa2Dargs\xa1Ggr\xc3\xb6\xc3\x9fe\x05Kpermissions\x81Dpush"
+        b"Bzz\xa2Dargs\xa1Ggreatly\x05Kpermissions\x81Dpush"
         b"Caaa\xa2Dargs\xa2AaAxBbb@Kpermissions\x81Dpull"
-        b"Ggr\xc3\xb6\xc3\x9fe\xa2Dargs\xa0Kpermissions\x81Dpull"
+        b"Ggreatly\xa2Dargs\xa0Kpermissions\x81Dpull"
         b"Kcompression\x80"
         b"Qframingmediatypes\x81X&application/mercurial-exp-framing-0005"
     )
@@ -270,18 +270,53 @@ def test_the_commands_of_users_are_described_with_keys_in_canonical_order_up_to_
 
 def test_the_commands_of_users_are_described_with_keys_in_bytewise_order_by_0006() -> None:
     described = describe("0006", RepositoryFacts(), registry=USERS)
-    # By the bytes of the keys: aaa, größe, zz; default, required, type.
+    # By the bytes of the keys: aaa, greatly, zz; default, required, type.
     assert encode("0006", described) == (
         b"\xa4Hcommands\xa3"
         b"Caaa\xa2Dargs\xa2Aa\xa2Hrequired\xf5DtypeEbytesBbb\xa2Hrequired\xf5DtypeEbytes"
         b"Kpermissions\x81Dpull"
-        b"Ggr\xc3\xb6\xc3\x9fe\xa2Dargs\xa0Kpermissions\x81Dpull"
-        b"Bzz\xa2Dargs\xa1Ggr\xc3\xb6\xc3\x9fe"
+        b"Ggreatly\xa2Dargs\xa0Kpermissions\x81Dpull"
+        b"Bzz\xa2Dargs\xa1Ggreatly"
         b"\xa3Gdefault\x03Hrequired\xf4DtypeCintKpermissions\x81Dpush"
         b"Qframingmediatypes\x81X&application/mercurial-exp-framing-0006"
         b"Rpathfilterprefixes\xd9\x01\x02\x82Epath:Lrootfilesin:"
         b"Nrawrepoformats\x80"
     )
+
+
+TYPED: Final = Registry(
+    [
+        declare(
+            "scale",
+            arguments={
+                "factor": Argument(type=ArgumentType.FLOAT, default=1.5),
+                "names": Argument(
+                    type=ArgumentType.DICT, elements=ArgumentType.TEXT, default={b"a": "ö"}
+                ),
+                "weights": Argument(type=ArgumentType.SET, default={0.5}),
+            },
+        )
+    ]
+)
+
+
+def test_0006_describes_elements_and_floats_by_their_texts() -> None:
+    described: Any = describe("0006", RepositoryFacts(), registry=TYPED)
+    assert described[b"commands"][b"scale"][b"args"] == {
+        b"factor": {b"required": False, b"type": b"float", b"default": b"1.5"},
+        b"names": {
+            b"required": False,
+            b"type": b"dict",
+            b"default": {b"a": "ö"},
+            b"elements": b"text",
+        },
+        b"weights": {b"required": False, b"type": b"set", b"default": {b"0.5"}},
+    }
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0004", "0005", "0006"])
+def test_descriptors_with_floats_and_texts_can_be_sent_in_every_dialect(dialect: str) -> None:
+    assert b"factor" in encode(dialect, describe(dialect, RepositoryFacts(), registry=TYPED))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

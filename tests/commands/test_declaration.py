@@ -63,31 +63,40 @@ def test_unknown_dialects_are_named() -> None:
 
 
 def test_a_field_that_does_not_exist_is_named() -> None:
-    assert "blocking" in refusal(lambda context: context, blocking=True)
+    text = refusal(lambda context: context, blocking=True)
+    assert text.startswith("command sum: there is no blocking to declare; there are: arguments, ")
 
 
-@pytest.mark.parametrize("name", [b"sum", "", None, "\ud800"])
-def test_a_name_that_cannot_be_sent_is_refused(name: object) -> None:
+@pytest.mark.parametrize("name", [b"sum", "", None, "\ud800", "größe", "a/b", "a\n", "\x7f"])
+def test_a_name_that_some_transport_cannot_send_is_refused(name: object) -> None:
     text = refusal(lambda context: context, name)
-    assert text == f"command {name!r}: {name!r} is no name; names are texts"
+    expected = f"command {name!r}: {name!r} is no name; names are printable ASCII without a slash"
+    assert text == expected
 
 
-@pytest.mark.parametrize("name", [b"nodes", "", "\ud800"])
-def test_an_argument_name_that_cannot_be_sent_is_refused(name: object) -> None:
+@pytest.mark.parametrize("name", [b"nodes", "", "größe", "a/b"])
+def test_an_argument_name_that_some_transport_cannot_send_is_refused(name: object) -> None:
     arguments = {name: Argument(type=ArgumentType.LIST)}
     text = refusal(lambda _context, **_arguments: None, arguments=arguments)
-    assert text == f"command 'sum': {name!r} is no name; names are texts"
+    expected = f"command 'sum': {name!r} is no name; names are printable ASCII without a slash"
+    assert text == expected
 
 
-@pytest.mark.parametrize("name", ["größe", "команда", "two words", "100%s"])
-def test_names_need_not_be_ascii(name: str) -> None:
-    def function(_context: object, größe: int) -> int:  # noqa: PLC2401 what is tested
-        return größe
+@pytest.mark.parametrize("name", ["multirequest", "debugreflect", ".", ".."])
+def test_a_name_with_a_meaning_in_urls_is_refused(name: str) -> None:
+    text = refusal(lambda context: context, name)
+    assert text == f"command {name!r}: the name has a meaning in URLs"
 
-    arguments = {"größe": Argument(type=ArgumentType.INT)}
-    marked = command(name, permission=Permission.RO, arguments=arguments)(function)
-    made = getattr(marked, MARK)
-    assert (made.name, made.function(None, größe=3)) == (name, 3)
+
+@pytest.mark.parametrize("name", ["two words", "100%s", "a-b.c", "~"])
+def test_names_are_any_other_printable_ascii(name: str) -> None:
+    made = Command(name=name, permission=Permission.RO, function=lambda _context: None)
+    assert made.name == name
+
+
+def test_an_argument_that_is_none_is_refused() -> None:
+    text = refusal(lambda _context, nodes: nodes, arguments={"nodes": ArgumentType.LIST})
+    assert text == f"command sum: nodes is no Argument but {ArgumentType.LIST!r}"
 
 
 def only_keywords(*, context: object) -> None: ...
@@ -235,3 +244,49 @@ def test_a_blocking_function_cannot_be_asynchronous() -> None:
     assert refusal(coroutine, is_blocking=True) == expected
     assert refusal(objects, is_blocking=True) == expected
     assert refusal(functools.partial(coroutine), is_blocking=True) == expected
+
+
+class Adding:
+    """Its method is marked where its class is defined."""
+
+    @command("add", permission=Permission.RO, arguments=NODES)
+    def add(self, context: object, nodes: list[int]) -> int:
+        """Return the sum."""
+        assert context is None
+        return sum(nodes)
+
+
+def test_a_method_becomes_a_command_with_its_object() -> None:
+    made = getattr(Adding.add, MARK)
+    assert made.is_method
+    bound = made.bound(Adding().add)
+    assert (bound.is_method, bound.function(None, nodes=[1, 2])) == (False, 3)
+
+
+def test_a_method_that_does_not_take_what_is_declared_is_refused_in_its_class() -> None:
+    with pytest.raises(TypeError, match="its function does not fit its arguments"):
+
+        class Wrong:
+            @command("add", permission=Permission.RO, arguments=NODES)
+            def add(self, context: object) -> None: ...
+
+
+def documented(context: object) -> None:
+    """Do nothing.
+
+    Twice.
+    """
+
+
+def test_the_docstring_is_the_help_in_the_descriptor() -> None:
+    made = Command(name="a", permission=Permission.RO, function=documented)
+    assert made.with_help().details == {b"help": "Do nothing.\n\nTwice."}
+    own = Command(name="a", permission=Permission.RO, function=documented, details={b"help": b"x"})
+    assert own.with_help() is own
+
+
+@pytest.mark.parametrize("function", [only_context, functools.partial(documented), Summing()])
+def test_a_function_without_a_docstring_of_its_own_has_no_help(function: Any) -> None:
+    arguments = NODES if isinstance(function, Summing) else {}
+    made = Command(name="a", permission=Permission.RO, function=function, arguments=arguments)
+    assert made.with_help() is made

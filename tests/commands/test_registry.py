@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wiredaemon.commands import Command, Permission, RawBytes
+from wiredaemon.commands import Command, Permission, RawBytes, command
 from wiredaemon.commands import capabilities as capabilities_module
+from wiredaemon.commands.declaration import MARK
 from wiredaemon.commands.registry import (
     CommandLoadError,
     Registry,
     load_commands,
     load_installed_commands,
     marked_commands,
+    marked_methods,
 )
 from wiredaemon.wire.dialects import DIALECTS
 
@@ -88,8 +91,8 @@ def test_a_name_that_no_command_has_is_not_found(name: bytes) -> None:
     assert Registry([declare("sum")]).find(name, DIALECTS["0006"]) is None
 
 
-@pytest.mark.parametrize(("name", "sent"), [("größe", b"gr\xc3\xb6\xc3\x9fe"), ("%s", b"%s")])
-def test_a_command_is_found_by_the_utf_8_of_its_name(name: str, sent: bytes) -> None:
+@pytest.mark.parametrize(("name", "sent"), [("two words", b"two words"), ("%s", b"%s")])
+def test_a_command_is_found_by_the_bytes_of_its_name(name: str, sent: bytes) -> None:
     command = declare(name)
     assert Registry([command]).find(sent, DIALECTS["0006"]) is command
 
@@ -466,3 +469,82 @@ def test_without_installed_distributions_there_are_no_further_commands(
 
     monkeypatch.setattr("importlib.metadata.entry_points", no_points)
     assert load_installed_commands() == []
+
+
+# --- methods ---------------------------------------------------------------------------------
+
+
+class Base:
+    @command("first", permission=Permission.RO)
+    def first(self, _context: object) -> str:
+        return type(self).__name__
+
+    @command("second", permission=Permission.RO)
+    def second(self, _context: object) -> str:
+        return "base"
+
+    @command("third", permission=Permission.RO)
+    def third(self, _context: object) -> str:
+        return "base"
+
+    def plain(self, _context: object) -> None: ...
+
+    @property
+    def broken(self) -> None:
+        raise AssertionError("properties are not read")
+
+
+class Derived(Base):
+    @command("second", permission=Permission.RW)
+    def second(self, _context: object) -> str:
+        return "derived"
+
+    def third(self, _context: object) -> str:
+        return "not marked"
+
+    @command("fourth", permission=Permission.RO)
+    def fourth(self, _context: object) -> str:
+        return "derived"
+
+
+def test_the_marked_methods_of_an_object_are_bound_to_it_in_definition_order() -> None:
+    found = marked_methods(Derived())
+    assert [(each.name, each.permission) for each in found] == [
+        ("first", Permission.RO),
+        ("second", Permission.RW),
+        ("fourth", Permission.RO),
+    ]
+    assert [each.function(None) for each in found] == ["Derived", "derived", "derived"]
+
+
+def test_a_method_without_its_object_is_no_command() -> None:
+    with pytest.raises(CommandLoadError) as caught:
+        Registry([getattr(Base.first, MARK)])
+    assert str(caught.value) == "command first is a method: it needs an object of its class"
+
+
+def test_a_decorator_above_the_mark_of_a_method_is_refused() -> None:
+    class Wrapped(Base):
+        second = functools.wraps(Base.second)(lambda *_: "wrapped")  # type: ignore[assignment]
+
+    with pytest.raises(CommandLoadError, match="@command must be the outermost decorator"):
+        marked_methods(Wrapped())
+
+
+def test_methods_are_not_commands_of_their_module(
+    load_source: Callable[[str], list[Command]],
+) -> None:
+    source = (
+        IMPORT
+        + """
+class Adding:
+    @command("add", permission=Permission.RO)
+    def add(self, context):
+        return 1
+
+@command("one", permission=Permission.RO)
+def one(context):
+    return 1
+"""
+    )
+    assert [each.name for each in load_source(source)] == ["one"]

@@ -206,9 +206,15 @@ def test_the_reader_of_0002_is_for_0002_alone() -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_argument_names_are_utf_8_in_every_dialect(dialect: str) -> None:
-    command = declare({"größe": Argument(type=ArgumentType.BYTES)})
-    assert read(dialect, {b"gr\xc3\xb6\xc3\x9fe": b"a"}, command) == {"größe": b"a"}
+def test_floats_and_texts_can_be_given_in_every_dialect(dialect: str) -> None:
+    command = declare(
+        {
+            "factor": Argument(type=ArgumentType.FLOAT),
+            "name": Argument(type=ArgumentType.TEXT),
+        }
+    )
+    given = {b"factor": b"1.5", b"name": "größe".encode()}
+    assert read(dialect, given, command) == {"factor": 1.5, "name": "größe"}
 
 
 # --- starting --------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ def customreadonly(context):
     return RawBytes(b"customreadonly bytes response")
 """
 
-from wiredaemon.commands.arguments import REQUIRED, Argument, ArgumentType
+from wiredaemon.commands.argument_types import ArgumentType
+from wiredaemon.commands.arguments import REQUIRED, Argument
 from wiredaemon.commands.context import CommandData, Context, Followed, Peer, Repository
 from wiredaemon.commands.declaration import Command, TextForm, command
 from wiredaemon.commands.permission import Permission

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from wiredaemon.commands.argument_types import carried
 from wiredaemon.commands.declaration import TextForm, command
 from wiredaemon.commands.permission import Permission
 from wiredaemon.wire.dialects import ResponseForm
@@ -125,7 +126,8 @@ def _describe_by_example(
         b"commands": {
             known.name.encode(): {
                 b"args": {
-                    name.encode(): argument.example for name, argument in known.arguments.items()
+                    name.encode(): carried(argument.example)
+                    for name, argument in known.arguments.items()
                 },
                 b"permissions": [known.permission.description],
             }
@@ -160,7 +162,10 @@ def _describe_argument(argument: Argument) -> Value:
     # Present exactly when it is not required, also where the default is null (commands, section
     # 4.3).
     if not argument.is_required:
-        described[b"default"] = argument.default
+        described[b"default"] = carried(argument.default)
+    # Beyond the protocol's keys, and there only where a command says it.
+    if argument.elements is not None:
+        described[b"elements"] = argument.elements.value.encode()
     if argument.valid_values:
         described[b"validvalues"] = argument.valid_values
     return described

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, TypeGuard, TypeVar
 
+from wiredaemon.commands.arguments import Argument
 from wiredaemon.commands.permission import Permission
 from wiredaemon.wire.dialects import DIALECTS
-
-if TYPE_CHECKING:
-    from wiredaemon.commands.arguments import Argument
 
 ALL_DIALECTS: Final = frozenset(DIALECTS)
 MARK: Final = "__wiredaemon_command__"
@@ -60,6 +59,8 @@ class Command:
     """Further entries of its capability descriptor (0006)."""
     module: str = ""
     """The module that marked the function."""
+    is_method: bool = False
+    """The function takes the object in front of the context: only `bound` makes a command of it."""
 
     def __post_init__(self) -> None:
         """Refuse a declaration that could never work.
@@ -70,8 +71,14 @@ class Command:
         # All this is refused at the start of the daemon: a declaration that fails in its first call
         # would fail in front of a peer.
         for name in (self.name, *self.arguments):
-            if not _is_sendable(name):
-                raise TypeError(f"command {self.name!r}: {name!r} is no name; names are texts")
+            if not _is_name(name):
+                message = f"command {self.name!r}: {name!r} is no name; names are printable ASCII"
+                raise TypeError(f"{message} without a slash")
+        if self.name in RESERVED:
+            raise TypeError(f"command {self.name!r}: the name has a meaning in URLs")
+        for name, argument in self.arguments.items():
+            if not isinstance(argument, Argument):
+                raise TypeError(f"command {self.name}: {name} is no Argument but {argument!r}")
         if not isinstance(self.permission, Permission):
             raise TypeError(f"command {self.name}: {self.permission!r} is no Permission")
         unknown = self.dialects - ALL_DIALECTS
@@ -89,10 +96,11 @@ class Command:
         kinds = [parameter.kind for parameter in signature.parameters.values()]
         if not kinds or kinds[0] in _KEYWORD_KINDS:
             raise TypeError(f"command {self.name}: its function must take the context first")
+        given = (None, None) if self.is_method else (None,)
         try:
             # A call with all arguments by name, as the dispatch makes it; only the signature knows
             # about defaults and wrappers.
-            signature.bind(None, **dict.fromkeys(self.arguments))
+            signature.bind(*given, **dict.fromkeys(self.arguments))
         except TypeError as error:
             message = f"command {self.name}: its function does not fit its arguments: {error}"
             raise TypeError(message) from error
@@ -101,16 +109,85 @@ class Command:
             message = f"command {self.name}: a blocking function cannot be asynchronous"
             raise TypeError(message)
 
+    def bound(self, function: Callable[..., Any]) -> Command:
+        """Return the command of a method with the bound method as its function.
+
+        Raises:
+            TypeError: The bound method does not fit the declaration.
+        """
+        return replace(self, function=function, is_method=False)
+
+    def with_help(self) -> Command:
+        """Return the command with its function's docstring as ``help`` in its descriptor (0006)."""
+        text = inspect.getdoc(self.function) if _has_own_doc(self.function) else None
+        if not text or b"help" in self.details:
+            return self
+        return replace(self, details={**self.details, b"help": text})
+
+
+RESERVED: Final = frozenset({"multirequest", "debugreflect", ".", ".."})
+"""Names that mean something else at the end of a URL (http, section 3.1)."""
+_PRINTABLE: Final = re.compile(r"[ -.0-~]+")
+"""Texts of printable ASCII without a slash: one component of a URL's path."""
+
+
+def _has_own_doc(function: object) -> bool:
+    # An object that is called, such as a partial one, has the docstring of its class.
+    return inspect.isroutine(function) or inspect.isclass(function)
+
 
 _KEYWORD_KINDS: Final = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
 
 
-def _is_sendable(name: object) -> bool:
-    """Return whether a name is a string that UTF-8 can encode."""
-    try:
-        return isinstance(name, str) and bool(name.encode())
-    except UnicodeEncodeError:
+def _is_name(name: object) -> bool:
+    """Return whether a name can be sent on every transport: in URLs, in maps and in lines."""
+    return isinstance(name, str) and _PRINTABLE.fullmatch(name) is not None
+
+
+def declare(
+    name: str,
+    permission: Permission,
+    function: Callable[..., Any],
+    module: str,
+    declared: Mapping[str, Any],
+) -> Command:
+    """Return the command that a declaration makes of a function.
+
+    Args:
+        name: The name on the wire.
+        permission: The permission that callers need.
+        function: The function, or a method as it stands in its class.
+        module: The module that declares it.
+        declared: Further fields of `Command`.
+
+    Raises:
+        TypeError: A field does not exist, or the declaration does not fit the function.
+    """
+    unknown = declared.keys() - _DECLARED
+    if unknown:
+        shown, known = ", ".join(sorted(unknown)), ", ".join(sorted(_DECLARED))
+        raise TypeError(f"command {name}: there is no {shown} to declare; there are: {known}")
+    return Command(
+        name=name,
+        permission=permission,
+        function=function,
+        module=module,
+        is_method=_is_method(function),
+        **declared,
+    )
+
+
+_DECLARED: Final = {each.name for each in fields(Command)} - {
+    *("name", "permission", "function", "module", "is_method")
+}
+
+
+def _is_method(function: object) -> bool:
+    """Return whether a function is defined in the body of a class."""
+    if not inspect.isfunction(function):
         return False
+    outer = function.__qualname__.rpartition(".")[0]
+    return bool(outer) and not outer.endswith("<locals>")
 
 
 def is_marked(mark: object, value: object) -> TypeGuard[Command]:
@@ -129,7 +206,7 @@ def command(
     permission: Permission,
     **declared: Any,  # noqa: ANN401 the fields of Command, with their own types
 ) -> Callable[[_Function], _Function]:
-    """Mark a function as a command.
+    """Mark a function as a command, or a method of a class as one of its objects.
 
     Args:
         name: The name on the wire.
@@ -144,9 +221,7 @@ def command(
         # The function's own ``__module__`` does not say it: a partial object has none, and what is
         # marked may come from somewhere else.
         module = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 no other way
-        made = Command(
-            name=name, permission=permission, function=function, module=module, **declared
-        )
+        made = declare(name, permission, function, module, declared)
         # Statically, for a function may be an object with a `__getattr__` that answers to any name.
         before = inspect.getattr_static(function, MARK, None)
         if is_marked(before, function) and before.name != name:

@@ -42,8 +42,12 @@ class Registry:
         """Add one command; adding the same command again changes nothing.
 
         Raises:
-            CommandLoadError: The name is taken in one of its dialects.
+            CommandLoadError: The name is taken in one of its dialects, or it is a method without
+                its object.
         """
+        if command.is_method:
+            message = f"command {command.name} is a method: it needs an object of its class"
+            raise CommandLoadError(message)
         # All dialects are checked before any is changed, so that a refused command is known in none
         # of them.
         name = command.name.encode()
@@ -100,6 +104,30 @@ def marked_commands(module: ModuleType) -> Iterator[Command]:
         if is_marked(command, value) and id(command) not in given:
             given.add(id(command))
             yield command
+
+
+def marked_methods(owner: object) -> list[Command]:
+    """Return the commands that an object's class marks, bound to it, those of base classes first.
+
+    Raises:
+        CommandLoadError: A decorator above ``@command`` would have no effect.
+        TypeError: A method does not fit its declaration.
+    """
+    names = [name for each in reversed(type(owner).__mro__) for name in vars(each)]
+    found: list[Command] = []
+    # Each name once, and as the object has it: a subclass may have taken the mark away.
+    for name in dict.fromkeys(names):
+        value = inspect.getattr_static(type(owner), name)
+        mark = inspect.getattr_static(value, MARK, None)
+        if is_marked(mark, value):
+            found.append(mark.bound(getattr(owner, name)))
+        elif isinstance(mark, Command):
+            message = (
+                f"{type(owner).__name__}: command {mark.name} is wrapped in something else: "
+                "@command must be the outermost decorator"
+            )
+            raise CommandLoadError(message)
+    return found
 
 
 def _is_of(command: Command, module: ModuleType) -> bool:

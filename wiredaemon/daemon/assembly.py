@@ -131,10 +131,10 @@ def _load(config: Config) -> tuple[Registry, Registry]:
     They are loaded once: a module of a user's may hold a state that others know.
     """
     try:
+        loaded = [*load_commands(map(str, config.commands.load)), *load_installed_commands()]
         commands = [
             *marked_commands(capabilities_module),
-            *load_commands(map(str, config.commands.load)),
-            *load_installed_commands(),
+            *(command.with_help() for command in loaded),
         ]
         # The project's own in front: a user's command of the same name is reported as declared
         # twice, by both names.

@@ -123,6 +123,9 @@ _READERS: Final[Mapping[ArgumentType, Callable[[bytes, bytes], Value]]] = {
     ArgumentType.LIST: _read_list,
     ArgumentType.SET: _read_set,
     ArgumentType.DICT: _refuse_map,
+    # As texts, which every dialect carries; the server checks them.
+    ArgumentType.FLOAT: _read_bytes,
+    ArgumentType.TEXT: _read_bytes,
 }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.commands import Argument, Context, Permission, command
-from wiredaemon.commands.arguments import ArgumentType
+from wiredaemon.commands.argument_types import ArgumentType
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping

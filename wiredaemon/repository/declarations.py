@@ -21,7 +21,7 @@ from wiredaemon.commands import (
     WithOutput,
     command,
 )
-from wiredaemon.commands.arguments import ArgumentType
+from wiredaemon.commands.argument_types import ArgumentType
 from wiredaemon.commands.capabilities import RepositoryFacts
 from wiredaemon.repository import text
 

@@ -40,7 +40,7 @@ from wiredaemon.commands import (
     ServerError,
     command,
 )
-from wiredaemon.commands.arguments import ArgumentType
+from wiredaemon.commands.argument_types import ArgumentType
 from wiredaemon.net.hosting.access import AccessRules
 
 # --- failing commands --------------------------------------------------------------------------
