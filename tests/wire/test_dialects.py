@@ -58,6 +58,7 @@ FORMS: Final = {
         "progress": (7, {}),
         "sender-protocol-settings": (8, CUTS),
         "stream-settings": (9, CUTS),
+        "session": (13, {}),  # sessions 2
     },
 }
 

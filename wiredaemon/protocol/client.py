@@ -4,7 +4,7 @@ Content of responses is returned as bytes (`ResponseDataReceived`), decoded from
 content encoding but not from CBOR: a caller may pass it on unparsed, or get the objects from a
 reader (``protocol.objects``). Errors, text and progress are parsed by ``client_messages``.
 
-Source: server-state-machine, section 2.
+Source: server-state-machine, section 2; sessions, section 2.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.protocol.client_messages import MessageReader
 from wiredaemon.protocol.client_output import ClientOutput
 from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
-from wiredaemon.protocol.events import ConnectionFailed, ResponseDataReceived
+from wiredaemon.protocol.events import (
+    ConnectionFailed,
+    PingReceived,
+    RequestCancelled,
+    ResponseDataReceived,
+)
 from wiredaemon.protocol.input_streams import CLIENT_SIDE, InputStreams
 from wiredaemon.protocol.stream_contents import StreamContents, read_whole
 from wiredaemon.wire.dialects import DIALECTS, EOS, RESPONSE_CBOR, FrameType, ResponseForm
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wiredaemon.protocol.events import ClientEvent
+    from wiredaemon.protocol.session import Session
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.encodings import ContentDecoder
     from wiredaemon.wire.frames import RawFrame
@@ -54,6 +60,7 @@ class ClientConnection(ClientOutput):
         *,
         content_encodings: Sequence[bytes] = (),
         limits: Limits = _NO_LIMITS_GIVEN,
+        offers_session: bool = False,
     ) -> None:
         """Begin with nothing sent.
 
@@ -62,11 +69,13 @@ class ClientConnection(ClientOutput):
             content_encodings: The profiles to offer, the most preferred first. Without any, no
                 settings are sent, which means ``identity`` to a server. Only 0006 has them.
             limits: How much the server may make this side hold.
+            offers_session: Ask for a session, in front of the first request. A server that knows
+                sessions answers with `SessionStarted` at once. Only in full duplex, and in 0006.
 
         Raises:
-            LocalProtocolError: The dialect has no content encodings.
+            LocalProtocolError: The dialect has no content encodings, or no sessions.
         """
-        super().__init__(dialect, content_encodings)
+        super().__init__(dialect, content_encodings, limits, offers_session=offers_session)
         self._limits = limits
         self._reader = FrameReader(payload_limit=limits.frame_payload)
         self._given: deque[bytes] = deque()
@@ -218,7 +227,18 @@ class ClientConnection(ClientOutput):
             self._contents.receive_settings(self._decoded(frame, decoder), ended=ended)
         if ended:
             self._contents.forget(frame.stream_id)
-        return () if is_settings else self._route(frame, kind, decoder)
+        if is_settings:
+            return ()
+        # Under id 0, which no request of a client has.
+        if kind is FrameType.SESSION and self._session is not None:
+            return self._receive_session(self._session, frame)
+        return self._route(frame, kind, decoder)
+
+    @staticmethod
+    def _receive_session(session: Session, frame: Frame) -> Iterable[ClientEvent]:
+        event = session.receive(frame)
+        # Pings are answered inside. Cancel is no frame of a server: the table has refused it.
+        return () if isinstance(event, PingReceived | RequestCancelled) else (event,)
 
     def _refuse_inactive(
         self, frame: Frame, kind: FrameType | None, decoder: ContentDecoder | None

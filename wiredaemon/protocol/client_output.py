@@ -2,7 +2,7 @@
 
 The frames of a request are made by ``client_requests``.
 
-Source: server-state-machine, section 2.2.
+Source: server-state-machine, section 2.2; sessions, section 2.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.protocol.client_requests import Command, data_frames, request_frames
 from wiredaemon.protocol.errors import LocalProtocolError
 from wiredaemon.protocol.output import Output, OutputStream
+from wiredaemon.protocol.sender_settings import SESSION
+from wiredaemon.protocol.session import CLIENT_SESSION, VERSION, Session, SessionState, SessionStep
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import EOS, FrameType
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.frames import EncodedFrame
+    from wiredaemon.wire.limits import Limits
     from wiredaemon.wire.values import Value
 
 # Mercurial's clients use no other (framing, section 13): requests need no order among streams.
@@ -31,16 +34,28 @@ _REQUEST_IDS: Final = 1 << 16
 class ClientOutput:
     """The output of a client on one connection."""
 
-    def __init__(self, dialect: Dialect, content_encodings: Sequence[bytes]) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        content_encodings: Sequence[bytes],
+        limits: Limits,
+        *,
+        offers_session: bool,
+    ) -> None:
         """Begin with nothing sent.
 
         Args:
             dialect: The dialect that the server speaks.
             content_encodings: The profiles to offer, the most preferred first.
+            limits: How much the server may make this side hold.
+            offers_session: Ask for a session.
 
         Raises:
-            LocalProtocolError: The dialect has no content encodings.
+            LocalProtocolError: The dialect has no content encodings, or no sessions.
         """
+        if offers_session and FrameType.SESSION not in dialect.frames:
+            message = f"dialect {dialect.name} has no sessions"
+            raise LocalProtocolError(message)
         if content_encodings and not dialect.sender_settings:
             message = f"dialect {dialect.name} has no content encodings"
             raise LocalProtocolError(message)
@@ -55,6 +70,10 @@ class ClientOutput:
         self._next_id = 1
         self._output = Output()
         self._stream = OutputStream(_CLIENT_STREAM, dialect, self._output, None)
+        self._session: Session | None = None
+        """The session that was asked for, or will be with the first request."""
+        if offers_session:
+            self._session = Session(CLIENT_SESSION, dialect, limits, self._output, self._stream)
 
     @property
     def active(self) -> frozenset[int]:
@@ -82,19 +101,24 @@ class ClientOutput:
             extra: Further keys of the request map; only from 0003 on.
 
         Raises:
-            LocalProtocolError: The connection has failed, all ids are in use, or the dialect has no
-                place for ``redirect`` or ``extra``.
+            LocalProtocolError: The connection has failed, all ids are in use, a side has said that
+                it goes away, or the dialect has no place for ``redirect`` or ``extra``.
             UnencodableError: The name or an argument has no form on the wire.
         """
         if self._failed:
             message = "cannot issue new commands: the connection has failed"
+            raise LocalProtocolError(message)
+        session = self._session
+        if session is not None and session.state is SessionState.LEAVING:
+            message = "cannot issue new commands: the connection is going away"
             raise LocalProtocolError(message)
         command = Command(name, arguments, has_data, redirect, extra or {})
         # Before an id is taken, because this may raise: then nothing was changed.
         frames = request_frames(command, self._dialect)
         request_id = self._allocate()
         # In front of the first request; a server accepts settings only as the first frames.
-        if self._content_encodings:
+        is_first = session is not None and session.state is SessionState.NONE
+        if is_first or self._content_encodings:
             self._send_settings(request_id)
         for frame in frames:
             self._stream.send(request_id, *frame)
@@ -117,6 +141,59 @@ class ClientOutput:
         if end:
             self._sending.discard(request_id)
 
+    # --- the session -------------------------------------------------------------------------
+
+    @property
+    def has_session(self) -> bool:
+        """The server has agreed to a session: requests can be cancelled."""
+        return self._session is not None and self._session.is_running
+
+    def cancel(self, request_id: int) -> bool:
+        """Ask the server to stop a request, whose id stays in use until its last frame.
+
+        Data that has not ended is ended behind it.
+
+        Returns:
+            Whether the server was asked. It is not where there is no session, and where the
+            response is complete.
+        """
+        if self._session is None or not self._session.is_running or self._failed:
+            return False
+        is_active = request_id in self._active
+        if is_active:
+            self._session.send_cancel(request_id)
+        # Behind it: the command must not take what was sent for the whole.
+        if request_id in self._sending:
+            self.send_data(request_id, b"", end=True)
+        return is_active
+
+    def send_ping(self, payload: bytes) -> None:
+        """Ask the server for a `PongReceived` with the same payload of at most 64 bytes.
+
+        Raises:
+            LocalProtocolError: There is no session, or the payload is too long.
+        """
+        self._running_session("a ping").send_ping(payload)
+
+    def go_away(self, reason: bytes) -> None:
+        """Tell the server that no further request follows.
+
+        Args:
+            reason: A text for people, of which 1024 bytes are sent at most.
+
+        Raises:
+            LocalProtocolError: There is no session.
+        """
+        self._running_session("a goaway").send_go_away(reason)
+
+    def _running_session(self, subject: str) -> Session:
+        if self._session is None or not self._session.is_running:
+            message = f"{subject} needs a session, and the connection has none"
+            raise LocalProtocolError(message)
+        return self._session
+
+    # --- frames ------------------------------------------------------------------------------
+
     def data_to_send(self) -> list[EncodedFrame]:
         """Return the frames to send, and forget them."""
         return self._output.take()
@@ -126,7 +203,12 @@ class ClientOutput:
         return self._output.take_parts()
 
     def _send_settings(self, request_id: int) -> None:
-        settings: Value = {b"contentencodings": list(self._content_encodings)}
+        settings: dict[bytes, Value] = {}
+        if self._content_encodings:
+            settings[b"contentencodings"] = list(self._content_encodings)
+        if self._session is not None:
+            self._session.advance(SessionStep.OFFERED)
+            settings[SESSION] = VERSION
         payload = cbor.encode(settings, self._dialect.cbor.key_order)
         self._stream.send(request_id, FrameType.SENDER_PROTOCOL_SETTINGS, EOS, payload)
         self._content_encodings = ()

@@ -57,6 +57,42 @@ class RequestAborted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCancelled:
+    """To servers: the client wants no answer; `send_cancelled` must end the request."""
+
+    request_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingReceived:
+    """To servers: the client has sent a ping, whose pong waits to be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PongReceived:
+    """The peer has answered a ping."""
+
+    payload: bytes
+    """That of the ping."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoAwayReceived:
+    """The peer ends the session: a server reads no further request, a client sends none."""
+
+    reason: bytes
+    """A text for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStarted:
+    """To clients: the server knows sessions, so that requests can be cancelled."""
+
+    content_encodings: tuple[bytes, ...]
+    """The profiles that the server decodes in command data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionFailed:
     """The peer broke the protocol; no further input is read."""
 
@@ -103,9 +139,24 @@ class ProgressReceived(Progress):
 
 
 ServerEvent: TypeAlias = (
-    RequestReceived | DataReceived | RequestCompleted | RequestAborted | ConnectionFailed
+    RequestReceived
+    | DataReceived
+    | RequestCompleted
+    | RequestAborted
+    | RequestCancelled
+    | PingReceived
+    | PongReceived
+    | GoAwayReceived
+    | ConnectionFailed
 )
 ClientEvent: TypeAlias = (
-    ResponseDataReceived | RequestFailed | TextOutputReceived | ProgressReceived | ConnectionFailed
+    ResponseDataReceived
+    | RequestFailed
+    | TextOutputReceived
+    | ProgressReceived
+    | SessionStarted
+    | PongReceived
+    | GoAwayReceived
+    | ConnectionFailed
 )
 Event: TypeAlias = ServerEvent | ClientEvent

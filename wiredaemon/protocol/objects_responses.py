@@ -133,6 +133,11 @@ class ObjectsResponse(Response):
         self._settle_encoder()
         super().send_server_error(text)
 
+    def send_error_frame(self, kind: bytes, text: bytes) -> None:
+        """End with an error frame; drop the objects that are held."""
+        self._settle_encoder()
+        super().send_error_frame(kind, text)
+
     def _settle_encoder(self) -> None:
         """Send all that the encoder has consumed: later responses continue its context."""
         if self._begun and not self.stream.is_identity:

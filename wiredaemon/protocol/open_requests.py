@@ -130,6 +130,12 @@ class OpenRequests:
             message = f"request {request_id} is not waiting for an answer"
             raise LocalProtocolError(message)
 
+    def end_cancelled(self, request_id: int) -> None:
+        """Keep the id of a cancelled request, whose data has ended, in use until its last frame."""
+        if request_id in self._unfinished:
+            self._unfinished.remove(request_id)
+            self.waiting.add(request_id)
+
     def answer(self, request_id: int) -> None:
         """Remove a request whose last frame was made."""
         if self._sizes:

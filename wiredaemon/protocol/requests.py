@@ -49,6 +49,8 @@ class IncomingRequest(ABC):
         self.has_data = has_data
         self.announced = False
         """The `RequestReceived` event was returned."""
+        self.is_dropped = False
+        """The request was cancelled: its data is dropped until it ends."""
         self.failure: RemoteProtocolError | None = None
         """The error in its content, which is raised when the request is complete."""
         self._limits = limits
@@ -101,7 +103,7 @@ class IncomingRequest(ABC):
 
     def announce(self) -> list[ServerEvent]:
         """Return the events of a complete request part, data that came early included."""
-        if self.announced or self.failure is not None:
+        if self.announced or self.is_dropped or self.failure is not None:
             return []
         try:
             received = self.read()
@@ -116,13 +118,17 @@ class IncomingRequest(ABC):
         self._early_data.clear()
         return [received, DataReceived(request_id=self.request_id, data=data)]
 
+    def drop(self) -> None:
+        """Cause no further event, and hold nothing."""
+        self.is_dropped, self.announced, self.request_size = True, False, 0
+
     def receive_data(self, data: bytes) -> list[ServerEvent]:
         """Pass data on, or keep it until the request part is complete.
 
         Raises:
             RemoteProtocolError: Too much data came before the request part was complete.
         """
-        if self.failure is not None or not data:
+        if self.failure is not None or self.is_dropped or not data:
             return []
         if self.announced:
             return [DataReceived(self.request_id, data)]
@@ -241,8 +247,8 @@ class RequestMachine(ABC, Generic[_Request]):
         return DataReceived(request_id, payload)
 
     def abort(self) -> list[_Request]:
-        """Forget the requests that are incomplete, and return them."""
-        aborted = list(self.receiving.values())
+        """Forget the requests that are incomplete, and return those that were not cancelled."""
+        aborted = [request for request in self.receiving.values() if not request.is_dropped]
         self.receiving.clear()
         return aborted
 
@@ -299,7 +305,9 @@ class RequestMachine(ABC, Generic[_Request]):
         events = request.announce()
         if request.failure is not None:
             raise request.failure
-        if request.has_data:
+        if request.is_dropped:
+            self._active.end_cancelled(request.request_id)
+        elif request.has_data:
             events.append(RequestCompleted(request_id=request.request_id))
         return events
 

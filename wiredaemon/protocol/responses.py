@@ -141,6 +141,15 @@ class Response(ABC):
             case ErrorForm.STATUS_MAP | ErrorForm.STATUS_MAP_OR_FRAME:
                 self._send_error_response(b"server", text)
 
+    def send_error_frame(self, kind: bytes, text: bytes) -> None:
+        """End with an error-response frame of 0005 and 0006, whatever was sent before.
+
+        Args:
+            kind: ``command`` or ``server``.
+            text: The message, formatted.
+        """
+        self._send_error_response(kind, text)
+
     def _send_error_text(self, text: bytes) -> None:
         self._send(ERROR_APPLICATION, text[:LONGEST_MESSAGE], kind=FrameType.ERROR_RESPONSE)
 

@@ -22,7 +22,7 @@ from wiredaemon.protocol.input_streams import SERVER_SIDE, InputStreams
 from wiredaemon.protocol.map_requests import MapRequestMachine
 from wiredaemon.protocol.named_requests import NamedRequestMachine
 from wiredaemon.protocol.open_requests import LARGE
-from wiredaemon.protocol.server_output import ServerOutput
+from wiredaemon.protocol.server_session import ServerSession
 from wiredaemon.protocol.states import (
     Incomplete,
     InputEvent,
@@ -32,7 +32,7 @@ from wiredaemon.protocol.states import (
     frame_event,
     refused_frame,
 )
-from wiredaemon.wire.dialects import RequestForm
+from wiredaemon.wire.dialects import FrameType, RequestForm
 from wiredaemon.wire.frames import (
     BEGIN,
     HEADER_SIZE,
@@ -67,7 +67,7 @@ _CLOSED: Final = frozenset({InputState.ENDED, InputState.ERRORED})
 """The states in which no more input is read."""
 
 
-class ServerConnection(ServerOutput):
+class ServerConnection(ServerSession):
     """One connection as the server sees it; for HTTP, one request body and its answer.
 
     The caller's loop: `receive_data`, act on the events and answer with `send_result` and the
@@ -79,8 +79,6 @@ class ServerConnection(ServerOutput):
         "_empty_frames",
         "_input_state",
         "_input_streams",
-        "_is_half_duplex",
-        "_limits",
         "_reader",
         "_requests",
     )
@@ -90,8 +88,6 @@ class ServerConnection(ServerOutput):
     ) -> None:
         """Begin with nothing received or sent."""
         super().__init__(dialect, half_duplex=half_duplex, limits=limits)
-        self._limits = limits
-        self._is_half_duplex = half_duplex
         self._reader = FrameReader(payload_limit=limits.frame_payload)
         self._input_streams = InputStreams(SERVER_SIDE)
         self._input_state = InputState.INITIAL if dialect.sender_settings else InputState.REQUESTS
@@ -124,7 +120,7 @@ class ServerConnection(ServerOutput):
     @property
     def may_read_on(self) -> bool:
         """The frames that are `pending` need not wait until a request is answered."""
-        return self._is_half_duplex or self._open_requests.room > 0
+        return self._may_read_on(self._reader)
 
     @property
     def incomplete(self) -> tuple[Incomplete | None, int]:
@@ -184,7 +180,8 @@ class ServerConnection(ServerOutput):
             room = min(self._open_requests.room, left) if is_bounded else left
             is_much = len(data) + self._reader.held >= _STEP_SIZE
             try:
-                frames = self._reader.receive_data(data, room)
+                # What answers may not be in the way of: cancel makes room.
+                frames = self._reader.receive_data(data, room) or self._session_frames(self._reader)
             except FrameError as error:
                 events.append(self._fail(RemoteProtocolError(str(error), malformed=True), 0))
                 break
@@ -327,6 +324,9 @@ class ServerConnection(ServerOutput):
         if frame.payload:
             self._empty_frames = 0
             return
+        # A cancel is empty and gives work back, so that many of them are no attack.
+        if self._session is not None and frame.type_number == self._session.number:
+            return
         self._empty_frames += 1
         if self._empty_frames > self._limits.empty_frames:
             message = (
@@ -342,7 +342,9 @@ class ServerConnection(ServerOutput):
             raise refused
         self._advance_input(frame_event(kind))
         if self._input_state is not InputState.SETTINGS:
+            if kind is FrameType.SESSION and self._session is not None:
+                return self._receive_session(self._session, frame, self._requests)
             return self._requests.receive_frame(frame)
-        if self._receive_offer(frame, self._limits):
+        if self._receive_offer(frame):
             self._advance_input(InputEvent.SETTINGS_COMPLETE)
         return []

@@ -15,7 +15,6 @@ from wiredaemon.protocol.open_requests import OpenRequests
 from wiredaemon.protocol.open_responses import OpenResponses
 from wiredaemon.protocol.output import Output, OutputStreams
 from wiredaemon.protocol.responses import LONGEST_MESSAGE
-from wiredaemon.protocol.sender_settings import SenderSettingsReceiver
 from wiredaemon.protocol.side_output import progress_payload, text_payload
 from wiredaemon.protocol.small_results import SMALL_RESULTS
 from wiredaemon.protocol.states import OutputEvent, OutputState, advance_output
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from wiredaemon.protocol.errors import RemoteProtocolError
     from wiredaemon.protocol.responses import EncodingWork, Response
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import EncodedFrame, Frame
+    from wiredaemon.wire.frames import EncodedFrame
     from wiredaemon.wire.limits import Limits
     from wiredaemon.wire.values import Progress, Value
 
@@ -55,7 +54,6 @@ class ServerOutput:
         "_output_state",
         "_responses",
         "_send_small",
-        "_settings",
         "_streams",
         "dialect",
         "encodes",
@@ -72,7 +70,6 @@ class ServerOutput:
         self._failure: tuple[RemoteProtocolError, int] | None = None
         """The error that is still to be reported, and the id of the request that caused it."""
         self._streams = OutputStreams(dialect, self._output, limits.encoding_streams)
-        self._settings: SenderSettingsReceiver | None = None
         self.encodes = False
         """Output may be content encoded, so that `encoding_work` is worth a call."""
         # Looked up once: with an object for each response, 64 results take 745 us, and 274 so.
@@ -116,31 +113,6 @@ class ServerOutput:
         end of input, and the input for the command. From now on a failure adds an error frame.
         """
         self._advance_output(OutputEvent.RELEASED)
-
-    def _receive_offer(self, frame: Frame, limits: Limits) -> bool:
-        """Choose content encodings from those that the client knows.
-
-        Args:
-            frame: A frame of the client's settings.
-            limits: Bounds them.
-
-        Returns:
-            Whether the settings are complete.
-
-        Raises:
-            RemoteProtocolError: The settings are not accepted.
-        """
-        # Not made before: raw clients mostly send none.
-        if self._settings is None:
-            self._settings = SenderSettingsReceiver(self.dialect, limits)
-        offered = self._settings.receive_frame(frame)
-        if offered is not None:
-            self._streams.offer(offered)
-            self.encodes = self._streams.may_encode
-        if not self._settings.is_complete:
-            return False
-        self._settings = None
-        return True
 
     def data_to_send(self) -> list[EncodedFrame]:
         """Return the frames that may be sent now, and forget them."""

@@ -3,7 +3,7 @@
 A dialect is named by its media type. Other code looks up the table (or the small strategy objects
 in it), and never compares dialects.
 
-Source: framing, sections 1, 4 and 5.
+Source: framing, sections 1, 4 and 5; sessions, section 2.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class FrameType(_Kind):
     PROGRESS = "progress"
     SENDER_PROTOCOL_SETTINGS = "sender-protocol-settings"
     STREAM_SETTINGS = "stream-settings"
+    SESSION = "session"
 
 
 # Flag bits, by frame type (framing, section 4).
@@ -217,6 +218,8 @@ _DIALECTS: Final = (
             **_0005_FRAMES,
             FrameType.SENDER_PROTOCOL_SETTINGS: FrameForm(number=8, flags=_DATA),
             FrameType.STREAM_SETTINGS: FrameForm(number=9, flags=_DATA),
+            # Ours, and only where both sides have said so; its flags are one number.
+            FrameType.SESSION: FrameForm(number=13),
         },
         response=ResponseForm.OBJECTS,
         error=ErrorForm.STATUS_MAP_OR_FRAME,

@@ -261,6 +261,11 @@ class FrameReader:
             return self._size
         return self._size + sum([HEADER_SIZE + len(frame[-1]) for frame in self._put_back])
 
+    @property
+    def next_kind(self) -> int:
+        """The octet of type and flags of the next frame that is `pending`."""
+        return self._put_back[0][3] if self._put_back else _unpack(self._held())[5]
+
     def drop(self) -> None:
         """Forget the bytes that were not returned as frames."""
         self._parts, self._size, self._needed, self.pending = [], 0, HEADER_SIZE, False

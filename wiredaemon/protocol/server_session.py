@@ -1,0 +1,146 @@
+"""The session of a server's connection: its start, pings, cancelled requests, and going away.
+
+Source: sessions, sections 1 and 2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
+from wiredaemon.protocol.events import RequestCancelled, SessionStarted
+from wiredaemon.protocol.sender_settings import SenderSettingsReceiver
+from wiredaemon.protocol.server_output import ServerOutput
+from wiredaemon.protocol.session import SERVER_SESSION, Session
+
+if TYPE_CHECKING:
+    from wiredaemon.protocol.events import ServerEvent
+    from wiredaemon.protocol.map_requests import MapRequestMachine
+    from wiredaemon.protocol.named_requests import NamedRequestMachine
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.frames import Frame, FrameReader, RawFrame
+    from wiredaemon.wire.limits import Limits
+
+_CANCELLED: Final = b"the call was cancelled"
+
+
+class ServerSession(ServerOutput):
+    """The output of a server on one connection, and the session that its client may ask for."""
+
+    __slots__ = ("_is_half_duplex", "_limits", "_session", "_settings")
+
+    def __init__(self, dialect: Dialect, *, half_duplex: bool, limits: Limits) -> None:
+        """Begin without a session."""
+        super().__init__(dialect, half_duplex=half_duplex, limits=limits)
+        self._limits = limits
+        self._is_half_duplex = half_duplex
+        self._settings: SenderSettingsReceiver | None = None
+        self._session: Session | None = None
+
+    @property
+    def has_session(self) -> bool:
+        """The client has asked for a session, and was told that there is one."""
+        return self._session is not None
+
+    def send_ping(self, payload: bytes) -> None:
+        """Ask the client for a `PongReceived` with the same payload of at most 64 bytes.
+
+        Raises:
+            LocalProtocolError: There is no session, or the payload is too long.
+        """
+        self._running_session("a ping").send_ping(payload)
+
+    def send_go_away(self, reason: bytes) -> None:
+        """Tell the client that no further request will be answered.
+
+        Args:
+            reason: A text for people, of which 1024 bytes are sent at most.
+
+        Raises:
+            LocalProtocolError: There is no session.
+        """
+        self._running_session("a goaway").send_go_away(reason)
+
+    def send_cancelled(self, request_id: int) -> None:
+        """End a request that its client has cancelled; objects that are held are dropped.
+
+        Raises:
+            LocalProtocolError: The request is not waiting for an answer.
+        """
+        response = self._response(request_id)
+        response.send_error_frame(b"command", _CANCELLED)
+        self._responses.finish(response)
+
+    def _running_session(self, subject: str) -> Session:
+        if self._session is None:
+            message = f"{subject} needs a session, and the connection has none"
+            raise LocalProtocolError(message)
+        return self._session
+
+    # --- receiving ---------------------------------------------------------------------------
+
+    def _receive_offer(self, frame: Frame) -> bool:
+        """Choose content encodings from those that the client knows, and start a session.
+
+        Args:
+            frame: A frame of the client's settings.
+
+        Returns:
+            Whether the settings are complete.
+
+        Raises:
+            RemoteProtocolError: The settings are not accepted.
+        """
+        # Not made before: raw clients mostly send none.
+        if self._settings is None:
+            self._settings = SenderSettingsReceiver(self.dialect, self._limits)
+        offered = self._settings.receive_frame(frame)
+        if offered is not None:
+            self._streams.offer(offered)
+            self.encodes = self._streams.may_encode
+        if not self._settings.is_complete:
+            return False
+        if self._settings.offers_session and not self._is_half_duplex:
+            # The stream is kept: nothing of it is encoded, so it may be that of a response too.
+            stream = self._streams.borrow()
+            self._session = Session(
+                SERVER_SESSION, self.dialect, self._limits, self._output, stream
+            )
+            self._session.send_hello(())
+        self._settings = None
+        return True
+
+    def _receive_session(
+        self, session: Session, frame: Frame, requests: MapRequestMachine | NamedRequestMachine
+    ) -> list[ServerEvent]:
+        event = session.receive(frame)
+        if isinstance(event, RequestCancelled):
+            return [event] if self._cancel(event.request_id, requests) else []
+        # Only servers say hello: the table has refused it.
+        return [] if isinstance(event, SessionStarted) else [event]
+
+    def _cancel(self, request_id: int, requests: MapRequestMachine | NamedRequestMachine) -> bool:
+        """Drop what is still to come of a request; return whether it waits for an answer."""
+        receiving = requests.receiving.get(request_id)
+        if receiving is not None:
+            if not receiving.is_requested:
+                message = f"request {request_id} is cancelled inside of its request frames"
+                raise RemoteProtocolError(message, malformed=True)
+            if receiving.failure is not None:
+                raise receiving.failure
+            receiving.drop()
+        return self._open_requests.is_answerable(request_id)
+
+    def _may_read_on(self, reader: FrameReader) -> bool:
+        """Return whether the next frame need not wait until a request is answered."""
+        has_room = self._is_half_duplex or self._open_requests.room > 0
+        return has_room or self._is_session_next(reader)
+
+    def _is_session_next(self, reader: FrameReader) -> bool:
+        """Return whether a session frame waits in front of all others."""
+        session = self._session
+        return session is not None and reader.pending and reader.next_kind >> 4 == session.number
+
+    def _session_frames(self, reader: FrameReader) -> list[RawFrame]:
+        """Return a session frame that waits in front, although no request has room."""
+        return reader.receive_data(b"", 1) if self._is_session_next(reader) else []
