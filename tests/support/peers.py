@@ -27,6 +27,8 @@ NUMBERS: Final[Mapping[str, Mapping[str, int]]] = {
     "0006": {"request": 1, "data": 2, "response": 3, "error": 5, "settings": 8, "stream": 9},
 }
 """Frame type numbers of each dialect (framing 4)."""
+SESSION: Final = 13
+"""The frame type of sessions, in 0006 (sessions 2)."""
 
 SLICE: Final = 32768
 
@@ -262,6 +264,8 @@ def read_answers(dialect: str, frames: Iterable[WireFrame]) -> dict[int, Answer]
         assert one.stream_id % 2 == 0
         assert one.stream_id in streams or one.stream_flags & BEGIN
         streams.add(one.stream_id)
+        if one.type_number == SESSION:
+            continue  # it answers no request
         assert len(one.payload) <= SLICE
         assert one.request_id not in ended
         answer = answers.get(one.request_id, Answer(b"", ()))

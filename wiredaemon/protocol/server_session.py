@@ -61,6 +61,10 @@ class ServerSession(ServerOutput):
         """
         self._running_session("a goaway").send_go_away(reason)
 
+    def is_answerable(self, request_id: int) -> bool:
+        """Return whether a request waits for its answer, or for the rest of it."""
+        return self._open_requests.is_answerable(request_id)
+
     def send_cancelled(self, request_id: int) -> None:
         """End a request that its client has cancelled; objects that are held are dropped.
 

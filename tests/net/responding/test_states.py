@@ -66,6 +66,7 @@ EXPECTED_OF_REQUESTS: dict[tuple[RequestState, RequestStep], RequestState] = {
     (S.STALLED, I.GO_ON): S.RUNNING,
     (S.YIELDED, I.GO_ON): S.RUNNING,
     (S.ENCODING, I.GO_ON): S.RUNNING,
+    (S.ENCODING, I.ABANDON): S.ABANDONED,
     **{(state, I.END): S.ENDED for state in S if state is not S.ENDED},
 }
 

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.net.guard.turns import LATE, LITTLE, SECONDS
 from wiredaemon.net.responding.command_data import NO_DATA
-from wiredaemon.net.responding.data_input import DataInput
+from wiredaemon.net.responding.input_flow import InputFlow
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError, Load
 from wiredaemon.net.responding.states import (
     DECIDING,
-    MAY_READ,
     MAY_WAIT,
-    Backlog,
     InputStage,
     InputStep,
     advance_input,
@@ -30,6 +28,7 @@ from wiredaemon.protocol import (
     DataReceived,
     RemoteProtocolError,
     RequestAborted,
+    RequestCancelled,
     RequestCompleted,
     RequestReceived,
 )
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
 _SOME: Final = 8  # the clock is looked at behind so many events
 
 
-class ConnectionInput:
+class ConnectionInput(InputFlow):
     """Receives the bytes of one connection and admits the requests in them.
 
     Args:
@@ -69,14 +68,8 @@ class ConnectionInput:
     __slots__ = (
         "_aborted",
         "_admission",
+        "_asked",
         "_completed",
-        "_connection",
-        "_data",
-        "_is_paused",
-        "_is_working",
-        "_requests",
-        "_stage",
-        "_transport",
         "_turn_ends",
         "_turns",
         "backlog",
@@ -93,18 +86,16 @@ class ConnectionInput:
     ) -> None:
         self._turns = turns
         self._turn_ends = 0.0  # in the time of `Turns.now`
-        self._connection = connection
-        self._transport = transport
+        super().__init__(connection, transport, requests, limits)
         self._admission = admission
-        self._requests = requests
-        self._stage = InputStage.OPEN
         self.backlog: list[ServerEvent] = []
         """Events behind a request whose admission is being decided."""
-        self._data = DataInput(requests, limits)
         self._completed = False
         """At least one request of the connection has arrived completely."""
         self._aborted: list[RequestAborted] = []
         """Requests that ended half way and were not admitted; they are answered last."""
+        self._asked: int | None = None
+        """The request whose admission is being decided; None if it was cancelled."""
         self._is_working = False
         """Events are being handled: a call of `proceed` meanwhile does nothing, for one follows."""
         self._is_paused = False
@@ -199,38 +190,6 @@ class ConnectionInput:
         if not self._requests.is_over:
             self._requests.fail(RemoteProtocolError(message, malformed=True))
 
-    # --- the peer ----------------------------------------------------------------------------
-
-    def _regulate(self, backlog: Backlog) -> None:
-        """Pause or resume the peer, if the table says so."""
-        requests = self._requests
-        if requests.is_over:
-            return
-        # Behind the end nothing is read, but a transport that was paused before must be resumed:
-        # otherwise it would never notice that the connection is lost.
-        may_read = self._stage is InputStage.ENDED or MAY_READ[backlog, requests.load()]
-        if may_read is not self._is_paused:
-            return
-        self._is_paused = not self._is_paused
-        if self._is_paused:
-            self._transport.pause_input()
-        else:
-            self._transport.resume_input()
-
-    def _waiting(self) -> Backlog:
-        if self._stage in DECIDING:
-            return Backlog.DECISION
-        if self._connection.pending:
-            return Backlog.FRAMES
-        if self._data.incoming and self._data.is_backed_up(self._is_paused):
-            return Backlog.DATA
-        return Backlog.NOTHING
-
-    def _on_data_taken(self) -> None:
-        # While events are handled, `proceed` comes behind them anyway.
-        if self._is_paused and not self._is_working:
-            self._regulate(self._waiting())
-
     # --- events ------------------------------------------------------------------------------
 
     def _receive(self, events: Sequence[ServerEvent]) -> None:
@@ -241,7 +200,7 @@ class ConnectionInput:
             for event in events[first : first + _SOME]:
                 if requests.is_over:
                     return
-                if self._stage in DECIDING:
+                if self._stage in DECIDING and type(event) is not RequestCancelled:
                     self.backlog.append(event)
                 # The two commonest events by their exact types, in front of the match below.
                 elif type(event) is RequestReceived and not event.has_data:
@@ -297,8 +256,20 @@ class ConnectionInput:
             case RequestAborted():
                 if not self._data.abort(event):
                     self._aborted.append(event)
+            case RequestCancelled():
+                self._cancel(event.request_id)
             case ConnectionFailed():
                 self._requests.fail(event.error)
+
+    def _cancel(self, request_id: int) -> None:
+        """Stop a request, also one whose admission is being decided, or that waits behind that."""
+        if self._asked == request_id:
+            self._asked = None
+        self.backlog = [
+            event for event in self.backlog if getattr(event, "request_id", None) != request_id
+        ]
+        self._data.cancel(request_id)
+        self._requests.cancel(request_id)
 
     # --- admission ---------------------------------------------------------------------------
 
@@ -328,14 +299,15 @@ class ConnectionInput:
         """Hold all further events until the admission of a request is decided."""
         requests = self._requests
         self._stage = advance_input(self._stage, InputStep.ASK)
+        self._asked = event.request_id
 
         def decided(admitted: Admitted) -> None:
-            if not requests.is_over:
+            if not requests.is_over and self._asked is not None:
                 self._accept(event, admitted)
 
         def refused(failure: Failure) -> None:
             failure.trap(ExchangeRefusedError, CommandError, ServerError)
-            if not requests.is_over:
+            if not requests.is_over and self._asked is not None:
                 requests.refuse(event, failure.value)
 
         asked.addCallbacks(decided, refused).addCallback(lambda _: self._go_on()).addErrback(

@@ -74,6 +74,13 @@ class DataInput:
         fed.abort(event.reason)
         return True
 
+    def cancel(self, request_id: int) -> None:
+        """Forget the data of a cancelled request, of which no more comes."""
+        self._unwanted.pop(request_id, None)
+        fed = self.incoming.pop(request_id, None)
+        if fed is not None and fed is self.unfed:
+            self.unfed = None
+
     def receive(self, event: DataReceived) -> None:
         """Feed a piece of data to its command, or drop it if nothing reads it."""
         data = self.incoming.get(event.request_id)

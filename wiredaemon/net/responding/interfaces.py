@@ -135,6 +135,9 @@ class Requests(Protocol):
     def refuse(self, event: RequestReceived, error: BaseException | None) -> None:
         """Answer a request that may not run, or end the whole exchange."""
 
+    def cancel(self, request_id: int) -> None:
+        """Stop a request whose client wants no answer; nothing if it was answered before."""
+
     def settle(self) -> None:
         """Start the requests that may start, flush output, and end if all is answered."""
 

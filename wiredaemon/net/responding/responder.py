@@ -9,19 +9,20 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.commands.arguments import check_arguments
 from wiredaemon.commands.running import PLAIN, read_arguments, step
 from wiredaemon.net.guard.turns import SECONDS
+from wiredaemon.net.responding.blocking_request import BlockingRequest
+from wiredaemon.net.responding.cancelling import stop_request
 from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.context import CommandContext, complete_context
 from wiredaemon.net.responding.failures import answer_failure, send_failure
 from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load, nothing
+from wiredaemon.net.responding.responder_output import ResponderOutput
 from wiredaemon.net.responding.running_request import RunningRequest
 from wiredaemon.protocol import RemoteProtocolError
 from wiredaemon.protocol.responses import is_worth_a_thread
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-@implementer(IPushProducer)
-class Responder:
+class Responder(ResponderOutput):
     """Runs the commands of one connection.
 
     Implements `interfaces.Requests` for the connection's input, and `interfaces.Owner` for requests
@@ -67,16 +67,11 @@ class Responder:
         "_most_running",
         "_queue",
         "_waits_for_end",
-        "connection",
         "dialect",
-        "is_over",
         "is_text",
-        "on_progress",
-        "output_paused",
-        "room",
         "running",
+        "stopping",
         "threads",
-        "transport",
         "turns",
     )
 
@@ -91,7 +86,7 @@ class Responder:
         turns: Turns,
         room: OutputRoom,
     ) -> None:
-        self.connection, self.transport = connection, transport
+        super().__init__(connection, transport, room)
         self.dialect = connection.dialect
         self.is_text = self.dialect.response is ResponseForm.TEXT
         self._is_strict = self.dialect.strict_arguments
@@ -99,15 +94,15 @@ class Responder:
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
         """Commands without data wait for the end of input."""
-        self.threads, self.turns, self.room = threads, turns, room
+        self.threads, self.turns = threads, turns
         # No deque, although items leave at the front: that takes 760 bytes, a list 56.
         self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
         self.running: dict[int, RunningRequest] = {}
         """Requests whose command was called and that are not answered, by id."""
-        self.output_paused = self.is_over = self._is_starting = self._has_all_input = False
+        self._is_starting = self._has_all_input = False
         self._aborted: Sequence[RequestAborted] = ()
-        self.on_progress = nothing
-        """Is called when input may go on: a request has ended, or the peer accepts answers."""
+        self.stopping = 0
+        """Cancelled commands whose threads have not returned."""
 
     # --- requests, for the input -------------------------------------------------------------
 
@@ -133,6 +128,19 @@ class Responder:
             self.transport.refused(error.response)
         elif isinstance(error, CommandError | ServerError):
             send_failure(self.connection, self.transport, event.request_id, error)
+
+    def cancel(self, request_id: int) -> None:
+        """Stop a request whose client wants no answer, and say so."""
+        if self.connection.is_answerable(request_id):
+            stop_request(self, request_id, self.connection.send_cancelled)
+
+    def take_queued(self, request_id: int) -> IncomingData | NoData | None:
+        """Remove a request that has not started, if it is there, and return its data."""
+        for number, (event, _, data) in enumerate(self._queue):
+            if event.request_id == request_id:
+                del self._queue[number]
+                return data
+        return None
 
     def load(self) -> Load:
         """Return the state of all requests together."""
@@ -166,7 +174,11 @@ class Responder:
     # --- running -----------------------------------------------------------------------------
 
     def _may_start(self, command: Command) -> bool:
-        if len(self.running) >= self._most_running or self.output_paused:
+        running = len(self.running)
+        if running >= self._most_running or self.output_paused:
+            return False
+        # A cancelled command has left its place, but not its thread.
+        if self.stopping and command.is_blocking and running + self.stopping >= self._most_running:
             return False
         return not self._waits_for_end or command.has_data
 
@@ -209,7 +221,9 @@ class Responder:
                     command.arguments, event.arguments, strict=self._is_strict
                 )
             if command.is_blocking:
-                self._run(event.request_id, command, context, data).run_in_thread(keywords)
+                blocking = BlockingRequest(event.request_id, command, context, data, self)
+                self.running[event.request_id] = blocking
+                blocking.run_in_thread(keywords)
                 return
             result = command.function(context, **keywords)
             if type(result) is CoroutineType:
@@ -230,19 +244,9 @@ class Responder:
             context.cancelled = True
             data.close()
             return
-        self._run(event.request_id, command, context, data).take(result)
-
-    def _run(
-        self,
-        request_id: int,
-        command: Command,
-        context: CommandContext,
-        data: IncomingData | NoData,
-    ) -> RunningRequest:
-        """Keep a request that is not answered at once."""
-        request = RunningRequest(request_id, command, context, data, self)
-        self.running[request_id] = request
-        return request
+        request = RunningRequest(event.request_id, command, context, data, self)
+        self.running[event.request_id] = request
+        request.take(result)
 
     def _go_on(self) -> None:
         """Resume every request whose objects had no room."""
@@ -261,20 +265,6 @@ class Responder:
         self.transport.responses_finished(self.connection)
 
     # --- for running requests ----------------------------------------------------------------
-
-    def has_room(self, request: RunningRequest) -> bool:
-        """Return whether output has room; held output of a request with data is released for it."""
-        if self.output_paused:
-            return False
-        connection = self.connection
-        if connection.output_size < self.room.high or not connection.output_held:
-            return True
-        if not request.command.has_data or request.data.ended:
-            return False
-        # Held output waits for the end of input, and the input for the command (docs/decisions.md).
-        connection.release_output()
-        self.flush()
-        return not self.output_paused
 
     def progress(self) -> None:
         """Start requests, flush output and resume input, as far as an event allows it."""
@@ -322,29 +312,3 @@ class Responder:
         self.connection.drop_input()
         for each in work:
             each.cancel()
-
-    # --- output ------------------------------------------------------------------------------
-
-    def flush(self) -> None:
-        """Hand pending output to the transport.
-
-        Once the input has failed nothing is sent here: its error follows the answers to the
-        requests in front of it, and `fail` sends them all.
-        """
-        if not self.connection.failed:
-            self.transport.send_output(self.connection)
-
-    def pauseProducing(self) -> None:
-        """Stop starting requests and sending objects: the peer accepts no more for now."""
-        self.output_paused = True
-
-    def resumeProducing(self) -> None:
-        """Start requests and send objects again: the peer accepts more."""
-        self.output_paused = False
-        if not self.is_over:
-            self._go_on()
-            self.on_progress()
-
-    def stopProducing(self) -> None:
-        """Stop every command: the transport has gone."""
-        self.stop()

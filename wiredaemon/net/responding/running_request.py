@@ -1,6 +1,6 @@
 """One request whose command did not return its whole result at once.
 
-Owns the Deferred or thread that the request waits for, and the way of its objects to
+Owns the Deferred that the request waits for, and the way of its objects to
 the connection: one after the other while the output has room, large content encoded in a thread.
 The `Owner`, implemented by the Responder, knows whether there is room.
 
@@ -11,19 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from wiredaemon.commands.running import PLAIN, Waiting, is_async_objects, is_objects, present, step
-from wiredaemon.net.responding.blocking import BlockingContext, run_in_thread
 from wiredaemon.net.responding.command_data import NO_DATA
+from wiredaemon.net.responding.encoding import encode_in_thread
 from wiredaemon.net.responding.generators import END, close, next_of
 from wiredaemon.net.responding.states import RequestState, RequestStep, advance_request
 from wiredaemon.wire.values import Encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable
 
     from wiredaemon.commands import Command
     from wiredaemon.net.responding.command_data import IncomingData, NoData
@@ -40,11 +39,11 @@ class RunningRequest:
     """Carries one request from its command's first result to the end of its response."""
 
     __slots__ = (
+        "_answer",
         "_is_async",
         "_objects",
         "_owner",
         "_pending",
-        "_thread",
         "command",
         "context",
         "data",
@@ -69,23 +68,12 @@ class RunningRequest:
         self._is_async = False
         self._objects: Any = None
         """The generator of its objects, if the command returned one."""
-        self._thread: Deferred[Any] | None = None
-        """Fires when a blocking command has ended in its thread."""
         self._pending: Deferred[Any] | None = None
         """The last thing waited for; cancelled with the request, unless it has fired."""
+        self._answer: Callable[[int], None] | None = None
+        """Answers an abandoned request."""
 
     # --- results -----------------------------------------------------------------------------
-
-    def run_in_thread(self, keywords: Mapping[str, object]) -> None:
-        """Call a blocking command in a thread; its objects are delivered in batches."""
-        context = BlockingContext(self.context, self._owner.threads.reactor)
-        self._thread = run_in_thread(
-            self._owner.threads,
-            lambda: self.command.function(context, **keywords),
-            lambda given, *, is_slow: Deferred.fromCoroutine(self._deliver(given, is_slow=is_slow)),
-            END,
-        )
-        self._wait_for(self._thread)
 
     def take(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
         """Process what the command returned: a result, a generator, or something to await.
@@ -260,59 +248,29 @@ class RunningRequest:
         Returns:
             A Deferred that fires with False if the request has ended meanwhile, and never fails.
         """
-        reactor = self._owner.threads.reactor
-        encoding = deferToThreadPool(reactor, reactor.getThreadPool(), work.run)
         self.state = advance_request(self.state, RequestStep.ENCODE)
-        self._pending = encoding
+        self._pending = encode_in_thread(self._owner.threads.reactor, work, self._on_encoded)
+        return self._pending.addErrback(self._on_encoding_failed)
 
-        def encoded(_: None) -> bool:
-            # A thread cannot be cancelled: it ends behind its request, whose stream is gone.
-            if self.state is RequestState.ENDED:
-                return False
-            self.state = advance_request(self.state, RequestStep.GO_ON)
-            self._owner.connection.send_encoded(self.request_id, work)
-            return True
-
-        def failed(failure: Failure) -> bool:
-            if self.state is not RequestState.ENDED:
-                self._owner.on_bug(failure)
+    def _on_encoded(self, work: EncodingWork) -> bool:
+        # A thread cannot be cancelled: it ends behind its request, whose stream is gone.
+        if self.state is RequestState.ENDED:
             return False
-
-        return encoding.addCallback(encoded).addErrback(failed)
-
-    async def _deliver(self, objects: Sequence[Any], *, is_slow: bool) -> None:
-        """Send a batch of objects from a thread, which goes on when there is room for more.
-
-        Raises:
-            CancelledError: The request has ended: the thread's generator is closed.
-        """
-        if self.state is RequestState.ENDED:
-            raise CancelledError
+        connection = self._owner.connection
+        if self.state is RequestState.ABANDONED:
+            # What the encoder has seen must be sent, for later responses continue its context.
+            if not connection.output_ended:
+                connection.send_encoded(self.request_id, work)
+            self._end_abandoned()
+            return False
         self.state = advance_request(self.state, RequestStep.GO_ON)
-        for value in objects:
-            sent = self._send_object(value)
-            if isinstance(sent, Deferred):
-                sent = await sent
-            if not sent:
-                self._owner.progress()
-                raise CancelledError
-        if is_slow:
-            self._owner.connection.send_held(self.request_id)
-        # Checked again, because the flush calls the transport, which may cancel the request.
-        self._owner.flush()
-        self._check_running()
-        if not self._owner.has_room(self):
-            room: Deferred[None] = Deferred()
-            self.state = advance_request(self.state, RequestStep.STALL)
-            self._pending = room
-            await room
-            self._check_running()
-        self.state = advance_request(self.state, RequestStep.WAIT)
-        self._pending = self._thread
+        connection.send_encoded(self.request_id, work)
+        return True
 
-    def _check_running(self) -> None:
-        if self.state is RequestState.ENDED:
-            raise CancelledError
+    def _on_encoding_failed(self, failure: Failure) -> bool:
+        if self.state is not RequestState.ENDED:
+            self._owner.on_bug(failure)
+        return False
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -338,12 +296,26 @@ class RunningRequest:
         self.context.cancelled = True
         if pending is not None:
             pending.cancel()
-        if self._thread is not None and self._thread is not pending:
-            self._thread.cancel()
         # A thread that waits for data is woken by this alone.
         self.data.cancel()
         if closes:
             self._close()
+
+    def abandon(self, answer: Callable[[int], None]) -> None:
+        """Cancel the command at once, and answer the request once its object was encoded."""
+        if self.state is RequestState.ENCODING:
+            self.state = advance_request(self.state, RequestStep.ABANDON)
+            self._answer = answer
+            self.context.cancelled = True
+            self.data.cancel()
+            self._close()
+
+    def _end_abandoned(self) -> None:
+        answer, self._answer = self._answer, None
+        self.end()
+        if answer is not None and not self._owner.connection.output_ended:
+            answer(self.request_id)
+        self._owner.progress()
 
     def _close(self) -> None:
         if self._objects is not None:

@@ -121,6 +121,8 @@ class RequestState(IntEnum):
     """Other connections have their turn; its next object is sent in the reactor's next turn."""
     ENCODING = auto()
     """A large object is being encoded in a thread."""
+    ABANDONED = auto()
+    """It was cancelled meanwhile, and is answered when the thread has done its work."""
     ENDED = auto()
     """The response is complete, or the request was cancelled."""
 
@@ -133,6 +135,7 @@ class RequestStep(IntEnum):
     YIELD = auto()
     ENCODE = auto()
     GO_ON = auto()
+    ABANDON = auto()
     END = auto()
 
 
@@ -145,12 +148,14 @@ TRANSITIONS: Final[Mapping[tuple[RequestState, RequestStep], RequestState]] = {
     (RequestState.STALLED, RequestStep.GO_ON): RequestState.RUNNING,
     (RequestState.YIELDED, RequestStep.GO_ON): RequestState.RUNNING,
     (RequestState.ENCODING, RequestStep.GO_ON): RequestState.RUNNING,
+    (RequestState.ENCODING, RequestStep.ABANDON): RequestState.ABANDONED,
     # A command may be cancelled, or fail, whatever it is doing.
     (RequestState.RUNNING, RequestStep.END): RequestState.ENDED,
     (RequestState.WAITING, RequestStep.END): RequestState.ENDED,
     (RequestState.STALLED, RequestStep.END): RequestState.ENDED,
     (RequestState.YIELDED, RequestStep.END): RequestState.ENDED,
     (RequestState.ENCODING, RequestStep.END): RequestState.ENDED,
+    (RequestState.ABANDONED, RequestStep.END): RequestState.ENDED,
 }
 
 
