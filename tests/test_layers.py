@@ -23,8 +23,9 @@ BELOW: Final[Mapping[str, frozenset[str]]] = {
     "worker": frozenset({"wire", "protocol", "commands", "repository"}),
     "client": frozenset({"wire", "protocol", "commands", "net"}),
     "net": frozenset({"wire", "protocol", "commands", "accounts", "repository"}),
+    "service": frozenset({"wire", "protocol", "commands", "accounts", "repository", "net"}),
     "daemon": frozenset(
-        {"wire", "protocol", "commands", "accounts", "repository", "client", "net"}
+        {"wire", "protocol", "commands", "accounts", "repository", "client", "net", "service"}
     ),
 }
 """Each package of ours, and the others it may import. No package may import ``worker``."""
@@ -40,6 +41,7 @@ ROOMS: Final = (
     "api",
     "framed",
     "site",
+    "mounted",
 )
 """The packages of ``net``. Each may import those in front of it, and the modules that all share."""
 
@@ -48,6 +50,7 @@ SHARED: Final = frozenset(
         "certificate_users",
         "closed_peers",
         "departures",
+        "endpoints",
         "logins",
         "peer",
         "read_size",
@@ -71,6 +74,7 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "worker": frozenset({"mercurial"}),
     "client": frozenset({"twisted", "zope.interface"}),
     "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "boto3", "botocore"}),
+    "service": frozenset({"twisted", "zope.interface"}),
     "daemon": frozenset({"twisted", "zope.interface", "cryptography"}),
 }
 """Each package of ours, and what it may import besides the standard library."""

@@ -74,6 +74,8 @@ class FakeHost:
 
     has_repository = False
     bundles: RepositoryBundles | None = None
+    state: Any = None
+    reactor: Any = None
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 _log: Final = Logger()
 
@@ -44,7 +44,7 @@ class FailureLog:
         self._most = most
         self._counts: dict[str, _Counts] = {}
         self._others = _Counts()
-        self._is_waiting = False
+        self._timer: IDelayedCall | None = None
 
     def fail(self, address: str, who: str) -> None:
         """Say that a login failed.
@@ -75,12 +75,18 @@ class FailureLog:
         return None
 
     def _wait(self) -> None:
-        if not self._is_waiting:
-            self._is_waiting = True
-            self._clock.callLater(self._seconds, self._go_on)
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._seconds, self._go_on)
+
+    def stop(self) -> None:
+        """Write the counts for the last time."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        self.write()
 
     def _go_on(self) -> None:
-        self._is_waiting = False
+        self._timer = None
         self.write()
         if self._counts:
             self._wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
@@ -106,6 +106,14 @@ class Context(Protocol):
     @property
     def repository(self) -> Repository:
         """The repository; raises `ServerError` where there is none."""
+
+    @property
+    def state(self) -> Any:  # noqa: ANN401 the embedding program's own
+        """The ``state`` of the `wiredaemon.Service` that has the command; None in the daemon."""
+
+    @property
+    def reactor(self) -> Any:  # noqa: ANN401 zope interfaces do not intersect
+        """The reactor; a blocking command may only use its ``callFromThread``."""
 
     @property
     def cancelled(self) -> bool:

@@ -132,10 +132,9 @@ def _load(config: Config) -> tuple[Registry, Registry]:
     """
     try:
         loaded = [*load_commands(map(str, config.commands.load)), *load_installed_commands()]
-        commands = [
-            *marked_commands(capabilities_module),
-            *(command.with_help() for command in loaded),
-        ]
+        # Each once: a module may be both installed and named.
+        documented = [known.with_help() for known in {id(one): one for one in loaded}.values()]
+        commands = [*marked_commands(capabilities_module), *documented]
         # The project's own in front: a user's command of the same name is reported as declared
         # twice, by both names.
         own = [*marked_commands(declarations), *marked_commands(data_declarations)]
@@ -230,9 +229,8 @@ class Assembly:
     def _make_hosts(self) -> HostLookup:
         config, kept = self.config, self._kept
         if not config.paths:
-            return HostLookup(
-                {"/": CommandsOnly(kept.commands_only, config.api.switches, config.web)}
-            )
+            only, switches, reactor = kept.commands_only, config.api.switches, self._reactor
+            return HostLookup({"/": CommandsOnly(only, switches, config.web, reactor=reactor)})
 
         def make_host(path: bytes) -> HostedRepository:
             return HostedRepository(

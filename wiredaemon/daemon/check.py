@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.daemon.auth_config import check_auth
 from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
-from wiredaemon.daemon.endpoints import EndpointError, server_endpoint
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.targets import S3
+from wiredaemon.net.endpoints import EndpointError, server_endpoint
 from wiredaemon.net.tls import TlsError, check_authorities
 
 if TYPE_CHECKING:

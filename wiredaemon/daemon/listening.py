@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 
 from wiredaemon.daemon.current_factory import CurrentFactory
-from wiredaemon.daemon.endpoints import server_endpoint
 from wiredaemon.daemon.example import example_clone, example_command
+from wiredaemon.net.endpoints import server_endpoint
 from wiredaemon.net.guard.accepting import Accepting
 
 if TYPE_CHECKING:

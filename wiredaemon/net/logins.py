@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from wiredaemon.accounts.credentials import Password, Token
 from wiredaemon.accounts.login import Login, LoginError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from wiredaemon.accounts.authenticator import Authenticator
     from wiredaemon.accounts.credentials import Named
 
 
@@ -27,13 +26,36 @@ AGAIN_SECONDS: Final = 1.0
 Looking takes some 10 us, and hashing of a token."""
 
 
+class LoginSource(Protocol):
+    """Finds out who a peer is: the daemon's `Authenticator`, or the functions of a program."""
+
+    @property
+    def accepts_tokens(self) -> bool:
+        """A token can be right."""
+
+    @property
+    def is_open(self) -> bool:
+        """A password or a token can be right at all."""
+
+    def look(self) -> tuple[int, int]:
+        """Return numbers that change when what is known has changed, or a login has failed."""
+
+    def authenticate(
+        self, credentials: Password | Token | Named, address: str
+    ) -> Login | Deferred[Login]:
+        """Return the login that credentials give; raises `LoginError`, or fails with it."""
+
+    def note_other_name(self, login: Login, name: str, address: str) -> None:
+        """Log that a right token came under another user's name."""
+
+
 class Moment(NamedTuple):
     """The time of a login."""
 
     until: float
     """The time at which another must take its place."""
     seen: tuple[int, int]
-    """The numbers of `Authenticator.look` then."""
+    """The numbers of `LoginSource.look` then."""
 
 
 class Logins:
@@ -49,7 +71,7 @@ class Logins:
 
     def __init__(
         self,
-        authenticator: Authenticator,
+        authenticator: LoginSource,
         *,
         plain_passwords: bool = False,
         certificate_user: str = "cn",

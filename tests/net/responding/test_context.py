@@ -70,6 +70,8 @@ def test_a_command_that_only_reads_asks_for_the_repository_as_a_reader() -> None
         registry = Registry()
         has_repository = False
         bundles = None
+        state = "the program's"
+        reactor: Any = "its reactor"
 
         def settings(self) -> Any:
             raise AssertionError
@@ -92,5 +94,6 @@ def test_a_command_that_only_reads_asks_for_the_repository_as_a_reader() -> None
     for needs in Permission:
         context = CommandContext(origin, IncomingData(lambda: None), needs)
         _ = context.repository
+        assert (context.state, context.reactor) == ("the program's", "its reactor")
         assert context.permission is Permission.RW
     assert granted == [Permission.RO, Permission.RW]

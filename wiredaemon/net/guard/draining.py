@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -10,7 +10,7 @@ from twisted.logger import Logger
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from wiredaemon.net.guard.guard import ConnectionGuard
+    from wiredaemon.net.guard.guard import Guarded
 
 _INTERVAL: Final = 0.1
 """Seconds between two looks at the connections that are left, of which each takes some 2 us."""
@@ -18,8 +18,18 @@ _ABORTING: Final = 1.0
 """Seconds in which aborted connections are lost: the next turn of the reactor, usually."""
 
 
+class Connections(Protocol):
+    """Connections that are open, those of a `ConnectionGuard` or some of them."""
+
+    def __len__(self) -> int:
+        """Return their number."""
+
+    def connections(self) -> list[Guarded]:
+        """Return them."""
+
+
 class Draining:
-    """The end of all connections of a guard. The listeners are closed by then.
+    """The end of connections. Their listeners are closed by then.
 
     Args:
         guard: Knows the connections.
@@ -29,7 +39,7 @@ class Draining:
 
     _log = Logger()
 
-    def __init__(self, guard: ConnectionGuard, reactor: IReactorTime, seconds: float) -> None:
+    def __init__(self, guard: Connections, reactor: IReactorTime, seconds: float) -> None:
         self._guard = guard
         self._reactor = reactor
         self._seconds = seconds

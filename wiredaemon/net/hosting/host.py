@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.logger import Logger
 
@@ -87,6 +87,14 @@ class Host(Protocol):
     def bundles(self) -> RepositoryBundles | None:
         """The bundles that clients may unpack before they pull; known as long as settings are."""
 
+    @property
+    def state(self) -> Any:  # noqa: ANN401 the embedding program's own
+        """The state that commands see of the program they are embedded in; None for none."""
+
+    @property
+    def reactor(self) -> Any:  # noqa: ANN401 zope interfaces do not intersect
+        """The reactor that commands see; None where none of them sees one."""
+
     def settings(self) -> Settings | Deferred[Settings]:
         """Return the settings that are in force now; a Deferred where a worker must be asked.
 
@@ -116,8 +124,17 @@ class CommandsOnly:
     has_repository = False
     bundles = None
 
-    def __init__(self, registry: Registry, switches: ApiSwitches, access: AccessRules) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        switches: ApiSwitches,
+        access: AccessRules,
+        *,
+        state: Any = None,  # noqa: ANN401 of Host
+        reactor: Any = None,  # noqa: ANN401 of Host
+    ) -> None:
         self.registry = registry
+        self.state, self.reactor = state, reactor
         self._settings = Settings(switches=switches, access=access)
 
     def settings(self) -> Settings:
@@ -136,6 +153,7 @@ class HostedRepository:
     """A repository, described by a worker, and described anew when its files change."""
 
     has_repository = True
+    state = None
     _log = Logger()
 
     def __init__(  # noqa: PLR0913 its collaborators
@@ -167,6 +185,7 @@ class HostedRepository:
         self._switches = switches
         self._access = access
         self._pool = pool
+        self.reactor: Any = pool.reactor
         self._cache = cache
         self._settings: Settings | None = None
         """The settings that are in force while the watched files are as `_signatures` say."""

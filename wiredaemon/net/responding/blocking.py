@@ -69,6 +69,16 @@ class BlockingContext:
         return self._context.permission
 
     @property
+    def state(self) -> Any:  # noqa: ANN401 the embedding program's own
+        """The state of the program that the commands are embedded in."""
+        return self._context.state
+
+    @property
+    def reactor(self) -> Any:  # noqa: ANN401 as above
+        """The reactor, of which a thread may only use ``callFromThread``."""
+        return self._reactor
+
+    @property
     def cancelled(self) -> bool:
         """The request was cancelled: its result will not be sent."""
         return self._context.cancelled

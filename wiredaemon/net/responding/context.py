@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wiredaemon.commands import Followed
 from wiredaemon.commands.capabilities import describe_api
@@ -124,6 +124,16 @@ class CommandContext:
             handle = origin.repositories[needs] = origin.host.repository(origin.peer, needs)
         # Only a cacheable command gets a handle of its own, which keeps the request's form.
         return handle if self.cached_as is None else handle.cached(self.cached_as, self.followed)
+
+    @property
+    def state(self) -> Any:  # noqa: ANN401 the embedding program's own
+        """The state of the program that the commands are embedded in."""
+        return self._origin.host.state
+
+    @property
+    def reactor(self) -> Any:  # noqa: ANN401 zope interfaces do not intersect
+        """The reactor."""
+        return self._origin.host.reactor
 
     def write_text(self, message: str, *arguments: str, labels: Sequence[str] = ()) -> None:
         """Send a line of text for people while the command runs."""

@@ -13,7 +13,7 @@ from support.raw_http import RawConnection
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
-from wiredaemon.daemon.endpoints import BACKLOG, EndpointError, server_endpoint
+from wiredaemon.net.endpoints import BACKLOG, EndpointError, server_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

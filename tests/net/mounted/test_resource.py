@@ -1,0 +1,313 @@
+"""A service below a path of an ordinary Twisted site, called by real clients over real sockets."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import treq
+from support import peers
+from support.embedding import calling, mounted, reactor
+from support.responding import ensure_deferred, failures
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString, connectProtocol
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
+
+from wiredaemon import Argument, ArgumentType, Limits, Permission, Service
+from wiredaemon.client import HttpAnswerError
+from wiredaemon.commands import RawBytes
+from wiredaemon.wire.dialects import DIALECTS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+MIB: Final = 1024 * 1024
+API: Final = "api/exp-http-v2-0003"
+MEDIA: Final = "application/mercurial-exp-framing-0006"
+FRAMES: Final[Any] = {"Accept": MEDIA, "Content-Type": MEDIA}
+HANDSHAKE: Final[Any] = {
+    "X-HgUpgrade-1": "exp-http-v2-0003",
+    "X-HgProto-1": "cbor",
+}
+
+
+class Program:
+    """What the commands of these tests have done."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        """Objects that `endless` has given."""
+        self.ended: Deferred[None] = Deferred()
+        """Fires when `endless` or `wait` has ended."""
+        self.started: Deferred[None] = Deferred()
+
+
+def service_of(**options: Any) -> Service:
+    service = Service(Program(), **options)
+
+    @service.command(
+        "greet", permission=Permission.RO, arguments={"name": Argument(type=ArgumentType.BYTES)}
+    )
+    def greet(context: Any, name: bytes) -> bytes:  # noqa: ARG001 every command is given its context
+        return b"hello " + name
+
+    @service.command("endless", permission=Permission.RO)
+    def endless(context: Any) -> Iterator[bytes]:
+        try:
+            while True:
+                context.state.given += 1
+                yield bytes(16 * 1024)
+        finally:
+            context.state.ended.callback(None)
+
+    @service.command("wait", permission=Permission.RO)
+    async def wait(context: Any) -> None:
+        context.state.started.callback(None)
+        try:
+            await Deferred()
+        finally:
+            context.state.ended.callback(None)
+
+    @service.command("hash", permission=Permission.RO, has_data=True)
+    async def hash_(context: Any) -> bytes:
+        digest = hashlib.sha256()
+        async for piece in context.data:
+            # Slower than the body is fed: it has to pause.
+            await deferLater(context.reactor, 0)
+            digest.update(piece)
+        return digest.digest()
+
+    @service.command("numbers", permission=Permission.RO)
+    async def numbers(context: Any) -> AsyncIterator[int]:  # noqa: ARG001 as above
+        for number in range(1000):
+            yield number
+
+    return service
+
+
+class Raw(Protocol):
+    """A connection that sends bytes as they are and reads only when it is told to."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.lost: Deferred[None] = Deferred()
+        self._waiting: tuple[bytes, Deferred[None]] | None = None
+
+    def until(self, end: bytes) -> Deferred[None]:
+        """Return what fires when the received bytes have ``end`` in them."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting = end, waiting
+        self.dataReceived(b"")
+        return waiting
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+        if self._waiting is not None and self._waiting[0] in self.received:
+            waiting, self._waiting = self._waiting[1], None
+            waiting.callback(None)
+
+    def connectionLost(self, reason: Any = None) -> None:  # noqa: ARG002 Twisted's signature
+        self.lost.callback(None)
+
+
+async def raw_to(url: str) -> Raw:
+    host = url.split("/")[2].replace(":", ":port=")
+    raw: Raw = await connectProtocol(clientFromString(reactor(), f"tcp:host={host}"), Raw())
+    return raw
+
+
+def posted(url: str, command: str, body: bytes, version: str = "1.1") -> bytes:
+    """The bytes of a call over HTTP."""
+    path = "/" + url.split("/", 3)[3]
+    return (
+        f"POST {path}/{API}/ro/{command} HTTP/{version}\r\nHost: a\r\nAccept: {MEDIA}\r\n"
+        f"Content-Type: {MEDIA}\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def call_of(command: str) -> bytes:
+    """The frame of a request without arguments."""
+    return b"".join(peers.request_frames("0006", 1, command.encode(), {}))
+
+
+@pytest.mark.parametrize("path", [b"rpc", b"deep/in/the/site"])
+@ensure_deferred
+async def test_a_client_calls_below_any_path_and_pages_stay_pages(path: bytes) -> None:
+    async with mounted(service_of(), path) as url, calling(url) as connection:
+        assert connection.dialect is DIALECTS["0006"]
+        assert await connection.call(b"greet", {b"name": b"ann"}).result() == b"hello ann"
+        assert [one async for one in connection.call(b"numbers")] == list(range(1000))
+        page = await treq.get(url.removesuffix(path.decode()) + "page", persistent=False)
+        assert await page.content() == b"page /page"
+
+
+@pytest.mark.parametrize("dialect", ["0002", "0003", "0005", "0006"])
+@ensure_deferred
+async def test_all_dialects_of_http_are_spoken(dialect: str) -> None:
+    service = Service()
+    service.command("raw", permission=Permission.RO)(lambda _context: RawBytes(b"raw bytes"))
+    expected: Any = RawBytes(b"raw bytes") if dialect in {"0002", "0003"} else b"raw bytes"
+    async with mounted(service) as url, calling(url, dialect=DIALECTS[dialect]) as connection:
+        assert await connection.call(b"raw").result() == expected
+
+
+@ensure_deferred
+async def test_data_of_megabytes_is_read_as_slowly_as_the_command_takes_it() -> None:
+    data = bytes(range(256)) * (12 * MIB // 256)
+    async with mounted(service_of()) as url, calling(url) as connection:
+        found = await connection.call(b"hash", data=data).result()
+    assert found == hashlib.sha256(data).digest()
+
+
+@ensure_deferred
+async def test_a_client_that_reads_nothing_stops_the_command_and_its_end_cancels_it() -> None:
+    service = service_of()
+    program: Any = service.state
+    async with mounted(service) as url:
+        raw = await raw_to(url)
+        raw.transport.write(posted(url, "endless", call_of("endless")))
+        await raw.until(b"\r\n\r\n")
+        raw.transport.pauseProducing()
+        given, quiet = 0, 0
+        while quiet < 100:  # turns of the reactor in which nothing more was given
+            await deferLater(reactor(), 0)
+            quiet = 0 if program.given != given else quiet + 1
+            given = program.given
+        # What the system holds on both sides, and no more than output_high here.
+        assert given * 16 * 1024 < 16 * MIB
+        assert not program.ended.called
+        raw.transport.abortConnection()
+        await program.ended
+
+
+@ensure_deferred
+async def test_a_client_that_leaves_cancels_the_command() -> None:
+    service = service_of()
+    program: Any = service.state
+    async with mounted(service) as url:
+        raw = await raw_to(url)
+        raw.transport.write(posted(url, "wait", call_of("wait")))
+        await program.started
+        assert len(service.serving.guard) == 1
+        raw.transport.abortConnection()
+        await program.ended
+        assert len(service.serving.guard) == 0
+
+
+@ensure_deferred
+async def test_stopping_lets_answers_end_and_aborts_those_that_do_not() -> None:
+    service = service_of()
+    program: Any = service.state
+    async with mounted(service) as url:
+        raw = await raw_to(url)
+        raw.transport.write(posted(url, "wait", call_of("wait")))
+        await program.started
+        await service.stop(0.01)
+        await program.ended
+        await raw.lost
+        answer = await treq.get(url + "?cmd=capabilities", persistent=False)
+        assert answer.code == 503
+        assert await answer.content() == b"the server is stopping\n"
+
+
+@ensure_deferred
+async def test_the_handshake_of_mercurial_is_answered_with_and_without_a_slash() -> None:
+    async with mounted(service_of()) as url:
+        for query in ("?cmd=capabilities", "/?cmd=capabilities"):
+            answer = await treq.get(url + query, headers=HANDSHAKE, persistent=False)
+            assert answer.headers.getRawHeaders(b"content-type") == [b"application/mercurial-cbor"]
+            assert b"exp-http-v2-0003" in await answer.content()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "content"),
+    [
+        ("GET", "", 200, b"wiredaemon serves Mercurial's"),
+        ("GET", "/api", 200, b"APIs can be accessed at /api/<name>"),
+        ("GET", f"/{API}/ro/greet", 405, b"commands require POST requests"),
+        ("POST", f"/{API}/ro/other", 404, b"unknown wire protocol command: other"),
+        ("POST", f"/{API}/ro/greet", 406, b"client MUST specify Accept header"),
+        ("GET", "/log", 400, b"no such method: log"),
+        ("PUT", "/?cmd=capabilities", 405, b"the methods here are"),
+        ("HEAD", f"/{API}/ro/greet", 405, b""),
+    ],
+)
+@ensure_deferred
+async def test_other_requests_are_answered_as_by_the_daemon(
+    method: str, path: str, code: int, content: bytes
+) -> None:
+    async with mounted(service_of()) as url:
+        answer = await treq.request(method, url + path, persistent=False)
+        assert answer.code == code
+        assert (await answer.content()).startswith(content)
+
+
+@ensure_deferred
+async def test_a_broken_body_is_refused_with_its_fault() -> None:
+    async with mounted(service_of()) as url:
+        answer = await treq.post(
+            f"{url}/{API}/ro/greet",
+            b"\x00" * 3,
+            headers=FRAMES,
+            persistent=False,
+        )
+        assert answer.code == 400
+        assert b"incomplete frame" in await answer.content()
+
+
+@ensure_deferred
+async def test_a_body_beyond_the_limit_is_refused_by_its_name() -> None:
+    service = service_of(limits=Limits(command_data=1000, request_size=1000))
+    async with mounted(service) as url:
+        answer = await treq.post(f"{url}/{API}/ro/hash", bytes(2001), persistent=False)
+        assert answer.code == 413
+        assert b"(command_data)" in await answer.content()
+
+
+@ensure_deferred
+async def test_more_requests_at_once_than_allowed_are_refused() -> None:
+    service = service_of(limits=Limits(connections=1))
+    program: Any = service.state
+    async with mounted(service) as url:
+        raw = await raw_to(url)
+        raw.transport.write(posted(url, "wait", call_of("wait")))
+        await program.started
+        with pytest.raises(HttpAnswerError, match=r"\(connections\); try again in 10 s") as caught:
+            async with calling(url):
+                pass
+        assert caught.value.status == 503
+        raw.transport.abortConnection()
+        await program.ended
+
+
+@ensure_deferred
+async def test_an_http_1_0_client_gets_its_answer_to_the_end_of_the_connection() -> None:
+    service = service_of()
+    async with mounted(service) as url:
+        raw = await raw_to(url)
+        raw.transport.write(posted(url, "numbers", call_of("numbers"), "1.0"))
+        await raw.lost
+        head, _, body = raw.received.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.0 200 OK\r\n")
+        assert b"chunked" not in head
+        assert len(body) > 1000
+
+
+@ensure_deferred
+async def test_a_command_that_fails_is_logged_and_says_nothing() -> None:
+    service = Service()
+
+    @service.command("broken", permission=Permission.RO)
+    def broken(context: Any) -> None:  # noqa: ARG001 every command is given its context
+        raise RuntimeError("a secret")
+
+    with capturedLogs() as events:
+        async with mounted(service) as url, calling(url) as connection:
+            with pytest.raises(Exception, match="the server's log says why"):
+                await connection.call(b"broken").result()
+    assert [str(one["log_failure"].value) for one in failures(events)] == ["a secret"]

@@ -1,0 +1,123 @@
+"""Ports of a service: where they are, and how they are stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.embedding import calling, reactor
+from support.responding import ensure_deferred
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+
+from wiredaemon import Permission, Service
+from wiredaemon.client import ConnectError, ConnectionLostError, connect
+from wiredaemon.net.endpoints import EndpointError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+
+
+class Gates:
+    """Commands that wait until the test opens them."""
+
+    def __init__(self) -> None:
+        self.started: Deferred[None] = Deferred()
+        self.open: Deferred[None] = Deferred()
+
+
+def waiting() -> Service:
+    service = Service(Gates())
+
+    @service.command("wait", permission=Permission.RO)
+    async def wait(context: Any) -> bytes:
+        context.state.started.callback(None)
+        await context.state.open
+        return b"done"
+
+    service.command("quick", permission=Permission.RO)(lambda _context: b"quick")
+    return service
+
+
+@pytest.mark.parametrize("kind", ["hgrpc", "http"])
+@ensure_deferred
+async def test_a_stopped_port_lets_its_calls_end_and_refuses_others(kind: str) -> None:
+    service = waiting()
+    gates: Any = service.state
+    listen = service.listen if kind == "hgrpc" else service.listen_http
+    listener, other = await listen(LOOPBACK), await listen(LOOPBACK)
+    async with calling(other.url) as beside, calling(listener.url) as connection:
+        call = connection.call(b"wait").result()
+        running = Deferred.fromCoroutine(_of(call))
+        await gates.started
+        stopping = Deferred.fromCoroutine(listener.stop())
+        assert not stopping.called
+        gates.open.callback(None)
+        assert await running == b"done"
+        await stopping
+        # Connections of the other port stay as they were.
+        assert await beside.call(b"quick").result() == b"quick"
+        with pytest.raises(ConnectError):
+            await connect(reactor(), listener.url)
+    await service.stop()
+
+
+async def _of(awaitable: Any) -> Any:
+    return await awaitable
+
+
+@ensure_deferred
+async def test_calls_that_do_not_end_in_time_are_cut_off() -> None:
+    service = waiting()
+    gates: Any = service.state
+    listener = await service.listen(LOOPBACK)
+    async with calling(listener.url) as connection:
+        running = Deferred.fromCoroutine(_of(connection.call(b"wait").result()))
+        await gates.started
+        await listener.stop(0.01)
+        with pytest.raises(ConnectionLostError):
+            await running
+    assert len(service.serving.guard) == 0
+
+
+@ensure_deferred
+async def test_stopping_twice_does_nothing_more() -> None:
+    service = waiting()
+    listener = await service.listen(LOOPBACK)
+    await listener.stop()
+    await listener.stop()
+    await service.stop()
+    await service.stop()
+    await Service().stop()
+
+
+@ensure_deferred
+async def test_nothing_of_a_stopped_service_is_left_in_the_reactor() -> None:
+    before = {*reactor().getReaders(), *reactor().getDelayedCalls()}
+    service = waiting()
+    listener = await service.listen(LOOPBACK)
+    async with calling(listener.url) as connection:
+        assert await connection.call(b"quick").result() == b"quick"
+    await service.stop()
+    assert {*reactor().getReaders(), *reactor().getDelayedCalls()} <= before
+
+
+@ensure_deferred
+async def test_a_unix_socket_is_named_by_its_path(tmp_path: Path) -> None:
+    service = waiting()
+    listener = await service.listen(f"unix:{tmp_path}/socket")
+    assert listener.url == f"hgrpc+unix:{tmp_path}/socket"
+    await service.stop()
+
+
+@ensure_deferred
+async def test_a_port_that_cannot_be_opened_says_why() -> None:
+    service = waiting()
+    listener = await service.listen(LOOPBACK)
+    with pytest.raises(CannotListenError):
+        await service.listen(f"tcp:{listener.address.port}:interface=127.0.0.1")
+    with pytest.raises(EndpointError):
+        await service.listen_http("nowhere:0")
+    await service.stop()

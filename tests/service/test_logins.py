@@ -1,0 +1,161 @@
+"""Logins that functions of the program decide, over each transport."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.embedding import calling, mounted
+from support.responding import ensure_deferred, failures
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
+
+from wiredaemon import Limits, Login, Permission, Service
+from wiredaemon.client import ClientError, HttpAnswerError, LoginRefusedError, Password, Token
+
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+
+
+async def authenticate(user: str, password: bytes) -> Any:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
+    await deferLater(anywhere, 0)
+    if user == "broken":
+        raise RuntimeError("the program's fault")
+    if user == "odd":
+        return 5
+    right = password == b"right"
+    return Login(user=user, groups=frozenset({"staff"})) if right else None
+
+
+def authenticate_token(secret: bytes) -> Any:
+    return Login(user="robot", read_only=True) if secret == b"token" else None
+
+
+def service_of(**options: Any) -> Service:
+    options = {"authenticate": authenticate, "authenticate_token": authenticate_token, **options}
+    service = Service(**options)
+
+    @service.command("who", permission=Permission.RO)
+    def who(context: Any) -> list[Any]:
+        return [context.peer.user, *sorted(context.peer.groups), context.peer.read_only]
+
+    return service
+
+
+async def places(service: Service, site: str) -> list[str]:
+    """The URLs of a service on each transport."""
+    raw, web = await service.listen(LOOPBACK), await service.listen_http(LOOPBACK)
+    return [raw.url, web.url, site]
+
+
+@ensure_deferred
+async def test_passwords_and_tokens_log_in_on_every_transport() -> None:
+    service = service_of()
+    async with mounted(service) as site:
+        for url in await places(service, site):
+            for credentials, expected in (
+                (Password("ann", b"right"), [b"ann", b"staff", False]),
+                (Token(b"token"), [b"robot", True]),
+            ):
+                async with calling(url, credentials=credentials) as connection:
+                    assert await connection.call(b"who").result() == expected
+
+
+@ensure_deferred
+async def test_wrong_ones_are_refused_on_every_transport() -> None:
+    service = service_of(limits=Limits(login_failures=100))
+    async with mounted(service) as site:
+        for url in await places(service, site):
+            for credentials in (Password("ann", b"wrong"), Token(b"wrong")):
+                with pytest.raises(ClientError, match="wrong user name or password"):
+                    async with calling(url, credentials=credentials) as connection:
+                        await connection.call(b"who").result()
+
+
+@ensure_deferred
+async def test_who_does_not_log_in_is_asked_to() -> None:
+    service = service_of()
+    async with mounted(service) as site:
+        with pytest.raises(HttpAnswerError) as caught:
+            async with calling(site):
+                pass
+        assert caught.value.status == 401
+
+
+@ensure_deferred
+async def test_failed_logins_are_limited_whatever_the_transport() -> None:
+    service = service_of(limits=Limits(login_failures=3))
+    async with mounted(service) as site:
+        urls = await places(service, site)
+        for url in urls:
+            with pytest.raises(ClientError, match="wrong user name or password"):
+                async with calling(url, credentials=Password("ann", b"wrong")) as connection:
+                    await connection.call(b"who").result()
+        for url in urls:
+            for credentials in (Password("ann", b"right"), Token(b"token")):
+                with pytest.raises(ClientError, match="too many failed logins"):
+                    async with calling(url, credentials=credentials) as connection:
+                        await connection.call(b"who").result()
+
+
+@pytest.mark.parametrize("user", ["broken", "odd"])
+@ensure_deferred
+async def test_a_fault_of_the_program_is_logged_and_lets_nobody_in(user: str) -> None:
+    service = service_of()
+    listener = await service.listen(LOOPBACK)
+    with capturedLogs() as events:
+        with pytest.raises((LoginRefusedError, ClientError, Exception)) as caught:
+            async with calling(listener.url, credentials=Password(user, b"right")) as connection:
+                await connection.call(b"who").result()
+        assert "fault" not in str(caught.value)
+        await service.stop()
+    assert len(failures(events)) >= 1
+
+
+@ensure_deferred
+async def test_a_right_password_is_not_asked_for_at_each_request() -> None:
+    asked: list[str] = []
+
+    def remember(user: str, password: bytes) -> str:  # noqa: ARG001 any will do
+        asked.append(user)
+        return user
+
+    service = Service(authenticate=remember)
+    service.command("who", permission=Permission.RO)(lambda context: context.peer.user)
+    async with (
+        mounted(service) as site,
+        calling(site, credentials=Password("ann", b"right")) as connection,
+    ):
+        for _ in range(3):
+            assert await connection.call(b"who").result() == b"ann"
+    assert asked == ["ann"]
+
+
+@ensure_deferred
+async def test_a_client_that_leaves_during_its_login_cancels_the_check() -> None:
+    begun: Deferred[None] = Deferred()
+    ended: Deferred[None] = Deferred()
+
+    async def forever(secret: bytes) -> None:  # noqa: ARG001 any will do
+        begun.callback(None)
+        try:
+            await Deferred()
+        finally:
+            ended.callback(None)
+
+    service = Service(authenticate_token=forever)
+    async with mounted(service) as site:
+        connecting: Any = Deferred.fromCoroutine(_connect(site))
+        await begun
+        connecting.cancel()
+        await ended
+        connecting.addErrback(lambda _: None)
+        await connecting
+
+
+async def _connect(url: str) -> None:
+    async with calling(url, credentials=Token(b"any")):
+        pass

@@ -1,0 +1,1 @@
+"""Commands below a path of somebody else's Twisted site."""
