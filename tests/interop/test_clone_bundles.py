@@ -171,7 +171,7 @@ def test_a_clone_of_what_is_in_the_bundle_pulls_nothing(bundled: Bundled) -> Non
 
 
 def test_a_stream_is_a_bundle_too_where_nothing_is_hidden(bundled: Bundled) -> None:
-    changes, stream = (line for line in bundled.manifest() if line.startswith(INLINE_PREFIX))
+    stream, changes = (line for line in bundled.manifest() if line.startswith(INLINE_PREFIX))
     assert changes.endswith(b" BUNDLESPEC=zstd-v2")
     assert b"BUNDLESPEC=none-v2%3Bstream%3Dv2%3Brequirements%3Dgeneraldelta%252C" in stream
     commit(bundled.repository)

@@ -1,4 +1,4 @@
-"""Clones that copy the store without having asked for it, where a repository wants that."""
+"""Clones that copy the store without having asked for it, where clients are near."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ UNPACKED: Final = b"finished applying clone bundle"
 COPIED: Final = rb"files to transfer"
 
 
-def test_a_plain_clone_copies_the_store_where_that_goes_first(
+def test_a_plain_clone_of_a_client_that_is_near_copies_the_store(
     hg6: Hg, short: Generated, tmp_path: Path
 ) -> None:
     team = tmp_path / "team"
     copied = copy_repository(short.folder, tmp_path / "with secrets")
     run_hg("clone", "--pull", str(copied), str(team), folder=tmp_path)
     run_hg("phase", "--public", "-r", "all()", folder=team)
-    write_hgrc(team, "[wiredaemon]\nstream-bundles-first = yes\n")
     with Served.start({"team": team}, tmp_path) as served:
         url = served.url("team")
         first = HG7.run("clone", "--noupdate", url, "first", folder=tmp_path)
@@ -48,3 +47,22 @@ def test_a_plain_clone_copies_the_store_where_that_goes_first(
         last = HG7.run("clone", "--noupdate", url, "last", folder=tmp_path)
         assert UNPACKED in last
         assert HG7.view(tmp_path / "last").changesets.keys() == HG7.view(team).changesets.keys()
+
+
+def test_a_host_may_turn_that_off_and_let_all_clients_do_so(
+    short: Generated, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / name for name in ("no", "yes")}
+    copied = copy_repository(short.folder, tmp_path / "with secrets")
+    for name, folder in folders.items():
+        run_hg("clone", "--pull", str(copied), str(folder), folder=tmp_path)
+        write_hgrc(folder, f"[wiredaemon]\nstream-bundles-first = {name}\n")
+    with Served.start(folders, tmp_path) as served:
+        for name, folder in folders.items():
+            HG7.run("clone", "--noupdate", served.url(name), f"{name}-first", folder=tmp_path)
+            served.daemon.wait_for_log(MADE.replace("team", name))
+            # From here on the answer that was kept is not the right one any more.
+            run_hg("bookmark", "-r", "1", "more", folder=folder)
+            output = HG7.run("clone", "--noupdate", served.url(name), f"{name}-2", folder=tmp_path)
+            assert UNPACKED in output
+            assert bool(re.search(COPIED, output)) == (name == "yes")

@@ -8,6 +8,7 @@ import pytest
 from support.descriptions import described
 
 from wiredaemon.commands import ServerError
+from wiredaemon.repository.clone_bundles import StreamsFirst
 from wiredaemon.repository.descriptions import Description
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import DIALECTS
@@ -34,6 +35,7 @@ FULL: Final = Description(
     clones=b"0123456789abcdef",
     clones_by_user=True,
     bundles=[b"zstd-v2"],
+    streams_first=StreamsFirst.YES,
 )
 
 

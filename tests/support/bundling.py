@@ -15,6 +15,7 @@ from wiredaemon.net.cache.bundle_shelf import BUNDLE_COPIES, BundleShelf
 from wiredaemon.net.cache.bundles import RepositoryBundles
 from wiredaemon.net.cache.cache import ResponseCache
 from wiredaemon.net.cache.redirects import Redirects
+from wiredaemon.repository.clone_bundles import StreamsFirst
 from wiredaemon.repository.stat_signatures import WatchedFiles
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor_heads import KeyOrder
@@ -143,9 +144,10 @@ class Bundling:
         *specs: bytes,
         described: bytes = b"d",
         is_public: bool = False,
+        first: StreamsFirst = StreamsFirst.NEAR,
     ) -> Repository:
         """Return one of the repositories."""
-        return Repository(self, name, specs or (SPEC,), described, is_public=is_public)
+        return Repository(self, name, specs or (SPEC,), described, first, is_public=is_public)
 
     async def settle(self) -> None:
         """Wait until nothing is made."""
@@ -168,6 +170,7 @@ class Repository:
         name: str,
         specs: tuple[bytes, ...],
         described: bytes,
+        first: StreamsFirst,
         *,
         is_public: bool,
     ) -> None:
@@ -184,6 +187,7 @@ class Repository:
             files=self._files,
             described=described,
             specs=specs,
+            streams_first=first,
             changesets=os.fsencode(self.state),
             is_public=is_public,
         )
@@ -196,7 +200,7 @@ class Repository:
         """Note that an answer is kept."""
         self.bundles.answered(self._files.stat_state_anew())
 
-    async def offered(self) -> list[KeptBundle]:
+    async def offered(self, *, is_near: bool = False) -> list[KeptBundle]:
         """Return what clients are told of."""
-        offer = await self.bundles.offer()
+        offer = await self.bundles.offer(is_near=is_near)
         return [] if offer is None else list(offer.bundles)

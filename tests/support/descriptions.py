@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wiredaemon.repository.clone_bundles import StreamsFirst
 from wiredaemon.repository.descriptions import Description
 
 
@@ -30,5 +31,6 @@ def described(**changes: Any) -> Description:
         "clones": b"",
         "clones_by_user": False,
         "bundles": [],
+        "streams_first": StreamsFirst.NEAR,
     }
     return Description(**{**plain, **changes})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from wiredaemon.repository.clone_bundles import StreamsFirst
 from wiredaemon.repository.descriptions import Description
 from wiredaemon.repository.stat_signatures import stat_files
 from wiredaemon.worker.clone_bundles import bundle_specs
@@ -84,6 +85,7 @@ def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:
         clones=clones_key(repository),
         clones_by_user=False,
         bundles=bundle_specs(repository),
+        streams_first=StreamsFirst.NEAR,
         watched=watched,
         rare=described.rare,
         state=state,

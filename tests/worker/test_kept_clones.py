@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS
+from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS, StreamsFirst
 from wiredaemon.worker.describe import describe
 from wiredaemon.worker.kept_clones import clones_key, depends_on_user
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository
@@ -72,6 +72,30 @@ def test_other_hooks_change_nothing_of_it(empty: Repository) -> None:
 def test_a_switch_that_is_none_makes_the_repository_unavailable(empty: Repository) -> None:
     empty.hgrc.write_text("[wiredaemon]\nkeep-clones = perhaps\n")
     with pytest.raises(RepositoryUnavailable, match=r"hgrc:2.*keep-clones"):
+        describe(empty.path)
+
+
+@pytest.mark.parametrize(
+    ("hgrc", "expected"),
+    [
+        ("", StreamsFirst.NEAR),
+        ("[wiredaemon]\nstream-bundles-first = near\n", StreamsFirst.NEAR),
+        ("[wiredaemon]\nstream-bundles-first = Near\n", StreamsFirst.NEAR),
+        ("[wiredaemon]\nstream-bundles-first = yes\n", StreamsFirst.YES),
+        ("[wiredaemon]\nstream-bundles-first = 0\n", StreamsFirst.NO),
+    ],
+)
+def test_copies_of_the_store_go_first_for_clients_that_are_near_or_for_all_or_none(
+    empty: Repository, hgrc: str, expected: StreamsFirst
+) -> None:
+    empty.hgrc.write_text(hgrc)
+    assert describe(empty.path).streams_first is expected
+
+
+def test_a_choice_that_is_none_makes_the_repository_unavailable(empty: Repository) -> None:
+    empty.hgrc.write_text("[wiredaemon]\nstream-bundles-first = far\n")
+    message = r"hgrc:2: wiredaemon\.stream-bundles-first is neither near nor a boolean \('far'\)"
+    with pytest.raises(RepositoryUnavailable, match=message):
         describe(empty.path)
 
 

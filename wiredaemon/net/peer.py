@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import ISSLTransport
@@ -42,6 +42,31 @@ def is_loopback(host: str) -> bool:
         return True
     # A socket that accepts both kinds shows IPv4 addresses in this form.
     return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
+
+
+_NETWORKS: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+            *("::1/128", "fc00::/7", "fe80::/10"),
+        ),
+    )
+)
+"""Loopback, private and link-local ones (RFC 1918, RFC 3927, RFC 4193, RFC 4291)."""
+
+
+def is_in_reach(host: str) -> bool:
+    """Return whether a host is on this machine or in a private network; no Unix socket is.
+
+    Clients do not come through Unix sockets, only proxies.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in _NETWORKS)
 
 
 def peer_of(transport: ITransport) -> Peer:

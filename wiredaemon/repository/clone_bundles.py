@@ -7,6 +7,7 @@ with the bundle in ``net.cache``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import ServerError
@@ -25,6 +26,15 @@ ATTEMPT_COUNTS: Final = b" attempt counts"
 bundles before: those that have not are refused."""
 STREAM_MARK: Final = b";stream="
 """The part of a kind that only copies of a store have."""
+
+
+class StreamsFirst(Enum):
+    """The clients that are to take a copy of the store though they have asked for none."""
+
+    NEAR = b"near"
+    """Those to which bytes are cheap."""
+    YES = b"yes"
+    NO = b"no"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

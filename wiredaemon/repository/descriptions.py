@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from wiredaemon.commands import ServerError
+from wiredaemon.repository.clone_bundles import StreamsFirst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,10 +70,13 @@ class Description:
     """Two users may be answered differently."""
     bundles: Sequence[bytes]
     """The kinds of bundles that clients may unpack before they pull, as ``BUNDLESPEC`` has them."""
+    streams_first: StreamsFirst
+    """The clients for which a copy of the store goes first among them."""
 
     def encode(self) -> Mapping[bytes, Value]:
         """Return the result of the command ``describe``."""
-        return {name.encode("ascii"): getattr(self, name) for name in _READERS}
+        values = {name.encode("ascii"): getattr(self, name) for name in _READERS}
+        return {**values, b"streams_first": self.streams_first.value}
 
     @classmethod
     def parse(cls, result: object) -> Description:
@@ -118,6 +122,13 @@ def _map(value: object, read: Callable[[object], _T]) -> Mapping[bytes, _T]:
     return {_bytes(name): read(item) for name, item in value.items()}
 
 
+def _streams_first(value: object) -> StreamsFirst:
+    try:
+        return StreamsFirst(value)
+    except ValueError:
+        raise _improper() from None
+
+
 def _setting(value: object) -> Setting:
     return _list(value) if isinstance(value, list) else _switch(value)
 
@@ -143,5 +154,6 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "clones": _bytes,
     "clones_by_user": _switch,
     "bundles": _list,
+    "streams_first": _streams_first,
 }
 """The fields of a description, and what reads the value of each."""

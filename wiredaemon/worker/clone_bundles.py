@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_from_bytes
 
 from wiredaemon.worker import opening
-from wiredaemon.worker.kept_clones import are_streams_first, bundle_switch, clones_key
+from wiredaemon.worker.kept_clones import bundle_switch, clones_key
 from wiredaemon.worker.library import (
     bundle2,
     changegroup,
@@ -56,7 +56,7 @@ _NOT_BUNDLED: Final = frozenset(
 
 
 def bundle_specs(repository: Repository) -> list[bytes]:
-    """Return the kinds of bundles that clients of a repository may unpack, the preferred one first.
+    """Return the kinds of bundles that clients of a repository may unpack, that of changes first.
 
     There are none where its clones are not kept, and where extensions may answer each user
     otherwise. A copy of the store, for those who ask for a stream, is none of them where the store
@@ -82,7 +82,7 @@ def bundle_specs(repository: Repository) -> list[bytes]:
         return [_CHANGES]
     features = b",".join(sorted(streamclone.streamed_requirements(repository)))
     stream = _STREAM + quote_from_bytes(features, safe="").encode("ascii")
-    return [stream, _CHANGES] if are_streams_first(ui) else [_CHANGES, stream]
+    return [_CHANGES, stream]
 
 
 def clone_bundle(repository: Repository, *, spec: bytes) -> Iterator[Value]:

@@ -20,6 +20,7 @@ from wiredaemon.worker.kept_clones import (
     SWITCH,
     clones_key,
     depends_on_user,
+    streams_first,
 )
 from wiredaemon.worker.library import error, streamclone, webcommands, wireprototypes
 from wiredaemon.worker.opening import RepositoryUnavailable, open_repository, served
@@ -27,6 +28,7 @@ from wiredaemon.worker.values import capabilities_v1
 from wiredaemon.worker.web import version1_commands
 
 if TYPE_CHECKING:
+    from wiredaemon.repository.clone_bundles import StreamsFirst
     from wiredaemon.repository.descriptions import Setting
     from wiredaemon.worker.library_types import Repository, Ui
 
@@ -89,6 +91,7 @@ def _describe(repository: Repository) -> Description:
         clones=_clones(repository),
         clones_by_user=depends_on_user(ui),
         bundles=_bundles(repository),
+        streams_first=_streams_first(ui),
     )
 
 
@@ -104,8 +107,16 @@ def _bundles(repository: Repository) -> list[bytes]:
     try:
         return bundle_specs(repository)
     except error.ConfigError as failure:
-        section, names = BUNDLE_SWITCH[0], (BUNDLE_SWITCH[1], STREAMS_FIRST[1])
-        raise _unreadable(repository.ui, section, names, failure) from failure
+        section, name = BUNDLE_SWITCH
+        raise _unreadable(repository.ui, section, (name,), failure) from failure
+
+
+def _streams_first(ui: Ui) -> StreamsFirst:
+    try:
+        return streams_first(ui)
+    except error.ConfigError as failure:
+        section, name = STREAMS_FIRST
+        raise _unreadable(ui, section, (name,), failure) from failure
 
 
 def _text(ui: Ui, name: bytes) -> bytes:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS
+from wiredaemon.repository.clone_bundles import ATTEMPT_COUNTS, StreamsFirst
 from wiredaemon.worker import library
 from wiredaemon.worker.watched_paths import PULL_BUNDLES
 
@@ -30,7 +30,7 @@ BUNDLE_SWITCH: Final = (b"wiredaemon", b"clone-bundles")
 """The switch of bundles alone; without kept clones there are none of them either."""
 
 STREAMS_FIRST: Final = (b"wiredaemon", b"stream-bundles-first")
-"""The switch that lets every clone copy the store, which takes more bytes and less of all else."""
+"""Which clones copy the store, which takes more bytes and less of all else: near, yes or no."""
 
 _READERS_HOOKS: Final = frozenset((b"outgoing", b"preoutgoing", b"listkeys", b"prelistkeys"))
 """Hooks that run while a clone is answered; what is kept would run none of them."""
@@ -64,13 +64,22 @@ def bundle_switch(ui: Ui) -> bool:
     return ui.configbool(*BUNDLE_SWITCH, default=True, untrusted=True)
 
 
-def are_streams_first(ui: Ui) -> bool:
-    """Return whether clients are to take a copy of the store though they have asked for none.
+def streams_first(ui: Ui) -> StreamsFirst:
+    """Return which clients are to take a copy of the store though they have asked for none.
 
     Raises:
-        ConfigError: The switch is no boolean.
+        ConfigError: The switch is neither ``near`` nor a boolean.
     """
-    return ui.configbool(*STREAMS_FIRST, default=False, untrusted=True)
+    value = ui.config(*STREAMS_FIRST, untrusted=True)
+    if value is None or value.strip().lower() == StreamsFirst.NEAR.value:
+        return StreamsFirst.NEAR
+    try:
+        is_on = ui.configbool(*STREAMS_FIRST, untrusted=True)
+    except library.error.ConfigError as failure:
+        name = b".".join(STREAMS_FIRST)
+        message = b"%s is neither near nor a boolean ('%s')" % (name, value)
+        raise library.error.ConfigError(message) from failure
+    return StreamsFirst.YES if is_on else StreamsFirst.NO
 
 
 def depends_on_user(ui: Ui) -> bool:

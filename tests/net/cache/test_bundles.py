@@ -309,6 +309,23 @@ async def test_clients_that_must_have_a_bundle_are_told_of_it_though_an_answer_i
 
 
 @ensure_deferred
+async def test_a_copy_of_the_store_goes_first_for_near_clients_though_an_answer_is_kept(
+    bundling: Bundling,
+) -> None:
+    repository = await prepared(bundling, "r", SPEC, STREAM)
+    changes, stream = await repository.offered()
+    assert await repository.offered(is_near=True) == [stream, changes]
+    repository.answered()
+    assert await repository.offered() == []
+    assert await repository.offered(is_near=True) == [stream, changes]
+    # Where there is none, near clients are told what others are.
+    plain = await prepared(bundling, "plain", SPEC)
+    assert len(await plain.offered(is_near=True)) == 1
+    plain.answered()
+    assert await plain.offered(is_near=True) == []
+
+
+@ensure_deferred
 async def test_a_bundle_that_is_not_good_is_gone_at_once(
     bundling: Bundling, logged: list[LogEvent]
 ) -> None:

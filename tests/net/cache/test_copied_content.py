@@ -42,9 +42,9 @@ class Copying(Bundling):
         while self.redirects._working is not None:
             await deferLater(self.reactor._real, 0)
 
-    async def prepared(self, *, is_public: bool) -> Repository:
+    async def prepared(self, *specs: bytes, is_public: bool) -> Repository:
         """Return a repository that has a bundle."""
-        repository = self.repository(is_public=is_public)
+        repository = self.repository("r", *specs, is_public=is_public)
         repository.bundles.cloned()
         await self.pass_by(QUIET_SECONDS + 1)
         await self.uploaded()
@@ -70,6 +70,17 @@ async def test_a_copy_is_the_bundle_alone_and_is_told_once_it_is_there(tmp_path:
         assert server.objects == {f"/objects/{bundle.name}".encode(): CONTENT}
         assert server.headers[b"Content-Type"] == b"application/octet-stream"
         assert [target.name for target in repository.bundles.copies(bundle)] == ["here"]
+
+
+@ensure_deferred
+async def test_a_copy_of_the_store_that_lies_elsewhere_is_not_near_to_anybody(
+    tmp_path: Path,
+) -> None:
+    async with copying(tmp_path) as (made, _):
+        repository = await made.prepared(b"zstd-v2", b"none-v2;stream=v2", is_public=True)
+        changes, stream = await repository.offered(is_near=True)
+        assert (changes.facts.spec, stream.facts.spec) == (b"zstd-v2", b"none-v2;stream=v2")
+        assert len(repository.bundles.copies(stream)) == 1
 
 
 @ensure_deferred

@@ -19,6 +19,7 @@ from wiredaemon.repository.clone_bundles import (
     BUNDLE_STATES,
     STREAM_MARK,
     BundleStates,
+    StreamsFirst,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ _DAY: Final = 86_400
 _ACTIVE: Final = 14 * _DAY
 """Seconds since the last changeset for which a repository counts as one that changes: for others
 the answers themselves are kept."""
+
+
+def _is_stream(bundle: KeptBundle) -> bool:
+    return STREAM_MARK in bundle.facts.spec
 
 
 class BundleWorker(Protocol):
@@ -74,6 +79,7 @@ class RepositoryBundles:
         files: The files that decide about answers.
         described: ``clones`` of its description.
         specs: ``bundles`` of its description.
+        streams_first: The clients for which a copy of the store goes first.
         changesets: The file whose modification is the last change.
         is_public: Everybody may pull from it, so that copies may be where everybody finds them.
     """
@@ -87,6 +93,7 @@ class RepositoryBundles:
         files: WatchedFiles,
         described: bytes,
         specs: Sequence[bytes],
+        streams_first: StreamsFirst,
         changesets: bytes,
         is_public: bool,
     ) -> None:
@@ -94,6 +101,7 @@ class RepositoryBundles:
         self.path = path
         self.described = described
         self.specs = specs
+        self._streams_first = streams_first
         self.shelf = maker.shelf
         self._maker = maker
         self._files = files
@@ -122,8 +130,11 @@ class RepositoryBundles:
         kinds = [*self.specs, *(spec for spec in newest if spec not in self.specs)]
         return [newest[spec] for spec in kinds] if is_whole else []
 
-    async def offer(self) -> Offer | None:
+    async def offer(self, *, is_near: bool = False) -> Offer | None:
         """Return what a client may be told of, and tell it; None where there are no bundles.
+
+        Args:
+            is_near: Bytes to the client are cheap.
 
         Raises:
             CommandError, ServerError: A worker could not say what is good.
@@ -132,7 +143,9 @@ class RepositoryBundles:
             return None
         good, states = await self._good()
         chosen = self._chosen(good)
-        is_stream_first = bool(chosen) and STREAM_MARK in chosen[0].facts.spec
+        is_stream_first = self._is_stream_first(chosen, is_near=is_near)
+        if is_stream_first:
+            chosen = sorted(chosen, key=lambda each: not _is_stream(each))
         # Where clones without a bundle are refused, nobody is sent what was kept.
         are_needed = is_stream_first or self.described.endswith(ATTEMPT_COUNTS)
         if self._answered == self._files.stat_state() and not are_needed:
@@ -146,6 +159,13 @@ class RepositoryBundles:
         if missing * _ENOUGH >= states.changesets:
             self.want()
         return Offer(bundles=chosen, states=states)
+
+    def _is_stream_first(self, chosen: Sequence[KeptBundle], *, is_near: bool) -> bool:
+        streams = [each for each in chosen if _is_stream(each)]
+        if not streams or self._streams_first is not StreamsFirst.NEAR:
+            return bool(streams) and self._streams_first is StreamsFirst.YES
+        # What a client fetches from elsewhere is not near, wherever it is itself.
+        return is_near and not any(self.copies(each) for each in streams)
 
     async def find(self, name: str) -> KeptBundle | None:
         """Return a bundle that may be sent, by its name; None if there is none.

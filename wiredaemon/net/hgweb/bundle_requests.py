@@ -18,6 +18,7 @@ from wiredaemon.net.hgweb.kept_file import FileResponse
 from wiredaemon.net.hgweb.rules import BUNDLES
 from wiredaemon.net.http.ranges import Wanted, wanted_part
 from wiredaemon.net.http.responses import HttpResponse, text
+from wiredaemon.net.peer import host_of, is_in_reach
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -57,11 +58,19 @@ class BundleRequests:
     Args:
         bundles: The repository's bundles.
         header: Returns a header of the request.
+        is_near: Bytes to the client are cheap.
     """
 
-    def __init__(self, bundles: RepositoryBundles, header: Callable[[bytes], bytes | None]) -> None:
+    def __init__(
+        self,
+        bundles: RepositoryBundles,
+        header: Callable[[bytes], bytes | None],
+        *,
+        is_near: bool = False,
+    ) -> None:
         self._bundles = bundles
         self._header = header
+        self._is_near = is_near
 
     def of(
         self,
@@ -93,7 +102,7 @@ class BundleRequests:
             url: The folder of bundles as the client sees it, with a slash behind; None if that is
                 not certain.
         """
-        offer = await self._bundles.offer()
+        offer = await self._bundles.offer(is_near=self._is_near)
         if offer is None:
             return None
         lines = [offer.states.older if command == OLDER_MANIFEST else offer.states.manifest]
@@ -189,6 +198,20 @@ def certain_url(request: StreamingRequest, public_urls: PublicUrls, prefix: Name
     if not is_trusted and not urls.is_configured(folder) and _is_forwarded(request):
         return None
     return urls.of(folder).text().encode("ascii")
+
+
+def is_near(request: StreamingRequest) -> bool:
+    """Return whether bytes to the client of a request are cheap, as far as that can be seen.
+
+    They are to clients on this machine and in private networks. A client that a proxy stands for
+    may be anywhere, unless only trusted ones lie between, and say who it is.
+    """
+    client = request.channel.client
+    if client is not None and client.is_proxy:
+        is_certain = request.identification is not None and request.identification.is_told(request)
+    else:
+        is_certain = not _is_forwarded(request)
+    return is_certain and is_in_reach(host_of(request.peer()))
 
 
 def _is_forwarded(request: StreamingRequest) -> bool:

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from wiredaemon.commands import Permission
 from wiredaemon.net.cache.clone_requests import COMMANDS as CLONING
 from wiredaemon.net.hgweb.bundle_requests import COMMANDS as BUNDLING
-from wiredaemon.net.hgweb.bundle_requests import NO_BUNDLE, BundleRequests, certain_url
+from wiredaemon.net.hgweb.bundle_requests import NO_BUNDLE, BundleRequests, certain_url, is_near
 from wiredaemon.net.hgweb.capabilities import VERSION1, answer_capabilities
 from wiredaemon.net.hgweb.exchange import HgwebExchange
 from wiredaemon.net.hgweb.kept_file import KeptFileExchange
@@ -180,8 +180,8 @@ class HgwebResource(Resource):
         if bundles is None or command not in BUNDLING:
             return make()
         url = certain_url(request, self._application.public_urls, self._prefix)
-        find = BundleRequests(bundles, request.header).of(wanted, body, command, url)
-        return KeptFileExchange(request, find, make)
+        requests = BundleRequests(bundles, request.header, is_near=is_near(request))
+        return KeptFileExchange(request, requests.of(wanted, body, command, url), make)
 
     def _answer_bundle(self, request: StreamingRequest) -> None:
         bundles, names = self._host.bundles, self._rest[len(BUNDLES) :]

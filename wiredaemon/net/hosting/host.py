@@ -298,6 +298,7 @@ class HostedRepository:
             files=self._files,
             described=description.clones,
             specs=description.bundles,
+            streams_first=description.streams_first,
             changesets=description.state[0],
             is_public=is_public,
         )

@@ -122,6 +122,13 @@ class Identification:
             return b"", ()
         return self._proxies.asked(request.requestHeaders)
 
+    def is_told(self, request: StreamingRequest) -> bool:
+        """Return whether trusted proxies say who the client is, and of nobody behind it."""
+        client = request.channel.client
+        if self._proxies is None or client is None or not client.is_proxy:
+            return False
+        return self._proxies.are_all(request.requestHeaders)
+
     def _read(self, request: StreamingRequest) -> Password | Token | None:
         # A head that is known was read when it was new.
         if request.question is not None or not self._logins.is_open:

@@ -77,6 +77,14 @@ class Proxies:
             client = Peer(address=f"{hop.host}:{hop.port}", is_secure=is_secure)
         return client, self._user(headers)
 
+    def are_all(self, headers: Headers) -> bool:
+        """Return whether the proxies name a client, and say of nobody who is farther away."""
+        if self.headers is ForwardedHeaders.NONE:
+            return False
+        is_x = self.headers is ForwardedHeaders.X_FORWARDED
+        said = _listed(headers, b"X-Forwarded-For" if is_x else b"Forwarded")
+        return len(said) > 0 and sum(1 for _ in self._hops(headers)) == len(said)
+
     def asked(self, headers: Headers) -> tuple[bytes, Sequence[bytes]]:
         """Return what the client asked a trusted proxy for, as received: nothing of it is checked.
 
