@@ -294,8 +294,7 @@ def expected_failure(dialect: str, answer: Answer) -> tuple[bytes, bytes]:
         # framing 7: text, as it is
         return b"application", formatted if answer.ending == "error" else answer.message
     if answer.ending == "error":
-        # framing 6.2 has no place for an error map behind objects in 0005
-        assert dialect == "0005"
+        # sessions 4: behind objects
         assert answer.objects
         return b"command", format_message(formatted, [])
     assert answer.ending == "server error"
@@ -313,18 +312,11 @@ def check_end(dialect: str, reader: ObjectReader, objects: list[object], answer:
     elif answer.ending != "error":
         assert reader.error is None
         assert objects == expected_objects(dialect, answer)
-    elif not answer.objects:
+    else:
+        assert answer.objects == []
         assert dialect >= "0005"
         assert reader.error == ResponseError(message=answer.message, arguments=answer.arguments)
         assert objects == []
-    else:
-        # framing 6.3: an error map behind the objects, of which the last may be dropped
-        assert dialect == "0006"
-        error: dict[bytes, object] = {b"message": answer.message}
-        if answer.arguments:
-            error[b"args"] = answer.arguments
-        assert objects[-1] == {b"status": b"error", b"error": error}
-        assert objects[:-1] == answer.objects[: len(objects) - 1]
 
 
 def expected_objects(dialect: str, answer: Answer) -> list[Any]:

@@ -209,7 +209,7 @@ def test_errors_do_not_leave_bytes_in_the_encoding_for_the_next_response(
     frames = parse_frames(joined(holding.data_to_send()))
     assert frames[0] == HOLDING
     assert frames[1] == WireFrame(1, 2, ENCODED, 3, CONTINUATION, sent)
-    assert (frames[2].stream_flags, frames[2].type_number, frames[2].flags) == (0, 3, EOS)
+    assert (frames[2].stream_flags, frames[2].type_number, frames[2].flags) == (0, 5, 0)
     assert frames[3] == WireFrame(3, 2, ENCODED, 3, CONTINUATION, sent)
     assert (frames[4].stream_flags, frames[4].type_number, frames[4].flags) == (0, 5, 0)
     assert len(frames) == 5

@@ -120,6 +120,17 @@ class Context(Protocol):
         """The request was cancelled: its result will not be sent."""
 
     @property
+    def deadline(self) -> float | None:
+        """The moment at which the caller waits no longer and the command is stopped; None if never.
+
+        It is a moment of the reactor's clock, ``reactor.seconds()``.
+        """
+
+    @property
+    def time_left(self) -> float | None:
+        """The seconds until that moment, at least 0; None if there is none."""
+
+    @property
     def followed(self) -> Followed | None:
         """The redirects that the peer follows; None if it did not say that it follows any."""
 

@@ -44,8 +44,6 @@ class ObjectsResponse(Response):
         super().__init__(request_id, dialect, stream)
         self._held: list[bytes] = []
         self._held_size = 0
-        self._is_cut = False
-        """The held pieces begin inside an object whose first part was sent."""
         self._is_inside = False
         """The last payload may end inside an object: the object failed while its pieces were made,
         or its bytes were passed on unparsed."""
@@ -99,7 +97,6 @@ class ObjectsResponse(Response):
         """
         if self._begun and not self._is_inside:
             self._send_consumed()
-            self._is_cut = False
 
     def end(self) -> None:
         """Send the held pieces, and the bytes that the encoder held back, in the last frames."""
@@ -116,22 +113,19 @@ class ObjectsResponse(Response):
             self._send(EOS, b"")
 
     def send_error(self, message: bytes, arguments: Sequence[bytes]) -> None:
-        """End with a command error behind the objects that were sent whole; drop those held."""
-        self._settle_encoder()
-        if self._is_inside:
-            # A status map would be decoded as a part of the object.
-            self._send_error_response(b"command", format_message(message, arguments))
-            return
-        # The beginning was sent: the rest completes it, where Mercurial drops it, and its client
-        # reads the error map as that rest (framing, section 6.3).
-        if self._is_cut:
-            self._flush()
-        super().send_error(message, arguments)
+        """End with a command error; drop the objects that are held.
+
+        Behind the ok map it is an error frame: Mercurial sends one more status map there, which no
+        client can tell from an object (sessions, section 4).
+        """
+        if self._begun:
+            self.send_error_frame(b"command", format_message(message, arguments))
+        else:
+            super().send_error(message, arguments)
 
     def send_server_error(self, text: bytes) -> None:
         """End with an error frame; drop the objects that are held."""
-        self._settle_encoder()
-        super().send_server_error(text)
+        self.send_error_frame(b"server", text)
 
     def send_error_frame(self, kind: bytes, text: bytes) -> None:
         """End with an error frame; drop the objects that are held."""
@@ -167,7 +161,6 @@ class ObjectsResponse(Response):
         if self._begun:
             raise MisplacedError("alternatelocationresponse seen after initial output object")
         self._begin(self._encode(redirect_map(redirect)))
-        # An error that follows must be a frame: a second status map has no place.
         self._is_redirect = self._is_inside = True
 
     def encoding_work(self, value: Value) -> EncodingWork | None:
@@ -212,12 +205,10 @@ class ObjectsResponse(Response):
         return self._coalesce(self._through_encoder(piece) for piece in pieces)
 
     def _coalesce(self, encoded_pieces: Iterable[bytes]) -> Iterator[None]:
-        held_before, size = self._held_size, 0
         self._is_inside = True
         for encoded in encoded_pieces:
             if not encoded:
                 continue  # the encoder holds the piece back
-            size += len(encoded)
             # The cuts are those of Mercurial: held pieces leave in front of a piece that does not
             # fit into the same frame, however small the frame is.
             if len(encoded) > SENT_PAYLOAD:
@@ -233,9 +224,6 @@ class ObjectsResponse(Response):
                 yield
             self._hold(encoded)
         self._is_inside = False
-        # Something of this object was sent: what is held is its end, unless it ended with a frame.
-        if self._held_size < held_before + size:
-            self._is_cut = 0 < self._held_size < size
 
     def _hold(self, encoded: bytes) -> None:
         self._held.append(encoded)

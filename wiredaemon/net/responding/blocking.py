@@ -84,6 +84,16 @@ class BlockingContext:
         return self._context.cancelled
 
     @property
+    def deadline(self) -> float | None:
+        """The moment of the reactor's clock at which the caller waits no longer; None if never."""
+        return self._context.deadline
+
+    @property
+    def time_left(self) -> float | None:
+        """The seconds that the caller still waits, at least 0; None if it waits for ever."""
+        return self._context.time_left
+
+    @property
     def followed(self) -> Followed | None:
         """The redirects that the peer follows; None if it did not say that it follows any."""
         return self._context.followed

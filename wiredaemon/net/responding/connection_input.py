@@ -202,6 +202,8 @@ class ConnectionInput(InputFlow):
                     return
                 if self._stage in DECIDING and type(event) is not RequestCancelled:
                     self.backlog.append(event)
+                    if type(event) is RequestReceived:
+                        requests.hold(event)
                 # The two commonest events by their exact types, in front of the match below.
                 elif type(event) is RequestReceived and not event.has_data:
                     self._completed = True
@@ -248,6 +250,7 @@ class ConnectionInput(InputFlow):
                     self._admit(event)
                 else:
                     self._data.drop(event)
+                    self._requests.hold(event)
             case RequestCompleted():
                 self._completed = True
                 request = self._data.complete(event.request_id)
@@ -257,19 +260,19 @@ class ConnectionInput(InputFlow):
                 if not self._data.abort(event):
                     self._aborted.append(event)
             case RequestCancelled():
-                self._cancel(event.request_id)
+                self.forget(event.request_id)
+                self._requests.cancel(event.request_id)
             case ConnectionFailed():
                 self._requests.fail(event.error)
 
-    def _cancel(self, request_id: int) -> None:
-        """Stop a request, also one whose admission is being decided, or that waits behind that."""
+    def forget(self, request_id: int) -> None:
+        """Drop all that waits of a request that is stopped, admitted or not."""
         if self._asked == request_id:
             self._asked = None
         self.backlog = [
             event for event in self.backlog if getattr(event, "request_id", None) != request_id
         ]
         self._data.cancel(request_id)
-        self._requests.cancel(request_id)
 
     # --- admission ---------------------------------------------------------------------------
 
@@ -300,6 +303,7 @@ class ConnectionInput(InputFlow):
         requests = self._requests
         self._stage = advance_input(self._stage, InputStep.ASK)
         self._asked = event.request_id
+        requests.hold(event)
 
         def decided(admitted: Admitted) -> None:
             if not requests.is_over and self._asked is not None:

@@ -74,6 +74,10 @@ class CommandContext:
 
     # Defaults of the class, for few requests need other values.
     cancelled = False
+    deadline: float | None = None
+    """The moment of the reactor's clock at which the caller waits no longer; None if for ever."""
+    _seconds: Callable[[], float]
+    """That clock, where there is a deadline."""
     followed: Followed | None = None
     """The redirects that the peer follows."""
     cached_as: CachedAs | None = None
@@ -107,6 +111,15 @@ class CommandContext:
     def permission(self) -> Permission:
         """The permission that was granted for this request."""
         return self._origin.permission
+
+    @property
+    def time_left(self) -> float | None:
+        """The seconds that the caller still waits, at least 0; None if it waits for ever."""
+        return None if self.deadline is None else max(0.0, self.deadline - self._seconds())
+
+    def set_deadline(self, moment: float, seconds: Callable[[], float]) -> None:
+        """Note the moment at which the caller waits no longer, and the clock that it is in."""
+        self.deadline, self._seconds = moment, seconds
 
     @property
     def data(self) -> CommandData:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.responding.command_data import IncomingData, NoData
     from wiredaemon.net.responding.context import Origin
+    from wiredaemon.net.responding.deadlines import Deadlines
     from wiredaemon.net.responding.running_request import RunningRequest
     from wiredaemon.protocol import (
         RemoteProtocolError,
@@ -104,6 +105,10 @@ def nothing() -> object:
     """Do nothing, in place of a callback."""
 
 
+def ignore(request_id: int) -> object:
+    """Do nothing with the id of a request, in place of a callback."""
+
+
 class Load(IntEnum):
     """The state of all requests of a connection together, as far as its input must know."""
 
@@ -135,6 +140,9 @@ class Requests(Protocol):
     def refuse(self, event: RequestReceived, error: BaseException | None) -> None:
         """Answer a request that may not run, or end the whole exchange."""
 
+    def hold(self, event: RequestReceived) -> None:
+        """Note that a request waits to be accepted: its deadline begins."""
+
     def cancel(self, request_id: int) -> None:
         """Stop a request whose client wants no answer; nothing if it was answered before."""
 
@@ -161,6 +169,7 @@ class Owner(Protocol):
     """The interface of the Responder to the requests that it runs."""
 
     connection: ServerConnection
+    deadlines: Deadlines
     dialect: Dialect
     is_text: bool
     """The dialect has values in the text form of version 1 (0002)."""

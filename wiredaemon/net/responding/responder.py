@@ -20,8 +20,9 @@ from wiredaemon.net.responding.blocking_request import BlockingRequest
 from wiredaemon.net.responding.cancelling import stop_request
 from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.context import CommandContext, complete_context
+from wiredaemon.net.responding.deadlines import TIMEOUT, Deadlines
 from wiredaemon.net.responding.failures import answer_failure, send_failure
-from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load, nothing
+from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load, ignore, nothing
 from wiredaemon.net.responding.responder_output import ResponderOutput
 from wiredaemon.net.responding.running_request import RunningRequest
 from wiredaemon.protocol import RemoteProtocolError
@@ -29,7 +30,7 @@ from wiredaemon.protocol.responses import is_worth_a_thread
 from wiredaemon.wire.dialects import ResponseForm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wiredaemon.commands import Command
     from wiredaemon.net.guard.command_threads import CommandThreads
@@ -67,8 +68,10 @@ class Responder(ResponderOutput):
         "_most_running",
         "_queue",
         "_waits_for_end",
+        "deadlines",
         "dialect",
         "is_text",
+        "on_late",
         "running",
         "stopping",
         "threads",
@@ -101,6 +104,9 @@ class Responder(ResponderOutput):
         """Requests whose command was called and that are not answered, by id."""
         self._is_starting = self._has_all_input = False
         self._aborted: Sequence[RequestAborted] = ()
+        self.on_late: Callable[[int], object] = ignore
+        """Is called with the id of a request whose deadline has passed, for the input."""
+        self.deadlines = Deadlines(threads.reactor)
         self.stopping = 0
         """Cancelled commands whose threads have not returned."""
 
@@ -112,6 +118,7 @@ class Responder(ResponderOutput):
         """Accept a request that may run; it starts when no request is in front of it."""
         if self._queue or self._is_starting or not self._may_start(admitted.command):
             self._queue.append((event, admitted, data))
+            self.hold(event)
             return
         self._is_starting = True
         try:
@@ -121,8 +128,14 @@ class Responder(ResponderOutput):
         if self.connection.output_size >= self.room.high:
             self.flush()
 
+    def hold(self, event: RequestReceived) -> None:
+        """Note that a request waits: its deadline begins."""
+        if TIMEOUT in event.extra:
+            self.deadlines.hold(event, self)
+
     def refuse(self, event: RequestReceived, error: BaseException | None) -> None:
         """Answer a request that may not run, or end the whole exchange."""
+        self.deadlines.forget(event.request_id)
         if isinstance(error, ExchangeRefusedError):
             self.stop()
             self.transport.refused(error.response)
@@ -132,6 +145,7 @@ class Responder(ResponderOutput):
     def cancel(self, request_id: int) -> None:
         """Stop a request whose client wants no answer, and say so."""
         if self.connection.is_answerable(request_id):
+            self.deadlines.forget(request_id)
             stop_request(self, request_id, self.connection.send_cancelled)
 
     def take_queued(self, request_id: int) -> IncomingData | NoData | None:
@@ -211,9 +225,9 @@ class Responder(ResponderOutput):
         """Call a command; most return their result at once, and need no `RunningRequest`."""
         command, connection = admitted.command, self.connection
         context = CommandContext(admitted.origin, data, command.permission)
-        if event.extra or event.redirect is not None or command.cacheable:
-            complete_context(context, event, command, connection, self.flush)
         try:
+            if event.extra or event.redirect is not None or command.cacheable:
+                self._complete(context, event, command)
             if self.is_text:
                 keywords = read_arguments(command, event.arguments, self.dialect)
             else:
@@ -222,7 +236,7 @@ class Responder(ResponderOutput):
                 )
             if command.is_blocking:
                 blocking = BlockingRequest(event.request_id, command, context, data, self)
-                self.running[event.request_id] = blocking
+                self._keep(event, blocking)
                 blocking.run_in_thread(keywords)
                 return
             result = command.function(context, **keywords)
@@ -245,8 +259,21 @@ class Responder(ResponderOutput):
             data.close()
             return
         request = RunningRequest(event.request_id, command, context, data, self)
-        self.running[event.request_id] = request
+        self._keep(event, request)
         request.take(result)
+
+    def _complete(self, context: CommandContext, event: RequestReceived, command: Command) -> None:
+        """Add to a context what few requests need."""
+        complete_context(context, event, command, self.connection, self.flush)
+        if TIMEOUT in event.extra:
+            self.deadlines.start(event, context)
+
+    def _keep(self, event: RequestReceived, request: RunningRequest) -> None:
+        """Keep a request that is not answered at once."""
+        self.running[event.request_id] = request
+        moment = request.context.deadline
+        if moment is not None:
+            self.deadlines.watch(event, moment, self)
 
     def _go_on(self) -> None:
         """Resume every request whose objects had no room."""
@@ -261,7 +288,8 @@ class Responder(ResponderOutput):
         """Answer the requests that were never complete, behind all that were, and end."""
         for event in self._aborted:
             self.connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
-        self.is_over, self.on_progress = True, nothing
+        self.is_over = True
+        self._forget_callbacks()
         self.transport.responses_finished(self.connection)
 
     # --- for running requests ----------------------------------------------------------------
@@ -301,10 +329,15 @@ class Responder(ResponderOutput):
         self.stop()
         self.transport.connection_failed(error)
 
+    def _forget_callbacks(self) -> None:
+        # Else cycles would keep the output of the transport.
+        self.on_progress, self.on_late = nothing, ignore
+        self.deadlines.stop()
+
     def stop(self) -> None:
         """Cancel every command."""
         self.is_over = True
-        self.on_progress = nothing  # else a cycle would keep the output of the transport
+        self._forget_callbacks()
         # Emptied first, because a cancelled command may call back.
         work = [*self.running.values(), *(data for _, _, data in self._queue)]
         self.running.clear()

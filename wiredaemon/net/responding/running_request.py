@@ -281,6 +281,8 @@ class RunningRequest:
         if self.data is not NO_DATA:
             self.data.close()
         self._owner.running.pop(self.request_id, None)
+        if self.context.deadline is not None:
+            self._owner.deadlines.forget(self.request_id)
 
     def end_failed(self) -> None:
         """Note that the request is answered with a failure: its generator is closed."""
