@@ -80,8 +80,10 @@ framed = ["{ANY_PORT}"]
 "/all/**" = "hg/**"
 "/later/*" = "later/*"
 "/new/*" = "new/*"
+"/own/*" = "own/*"
 [moved]
 "/old" = "/new"
+"/own/was" = "/own/now"
 """
     (folder / "hg").mkdir()
     with Daemon.start(text, folder) as daemon:
@@ -167,6 +169,17 @@ def test_a_collection_that_has_moved_has_its_list_and_its_repositories_at_the_ol
     assert served.heads_raw("/old/one").content == content(node)
     assert served.get("/old/one/raw-file/tip/file").body == b"new/one"
     refused(served.heads("old/two"))
+
+
+def test_a_new_repository_at_an_old_path_is_served_and_the_log_says_so(served: Served) -> None:
+    moved = served.make("own/now")
+    assert answered(served.heads("own/was")) == content(moved)
+    assert served.heads_raw("/own/was").content == content(moved)
+    made = served.make("own/was")
+    assert answered(served.heads("own/was")) == content(made)
+    assert served.heads_raw("/own/was").content == content(made)
+    served.daemon.wait_for_log(r"moved\./own/was: there is a repository at /own/was")
+    assert answered(served.heads("own/now")) == content(moved)
 
 
 def test_single_entries_are_served_beside_collections_and_listed_at_the_root(

@@ -1,8 +1,8 @@
 """Checks of a configuration that can be made before a port opens.
 
 Owns the checks of everything that a ``Config`` names outside its own file. ``check-config`` and the
-start of the daemon share them, so they agree. Repositories are not checked: the daemon reports a
-missing one, serves the rest, and serves it when it appears.
+start of the daemon share them, so they agree. ``folders`` only warns of repositories: the daemon
+reports a missing one, serves the rest, and serves it when it appears.
 """
 
 from __future__ import annotations

@@ -276,12 +276,16 @@ def _check_config(options: argparse.Namespace) -> int:
 
     from wiredaemon.daemon.check import check
     from wiredaemon.daemon.config_file import load_config
+    from wiredaemon.daemon.folders import folder_warnings, moved_warnings
     from wiredaemon.daemon.toml_table import ConfigurationError
 
     try:
-        check(load_config(options.file), reactor)
+        config = load_config(options.file)
+        check(config, reactor)
     except ConfigurationError as error:
         return _fail(error)
+    for warning in (*folder_warnings(config), *moved_warnings(config)):
+        sys.stderr.write(f"wiredaemon: {options.file}: warning: {warning}\n")
     _say(f"{options.file}: OK")
     return 0
 

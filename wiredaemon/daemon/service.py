@@ -15,6 +15,7 @@ from wiredaemon.accounts.files import AccountsFileError
 from wiredaemon.daemon.assembly import Assembly, keep, trusts_of
 from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.descriptors import fit_connections
+from wiredaemon.daemon.folders import folder_warnings
 from wiredaemon.daemon.listening import Listening, StartError
 from wiredaemon.daemon.restart_keys import restart_keys
 from wiredaemon.daemon.service_manager import ServiceManager
@@ -113,19 +114,17 @@ class WireDaemonService(Service):
             # children of the process that serves.
             self._kept.pool.start()
             self._recover()
-        self._tell_missing()
+        self._tell_folders()
         if self._load is not None:
             # What is here now stays: collections of garbage need not look at it, some 30 ms each.
             gc.collect()
             gc.freeze()
         self._manager.tell_ready()
 
-    def _tell_missing(self) -> None:
-        for folder in self._assembly.hosts.missing_folders():
-            _log.warn(
-                "the folder {folder} is missing; its repositories are served when it is there",
-                folder=folder,
-            )
+    def _tell_folders(self) -> None:
+        for warning in folder_warnings(self._assembly.config):
+            _log.warn("{warning}", warning=warning)
+        self._assembly.hosts.tell_moves()
 
     def _recover(self) -> None:
         """Roll back the transactions that killed processes left in repositories."""
@@ -179,7 +178,7 @@ class WireDaemonService(Service):
         # They have read the settings of the system when they were started.
         kept.pool.renew()
         self._begin(kept, had_paths=bool(before.config.paths))
-        self._tell_missing()
+        self._tell_folders()
         unchanged = restart_keys(before.config, config)
         if unchanged:
             _log.warn("{keys}: changed, and counts from a restart on", keys=", ".join(unchanged))

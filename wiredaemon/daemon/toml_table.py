@@ -6,13 +6,14 @@ Values are checked, not converted: ``"false"`` is no boolean, ``true`` no number
 
 from __future__ import annotations
 
+import os
 import re
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 # A line of a terminal.
 _SHOWN: Final = 80
@@ -111,7 +112,8 @@ class Table:
 
     def resolve(self, path: str) -> Path:
         """Return a path of the file as absolute: relative ones start at the file's folder."""
-        return (self.file.parent / path).resolve()
+        # Not `Path.resolve`: that fails for links in a circle.
+        return Path(os.path.realpath(self.file.parent / path))
 
     def strings(self, key: str, accepted: str) -> tuple[str, ...]:
         """Return the list of non-empty strings under ``key``; an empty one if it is absent."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from twisted.logger import LogEvent
+
     from wiredaemon.net.hosting.host_lookup import Listing
 
 
@@ -336,12 +338,6 @@ def test_all_repositories_are_named_each_once(tmp_path: Path) -> None:
     ]
 
 
-def test_folders_that_are_missing_are_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    made = Made(collections={"/a/*": tmp_path, "/b/*": tmp_path / "no", "/c/*": tmp_path / "file"})
-    assert sorted(made.hosts.missing_folders()) == [f"{tmp_path}/file", f"{tmp_path}/no"]
-
-
 def test_collections_need_something_that_makes_hosts(tmp_path: Path) -> None:
     make(tmp_path, "one")
     hosts = HostLookup({}, [Collection(prefix="/", folder=tmp_path)])
@@ -373,6 +369,50 @@ def test_a_path_that_has_moved_is_found_by_its_old_name(tmp_path: Path) -> None:
     found = made.hosts.find(names("team/new"))
     assert found is not None
     assert found.moved_to is None
+
+
+def test_a_repository_at_the_old_path_is_served_and_the_log_says_so_once(
+    tmp_path: Path, logged: list[LogEvent]
+) -> None:
+    make(tmp_path, "new", "free/x", "deep/inner")
+    moved = {"/team/old": "/team/new", "/team/deep": "/team/new", "/first": "/team/old"}
+    made = Made(collections={"/team/*": tmp_path}, moved=moved)
+    found = made.hosts.find(names("team/old"))
+    assert found is not None
+    # Somebody may make a repository there, which counts at once.
+    assert (found.moved_to, found.is_fixed) == (names("team/new"), False)
+    made.hosts.tell_moves()
+    assert logged == []
+    make(tmp_path, "old")
+    for path in ("team/old", "team/old/file"):
+        found = made.hosts.find(names(path))
+        assert found is not None
+        assert (found.consumed, found.moved_to) == (2, None)
+    assert os.path.basename(made.paths[-1]) == "old"  # noqa: PTH119 text
+    assert made.hosts.now_at(names("team/old")) == names("team/old")
+    # What has moved there before is found there, too.
+    found = made.hosts.find(names("first/file"))
+    assert found is not None
+    assert (found.consumed, found.moved_to) == (1, names("team/old"))
+    # So is what is below an old path.
+    found = made.hosts.find(names("team/deep/inner"))
+    assert found is not None
+    assert (found.consumed, found.moved_to) == (3, None)
+    assert made.hosts.now_at(names("team/deep")) == names("team/new")
+    made.hosts.tell_moves()
+    assert [(event["old"], event["path"]) for event in logged] == [
+        ("/team/old", "/team/old"),
+        ("/team/deep", "/team/deep/inner"),
+    ]
+
+
+def test_a_single_entry_below_an_old_path_is_served() -> None:
+    inner = FakeHost()
+    made = Made({"/old/inner": inner, "/new": FakeHost()}, moved={"/old": "/new"})
+    assert made.find("old/inner/file") == (inner, 2)
+    found = made.hosts.find(names("old/other"))
+    assert found is not None
+    assert found.moved_to == names("new")
 
 
 def test_a_repository_above_the_new_path_is_not_the_one_that_has_moved() -> None:

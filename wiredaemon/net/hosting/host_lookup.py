@@ -16,10 +16,11 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, maybeDeferred
+from twisted.logger import Logger
 
 from wiredaemon.net.hosting.collection import Budget, changed_at, names_of
 from wiredaemon.net.hosting.host import HostedRepository
-from wiredaemon.net.hosting.moved import MovedPaths
+from wiredaemon.net.hosting.moved import STILL_THERE, MovedPaths
 from wiredaemon.net.hosting.shared_answer import SharedAnswer
 from wiredaemon.repository.recently_used import RecentlyUsed
 from wiredaemon.wire.limits import Limits
@@ -80,6 +81,8 @@ class Listing(NamedTuple):
 class HostLookup:
     """Finds and lists hosts by the components of URL paths."""
 
+    _log = Logger()
+
     def __init__(  # noqa: PLR0913 all that hosts are found by
         self,
         singles: Mapping[str, Host],
@@ -112,6 +115,8 @@ class HostLookup:
         self._call_in_thread = call_in_thread
         self._limits = limits or Limits()
         self._moved = MovedPaths(moved or {})
+        self._told: set[str] = set()
+        """Old paths that somebody else has taken, and of which the log says so."""
         self.shape = shape or ListShape()
         self.looking: set[Names] = set()
         """Paths below which the rest is looked at for later lists."""
@@ -135,7 +140,7 @@ class HostLookup:
             names: The path's components, decoded; any bytes.
         """
         names = tuple(names)
-        moved = self._moved.find(names)
+        moved = self._moved.find(names, self._is_here)
         if moved is None:
             return self._find(names)
         found = self._find(moved.names)
@@ -144,8 +149,25 @@ class HostLookup:
             return None
         return found._replace(
             consumed=found.consumed - moved.new + moved.old,
+            # Somebody may make a repository at the old path.
+            is_fixed=found.is_fixed and not self._collections,
             moved_to=moved.names[: found.consumed],
         )
+
+    def _is_here(self, names: Names, least: int) -> bool:
+        found = self._find(names)
+        if found is None or found.consumed < least:
+            return False
+        old, path = _shown(names[:least]), _shown(names[: found.consumed])
+        if old not in self._told:
+            self._told.add(old)
+            self._log.warn(STILL_THERE, old=old, path=path)
+        return True
+
+    def tell_moves(self) -> None:
+        """Log which old paths somebody else has taken; later ones are logged when asked for."""
+        for old in self._moved:
+            self._is_here(old, len(old))
 
     def _find(self, names: Names) -> FoundHost | None:
         found = self._find_single(names)
@@ -201,7 +223,7 @@ class HostLookup:
 
     def now_at(self, names: Names) -> Names:
         """Return a path as it is now, which is another one where it has moved."""
-        moved = self._moved.find(names)
+        moved = self._moved.find(names, self._is_here)
         return names if moved is None else moved.names
 
     def may_list(self, names: Names) -> bool:
@@ -295,13 +317,9 @@ class HostLookup:
                     seen.add(located.path)
                     yield located.path
 
-    def missing_folders(self) -> list[str]:
-        """Return the folders of collections that do not exist."""
-        return [
-            os.fspath(collection.folder)
-            for _, collection in self._collections
-            if not collection.folder.is_dir()
-        ]
+
+def _shown(names: Names) -> str:
+    return "".join("/" + os.fsdecode(name) for name in names)
 
 
 def _path_of(host: Host) -> bytes | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wiredaemon.net.hosting.collection import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from wiredaemon.net.hosting.collection import Names
+
+STILL_THERE: Final = (
+    "moved.{old}: there is a repository at {path}, which is served in place of what has moved"
+)
+"""The warning about an old path that somebody else has taken."""
 
 
 class MovedPath(NamedTuple):
@@ -34,18 +39,28 @@ class MovedPaths:
         self._moved = {names_of(old): names_of(new) for old, new in moved.items()}
         self._longest = max(map(len, self._moved), default=0)
 
-    def find(self, names: Names) -> MovedPath | None:
+    def find(self, names: Names, is_here: Callable[[Names, int], bool]) -> MovedPath | None:
         """Return where a path is now; None if it has not moved.
 
         The longest old path counts, and one that has moved more than once is followed.
+
+        Args:
+            names: The path.
+            is_here: Whether a path belongs to a repository that is named by so many of its
+                components or more. What is there has not moved.
         """
         found: MovedPath | None = None
         for _ in self._moved:
-            step = self._step(names if found is None else found.names)
-            if step is None:
+            now = names if found is None else found.names
+            step = self._step(now)
+            if step is None or is_here(now, step.old):
                 break
             found = step if found is None else _joined(found, step)
         return found
+
+    def __iter__(self) -> Iterator[Names]:
+        """Iterate over the old paths."""
+        return iter(self._moved)
 
     def leads_in_a_circle(self, old: str) -> bool:
         """Return whether a path comes back to one that it has left."""
