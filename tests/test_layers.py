@@ -24,6 +24,7 @@ BELOW: Final[Mapping[str, frozenset[str]]] = {
     "client": frozenset({"wire", "protocol", "commands", "net"}),
     "net": frozenset({"wire", "protocol", "commands", "accounts", "repository"}),
     "service": frozenset({"wire", "protocol", "commands", "accounts", "repository", "net"}),
+    "testing": frozenset({"wire", "protocol", "commands", "net", "service"}),
     "daemon": frozenset(
         {"wire", "protocol", "commands", "accounts", "repository", "client", "net", "service"}
     ),
@@ -75,6 +76,7 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "client": frozenset({"twisted", "zope.interface"}),
     "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "boto3", "botocore"}),
     "service": frozenset({"twisted", "zope.interface"}),
+    "testing": frozenset({"twisted", "pytest"}),
     "daemon": frozenset({"twisted", "zope.interface", "cryptography"}),
 }
 """Each package of ours, and what it may import besides the standard library."""
