@@ -15,7 +15,9 @@ from wiredaemon.wire.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOURCE: Final = Path(__file__).resolve().parents[1] / "wiredaemon" / "wire" / "limits.py"
+_WIRE: Final = Path(__file__).resolve().parents[1] / "wiredaemon" / "wire"
+SOURCES: Final = (_WIRE / "raw_limits.py", _WIRE / "limits.py")
+"""The classes of limits, each on top of the one before."""
 _HEAD: Final = """# Limits
 
 Every buffer, count and time that a peer can influence has a limit. Each is a key of `[limits]` in
@@ -32,9 +34,14 @@ This table is made by `python -m tools.limits_table` from `wiredaemon/wire/limit
 
 def rows() -> Iterator[tuple[str, str, str]]:
     """Yield the name, the default and the meaning of each limit, in the order of the source."""
+    for source in SOURCES:
+        yield from _rows_of(source)
+
+
+def _rows_of(source: Path) -> Iterator[tuple[str, str, str]]:
     defaults = Limits()
     (declared,) = [
-        node for node in ast.parse(SOURCE.read_text("utf-8")).body if isinstance(node, ast.ClassDef)
+        node for node in ast.parse(source.read_text("utf-8")).body if isinstance(node, ast.ClassDef)
     ]
     for field, said in zip(declared.body, declared.body[1:], strict=False):
         match field, said:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from wiredaemon.wire.raw_limits import RawLimits
+
 SENT_PAYLOAD: Final = 32768
 """The largest frame payload sent, encoded, in bytes; Mercurial misreads lengths from 65536 on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(RawLimits):
     """The bounds of all that a peer makes the server hold: bytes and seconds, inclusive."""
 
     # --- frames ----------------------------------------------------------------------------------
@@ -134,13 +136,6 @@ class Limits:
     head_seconds: float = 10.0
     """Time in which the head of an HTTP request must be complete, from its first byte."""
 
-    frame_header_seconds: float = 10.0
-    """Time in which the header of a frame must be complete on a raw connection."""
-
-    # The largest request, 4 MiB, comes at 70 KB/s.
-    request_seconds: float = 60.0
-    """Time in which a request, or a frame, must be complete on a raw connection."""
-
     # The two figures of Apache's `RequestReadTimeout body=20,MinRate=500`.
     body_rate: int = 500
     """Bytes a second that the body of an HTTP request must arrive with."""
@@ -151,10 +146,6 @@ class Limits:
     # Twisted's own; Node has 5 s, nginx 75.
     keep_alive_seconds: float = 60.0
     """Time for which an HTTP connection stays open without a request."""
-
-    # Envoy closes idle streams after it.
-    raw_idle_seconds: float = 300.0
-    """Time for which a raw connection stays open while nothing arrives and no command runs."""
 
     # nginx has 1,000.
     requests_per_connection: int = 10_000

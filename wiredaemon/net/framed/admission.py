@@ -147,6 +147,11 @@ class RawAdmission:
             return self._count(asked)
         return self._grant(host, settings, command)
 
+    @property
+    def is_stopping(self) -> bool:
+        """All requests are refused."""
+        return self._is_stopping
+
     def stop(self) -> None:
         """Refuse all requests from now on: the daemon stops."""
         self._is_stopping = True

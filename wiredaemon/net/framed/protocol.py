@@ -69,6 +69,8 @@ class FramedServerProtocol(Protocol):
     _timer: IDelayedCall | None = None
     _reads = 0
     """Reads so far."""
+    _pinged: int | None = None
+    """Reads before our last ping, in a session."""
     _written = 0
     """Bytes of output so far."""
     _is_paused = False
@@ -247,9 +249,7 @@ class FramedServerProtocol(Protocol):
         if self._input is None or self._responder is None:
             wait = Wait.NEXT_FRAME if self._drained is None else Wait.CLOSE
             return Look(wait, written=self._written, unsent=unsent, held=self._held())
-        wait, number = wait_of(self._responder)
-        if wait is Wait.NEXT_FRAME:
-            number = self._reads
+        wait, number = wait_of(self._responder, self._reads, self._pinged)
         return Look(wait, number, was_paused, 0, self._written, unsent, self._held())
 
     def _held(self) -> Held:
@@ -262,9 +262,14 @@ class FramedServerProtocol(Protocol):
 
     def expire(self, expiry: Expiry) -> None:
         """Close; a peer that has sent half of something learns why."""
-        if self._input is None or expiry.name == "raw_idle_seconds":
-            if self._responder is not None:
-                self._responder.stop()
+        responder = self._responder
+        if expiry.name == "session_ping_seconds" and responder is not None:
+            self._pinged = self._reads
+            responder.connection.send_ping(b"")
+            responder.flush()
+        elif self._input is None or expiry.name in {"raw_idle_seconds", "session_pong_seconds"}:
+            if responder is not None:
+                responder.stop()
             self._close()
         else:
             self._input.fail(f"the request is {expiry.shown}")
@@ -281,11 +286,16 @@ class FramedServerProtocol(Protocol):
         if responder is None or admission is None:
             self._close(None if self._waits_for_tls else STOPPING)
             return
+        connection, is_first = responder.connection, not admission.is_stopping
         admission.stop()
+        if connection.has_session and is_first:
+            connection.send_go_away(STOPPING.encode())
+            responder.flush()
         if admission.is_deciding or responder.running or responder.load() is Load.BLOCKED:
             return
         responder.stop()
-        self._close(STOPPING)
+        # Whoever was told in a session needs no error of no request.
+        self._close(None if connection.has_session else STOPPING)
 
     def _refuse(self, refusal: Refusal | None) -> None:
         """Close a connection too many, with an error frame where no handshake is in front of it."""

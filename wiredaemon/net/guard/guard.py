@@ -263,7 +263,9 @@ class ConnectionGuard:
             expiry = entry.patience.expired(look, elapsed, self._limits)
             if expiry is None:
                 return
-            if look.unsent or expiry.name in _SILENT:
+            if expiry.name in _HARMLESS and not look.unsent:
+                connection.expire(expiry)
+            elif look.unsent or expiry.name in _SILENT:
                 self._cut_off(connection, expiry)
             else:
                 self._end(connection, expiry)
@@ -285,5 +287,7 @@ class ConnectionGuard:
         self.hits.hit(expiry.name, expiry.value, peer)
 
 
+_HARMLESS: Final = frozenset({"session_ping_seconds"})
+"""Limits behind which the peer is only asked for a sign of life."""
 _SILENT: Final = frozenset({"tls_handshake_seconds", "close_seconds"})
 """Limits whose crossing cannot be told to the peer."""

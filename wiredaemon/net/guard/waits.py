@@ -34,6 +34,10 @@ class Wait(IntEnum):
     """A request, or a frame, has begun on a raw connection."""
     NEXT_FRAME = auto()
     """Nothing of the next frame has arrived on a raw connection, and no command runs."""
+    LIFE = auto()
+    """Nothing arrives on a raw connection with a session, whatever its commands do."""
+    PONG = auto()
+    """Nothing has arrived there since we have sent a ping."""
     CLOSE = auto()
     """We have closed our side."""
 
@@ -45,6 +49,8 @@ FIELDS: Final[Mapping[Wait, str]] = {
     Wait.FRAME_HEADER: "frame_header_seconds",
     Wait.REQUEST: "request_seconds",
     Wait.NEXT_FRAME: "raw_idle_seconds",
+    Wait.LIFE: "session_ping_seconds",
+    Wait.PONG: "session_pong_seconds",
     Wait.CLOSE: "close_seconds",
 }
 """The field of `Limits` that bounds each wait. A body has a rate instead."""

@@ -26,6 +26,7 @@ from wiredaemon.net.responding.states import (
 from wiredaemon.protocol import (
     ConnectionFailed,
     DataReceived,
+    PingReceived,
     RemoteProtocolError,
     RequestAborted,
     RequestCancelled,
@@ -70,6 +71,9 @@ class ConnectionInput(InputFlow):
         "_admission",
         "_asked",
         "_completed",
+        "_most_pings",
+        "_pinged",
+        "_pings",
         "_turn_ends",
         "_turns",
         "backlog",
@@ -94,6 +98,8 @@ class ConnectionInput(InputFlow):
         """At least one request of the connection has arrived completely."""
         self._aborted: list[RequestAborted] = []
         """Requests that ended half way and were not admitted; they are answered last."""
+        self._pinged, self._pings, self._most_pings = 0.0, 0, limits.session_pings
+        """The begin of the second in which pings are counted, and their number."""
         self._asked: int | None = None
         """The request whose admission is being decided; None if it was cancelled."""
         self._is_working = False
@@ -262,8 +268,18 @@ class ConnectionInput(InputFlow):
             case RequestCancelled():
                 self.forget(event.request_id)
                 self._requests.cancel(event.request_id)
+            case PingReceived():
+                self._count_ping()
             case ConnectionFailed():
                 self._requests.fail(event.error)
+
+    def _count_ping(self) -> None:
+        now = self._turns.now()
+        if now - self._pinged >= 1:
+            self._pinged, self._pings = now, 0
+        self._pings += 1
+        if self._pings > self._most_pings:
+            self.fail(f"pings in a second exceed the limit of {self._most_pings} (session_pings)")
 
     def forget(self, request_id: int) -> None:
         """Drop all that waits of a request that is stopped, admitted or not."""
