@@ -1,0 +1,22 @@
+"""The examples of docs/embedding.md are run as they stand there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from support.documents import run_blocks
+from support.embedding import reactor
+from support.responding import ensure_deferred
+
+DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "embedding.md"
+
+
+@ensure_deferred
+async def test_the_examples_do_what_the_text_says() -> None:
+    names: dict[str, Any] = {"reactor": reactor(), "__name__": "embedding"}
+    await run_blocks(DOCUMENT, names)
+    assert names["left"] == 2
+    assert names["found"] == [b"Emma"]
+    assert names["refused"] == "push not authorized"
+    assert names["service"].state.books == {"Emma": 1}
