@@ -137,7 +137,7 @@ def test_sets_are_tag_258_with_sorted_elements(make: type[Any]) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (1.5, "a value of type float cannot be sent"),
+        (1.5, "a value of type float cannot be sent: send its text"),
         ([object()], "a value of type object cannot be sent"),
         (LARGEST + 1, "an integer of more than 64 bits cannot be sent"),
         (-LARGEST - 2, "an integer of more than 64 bits cannot be sent"),

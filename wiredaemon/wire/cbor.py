@@ -164,7 +164,8 @@ def _plain_other(value: object, order: KeyOrder) -> object:
         case Sequence():
             return [_plain(element, order) for element in value]
         case _:
-            message = f"a value of type {type(value).__name__} cannot be sent"
+            instead = ": send its text" if isinstance(value, float) else ""
+            message = f"a value of type {type(value).__name__} cannot be sent{instead}"
             raise UnencodableError(message)
 
 

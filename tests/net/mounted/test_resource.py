@@ -10,19 +10,28 @@ import treq
 from support import peers
 from support.embedding import calling, mounted, reactor
 from support.responding import ensure_deferred, failures
+from support.serving import write_certificate
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, connectProtocol
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
+from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 
 from wiredaemon import Argument, ArgumentType, Limits, Permission, Service
 from wiredaemon.client import HttpAnswerError
 from wiredaemon.commands import RawBytes
+from wiredaemon.net.tls import over_tls, server_options
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 MIB: Final = 1024 * 1024
 API: Final = "api/exp-http-v2-0003"
@@ -283,6 +292,59 @@ async def test_more_requests_at_once_than_allowed_are_refused() -> None:
         assert caught.value.status == 503
         raw.transport.abortConnection()
         await program.ended
+
+
+def status_for(site: Site, host: str) -> bytes:
+    """The status of a wrong request from an address; loopback is never counted."""
+    transport = StringTransport(peerAddress=IPv4Address("TCP", host, 1))
+    protocol: Any = site.buildProtocol(transport.getPeer())
+    protocol.makeConnection(transport)
+    protocol.dataReceived(b"GET /rpc/log HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    protocol.connectionLost(Failure(ConnectionDone()))
+    answer: bytes = transport.value()
+    return answer.split(b" ", 2)[1]
+
+
+@ensure_deferred
+async def test_an_address_whose_requests_fail_too_often_is_refused_for_a_while() -> None:
+    service = service_of(limits=Limits(failed_requests=2, failed_requests_rate=0.01))
+    root = Resource()
+    root.putChild(b"rpc", service.resource())
+    site = Site(root)
+    hosts = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"]
+    assert [status_for(site, host) for host in hosts] == [b"400", b"400", b"429", b"400"]
+    await service.stop()
+
+
+@ensure_deferred
+async def test_a_client_that_takes_nothing_is_cut_off_in_the_end() -> None:
+    service = service_of(limits=Limits(answer_stalled_seconds=0.2))
+    program: Any = service.state
+    async with mounted(service) as url:
+        raw = await raw_to(url)
+        raw.transport.write(posted(url, "endless", call_of("endless")))
+        await raw.until(b"\r\n\r\n")
+        raw.transport.pauseProducing()
+        await program.ended
+        raw.transport.resumeProducing()
+        await raw.lost
+    assert service.serving.guard.hits.counts == {"answer_stalled_seconds": 1}
+
+
+@ensure_deferred
+async def test_over_tls_of_the_site_commands_may_write(tmp_path: Path) -> None:
+    folder = write_certificate(tmp_path, "127.0.0.1")
+    service = Service()
+    service.command("write", permission=Permission.RW)(lambda _context: b"written")
+    root = Resource()
+    root.putChild(b"rpc", service.resource())
+    options = server_options(folder / "cert.pem", folder / "key.pem")
+    port = reactor().listenTCP(0, over_tls(Site(root), options), interface="127.0.0.1")
+    url = f"https://127.0.0.1:{port.getHost().port}/rpc"
+    async with calling(url, authorities=folder / "ca.pem") as connection:
+        assert await connection.call(b"write").result() == b"written"
+    await service.stop()
+    await port.stopListening()
 
 
 @ensure_deferred

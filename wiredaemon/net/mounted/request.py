@@ -6,6 +6,7 @@ commands are cancelled when the client goes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from wiredaemon.commands import Peer
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
 
     from wiredaemon.accounts.credentials import Password, Token
-    from wiredaemon.net.guard.guard import ConnectionGuard
+    from wiredaemon.net.guard.guard import ConnectionGuard, Refusal
     from wiredaemon.net.guard.waits import Expiry
     from wiredaemon.net.http.application import Application
     from wiredaemon.net.http.identification import Client, KnownLogin
     from wiredaemon.net.http.request import HeadReceiver, StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
 
+_FAILURES: Final = frozenset({400, 413})
+"""Statuses of requests that were wrong in themselves, whoever sends them."""
 _LIMITED: Final = frozenset({413, 429, 503})
 """Statuses of responses that may name a limit, at the end of their text."""
 
@@ -141,7 +144,7 @@ class MountedRequest:
         self._http_request.notifyFinish().addErrback(lambda _: self._lost())
         refusal = guard.open(self.channel, self.channel.getPeer())
         if refusal is not None:
-            self.answer(busy(refusal.shown, refusal.retry))
+            self.answer(_refused(refusal))
         elif self.body.size > limits.command_data + limits.request_size:
             self.answer(too_large("command_data", limits.command_data))
         elif self.identification is None:
@@ -193,6 +196,9 @@ class MountedRequest:
         if response.status in _LIMITED:
             shown = response.body.decode("ascii", "replace").strip()
             self.site.guard.hits.hit_in(shown, self.limits, self.peer().address)
+        if response.status in _FAILURES:
+            # Too many of them, and the guard refuses the next request of the address.
+            self.site.guard.failed(self.channel)
         self.response.write_fixed(response)
         self.finish()
 
@@ -206,6 +212,7 @@ class MountedRequest:
     def _lost(self) -> None:
         """Cancel the commands: the client has gone."""
         self.is_abandoned = True
+        self.site.guard.failed(self.channel)
         body = self.body
         self._end()
         body.connection_lost()
@@ -215,3 +222,11 @@ class MountedRequest:
         self.site.guard.close(self.channel)
         if not self.is_abandoned:
             self.body.stop()
+
+
+def _refused(refusal: Refusal) -> HttpResponse:
+    """Return the response to a request that the guard refuses."""
+    answer = busy(refusal.shown, refusal.retry)
+    if refusal.name != "failed_requests":
+        return answer
+    return replace(answer, status=429, reason=b"Too Many Requests")
