@@ -63,7 +63,7 @@ SHARED: Final = frozenset(
 )
 """Modules of ``net`` itself: they import none of its packages."""
 
-FOR_CLIENTS: Final = frozenset({"read_size", "tls", "twisted_internals"})
+FOR_CLIENTS: Final = frozenset({"read_size", "tls", "write_now"})
 """The modules of ``net`` that ``client`` may import."""
 
 DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
@@ -73,7 +73,7 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "accounts": frozenset({"twisted", "zope.interface", "bcrypt"}),
     "repository": frozenset(),
     "worker": frozenset({"mercurial"}),
-    "client": frozenset({"twisted", "zope.interface"}),
+    "client": frozenset({"twisted", "zope.interface", "h11"}),
     "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "boto3", "botocore"}),
     "service": frozenset({"twisted", "zope.interface"}),
     "testing": frozenset({"twisted", "pytest"}),

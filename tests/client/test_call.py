@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 from support.responding import ensure_deferred
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from wiredaemon.client.call import Call
 from wiredaemon.client.errors import ClientError
+from wiredaemon.client.twisted_runtime import TwistedRuntime
 from wiredaemon.commands import CommandError
+
+RUNTIME: Final = TwistedRuntime(Clock())
 
 
 async def collect(call: Call, into: list[object]) -> None:
@@ -16,7 +22,7 @@ async def collect(call: Call, into: list[object]) -> None:
 
 @ensure_deferred
 async def test_objects_are_given_as_they_arrive() -> None:
-    call, seen = Call(), list[object]()
+    call, seen = Call(RUNTIME), list[object]()
     collecting = Deferred.fromCoroutine(collect(call, seen))
     call.receive_objects([1, 2])
     assert seen == [1, 2]
@@ -28,7 +34,7 @@ async def test_objects_are_given_as_they_arrive() -> None:
 
 @ensure_deferred
 async def test_what_came_before_a_failure_is_given_first() -> None:
-    call, seen = Call(), list[object]()
+    call, seen = Call(RUNTIME), list[object]()
     call.receive_objects([1])
     call.fail(CommandError(b"no more"))
     with pytest.raises(CommandError, match="no more"):
@@ -38,7 +44,7 @@ async def test_what_came_before_a_failure_is_given_first() -> None:
 
 @ensure_deferred
 async def test_only_the_first_outcome_counts() -> None:
-    call = Call()
+    call = Call(RUNTIME)
     call.receive_end()
     call.fail(CommandError(b"too late"))
     call.receive_objects([1])
@@ -47,25 +53,29 @@ async def test_only_the_first_outcome_counts() -> None:
 
 @ensure_deferred
 async def test_the_result_is_the_one_object() -> None:
-    call = Call()
+    call = Call(RUNTIME)
     call.receive_objects([7])
     call.receive_end()
     assert await call.result() == 7
 
 
-@pytest.mark.parametrize("objects", [[], [1, 2]])
+@pytest.mark.parametrize(
+    ("objects", "text"), [([], "the response has no object"), ([1, 2], "has more than one object")]
+)
 @ensure_deferred
-async def test_a_response_with_more_or_fewer_objects_has_no_result(objects: list[object]) -> None:
-    call = Call()
+async def test_a_response_with_more_or_fewer_objects_has_no_result(
+    objects: list[object], text: str
+) -> None:
+    call = Call(RUNTIME)
     call.receive_objects(objects)
     call.receive_end()
-    with pytest.raises(ClientError, match=f"the response has {len(objects)} objects"):
+    with pytest.raises(ClientError, match=text):
         await call.result()
 
 
 @ensure_deferred
 async def test_the_connection_is_told_when_all_was_taken_and_when_more_is_waited_for() -> None:
-    call, told = Call(), list[tuple[bool, bool]]()
+    call, told = Call(RUNTIME), list[tuple[bool, bool]]()
     call.on_change = lambda: told.append((call.has_waiting, call.is_awaited))
     call.receive_objects([1, 2])
     iterator = aiter(call)
@@ -83,7 +93,7 @@ async def test_the_connection_is_told_when_all_was_taken_and_when_more_is_waited
 
 @ensure_deferred
 async def test_a_closed_call_gives_nothing_and_says_so_once() -> None:
-    call, told = Call(), list[str]()
+    call, told = Call(RUNTIME), list[str]()
     call.on_closed = lambda: told.append("closed")
     call.receive_objects([1])
     seen = list[object]()
@@ -95,7 +105,7 @@ async def test_a_closed_call_gives_nothing_and_says_so_once() -> None:
 
 @ensure_deferred
 async def test_closing_ends_the_wait_of_whoever_waits() -> None:
-    call, seen = Call(), list[object]()
+    call, seen = Call(RUNTIME), list[object]()
     collecting = Deferred.fromCoroutine(collect(call, seen))
     call.close()
     await collecting

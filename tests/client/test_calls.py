@@ -20,6 +20,8 @@ from wiredaemon.client.errors import (
     SilentError,
 )
 from wiredaemon.client.options import ClientOptions
+from wiredaemon.client.requests import Request
+from wiredaemon.client.twisted_runtime import TwistedRuntime
 from wiredaemon.commands import CommandError, RawBytes, ServerError
 from wiredaemon.wire.dialects import DIALECTS
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     from wiredaemon.client.outgoing_data import Data
     from wiredaemon.protocol import ProgressReceived
-    from wiredaemon.wire.frames import EncodedFrame
 
 CONTINUATION, EOS = 1, 2
 
@@ -40,8 +41,8 @@ class Wire:
         self.sent = bytearray()
         self.did: list[str] = []
 
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        self.sent += b"".join(part for frame in frames for part in frame)
+    def write(self, parts: Sequence[bytes]) -> None:
+        self.sent += b"".join(parts)
 
     def take(self) -> bytes:
         sent = bytes(self.sent)
@@ -75,19 +76,25 @@ class Watching:
 class Talk:
     """The calls of one connection, their transport and their clock."""
 
-    def __init__(self, dialect: str = "0006", **options: Any) -> None:
+    def __init__(self, dialect: str = "0006", *, is_shared: bool = False, **options: Any) -> None:
         self.dialect = dialect
         self.wire = Wire()
         self.clock = Clock()
-        self.calls = ClientCalls(self.wire, DIALECTS[dialect], ClientOptions(**options), self.clock)
+        self.runtime = TwistedRuntime(self.clock)
+        self.calls = ClientCalls(
+            self.wire,
+            DIALECTS[dialect],
+            ClientOptions(**options),
+            self.runtime,
+            is_shared=is_shared,
+        )
 
     def start(
         self, command: bytes = b"heads", observer: Watching | None = None, data: Data | None = None
     ) -> Call:
-        call = Call(observer)
-        request_id = self.calls.start(call, command, {}, has_data=data is not None, extra={})
-        if data is not None:
-            self.calls.send_data(request_id, data).addErrback(lambda _: None)
+        call = Call(self.runtime, observer)
+        self.calls.start(call, Request(command, {}, data))
+        self.clock.advance(0)
         return call
 
     def answer(
@@ -229,7 +236,7 @@ def test_what_has_no_form_on_the_wire_is_refused_and_other_calls_go_on() -> None
     talk = Talk()
     with pytest.raises(ClientError, match="the request cannot be sent: a value of type float"):
         # The wrong type is the subject of this test.
-        talk.calls.start(Call(), b"a", {b"b": 1.5}, has_data=False, extra={})  # type: ignore[dict-item]
+        talk.calls.start(Call(talk.runtime), Request(b"a", {b"b": 1.5}))  # type: ignore[dict-item]
     talk.start()
     assert talk.wire.take() == b"".join(peers.request_frames("0006", 1, b"heads"))
 
@@ -326,7 +333,7 @@ async def test_the_size_of_one_object_is_bounded() -> None:
 
 @ensure_deferred
 async def test_a_closed_call_is_read_to_its_end_and_holds_up_nobody() -> None:
-    talk = Talk()
+    talk = Talk(is_shared=True)
     one, other = talk.start(), talk.start()
     talk.answer(1, 2, begin=True)
     one.close()
@@ -345,12 +352,13 @@ async def test_a_closed_call_is_read_to_its_end_and_holds_up_nobody() -> None:
 
 def test_data_follows_its_request_while_the_transport_takes_it() -> None:
     talk = Talk()
-    talk.calls.flow_control.pauseProducing()
+    talk.calls.flow_control.pause()
     talk.start(b"count", data=[b"first", b"second"])
     frames = peers.request_frames("0006", 1, b"count", data=b"")
     first = peers.frame(2, CONTINUATION, b"first")
     assert talk.wire.take() == b"".join(frames[:-1]) + first[:6] + b"\x00" + first[7:]
-    talk.calls.flow_control.resumeProducing()
+    talk.calls.flow_control.resume()
+    talk.clock.advance(0)
     rest = peers.parse_frames(talk.wire.take())
     assert [(one.flags, one.payload) for one in rest] == [(CONTINUATION, b"second"), (EOS, b"")]
 

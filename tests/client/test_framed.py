@@ -1,52 +1,151 @@
-"""Closing a raw connection; calls over one are in test_transports.py."""
+"""Raw connections that end: closed, lost, made anew. Calls over one: test_transports.py."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.responding import ensure_deferred
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
 
 from wiredaemon.client.address import parse_url
-from wiredaemon.client.framed import FramedClientProtocol, FramedConnection
-from wiredaemon.client.options import CLOSE_SECONDS, DEFAULT_OPTIONS
+from wiredaemon.client.errors import (
+    ClientError,
+    ConnectError,
+    ConnectionClosedError,
+    ConnectionLostError,
+    DeadlineError,
+    LoginRefusedError,
+    SilentError,
+)
+from wiredaemon.client.framed import FramedConnection
+from wiredaemon.client.options import CLOSE_SECONDS, ClientOptions
+from wiredaemon.client.twisted_runtime import TwistedRuntime
+from wiredaemon.protocol import RequestCancelled, RequestReceived, ServerConnection
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from wiredaemon.client.call import Call
+    from wiredaemon.client.runtime import Receiver
+
+CAPABILITIES = {
+    b"commands": {
+        b"read": {b"args": {}, b"permissions": [b"pull"]},
+        b"write": {b"args": {}, b"permissions": [b"push"]},
+    }
+}
 
 
-class Transport(StringTransport):
-    """Remembers being cut off."""
+class Stream:
+    """The client's end of a connection to a server that a test plays."""
 
-    aborting = False
+    chosen_protocol = None
+    is_gone = False
+    """The server answers nothing more."""
 
-    def abortConnection(self) -> None:
-        self.aborting = True
+    def __init__(self, receiver: Receiver, clock: Clock) -> None:
+        self.receiver = receiver
+        self.clock = clock
+        self.server = ServerConnection(DIALECTS["0006"], half_duplex=False)
+        self.requests: list[RequestReceived] = []
+        self.events: list[Any] = []
+        self.did: list[str] = []
+
+    def write(self, parts: Sequence[bytes]) -> None:
+        if self.is_gone:
+            return
+        for event in self.server.receive_data(b"".join(parts)):
+            self.events.append(event)
+            if isinstance(event, RequestReceived):
+                self.requests.append(event)
+                if event.command == b"capabilities":
+                    self.answer(self.requests.pop(), CAPABILITIES)
+        self.send()
+
+    def answer(self, request: RequestReceived, value: Any) -> None:
+        self.server.send_result(request.request_id, value)
+        self.send()
+
+    def send(self) -> None:
+        data = b"".join(self.server.parts_to_send())
+        if data:
+            # Never while the client still writes.
+            self.clock.callLater(0, self.receiver.receive_data, data)
+
+    def lose(self, error: ClientError | None = None) -> None:
+        self.receiver.receive_end(error or ConnectionLostError("the cable"))
+
+    def pause_input(self) -> None:
+        self.did.append("pause")
+
+    def resume_input(self) -> None:
+        self.did.append("resume")
+
+    def close(self) -> None:
+        self.did.append("close")
+
+    def abort(self) -> None:
+        self.did.append("abort")
+        self.lose()
+
+
+class Played(TwistedRuntime):
+    """A runtime whose connections lead to servers that a test plays."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.clock = clock
+        self.streams: list[Stream] = []
+        self.refusals: list[ClientError] = []
+        """What the next attempts fail with."""
+
+    async def open(self, address: Any, receiver: Receiver, *_: Any, **__: Any) -> Stream:  # noqa: ARG002 of the interface
+        if self.refusals:
+            raise self.refusals.pop(0)
+        stream = Stream(receiver, self.clock)
+        self.streams.append(stream)
+        return stream
 
 
 class Connected:
-    """A connection whose transport only remembers what is done to it."""
+    """A connection to such a server."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self.clock = Clock()
-        transport: Any = Transport
-        self.transport: Transport = transport()
-        address, dialect = parse_url("hgrpc://127.0.0.1:1/"), DIALECTS["0006"]
-        self.protocol = FramedClientProtocol(address, dialect, DEFAULT_OPTIONS, self.clock)
-        protocol: Any = self.protocol
-        protocol.makeConnection(self.transport)
-        self.connection = FramedConnection(self.protocol, address, dialect)
+        self.runtime = Played(self.clock)
+        address = parse_url("hgrpc://127.0.0.1:1/")
+        self.connection = FramedConnection(self.runtime, address, ClientOptions(**options))
+        opening = Deferred.fromCoroutine(self.connection.open())
+        self.turn()
+        assert opening.called
+
+    @property
+    def stream(self) -> Stream:
+        return self.runtime.streams[-1]
+
+    def call(self, command: str = "read", **more: Any) -> Call:
+        call = self.connection.call(command, **more)
+        self.turn()
+        return call
+
+    def turn(self) -> None:
+        """Let everything happen that is due."""
+        self.clock.pump([0] * 4)
+
+    def lose(self, error: ClientError | None = None) -> None:
+        self.stream.lose(error)
+        self.turn()
 
     def close(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self.connection.close())
 
-    def lose(self) -> None:
-        self.protocol.connectionLost(Failure(ConnectionDone()))
+    def answer_all(self) -> None:
+        for request in self.stream.requests:
+            self.stream.answer(request, b"read")
+        self.turn()
 
 
 @pytest.fixture
@@ -54,12 +153,24 @@ def connected() -> Connected:
     return Connected()
 
 
+def failure_of(call: Call) -> BaseException:
+    """How a call has failed; it has."""
+    reading = Deferred.fromCoroutine(call.result())
+    outcome: list[Any] = []
+    reading.addErrback(outcome.append)
+    assert outcome, "the call has not failed"
+    error: BaseException = outcome[0].value
+    return error
+
+
+# --- closing -------------------------------------------------------------------------------------
+
+
 def test_it_is_closed_when_the_connection_is_lost(connected: Connected) -> None:
     closing = connected.close()
-    assert (closing.called, connected.transport.disconnecting) == (False, True)
+    assert (closing.called, connected.stream.did) == (False, ["close"])
     connected.lose()
-    assert (closing.called, connected.clock.getDelayedCalls()) == (True, [])
-    assert not connected.transport.aborting
+    assert (closing.called, connected.stream.did) == (True, ["close"])
 
 
 def test_it_is_cut_off_after_a_while_if_the_server_does_not_take_leave(
@@ -67,10 +178,9 @@ def test_it_is_cut_off_after_a_while_if_the_server_does_not_take_leave(
 ) -> None:
     closing = connected.close()
     connected.clock.advance(CLOSE_SECONDS - 0.1)
-    assert (closing.called, connected.transport.aborting) == (False, False)
+    assert (closing.called, connected.stream.did) == (False, ["close"])
     connected.clock.advance(0.1)
-    assert (closing.called, connected.transport.aborting) == (True, True)
-    connected.lose()
+    assert (closing.called, connected.stream.did) == (True, ["close", "abort"])
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -80,4 +190,150 @@ def test_a_connection_that_is_closed_already_is_not_waited_for(
     connected.lose()
     close: Callable[[], Deferred[None]] = connected.close
     assert all(close().called for _ in range(times))
-    assert connected.clock.getDelayedCalls() == []
+
+
+def test_a_call_of_a_closed_connection_fails(connected: Connected) -> None:
+    connected.close()
+    connected.lose()
+    error = failure_of(connected.call())
+    assert (type(error), str(error)) == (ConnectionLostError, "the connection was closed")
+
+
+# --- connecting again ----------------------------------------------------------------------------
+
+
+@ensure_deferred
+async def test_the_next_call_connects_again(connected: Connected) -> None:
+    connected.lose(ConnectionClosedError("restarted"))
+    call = connected.call()
+    assert len(connected.runtime.streams) == 2
+    connected.answer_all()
+    assert await call == b"read"
+
+
+@ensure_deferred
+async def test_a_call_that_only_reads_is_made_once_more(connected: Connected) -> None:
+    call = connected.call()
+    connected.lose()
+    assert len(connected.runtime.streams) == 2
+    connected.answer_all()
+    assert await call == b"read"
+
+
+@pytest.mark.parametrize(
+    ("command", "more"), [("write", {}), ("unknown", {}), ("read", {"data": iter([b"once"])})]
+)
+def test_what_may_have_happened_is_not_made_twice(
+    connected: Connected, command: str, more: dict[str, Any]
+) -> None:
+    call = connected.call(command, **more)
+    connected.lose()
+    assert isinstance(failure_of(call), ConnectionLostError)
+    assert len(connected.runtime.streams) == 1
+
+
+def test_a_call_is_not_made_for_ever(connected: Connected) -> None:
+    call = connected.call()
+    connected.lose()
+    connected.lose()
+    assert isinstance(failure_of(call), ConnectionLostError)
+    assert len(connected.runtime.streams) == 2
+
+
+@ensure_deferred
+async def test_a_server_that_starts_again_is_asked_until_it_is_there(connected: Connected) -> None:
+    connected.lose()
+    connected.runtime.refusals += [ConnectError("refused")] * 3
+    call = connected.call()
+    assert not call.is_over
+    # Pauses of at most 0.1, 0.2 and 0.4 s.
+    connected.clock.pump([0.1] * 7)
+    connected.answer_all()
+    assert await call == b"read"
+
+
+def test_a_server_that_stays_away_is_given_up(connected: Connected) -> None:
+    connected.lose()
+    connected.runtime.refusals += [ConnectError("refused")] * 1000
+    call = connected.call()
+    connected.clock.pump([0.5] * 60)
+    assert str(failure_of(call)) == "refused"
+
+
+def test_a_login_that_is_refused_is_not_tried_again(connected: Connected) -> None:
+    connected.lose()
+    connected.runtime.refusals += [LoginRefusedError("no"), ConnectError("not asked")]
+    assert isinstance(failure_of(connected.call()), LoginRefusedError)
+    assert len(connected.runtime.refusals) == 1
+
+
+def test_a_deadline_counts_while_there_is_no_connection(connected: Connected) -> None:
+    connected.lose()
+    connected.runtime.refusals += [ConnectError("refused")] * 1000
+    call = connected.call(timeout=1)
+    connected.clock.pump([0.25] * 4)
+    assert isinstance(failure_of(call), DeadlineError)
+
+
+# --- sessions ------------------------------------------------------------------------------------
+
+
+def test_a_closed_call_is_cancelled(connected: Connected) -> None:
+    call, other = connected.call(), connected.call()
+    call.close()
+    connected.turn()
+    [cancelled] = [
+        event for event in connected.stream.events if isinstance(event, RequestCancelled)
+    ]
+    assert cancelled.request_id == connected.stream.requests[0].request_id
+    assert not other.is_over
+    assert connected.stream.did == []
+
+
+def test_a_deadline_travels_and_ends_the_call(connected: Connected) -> None:
+    call = connected.call(timeout=2.5)
+    assert connected.stream.requests[0].extra == {b"timeout": 2500}
+    connected.clock.advance(2.5)
+    assert isinstance(failure_of(call), DeadlineError)
+
+
+def test_the_timeout_of_the_options_is_that_of_all_calls() -> None:
+    connected = Connected(timeout=1)
+    call, other = connected.call(), connected.call(timeout=2)
+    connected.clock.advance(1)
+    assert isinstance(failure_of(call), DeadlineError)
+    assert not other.is_over
+
+
+@ensure_deferred
+async def test_a_server_that_takes_leave_gets_no_further_call(connected: Connected) -> None:
+    before, first = connected.call(), connected.stream
+    first.server.send_go_away(b"stopping")
+    first.send()
+    connected.turn()
+    behind = connected.call()
+    assert len(connected.runtime.streams) == 2
+    assert connected.stream.requests[0].command == b"read"
+    connected.answer_all()
+    assert await behind == b"read"
+    # What was asked before is answered there, and then that connection is closed.
+    assert first.did == []
+    first.answer(first.requests[0], b"before")
+    connected.turn()
+    assert await before == b"before"
+    assert [one for one in first.did if one in {"close", "abort"}] == ["close"]
+
+
+def test_a_silent_connection_is_asked_for_a_sign_of_life() -> None:
+    connected = Connected(keep_alive_seconds=10)
+    for _ in range(3):
+        connected.clock.advance(10)
+        connected.turn()
+    # Each ping was answered.
+    call = connected.call()
+    connected.stream.is_gone = True
+    connected.clock.advance(10)
+    connected.clock.advance(10)
+    error = failure_of(call)
+    assert isinstance(error, SilentError)
+    assert str(error) == "127.0.0.1:1 gave no sign of life for 10 s after it was asked"

@@ -4,9 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.responding import ensure_deferred
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from wiredaemon.client.flow_control import FlowControl
 from wiredaemon.client.outgoing_data import pieces
+from wiredaemon.client.twisted_runtime import TwistedRuntime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,19 +41,20 @@ async def test_data_is_cut_into_pieces_of_a_bounded_size(data: Data, sizes: list
     assert [len(piece) async for piece in pieces(data)] == sizes
 
 
-@ensure_deferred
-async def test_an_open_flow_lets_everybody_pass() -> None:
-    await FlowControl().drain()
+def test_an_open_flow_lets_everybody_pass_in_the_next_turn() -> None:
+    clock = Clock()
+    waiting = Deferred.fromCoroutine(FlowControl(TwistedRuntime(clock)).drain())
+    assert not waiting.called
+    clock.advance(0)
+    assert waiting.called
 
 
-@ensure_deferred
-async def test_a_closed_flow_holds_everybody_until_it_opens_or_ends() -> None:
-    from twisted.internet.defer import Deferred  # noqa: PLC0415 beside its use
-
-    for release in ("resumeProducing", "stopProducing"):
-        flow = FlowControl()
-        flow.pauseProducing()
-        waiting = [Deferred.fromCoroutine(flow.drain()) for _ in range(2)]
-        assert not any(one.called for one in waiting)
-        getattr(flow, release)()
-        assert all(one.called for one in waiting)
+def test_a_closed_flow_holds_everybody_until_it_opens() -> None:
+    clock = Clock()
+    flow = FlowControl(TwistedRuntime(clock))
+    flow.pause()
+    waiting = [Deferred.fromCoroutine(flow.drain()) for _ in range(2)]
+    clock.advance(0)
+    assert not any(one.called for one in waiting)
+    flow.resume()
+    assert all(one.called for one in waiting)

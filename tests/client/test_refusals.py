@@ -159,7 +159,11 @@ async def test_a_call_over_http_gets_another_answer(
     [
         (b"", ConnectionLostError, r"closed the connection: input ended before the response"),
         (b"\x00", ConnectionLostError, "closed the connection: received incomplete frame"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", BrokenProtocolError, "exceeds the limit"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            BrokenProtocolError,
+            "speaks HTTP: the URL must begin",
+        ),
         (
             peers.frame(
                 5,

@@ -333,7 +333,7 @@ async def test_without_types_there_is_no_description(certificate: Path) -> None:
 @ensure_deferred
 async def test_arguments_that_cannot_be_sent_fail_the_call(certificate: Path, kind: str) -> None:
     async with connected(kind, certificate) as connection:
-        call = connection.call(b"greet", {b"name": 1.5})  # type: ignore[dict-item]
+        call = connection.call(b"greet", {b"name": 1.5})  # type: ignore[arg-type]
         with pytest.raises(Exception, match="the request cannot be sent"):
             await call.result()
 

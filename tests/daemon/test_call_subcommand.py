@@ -190,7 +190,7 @@ async def test_a_url_that_is_none_is_a_wrong_argument() -> None:
         2,
         b"",
         "",
-        "'ftp://example.org/' must begin with one of http://, https://, hgrpc://, hgrpcs://",
+        "'ftp://example.org/' must begin with one of http://, https://, hgrpc://, hgrpcs://, unix:",
     )
 
 

@@ -22,8 +22,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import Logger, globalLogPublisher, textFileLogObserver
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.logfile import LogFile
-from twisted.web import _newclient, http
-from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
+from twisted.web import http
 from twisted.web.http import HTTPChannel
 
 import twisted
@@ -239,39 +238,6 @@ def test_the_end_of_tls_has_the_name_that_we_override() -> None:
     source = inspect.getsource(TLSMemoryBIOProtocol)
     assert "self._tlsShutdownFinished(" in source, changed("_tlsShutdownFinished", user)
     assert getattr(TLSMemoryBIOProtocol, "_producer", 0) is None, changed("_producer", user)
-
-
-def test_a_client_connection_has_the_names_that_we_lean_on() -> None:
-    protocol: Any = _newclient.HTTP11ClientProtocol()
-    protocol.makeConnection(StringTransport())
-    user = "response_while_sending"
-    check({"state": protocol.state}, {"state": "QUIESCENT"}, user)
-    writing: Deferred[None] = Deferred()
-
-    class Sending:
-        persistent = True
-
-        def writeTo(self, transport: object) -> Deferred[None]:  # noqa: ARG002 Twisted's
-            return writing
-
-    protocol.request(Sending())
-    check({"state": protocol.state}, {"state": "TRANSMITTING"}, user)
-    assert isinstance(protocol._responseDeferred, Deferred), changed("_responseDeferred", user)
-    proxy = getattr(protocol, "_transportProxy", None)
-    assert hasattr(proxy, "loseConnection"), changed("_transportProxy", "abort_for_loss")
-    protocol.abort()
-
-
-def test_a_pool_has_the_names_that_we_override() -> None:
-    user = "ClosablePool"
-    assert HTTPConnectionPool._factory is _HTTP11ClientFactory, changed("_factory", user)
-    expected = {"_putConnection": ["self", "key", "connection"], "closeCachedConnections": ["self"]}
-    for name, arguments in expected.items():
-        method = getattr(HTTPConnectionPool, name, None)
-        assert method is not None, changed(name, user)
-        assert list(inspect.signature(method).parameters) == arguments, changed(name, user)
-    made = list(inspect.signature(_HTTP11ClientFactory).parameters)
-    assert made == ["quiescentCallback", "metadata"], changed("_HTTP11ClientFactory", user)
 
 
 def imports_of(file: Path) -> Iterator[str]:

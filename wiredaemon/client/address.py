@@ -1,11 +1,11 @@
-"""Addresses of servers: parsing the four kinds of URL."""
+"""Addresses of servers: parsing the five kinds of URL."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from wiredaemon.client.errors import UrlError
 
@@ -23,6 +23,8 @@ class Scheme:
     """The connection is encrypted with TLS."""
     port: int
     """The port where the URL names none."""
+    is_unix: bool = False
+    """The server listens on a Unix socket."""
 
 
 SCHEMES: Final[Mapping[str, Scheme]] = {
@@ -31,6 +33,7 @@ SCHEMES: Final[Mapping[str, Scheme]] = {
     # The ports of the daemon's own default listeners: no port is registered for the protocol.
     "hgrpc": Scheme(is_http=False, is_secure=False, port=8010),
     "hgrpcs": Scheme(is_http=False, is_secure=True, port=8011),
+    "unix": Scheme(is_http=False, is_secure=False, port=0, is_unix=True),
 }
 
 _LOGIN: Final = re.compile(r"^([A-Za-z+]*://)[^/?#]*@")
@@ -43,12 +46,12 @@ class Address:
 
     scheme: Scheme
     host: str
-    """A host name, or an IP address without brackets."""
+    """A host name, or an IP address without brackets; the path of a Unix socket."""
     port: int
     path: bytes
     """The repository's path, percent-decoded: a leading slash and no trailing one, or ``/``."""
     url: bytes
-    """The URL as given, without login and trailing slashes: HTTP's paths are appended to it."""
+    """The URL as given, without login and trailing slashes."""
     user: str | None = None
     """The user in the URL, if it names one."""
     password: bytes | None = field(default=None, repr=False)
@@ -56,8 +59,46 @@ class Address:
 
     def __str__(self) -> str:
         """Return host and port as people write them."""
+        if self.scheme.is_unix:
+            return f"unix:{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    @property
+    def host_header(self) -> bytes:
+        """The value of HTTP's ``Host``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (host if self.port == self.scheme.port else f"{host}:{self.port}").encode("idna")
+
+    @property
+    def url_path(self) -> bytes:
+        """The path in the URL, without a trailing slash; HTTP's paths are appended to it."""
+        return urlsplit(self.url).path.rstrip(b"/")
+
+    def is_same_server(self, other: Address) -> bool:
+        """Return whether two addresses are of one server."""
+        return (self.scheme, self.host, self.port) == (other.scheme, other.host, other.port)
+
+    def moved(self, location: bytes, asked: bytes) -> Address:
+        """Return the address that a redirection leads to.
+
+        Args:
+            location: The value of ``Location``, which may be relative.
+            asked: The end of the URL that was asked for behind the repository's, a query included.
+
+        Raises:
+            UrlError: It is no URL of HTTP, or leads from an encrypted connection to a plain one.
+        """
+        query = asked.rpartition(b"?")[2].decode("ascii")
+        here = self.url.decode("ascii") + asked.decode("ascii")
+        url = urljoin(here, location.decode("latin-1"))
+        base, _, given = url.partition("?")
+        there = parse_url(base if given == query else url)
+        if not there.scheme.is_http:
+            raise UrlError(f"{self} redirects to {there}, which is not reached over HTTP")
+        if self.scheme.is_secure and not there.scheme.is_secure:
+            raise UrlError(f"{self} redirects to {there}, where anybody could read along")
+        return there
 
 
 def parse_url(url: str) -> Address:
@@ -74,8 +115,10 @@ def parse_url(url: str) -> Address:
         raise UrlError(f"{shown!r} is no URL: {error}") from None
     scheme = SCHEMES.get(parts.scheme)
     if scheme is None:
-        kinds = ", ".join(f"{name}://" for name in SCHEMES)
+        kinds = ", ".join(f"{name}:" if SCHEMES[name].is_unix else f"{name}://" for name in SCHEMES)
         raise UrlError(f"{shown!r} must begin with one of {kinds}")
+    if scheme.is_unix:
+        return _parse_unix(scheme, url)
     if not parts.hostname:
         raise UrlError(f"{shown!r} names no host")
     # The URL goes into a request line: a line end in it would be a header of the caller's choice.
@@ -100,4 +143,22 @@ def parse_url(url: str) -> Address:
         url=_LOGIN.sub(r"\1", url).rstrip("/").encode("ascii"),
         user=user or None,
         password=unquote_to_bytes(password) if colon else None,
+    )
+
+
+def _parse_unix(scheme: Scheme, url: str) -> Address:
+    """Parse ``unix:/path/of/socket``, perhaps with ``:/repository`` behind it.
+
+    Raises:
+        UrlError: The socket has no absolute path.
+    """
+    socket, _, repository = url.removeprefix("unix:").removeprefix("//").partition(":")
+    if not socket.startswith("/"):
+        raise UrlError(f"{url!r} must name a socket by its absolute path: unix:/run/some.sock")
+    return Address(
+        scheme=scheme,
+        host=socket,
+        port=0,
+        path=b"/" + unquote_to_bytes(repository).strip(b"/"),
+        url=url.encode(),
     )

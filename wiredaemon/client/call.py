@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-from twisted.internet.defer import Deferred
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wiredaemon.client.errors import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
     from typing import Self
 
+    from wiredaemon.client.runtime import Runtime, Waiter
     from wiredaemon.protocol import ProgressReceived
-    from wiredaemon.protocol.objects import ObjectReader
 
 
 class Observer(Protocol):
@@ -31,18 +28,32 @@ class Observer(Protocol):
 class Call:
     """The objects of one response, as they arrive.
 
-    While objects wait to be taken, nothing more is read from the connection. A caller that stops
-    before the end must call `close`, or use `contextlib.aclosing`.
+    Awaited, it gives the object of a response that has exactly one. While objects wait to be
+    taken, nothing more is read from the connection. A caller that stops before the end must call
+    `close`, or use ``async with``: the server is then told to stop the command.
 
     Raises, from the iteration, behind the objects that came before:
         CommandError, ServerError: The command failed.
         ClientError: Its answer did not arrive.
     """
 
-    def __init__(self, observer: Observer | None = None) -> None:
+    __slots__ = (
+        "_failure",
+        "_is_over",
+        "_objects",
+        "_runtime",
+        "_waiter",
+        "observer",
+        "on_change",
+        "on_closed",
+        "recover",
+    )
+
+    def __init__(self, runtime: Runtime, observer: Observer | None = None) -> None:
         """Begin without an answer; connections make calls.
 
         Args:
+            runtime: Makes waits.
             observer: Receives text and progress; without one the server is asked for neither.
         """
         self.observer = observer
@@ -50,10 +61,13 @@ class Call:
         """Is called when all waiting objects were taken, and when the caller waits for more."""
         self.on_closed: Callable[[], None] = _nothing
         """Is called when the caller closes the call before its end."""
+        self.recover: Callable[[BaseException], bool] | None = None
+        """Is asked before a failure counts: True if the call is made once more instead."""
+        self._runtime = runtime
         self._objects: deque[object] = deque()
         self._failure: BaseException | None = None
         self._is_over = False
-        self._waiter: Deferred[None] | None = None
+        self._waiter: Waiter | None = None
 
     # --- the caller's side -------------------------------------------------------------------
 
@@ -61,7 +75,7 @@ class Call:
         """Return itself: a response can be iterated over once."""
         return self
 
-    async def __anext__(self) -> object:
+    async def __anext__(self) -> Any:  # noqa: ANN401 whatever the command gives
         """Return the next object, once it has arrived."""
         # A loop: a failure and `close` wake the caller as well, with nothing to take.
         while not self._objects:
@@ -69,22 +83,42 @@ class Call:
                 raise self._failure
             if self._is_over:
                 raise StopAsyncIteration
-            await self._arrival()
+            await self._arrive()
         value = self._objects.popleft()
         # Only then: reading stays paused as long as any object waits.
         if not self._objects:
             self.on_change()
         return value
 
-    async def result(self) -> object:
-        """Return the object of a response that consists of exactly one."""
-        values = [value async for value in self]
-        if len(values) != 1:
-            raise ClientError(f"the response has {len(values)} objects, where one was expected")
-        return values[0]
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Return the object of a response that consists of exactly one, as `result`."""
+        return self.result().__await__()
+
+    async def result(self) -> Any:  # noqa: ANN401 whatever the command gives
+        """Return the object of a response that consists of exactly one.
+
+        A caller that is cancelled meanwhile closes the call.
+        """
+        objects = self._objects
+        try:
+            while not self._is_over and len(objects) <= 1:
+                await self._arrive()
+        except BaseException:
+            self.close()
+            raise
+        if len(objects) > 1:
+            self.close()
+            raise ClientError("the response has more than one object: iterate over the call")
+        if self._failure is not None:
+            raise self._failure
+        if not objects:
+            raise ClientError("the response has no object, where one was expected")
+        value = objects.popleft()
+        self.on_change()
+        return value
 
     def close(self) -> None:
-        """Drop the objects that were not taken; the command itself may go on."""
+        """Drop the objects that were not taken, and have the server stop the command."""
         if not self._is_over:
             self._is_over = True
             self.on_closed()
@@ -96,11 +130,25 @@ class Call:
         """Do as `close`, for `contextlib.aclosing`."""
         self.close()
 
-    def _arrival(self) -> Deferred[None]:
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Do as `close`."""
+        self.close()
+
+    async def _arrive(self) -> None:
+        """Wait until something has arrived."""
         # Before the connection is told, because it may have the object at hand and wake us at once.
-        waiter = self._waiter = Deferred()
-        self.on_change()
-        return waiter
+        waiter = self._waiter = self._runtime.waiter()
+        try:
+            self.on_change()
+            await waiter
+        finally:
+            # Only now: between the arrival and this turn of the loop the caller is still expected
+            # to take what has come.
+            self._waiter = None
 
     # --- the connection's side ---------------------------------------------------------------
 
@@ -111,8 +159,8 @@ class Call:
 
     @property
     def is_awaited(self) -> bool:
-        """The caller waits for the next object."""
-        return self._waiter is not None and not self._waiter.called
+        """The caller waits for the next object, or is about to take it."""
+        return self._waiter is not None
 
     @property
     def is_over(self) -> bool:
@@ -122,7 +170,15 @@ class Call:
     def receive_objects(self, objects: Iterable[object]) -> None:
         """Add further objects of the response."""
         if not self._is_over:
+            self.recover = None
             self._objects.extend(objects)
+            self._wake()
+
+    def receive_result(self, value: object) -> None:
+        """Add the only object of a response, and end it."""
+        if not self._is_over:
+            self._objects.append(value)
+            self._is_over = True
             self._wake()
 
     def receive_end(self) -> None:
@@ -131,28 +187,17 @@ class Call:
         self._wake()
 
     def fail(self, error: BaseException) -> None:
-        """Note a failure; only the first outcome counts."""
-        if not self._is_over:
-            self._is_over = True
-            self._failure = error
-            self._wake()
+        """Note a failure, unless the call is made once more; only the first outcome counts."""
+        if self._is_over or (self.recover is not None and self.recover(error)):
+            return
+        self._is_over = True
+        self._failure = error
+        self._wake()
 
     def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.called:
-            waiter.callback(None)
+        if self._waiter is not None:
+            self._waiter.wake()
 
 
 def _nothing() -> None:
     """Stand for a callback that nobody has set."""
-
-
-@dataclass(slots=True)
-class SentRequest:
-    """A request that is not answered: its call, and what reads its response."""
-
-    call: Call
-    reader: ObjectReader
-    incomplete: int = 0
-    """Bytes received since the last object was complete."""
-    sending: Deferred[None] | None = None

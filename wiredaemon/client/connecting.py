@@ -6,21 +6,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wiredaemon.client.address import parse_url
-from wiredaemon.client.credentials import Password, check_secrecy
+from wiredaemon.client.credentials import Password, check_secrecy, from_netrc
 from wiredaemon.client.errors import NotOfferedError, UrlError
-from wiredaemon.client.framed import connect_framed
-from wiredaemon.client.http import connect_http
+from wiredaemon.client.framed import FramedConnection
+from wiredaemon.client.http import HttpConnection
 from wiredaemon.client.options import DEFAULT_OPTIONS
+from wiredaemon.client.twisted_runtime import TwistedRuntime
 from wiredaemon.wire.encodings import DECODERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from wiredaemon.client.address import Address
     from wiredaemon.client.call import Call, Observer
     from wiredaemon.client.description import Description
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
+    from wiredaemon.client.runtime import Runtime
     from wiredaemon.commands import Permission
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
@@ -33,14 +36,15 @@ class Connection(Protocol):
     def dialect(self) -> Dialect:
         """The framing that is spoken."""
 
-    def call(
+    def call(  # noqa: PLR0913 all that a call is made of
         self,
-        command: bytes,
-        arguments: Mapping[bytes, Value] | None = None,
+        command: bytes | str,
+        arguments: Mapping[bytes, Value] | Mapping[str, Value] | None = None,
         *,
         data: Data | None = None,
         permission: Permission | None = None,
         observer: Observer | None = None,
+        timeout: float | None = None,
     ) -> Call:
         """Call a command; the request is sent at once, and every failure is the call's.
 
@@ -51,6 +55,8 @@ class Connection(Protocol):
             permission: The permission in HTTP's URL; by default the one that the server says the
                 command needs. Other transports have none.
             observer: Receives text and progress; without one the server is asked for neither.
+            timeout: Seconds until the call fails with a `DeadlineError`. The server is told, and
+                stops the command by itself. None takes that of the options.
         """
 
     async def describe(self) -> Description | None:
@@ -59,19 +65,35 @@ class Connection(Protocol):
     async def close(self) -> None:
         """Close the connection; over HTTP, those connections that no call uses."""
 
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection."""
+
 
 async def connect(
     reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
     url: str,
     options: ClientOptions = DEFAULT_OPTIONS,
 ) -> Connection:
-    """Connect to a server, and over HTTP learn what it offers.
+    """Connect to a server in Twisted's reactor, and learn what it offers.
 
     Args:
         reactor: Makes connections and timers.
-        url: ``http://``, ``https://``, ``hgrpc://`` (frames over TCP) or ``hgrpcs://`` (over
-            TLS); its path names a repository, and ``user:password@`` in front of the host logs in.
-        options: Dialect, encodings, login, trust and limits.
+        url: ``http://``, ``https://``, ``hgrpc://`` (frames over TCP), ``hgrpcs://`` (over TLS);
+            its path names a repository, and ``user:password@`` in front of the host logs in. Or
+            ``unix:/path/of/socket``, with ``:/repository`` behind it where needed.
+        options: Dialect, encodings, login, trust, times and limits.
+
+    Raises:
+        ClientError: The server cannot be reached, or does not offer what the options ask for.
+    """
+    return await open_connection(TwistedRuntime(reactor), url, options)
+
+
+async def open_connection(runtime: Runtime, url: str, options: ClientOptions) -> Connection:
+    """Connect to a server in an event loop.
 
     Raises:
         ClientError: The server cannot be reached, or does not offer what the options ask for.
@@ -85,20 +107,28 @@ async def connect(
         shown = unknown[0].decode("ascii", "backslashreplace")
         raise NotOfferedError(f"there is no content encoding {shown!r}; there are: {known}")
     options = _with_login(options, address)
-    connect_by = connect_http if address.scheme.is_http else connect_framed
-    return await connect_by(reactor, address, options)
+    connection: FramedConnection | HttpConnection
+    if address.scheme.is_http:
+        connection = HttpConnection(runtime, address, options)
+    else:
+        connection = FramedConnection(runtime, address, options)
+    await connection.open()
+    return connection
 
 
 def _with_login(options: ClientOptions, address: Address) -> ClientOptions:
-    """Return the options with the login of the URL, where they have none of their own.
+    """Return the options with the login of the URL or of netrc, where they have none of their own.
 
     Raises:
-        UrlError: There is a user without a password, or nobody between may read it.
+        UrlError: There is a user without a password, or others could read it on the way.
     """
-    if options.credentials is None and address.user is not None:
-        if address.password is None:
-            raise UrlError(f"there is no password for the user {address.user!r}")
-        options = replace(options, credentials=Password(address.user, address.password))
-    if options.credentials is not None and not options.sends_plainly:
+    credentials = options.credentials
+    if credentials is None and address.password is not None and address.user is not None:
+        credentials = Password(address.user, address.password)
+    if credentials is None and options.netrc is not None:
+        credentials = from_netrc(options.netrc, address)
+    if credentials is None and address.user is not None:
+        raise UrlError(f"there is no password for the user {address.user!r}")
+    if credentials is not None and not options.sends_plainly:
         check_secrecy(address)
-    return options
+    return replace(options, credentials=credentials)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import netrc
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from wiredaemon.client.errors import UrlError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from wiredaemon.client.address import Address
 
@@ -49,13 +51,39 @@ class Token:
 Credentials: TypeAlias = Password | Token
 
 
+def from_netrc(file: Path | Literal[True], address: Address) -> Password | None:
+    """Return the login for a server in a netrc file; None if there is none for it.
+
+    Args:
+        file: The file; True for ``~/.netrc``, which may be missing.
+        address: The server, and perhaps the user whose password is looked for.
+
+    Raises:
+        UrlError: The file cannot be read.
+    """
+    try:
+        found = netrc.netrc(None if file is True else str(file)).authenticators(address.host)
+    except FileNotFoundError:
+        if file is True:
+            return None
+        raise UrlError(f"there is no file {file}") from None
+    except (OSError, netrc.NetrcParseError) as error:
+        raise UrlError(f"the netrc file cannot be used: {error}") from None
+    if found is None:
+        return None
+    user, _, password = found
+    if address.user is not None and address.user != user:
+        return None
+    return Password(user, (password or "").encode())
+
+
 def check_secrecy(address: Address) -> None:
     """Refuse to send a password or a token over a connection that others could read.
 
     Raises:
         UrlError: The connection is neither encrypted nor to this machine.
     """
-    if address.scheme.is_secure or _is_local(address.host):
+    if address.scheme.is_secure or address.scheme.is_unix or _is_local(address.host):
         return
     raise UrlError(
         f"a password or a token would travel to {address} unencrypted: use https:// or hgrpcs://"

@@ -27,8 +27,16 @@ class ConnectionLostError(ClientError):
     """The connection ended before the response was complete."""
 
 
+class ConnectionClosedError(ConnectionLostError):
+    """The server closed the connection in an orderly way."""
+
+
 class SilentError(ClientError):
     """The server sent nothing for too long."""
+
+
+class DeadlineError(ClientError):
+    """The deadline of the call has passed; the server was told to stop the command."""
 
 
 class BrokenProtocolError(ClientError):

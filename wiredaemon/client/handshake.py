@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 API_NAMES: Final = (b"exp-http-v2-0003", b"exp-http-v2-0001")
 """The APIs that are asked for, the preferred one first."""
 
-HEADERS: Final[Mapping[bytes, Sequence[bytes]]] = {
+HEADERS: Final[Sequence[tuple[bytes, bytes]]] = (
     # As Mercurial's clients send it, so that a cache on the way keeps this answer apart from
     # version 1's (http, section 4).
-    b"Vary": [b"X-HgProto-1,X-HgUpgrade-1"],
-    b"X-HgProto-1": [b"cbor"],
-    b"X-HgUpgrade-1": [b" ".join(API_NAMES)],
-    b"Accept": [b"application/mercurial-0.1"],
-}
+    (b"Vary", b"X-HgProto-1,X-HgUpgrade-1"),
+    (b"X-HgProto-1", b"cbor"),
+    (b"X-HgUpgrade-1", b" ".join(API_NAMES)),
+    (b"Accept", b"application/mercurial-0.1"),
+)
 # A descriptor of all of this project's commands has 2 KiB; two thousand times that for servers with
 # many of their own.
 LARGEST_ANSWER: Final = 4 * 1024 * 1024

@@ -1,81 +1,67 @@
-"""A repository over HTTP, by Twisted's own client: the handshake, and a POST for each call.
+"""A repository over HTTP: the handshake, and a POST for each call.
 
 Source: http, sections 4 and 8.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_from_bytes
 
-from twisted.web.client import Agent
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IPolicyForHTTPS
-from zope.interface import implementer
-
 from wiredaemon import __version__
-from wiredaemon.client.bodies import read_beginning
 from wiredaemon.client.call import Call
-from wiredaemon.client.errors import ClientError
-from wiredaemon.client.failures import describe, within
+from wiredaemon.client.errors import BrokenProtocolError, ClientError
+from wiredaemon.client.fetching import fetch
 from wiredaemon.client.handshake import HEADERS, LARGEST_ANSWER, Offer, choose, read_answer
 from wiredaemon.client.http_pool import HttpPool
 from wiredaemon.client.options import CLOSE_SECONDS
 from wiredaemon.client.posting import Post
+from wiredaemon.client.requests import Request, name_bytes, named_arguments
 from wiredaemon.commands import Permission
-from wiredaemon.net import tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-    from twisted.web.iweb import IBodyProducer
+    from typing import Self
 
     from wiredaemon.client.address import Address
     from wiredaemon.client.call import Observer
     from wiredaemon.client.description import Description
+    from wiredaemon.client.http_stream import Head
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
+    from wiredaemon.client.runtime import Runtime
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
 _USER_AGENT: Final = f"wiredaemon/{__version__}".encode()
-
-
-@implementer(IPolicyForHTTPS)
-class _Policy:
-    """The TLS policy of Twisted's agent, with the trust of the options."""
-
-    def __init__(self, options: ClientOptions) -> None:
-        self._options = options
-
-    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:  # noqa: ARG002 of the interface
-        return tls.client_options(
-            hostname.decode("ascii"),
-            authorities=self._options.authorities,
-            trusts_anybody=self._options.trusts_anybody,
-            certificate=self._options.certificate,
-            private_key=self._options.private_key,
-        )
+_CAPABILITIES: Final = b"/?cmd=capabilities"
+_REDIRECTIONS: Final = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTIONS: Final = 5
+_MOST_TARGETS: Final = 256
+"""Paths of commands that are remembered, of some 100 bytes each."""
 
 
 class HttpConnection:
-    """A repository over HTTP: the server's offer, and Twisted's pool of connections."""
+    """A repository over HTTP: the server's offer, and the connections to it."""
 
-    def __init__(self, reactor: Any, address: Address, options: ClientOptions) -> None:  # noqa: ANN401 zope interfaces do not intersect
-        """Begin without a connection; `connect_http` performs the handshake."""
-        self.reactor = reactor
-        self.address = address
+    def __init__(self, runtime: Runtime, address: Address, options: ClientOptions) -> None:
+        """Begin without a connection; `open` performs the handshake."""
+        self.runtime = runtime
         self.options = options
+        self.pool = HttpPool(runtime, address, options)
+        self._address = address
         self._offer: Offer | None = None
-        self._pool = HttpPool(reactor)
-        self._agent = Agent(
-            reactor,
-            contextFactory=_Policy(options),
-            connectTimeout=options.connect_seconds,
-            pool=self._pool,
-        )
+        self._common = self._common_headers()
+        self._targets: dict[tuple[bytes, Permission | None], bytes] = {}
+        """The paths of commands that were called, by name and permission asked for."""
+
+    def _common_headers(self) -> list[tuple[bytes, bytes]]:
+        headers = [(b"Host", self._address.host_header), (b"User-Agent", _USER_AGENT)]
+        if self.options.credentials is not None:
+            # With the first request, too: to be asked for it would cost another one.
+            headers.append((b"Authorization", self.options.credentials.header()))
+        return headers
 
     @property
     def dialect(self) -> Dialect:
@@ -88,84 +74,132 @@ class HttpConnection:
             raise ClientError("the server was not asked what it offers")
         return self._offer
 
-    async def handshake(self) -> None:
-        """Ask for the server's APIs and choose one.
+    async def open(self) -> None:
+        """Ask for the server's APIs and choose one, wherever it says that the repository is.
 
         Raises:
             ClientError: The server cannot be reached, or offers no known API.
         """
-        url = self.address.url + b"/?cmd=capabilities"
-        limits = (self.address, self.options.connect_seconds, self.reactor)
         try:
-            # A time for each of the two: a server may send a head at once and its body never.
-            response = await within(self.ask(b"GET", url, HEADERS, None), *limits)
-            reading = read_beginning(response, LARGEST_ANSWER, is_cut=False)
-            content = await within(reading, *limits)
-        except Exception as error:
-            raise self.describe_failure(error) from error
-        content_type = response.headers.getRawHeaders(b"content-type", [b""])[0]
-        answer = read_answer(
-            response.code,
-            response.phrase,
-            content_type,
-            content[:LARGEST_ANSWER],
-            self.options.limits,
+            head, content = await self._ask_for_apis()
+            answer = read_answer(
+                head.status,
+                head.reason,
+                head.header(b"content-type"),
+                content[:LARGEST_ANSWER],
+                self.options.limits,
+            )
+            self._offer = choose(answer, self.options.dialect)
+        # Also when it is cancelled: the pool keeps the connection of the handshake otherwise.
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _ask_for_apis(self) -> tuple[Head, bytes]:
+        """Ask for the APIs, also at the places that redirections lead to.
+
+        A repository that has moved is redirected at this request and at no other: what follows is
+        asked at the new place.
+        """
+        for _ in range(_MOST_REDIRECTIONS):
+            head, content = await fetch(
+                self.runtime,
+                self.pool,
+                self._address.url_path + _CAPABILITIES,
+                [*self._common, *HEADERS],
+                seconds=self.options.connect_seconds,
+                limit=LARGEST_ANSWER,
+                server=str(self._address),
+            )
+            location = head.header(b"location")
+            if head.status not in _REDIRECTIONS or not location:
+                return head, content
+            await self._move(location)
+        raise BrokenProtocolError(f"more than {_MOST_REDIRECTIONS} redirections")
+
+    async def _move(self, location: bytes) -> None:
+        """Go on at another place.
+
+        Raises:
+            UrlError: Nobody should be sent there.
+        """
+        there = self._address.moved(location, _CAPABILITIES)
+        if not there.is_same_server(self._address):
+            # Passwords are for the server that they were given for.
+            self.options = replace(self.options, credentials=None)
+            await self.pool.close()
+            self.pool = HttpPool(self.runtime, there, self.options)
+        self._address = there
+        self._common = self._common_headers()
+
+    def post_headers(self, length: int | None) -> Sequence[tuple[bytes, bytes]]:
+        """Return the headers of a call whose body has so many bytes; None is not known yet."""
+        media_type = self.dialect.media_type
+        size = (
+            (b"Transfer-Encoding", b"chunked")
+            if length is None
+            else (b"Content-Length", b"%d" % length)
         )
-        self._offer = choose(answer, self.options.dialect)
+        return [*self._common, (b"Accept", media_type), (b"Content-Type", media_type), size]
 
-    def ask(
+    def call(  # noqa: PLR0913 all that a call is made of
         self,
-        method: bytes,
-        url: bytes,
-        headers: Mapping[bytes, Sequence[bytes]],
-        body: IBodyProducer | None,
-    ) -> Deferred[Any]:
-        """Send a request; the Deferred fires with the response when its head has arrived."""
-        given = Headers({**headers, b"User-Agent": [_USER_AGENT]})
-        credentials = self.options.credentials
-        if credentials is not None:
-            # With the first request, too: to be asked for it would cost another one.
-            given.setRawHeaders(b"Authorization", [credentials.header()])
-        asking: Deferred[Any] = self._agent.request(method, url, given, body)
-        return asking
-
-    def describe_failure(self, error: BaseException) -> ClientError:
-        """Return the client's error for a failure."""
-        return describe(error, self.address)
-
-    def call(
-        self,
-        command: bytes,
-        arguments: Mapping[bytes, Value] | None = None,
+        command: bytes | str,
+        arguments: Mapping[bytes, Value] | Mapping[str, Value] | None = None,
         *,
         data: Data | None = None,
         permission: Permission | None = None,
         observer: Observer | None = None,
+        timeout: float | None = None,
     ) -> Call:
-        """Call a command; if it cannot be sent, the call fails.
-
-        Args:
-            command: The name of the command.
-            arguments: Its arguments by name.
-            data: Command data, if the command takes any.
-            permission: The permission in the URL; by default the one that the server says the
-                command needs.
-            observer: Receives text and progress.
-        """
-        call = Call(observer)
-        offer = self._known_offer
-        if permission is None:
-            described = offer.description and offer.description.commands.get(command)
-            # The lesser right, where nobody says which: what needs more is refused by the server,
-            # and nothing is done by mistake.
-            permission = described.permission if described else Permission.RO
-        parts = [offer.base, permission.value.encode(), quote_from_bytes(command, safe="").encode()]
-        url = b"/".join([self.address.url, *parts])
+        """Call a command; if it cannot be sent, the call fails."""
+        call = Call(self.runtime, observer)
+        seconds = self.options.timeout if timeout is None else timeout
+        deadline = None if seconds is None else self.runtime.now() + seconds
         try:
-            Post(self, call).start(url, command, arguments or {}, data)
+            name = name_bytes(command)
+            request = Request(name, named_arguments(arguments), data, None, deadline)
+            Post(self, self._target(name, permission), call, request).send()
         except ClientError as error:
             call.fail(error)
         return call
+
+    def _target(self, command: bytes, permission: Permission | None) -> bytes:
+        """Return the path of a command's URL."""
+        target = self._targets.get((command, permission))
+        if target is None:
+            granted = permission or self._permission_of(command)
+            parts = [
+                self._address.url_path,
+                self._known_offer.base,
+                granted.value.encode(),
+                quote_from_bytes(command, safe="").encode(),
+            ]
+            target = b"/".join(parts)
+            if len(self._targets) < _MOST_TARGETS:
+                self._targets[command, permission] = target
+        return target
+
+    def _permission_of(self, command: bytes) -> Permission:
+        description = self._known_offer.description
+        described = description and description.commands.get(command)
+        # The lesser right, where nobody says which: what needs more is refused by the server, and
+        # nothing is done by mistake.
+        return described.permission if described else Permission.RO
+
+    def only_reads(self, command: bytes) -> bool:
+        """Return whether the server has said that a command needs no right to write."""
+        description = self._known_offer.description
+        described = description and description.commands.get(command)
+        return bool(described) and self._permission_of(command) is Permission.RO
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection."""
+        await self.close()
 
     async def describe(self) -> Description | None:
         """Return the server's description of its commands; None if it gives none."""
@@ -173,28 +207,10 @@ class HttpConnection:
 
     async def close(self) -> None:
         """Close the connections; those in use close when their responses are complete."""
-        closed = self._pool.close()
         # Given up in silence: the caller is done, and the server's side of a TLS close is not its
         # business.
-        await closed.addTimeout(CLOSE_SECONDS, self.reactor, onTimeoutCancel=lambda *_: None)
-
-
-async def connect_http(
-    reactor: Any,  # noqa: ANN401 zope interfaces do not intersect
-    address: Address,
-    options: ClientOptions,
-) -> HttpConnection:
-    """Connect to a repository by the handshake.
-
-    Raises:
-        ClientError: The server cannot be reached, or offers no known API.
-    """
-    connection = HttpConnection(reactor, address, options)
-    try:
-        await connection.handshake()
-    # Also when it is cancelled: the pool keeps the connection of the handshake, and its timer,
-    # otherwise.
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
+        late = self.runtime.call_later(CLOSE_SECONDS, self.pool.abort)
+        try:
+            await self.pool.close()
+        finally:
+            late.cancel()

@@ -1,63 +1,145 @@
-"""Twisted's HTTP connection pool with three fixes: early responses, abort, no reuse after close().
-
-A response that begins while the request is still being sent is returned at once. Twisted's own
-pool holds it, with the connection paused, until the request was sent: with a command that answers
-its data while it arrives, neither side could go on.
-
-A reader that wants no more of a response aborts the connection. Twisted's own pool closes it in an
-orderly way, and over TLS waits for the server to do the same, however much that has still to send.
-
-A pool that was closed keeps no connection. Twisted's own keeps those whose responses are read to
-their end after that.
-"""
+"""The connections to one server over HTTP: kept while they can be used again, bounded in number."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
-
-from wiredaemon.net.twisted_internals import (
-    ClosablePool,
-    HTTP11ClientProtocol,
-    abort_for_loss,
-    response_while_sending,
-)
+from wiredaemon.client.errors import ClientError, ConnectionLostError
+from wiredaemon.client.http_stream import HttpStream
 
 if TYPE_CHECKING:
-    from twisted.python.failure import Failure
-    from twisted.web.iweb import IResponse
+    from collections.abc import Callable
+
+    from wiredaemon.client.address import Address
+    from wiredaemon.client.options import ClientOptions
+    from wiredaemon.client.runtime import Runtime, Waiter
 
 
-class _PooledProtocol(HTTP11ClientProtocol):
-    """One connection, which returns a response when its head is complete."""
+class HttpPool:
+    """Gives each exchange a connection of its own for as long as it lasts."""
 
-    transport: Any
+    def __init__(self, runtime: Runtime, address: Address, options: ClientOptions) -> None:
+        """Begin without a connection."""
+        self._runtime = runtime
+        self._address = address
+        self._options = options
+        self._idle: list[HttpStream] = []
+        self._busy: set[HttpStream] = set()
+        self._connecting = 0
+        self._waiting: deque[_Wanted] = deque()
+        self._is_closed = False
+        self._closing: list[Waiter] = []
 
-    def request(self, request: Any) -> Deferred[IResponse]:  # noqa: ANN401 Twisted's has no public name
-        """Send a request; a response that breaks off later is its body's failure."""
-        finished = super().request(request)
-        early: Deferred[IResponse] = Deferred(lambda _: finished.cancel())
+    def take(
+        self,
+        on_stream: Callable[[HttpStream], None],
+        on_failure: Callable[[ClientError], None],
+        *,
+        is_fresh: bool = False,
+    ) -> None:
+        """Get a connection, at once if one is free.
 
-        def arrived(response: IResponse) -> IResponse:
-            if not early.called:
-                early.callback(response)
-            return response
+        Args:
+            on_stream: Gets the connection.
+            on_failure: Gets the error, if there is none to be had.
+            is_fresh: Take none that was used before.
+        """
+        if self._is_closed:
+            on_failure(ConnectionLostError("the connection was closed"))
+            return
+        wanted = _Wanted(on_stream, on_failure)
+        if self._idle and not is_fresh:
+            # The one that was used last: the others may be closed for want of use.
+            self._give(self._idle.pop(), wanted)
+        elif len(self._busy) + self._connecting < self._options.most_connections:
+            self._connect(wanted)
+        else:
+            self._waiting.append(wanted)
 
-        def failed(failure: Failure) -> None:
-            if not early.called:
-                early.errback(failure)
+    def _give(self, stream: HttpStream, wanted: _Wanted) -> None:
+        self._busy.add(stream)
+        wanted.on_stream(stream)
 
-        # Behind the request, which makes the proxy.
-        abort_for_loss(self)
-        sending = response_while_sending(self)
-        if sending is not None:
-            sending.addCallbacks(arrived, failed)
-        finished.addCallbacks(arrived, failed)
-        return early
+    def _connect(self, wanted: _Wanted) -> None:
+        self._connecting += 1
+        stream = HttpStream(self._address, self._free)
+
+        async def connect() -> None:
+            stream.stream = await self._runtime.open(self._address, stream, self._options)
+
+        def connected(error: BaseException | None) -> None:
+            self._connecting -= 1
+            if self._is_closed and error is None:
+                error = ConnectionLostError("the connection was closed")
+                stream.abort()
+            if error is None:
+                self._give(stream, wanted)
+                return
+            known = error if isinstance(error, ClientError) else ClientError(str(error))
+            wanted.on_failure(known)
+            self._serve_waiting()
+
+        self._runtime.run(connect(), connected)
+
+    def release(self, stream: HttpStream) -> None:
+        """Give back a connection that was not used."""
+        self._free(stream)
+
+    def abort(self) -> None:
+        """Close all connections at once."""
+        for stream in [*self._idle, *self._busy]:
+            stream.abort()
+
+    def _free(self, stream: HttpStream) -> None:
+        """Keep a connection whose exchange is over, or forget one that is gone."""
+        self._busy.discard(stream)
+        if stream.is_lost:
+            if stream in self._idle:
+                self._idle.remove(stream)
+        elif self._waiting:
+            self._give(stream, self._waiting.popleft())
+            return
+        elif self._is_closed:
+            stream.abort()
+        else:
+            self._idle.append(stream)
+        self._serve_waiting()
+        if self._is_closed and not self._idle and not self._busy:
+            closing, self._closing = self._closing, []
+            for waiter in closing:
+                waiter.wake()
+
+    def _serve_waiting(self) -> None:
+        if self._waiting and len(self._busy) + self._connecting < self._options.most_connections:
+            self._connect(self._waiting.popleft())
+
+    async def close(self) -> None:
+        """Close the connections that are free now, and the others once their exchanges are over.
+
+        Returns when the free ones are closed.
+        """
+        self._is_closed = True
+        waiting, self._waiting = self._waiting, deque()
+        for wanted in waiting:
+            wanted.on_failure(ConnectionLostError("the connection was closed"))
+        for stream in list(self._idle):
+            stream.close()
+        if self._idle:
+            waiter = self._runtime.waiter()
+            self._closing.append(waiter)
+            await waiter
 
 
-class HttpPool(ClosablePool):
-    """Keeps connections to one server, and makes them as `_PooledProtocol`."""
+class _Wanted:
+    """An exchange that wants a connection."""
 
-    connection_class = _PooledProtocol
+    __slots__ = ("on_failure", "on_stream")
+
+    def __init__(
+        self,
+        on_stream: Callable[[HttpStream], None],
+        on_failure: Callable[[ClientError], None],
+    ) -> None:
+        self.on_stream = on_stream
+        self.on_failure = on_failure

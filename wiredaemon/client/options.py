@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from wiredaemon.wire.limits import Limits
 
@@ -36,17 +36,30 @@ class ClientOptions:
     """A PEM file of the certificates to trust; None for the system's."""
     trusts_anybody: bool = False
     """Do not verify the server's certificate and name."""
-    # What Twisted's own endpoints allow for a connection.
     credentials: Credentials | None = None
     """The password or token to log in with; None for those of the URL, if it has any."""
+    netrc: Path | Literal[True] | None = None
+    """A file of logins by host, as other programs know it, or True for ``~/.netrc``."""
     certificate: Path | None = None
     """A PEM file of our own certificate, for servers whose users have some; it may hold the key."""
     private_key: Path | None = None
     """A PEM file of its key; None if that is in the certificate's file."""
     sends_plainly: bool = False
     """Send the password or token also where others could read it."""
+    # What Twisted's own endpoints allow for a connection.
     connect_seconds: float = 30.0
-    """Seconds for each step: name and TCP connection, TLS handshake, capabilities."""
+    """Seconds for each step: the connection with its TLS handshake, the server's first answer; and
+    for all attempts together to connect again once a connection was lost."""
+    timeout: float | None = None
+    """Seconds that each call may take which has no timeout of its own; None for no limit."""
+    keep_alive_seconds: float | None = 60.0
+    """Seconds of silence on a raw connection after which the server is asked for a sign of life; it
+    has as long to give one. None never asks; servers without sessions cannot be asked."""
+    retries: int = 1
+    """How often a call is made once more whose connection was lost, if that is safe: the command
+    only reads, no object has arrived, and the data is none or bytes."""
+    most_connections: int = 32
+    """The most HTTP connections at the same time; further calls wait for one."""
     silent_seconds: float | None = None
     """Seconds that a call may wait without a byte in or out; None for no limit."""
     limits: Limits = _LARGE_ANSWERS

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wiredaemon.wire.frames import EncodedFrame
-
 
 class Wire(Protocol):
     """The transport of the calls of a connection."""
 
-    def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
-        """Send frames; their flow control is paused and resumed as a push producer."""
+    def write(self, parts: Sequence[bytes]) -> None:
+        """Send headers and payloads of frames, in turn."""
 
     def pause_input(self) -> None:
         """Pause reading, as far as possible."""

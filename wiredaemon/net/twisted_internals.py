@@ -19,22 +19,17 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.logger import Logger, globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.logfile import BaseLogFile
-from twisted.web._newclient import BadResponseVersion, HTTP11ClientProtocol, ParseError
-from twisted.web.client import HTTPConnectionPool
-from twisted.web.client import _HTTP11ClientFactory as HTTP11ClientFactory
 from twisted.web.http import _IdentityTransferDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IPushProducer
     from twisted.logger import LogEvent
     from twisted.python.failure import Failure
     from twisted.web.http import HTTPChannel
-    from twisted.web.iweb import IResponse
 
-__all__ = ["BadResponseVersion", "HTTP11ClientProtocol", "ParseError", "VerificationError"]
+__all__ = ["VerificationError"]
 
 # --- twisted.web.http.HTTPChannel: requests whose heads are known --------------------------------
 
@@ -264,55 +259,6 @@ class ServerTls(TLSMemoryBIOProtocol):
             producer.stopProducing()
         consumer: Any = self.transport
         consumer.unregisterProducer()
-
-
-# --- twisted.web.client: responses that begin while their requests are sent ----------------------
-
-
-def response_while_sending(protocol: Any) -> Deferred[IResponse] | None:  # noqa: ANN401 not annotated there either
-    """Return the Deferred of the response to the request that is being sent.
-
-    None is returned if the request was sent already: then the Deferred of ``request`` fires
-    without a delay.
-    """
-    early: Deferred[IResponse] | None = protocol._responseDeferred
-    return early if protocol.state == "TRANSMITTING" else None
-
-
-def abort_for_loss(protocol: Any) -> None:  # noqa: ANN401 the same
-    """Make ``loseConnection`` by the reader of a response abort the connection.
-
-    The reader reaches the connection only through this proxy, which has no way to abort.
-    """
-    if protocol._transportProxy is not None:
-        protocol._transportProxy.loseConnection = protocol.transport.abortConnection
-
-
-class ClosablePool(HTTPConnectionPool):
-    """Twisted's pool with connections of our own class; it keeps none once it is closed."""
-
-    connection_class: type[HTTP11ClientProtocol] = HTTP11ClientProtocol
-    _was_closed = False
-
-    def close(self) -> Deferred[None]:
-        """Close the kept connections, and keep none from now on; fires when all are closed."""
-        self._was_closed = True
-        closed: Deferred[None] = self.closeCachedConnections()
-        return closed
-
-    def _factory(self, quiescent: Any, metadata: str) -> HTTP11ClientFactory:  # type: ignore[override]  # noqa: ANN401 the same
-        """Return the factory of one connection; Twisted's pool has a class under this name."""
-        factory: Any = HTTP11ClientFactory(quiescent, metadata)
-        factory.buildProtocol = lambda _: self.connection_class(quiescent)
-        made: HTTP11ClientFactory = factory
-        return made
-
-    def _putConnection(self, key: object, connection: Any) -> None:  # noqa: ANN401 the same
-        """Keep a connection whose response was read; Twisted's pool does so after a close, too."""
-        if self._was_closed:
-            connection.transport.loseConnection()
-        else:
-            super()._putConnection(key, connection)
 
 
 # --- twisted.logger: the files that twistd logs to, whose observer it keeps to itself -------------

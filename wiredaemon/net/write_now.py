@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import ITCPTransport
-from twisted.internet.tcp import Server
+from twisted.internet.tcp import Client, Server
 
 from wiredaemon.net.twisted_internals import is_waiting, unsent_output
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _JOINED: Final = 16384
 """Bytes up to which joining parts is cheaper than passing them to the kernel one by one."""
+_SOCKETS: Final = frozenset({Server, Client})
 _MOST_PARTS: Final = 512
 """Parts of one call: half of IOV_MAX, which is 1024 on Linux, macOS and the BSDs."""
 
@@ -42,7 +43,7 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> int:  # noqa: ANN401 zo
     """Write parts, in order and behind all earlier output; return their size in bytes."""
     size = sum(map(len, parts))
     # By exact type: TLS must encrypt, and a subclass may write in its own way.
-    if type(transport) is not Server or is_waiting(transport):
+    if type(transport) not in _SOCKETS or is_waiting(transport):
         # Small parts that wait for long would take twice their size.
         transport.writeSequence([b"".join(parts)] if size <= _JOINED else parts)
         return size

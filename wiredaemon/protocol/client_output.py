@@ -141,6 +141,10 @@ class ClientOutput:
         if end:
             self._sending.discard(request_id)
 
+    def is_sending(self, request_id: int) -> bool:
+        """Return whether more data of a request follows."""
+        return request_id in self._sending
+
     # --- the session -------------------------------------------------------------------------
 
     @property

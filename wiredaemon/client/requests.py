@@ -1,0 +1,136 @@
+"""The requests of a connection: as their callers made them, and while they wait for answers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from wiredaemon.client.errors import ClientError
+from wiredaemon.protocol import ProgressReceived, TextOutputReceived
+from wiredaemon.wire.dialects import FrameType, RequestForm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wiredaemon.client.call import Call
+    from wiredaemon.client.outgoing_data import Data
+    from wiredaemon.client.runtime import Cancellable
+    from wiredaemon.protocol.objects import ObjectReader
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.values import Value
+
+_OUTPUT = (FrameType.TEXT_OUTPUT, FrameType.PROGRESS)
+"""The frame types besides results that a server sends to clients that accept them."""
+_LONGEST = (1 << 31) - 1
+"""Milliseconds: more than three weeks, and the most that the protocol has (sessions, section 3)."""
+
+
+class Request(NamedTuple):
+    """A command to be called."""
+
+    command: bytes
+    arguments: Mapping[bytes, Value]
+    data: Data | None = None
+    path: bytes | None = None
+    """The repository, where the connection itself does not name it."""
+    deadline: float | None = None
+    """The moment by the runtime's clock at which the caller waits no longer."""
+
+    @property
+    def is_repeatable(self) -> bool:
+        """The request can be sent once more: its data is not read from anywhere."""
+        return self.data is None or isinstance(self.data, bytes)
+
+    def further_keys(self, call: Call, dialect: Dialect, now: float) -> Mapping[bytes, Value]:
+        """Return the further keys of the request map.
+
+        Args:
+            call: Its observer is sent text and progress, if it has one.
+            dialect: The dialect of the connection.
+            now: The time of the runtime's clock.
+        """
+        # The request of a dialect without a map has no room for further keys.
+        if dialect.request is not RequestForm.MAP:
+            return {}
+        extra: dict[bytes, Value] = {}
+        if self.path is not None:
+            extra[b"path"] = self.path
+        if call.observer is not None:
+            extra[b"accepts"] = [kind.value.encode() for kind in _OUTPUT if kind in dialect.frames]
+        if self.deadline is not None:
+            # Rounded up: the server is never the first to give up.
+            left = math.ceil((self.deadline - now) * 1000)
+            extra[b"timeout"] = min(max(left, 1), _LONGEST)
+        return extra
+
+
+@dataclass(slots=True)
+class SentRequest:
+    """A request that is not answered: its call, and what reads its response."""
+
+    call: Call
+    reader: ObjectReader | None = None
+    """Made with the first part of a response that comes in several."""
+    incomplete: int = 0
+    """Bytes received since the last object was complete."""
+    sending: Cancellable | None = None
+    """Sends the data."""
+    timer: Cancellable | None = None
+    """Ends the call at its deadline."""
+
+    def observe(self, event: TextOutputReceived | ProgressReceived) -> None:
+        """Give text or progress to the observer, if there is one who still wants it."""
+        observer = None if self.call.is_over else self.call.observer
+        if observer is None:
+            return
+        if isinstance(event, TextOutputReceived):
+            observer.receive_text(event.text)
+        else:
+            observer.receive_progress(event)
+
+    def count_incomplete(self, size: int, most: int) -> None:
+        """Count bytes that have completed no object.
+
+        Raises:
+            ClientError: The object has too many.
+        """
+        self.incomplete += size
+        if self.incomplete > most:
+            raise ClientError(f"an object of the response exceeds the limit of {most} bytes")
+
+    def stop(self) -> None:
+        """Stop sending and timing: the request is answered, or given up."""
+        if self.sending is not None:
+            self.sending.cancel()
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+def name_bytes(name: bytes | str) -> bytes:
+    """Return a name as it travels.
+
+    Raises:
+        ClientError: It is neither bytes nor text.
+    """
+    if isinstance(name, bytes):
+        return name
+    if isinstance(name, str):
+        return name.encode()
+    raise ClientError(f"a name must be text or bytes, not {type(name).__name__}")
+
+
+def named_arguments(
+    arguments: Mapping[bytes, Value] | Mapping[str, Value] | None,
+) -> Mapping[bytes, Value]:
+    """Return arguments with their names as they travel.
+
+    Raises:
+        ClientError: A name is neither bytes nor text, or is given as both.
+    """
+    if not arguments:
+        return {}
+    named = {name_bytes(name): value for name, value in arguments.items()}
+    if len(named) != len(arguments):
+        raise ClientError("an argument is given twice, as text and as bytes")
+    return named
