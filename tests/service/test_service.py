@@ -11,6 +11,7 @@ from support.embedding import calling, mounted, reactor
 from support.responding import ensure_deferred
 from support.serving import write_certificate
 from twisted.internet.defer import Deferred
+from twisted.web.server import Site
 
 from wiredaemon import (
     Argument,
@@ -250,6 +251,36 @@ async def test_a_factory_serves_an_endpoint_of_the_program() -> None:
         )
     await port.stopListening()
     await service.stop()
+
+
+@ensure_deferred
+async def test_a_resource_may_be_the_root_of_its_site() -> None:
+    service = greeting()
+    port = reactor().listenTCP(0, Site(service.resource()), interface="127.0.0.1")
+    async with calling(f"http://127.0.0.1:{port.getHost().port}/") as connection:
+        assert await connection.call(b"greet", {b"name": b"a"}).result() == (
+            b"hello a from the state"
+        )
+    await service.stop()
+    await port.stopListening()
+
+
+@pytest.mark.parametrize("name", ["two words", "100%s", "a?b#c&d", "a+b;c", "%2F", "~"])
+@ensure_deferred
+async def test_every_name_that_is_accepted_can_be_called_over_every_transport(name: str) -> None:
+    service = Service()
+    arguments = {name: Argument(type=ArgumentType.BYTES)}
+
+    @service.command(name, permission=Permission.RO, arguments=arguments)
+    def named(_context: Any, **given: Any) -> Any:
+        return given
+
+    raw, web = await service.listen(LOOPBACK), await service.listen_http(LOOPBACK)
+    async with mounted(service) as site:
+        for url in (raw.url, web.url, site):
+            async with calling(url) as connection:
+                called = connection.call(name.encode(), {name.encode(): b"x"})
+                assert await called.result() == {name.encode(): b"x"}
 
 
 def test_an_unknown_dialect_is_named_with_those_that_there_are() -> None:

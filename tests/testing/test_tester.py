@@ -344,3 +344,18 @@ async def test_disconnecting_cancels_what_runs() -> None:
     with pytest.raises(NoAnswerError, match="the tester was disconnected"):
         await tester.call("typed", {"count": 1})
     tester.disconnect()
+
+
+@ensure_deferred
+async def test_nothing_of_a_tester_is_left_in_the_reactor() -> None:
+    before = {*reactor().getReaders(), *reactor().getDelayedCalls()}
+    with ServiceTester(service_of()) as tester, capturedLogs():
+        assert await tester.call("size", data=bytes(MIB)) == MIB
+        async with aclosing(tester.objects("endless")) as objects:
+            await anext(objects)
+        for _ in range(10):
+            with pytest.raises(ServerError):
+                await tester.call("fail", {"how": "crash"})
+    # What was scheduled for the next turn has nothing left to do there.
+    await deferLater(reactor(), 0)
+    assert {*reactor().getReaders(), *reactor().getDelayedCalls()} <= before
