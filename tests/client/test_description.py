@@ -66,3 +66,9 @@ def test_a_command_that_says_nothing_of_itself_needs_no_more_than_reading() -> N
     assert read_description(described).commands == {
         b"odd": DescribedCommand(permission=Permission.RO)
     }
+
+
+@pytest.mark.parametrize(("said", "shown"), [(b"Add.", b"Add."), (3, b""), (None, b"")])
+def test_the_help_is_what_the_server_says_if_it_is_bytes(said: object, shown: bytes) -> None:
+    described = {b"commands": {b"add": {b"args": {}, b"permissions": [b"pull"], b"help": said}}}
+    assert read_description(described).commands[b"add"].help == shown

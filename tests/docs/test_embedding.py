@@ -17,6 +17,7 @@ async def test_the_examples_do_what_the_text_says() -> None:
     names: dict[str, Any] = {"reactor": reactor(), "__name__": "embedding"}
     await run_blocks(DOCUMENT, names)
     assert names["left"] == 2
+    assert names["described"] == b"Lend some copies of a book, and return how many are left."
     assert names["found"] == [b"Emma"]
     assert names["refused"] == "push not authorized"
     assert names["service"].state.books == {"Emma": 1}

@@ -21,6 +21,8 @@ class DescribedCommand:
     permission: Permission
     arguments: Mapping[bytes, ArgumentType] = field(default_factory=dict)
     """The arguments whose type is known."""
+    help: bytes = b""
+    """What the server says about it for people, in UTF-8; empty where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,11 @@ def _read_command(command: Mapping[object, object]) -> DescribedCommand:
         for name, argument in (arguments.items() if isinstance(arguments, dict) else ())
         if isinstance(name, bytes)
     }
+    text = command.get(b"help")
     return DescribedCommand(
         permission=Permission.RW if needs_push else Permission.RO,
         arguments={name: known for name, known in types.items() if known is not None},
+        help=text if isinstance(text, bytes) else b"",
     )
 
 
