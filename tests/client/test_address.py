@@ -92,3 +92,62 @@ def test_no_error_shows_a_password(url: str) -> None:
     with pytest.raises(UrlError) as caught:
         parse_url(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("http://example.org/new?cmd=capabilities", "http://example.org/new"),
+        ("https://other.example/?cmd=capabilities", "https://other.example"),
+        ("/new/?cmd=capabilities", "http://example.org:8000/new"),
+        ("/new", "http://example.org:8000/new"),
+    ],
+)
+def test_a_redirection_leads_to_another_address(location: str, expected: str) -> None:
+    there = parse_url("http://example.org:8000/old").moved(location.encode(), b"/?cmd=capabilities")
+    assert there.url == expected.encode()
+
+
+@pytest.mark.parametrize(
+    ("location", "text"),
+    [
+        ("http://example.org/new", "where anybody could read along"),
+        ("hgrpcs://example.org/new", "which is not reached over HTTP"),
+        ("https://example.org/new?cmd=heads", "and nothing else"),
+    ],
+)
+def test_nobody_is_redirected_everywhere(location: str, text: str) -> None:
+    here = parse_url("https://example.org/old")
+    with pytest.raises(UrlError, match=text):
+        here.moved(location.encode(), b"/?cmd=capabilities")
+
+
+@pytest.mark.parametrize(
+    ("url", "socket", "path"),
+    [
+        ("unix:/run/w.sock", "/run/w.sock", b"/"),
+        ("unix:///run/w.sock", "/run/w.sock", b"/"),
+        ("unix:/run/w.sock:/team/tools/", "/run/w.sock", b"/team/tools"),
+    ],
+)
+def test_a_socket_has_a_path_and_perhaps_a_repository(url: str, socket: str, path: bytes) -> None:
+    address = parse_url(url)
+    assert (address.host, address.path) == (socket, path)
+    assert str(address) == f"unix:{socket}"
+
+
+def test_a_socket_has_an_absolute_path() -> None:
+    with pytest.raises(UrlError, match="must name a socket by its absolute path"):
+        parse_url("unix:w.sock")
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://example.org/", b"example.org"),
+        ("http://example.org:80/", b"example.org"),
+        ("https://[::1]:8443/", b"[::1]:8443"),
+    ],
+)
+def test_the_host_header_names_the_port_where_it_must(url: str, host: bytes) -> None:
+    assert parse_url(url).host_header == host

@@ -24,7 +24,7 @@ from wiredaemon.client import (
     connect,
 )
 from wiredaemon.client.address import parse_url
-from wiredaemon.client.credentials import check_secrecy
+from wiredaemon.client.credentials import check_secrecy, from_netrc
 from wiredaemon.commands import TextForm, capabilities
 from wiredaemon.commands.registry import marked_commands
 
@@ -223,3 +223,33 @@ def test_what_is_shown_of_credentials_is_no_secret() -> None:
     assert repr(Password("ann", b"secret")) == "Password(user='ann')"
     assert repr(Token(b"secret")) == "Token()"
     assert "secret" not in repr(ClientOptions(credentials=Token(b"secret")))
+
+
+NETRC: Final = """
+machine 127.0.0.1 login ann password secret
+default login somebody password else
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1/", Password("ann", b"secret")),
+        ("http://ann@127.0.0.1/", Password("ann", b"secret")),
+        ("http://bob@127.0.0.1/", None),
+        ("https://example.org/", Password("somebody", b"else")),
+    ],
+)
+def test_a_netrc_file_has_logins(tmp_path: Path, url: str, expected: Password | None) -> None:
+    file = tmp_path / "netrc"
+    file.write_text(NETRC)
+    assert from_netrc(file, parse_url(url)) == expected
+
+
+def test_a_netrc_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "netrc"
+    with pytest.raises(UrlError, match="there is no file"):
+        from_netrc(file, parse_url("http://127.0.0.1/"))
+    file.write_text("password without a machine")
+    with pytest.raises(UrlError, match="the netrc file cannot be used"):
+        from_netrc(file, parse_url("http://127.0.0.1/"))

@@ -51,6 +51,33 @@ async def ask(url: str, **options: Any) -> object:
         await connection.close()
 
 
+def redirected(location: str) -> bytes:
+    return f"HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+OFFER: Final = {
+    b"apibase": b"api/",
+    b"apis": {b"exp-http-v2-0003": {b"framingmediatypes": [MEDIA_TYPE.encode()]}},
+}
+
+
+@ensure_deferred
+async def test_a_repository_that_has_moved_is_called_where_it_is_now() -> None:
+    answered = response(peers.frame(3, 2, OK + b"\x01", stream_id=2, stream_flags=1))
+    async with (
+        listening(scripted(cbor(OFFER), answered)) as there,
+        listening(scripted(redirected(f"http://127.0.0.1:{there}/new?cmd=capabilities"))) as here,
+    ):
+        assert await ask(f"http://127.0.0.1:{here}/old") == 1
+
+
+@ensure_deferred
+async def test_redirections_end() -> None:
+    async with listening(scripted(*[redirected("/there?cmd=capabilities")] * 9)) as port:
+        with pytest.raises(BrokenProtocolError, match=r"^more than 5 redirections$"):
+            await ask(f"http://127.0.0.1:{port}/here")
+
+
 async def closed_port() -> int:
     async with listening(scripted(b"")) as port:
         return port
@@ -91,7 +118,7 @@ async def test_the_host_does_not_exist(kind: str) -> None:
             "an answer of more than 4194304 bytes",
         ),
         (b"220 ready for mail\r\n\r\n", BrokenProtocolError, "does not speak HTTP$"),
-        (b"", ConnectionLostError, r"^127\.0\.0\.1:\d+ closed the connection$"),
+        (b"", ConnectionLostError, r"^127\.0\.0\.1:\d+ closed the connection without a word: if"),
         (answer("200 OK", b"", length=9), ConnectionLostError, "closed the connection$"),
     ],
 )
@@ -157,7 +184,7 @@ async def test_a_call_over_http_gets_another_answer(
 @pytest.mark.parametrize(
     ("given", "kind", "text"),
     [
-        (b"", ConnectionLostError, r"closed the connection: input ended before the response"),
+        (b"", ConnectionLostError, r"closed the connection without a word: if it speaks TLS"),
         (b"\x00", ConnectionLostError, "closed the connection: received incomplete frame"),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",

@@ -1,10 +1,12 @@
-"""A client for programs: commands of a server, over HTTP, HTTPS, raw TCP and TLS.
+"""A client for programs: commands of a server, over HTTP, HTTPS, raw TCP, TLS and Unix sockets.
 
-connection = await connect(reactor, "https://example.org/repository")
-heads = await connection.call(b"heads").result()
-async for value in connection.call(b"changesetdata", {...}):
-    ...
-await connection.close()
+    async with await connect(reactor, "https://example.org/repository") as connection:
+        heads = await connection.call("heads")
+        async for value in connection.call("changesetdata", {...}):
+            ...
+
+This is for Twisted; ``wiredaemon.client.aio`` is for asyncio, ``wiredaemon.client.blocking`` for
+scripts. All of them have the same core, which knows no event loop.
 """
 
 from wiredaemon.client.call import Call, Observer
@@ -15,7 +17,9 @@ from wiredaemon.client.errors import (
     BrokenProtocolError,
     ClientError,
     ConnectError,
+    ConnectionClosedError,
     ConnectionLostError,
+    DeadlineError,
     HttpAnswerError,
     LoginRefusedError,
     NotOfferedError,
@@ -24,16 +28,20 @@ from wiredaemon.client.errors import (
     UrlError,
 )
 from wiredaemon.client.options import ClientOptions
+from wiredaemon.wire.dialects import DIALECTS
 
 __all__ = [
+    "DIALECTS",
     "BrokenProtocolError",
     "Call",
     "ClientError",
     "ClientOptions",
     "ConnectError",
     "Connection",
+    "ConnectionClosedError",
     "ConnectionLostError",
     "Credentials",
+    "DeadlineError",
     "DescribedCommand",
     "Description",
     "HttpAnswerError",

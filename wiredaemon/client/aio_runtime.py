@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Final
@@ -193,5 +194,7 @@ def _describe(error: Exception, address: Address) -> ClientError:
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return ConnectionLostError(f"the connection to {address} was lost")
     if isinstance(error, OSError):
-        return ConnectError(f"cannot connect to {address}: {error.strerror or error}")
+        # By its number: the texts of asyncio repeat the address, and some name several.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return ConnectError(f"cannot connect to {address}: {reason}")
     return ConnectionLostError(f"the connection to {address} failed: {error}")

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from wiredaemon.client.errors import (
+    PASSED,
     BrokenProtocolError,
     ClientError,
     ConnectionLostError,
@@ -22,7 +23,7 @@ from wiredaemon.client.errors import (
 from wiredaemon.client.flow_control import FlowControl
 from wiredaemon.client.frame_writer import FrameWriter
 from wiredaemon.client.idle_timer import IdleTimer
-from wiredaemon.client.outcomes import failure_of, outcome_of
+from wiredaemon.client.outcomes import failure_of, is_late, outcome_of
 from wiredaemon.client.outgoing_data import PIECE, send_pieces
 from wiredaemon.client.requests import SentRequest
 from wiredaemon.client.untaken import UntakenObjects
@@ -219,7 +220,7 @@ class ClientCalls:
         """Fail a call whose deadline has passed."""
         request = self._requests[request_id]
         request.call.recover = None
-        request.call.fail(DeadlineError("the deadline of the call has passed"))
+        request.call.fail(DeadlineError(PASSED))
         self._give_up(request_id)
 
     def _give_up(self, request_id: int) -> None:
@@ -338,6 +339,8 @@ class ClientCalls:
         request.stop()
         if error is None:
             request.call.receive_end()
+        elif request.timer is not None and is_late(error):
+            request.call.fail(DeadlineError(PASSED))
         else:
             request.call.fail(error)
         self._watch()

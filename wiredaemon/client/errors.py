@@ -6,6 +6,11 @@ classes that the command raises.
 
 from __future__ import annotations
 
+from typing import Final
+
+PASSED: Final = "the deadline of the call has passed"
+"""The text of each `DeadlineError`."""
+
 
 class ClientError(Exception):
     """The call got no response of a command; the text says why."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.client.call import Call
 from wiredaemon.client.description import Description, read_description
 from wiredaemon.client.errors import (
+    PASSED,
     ClientError,
     ConnectionLostError,
     DeadlineError,
@@ -239,4 +240,4 @@ class FramedConnection:
 
 def _expire(call: Call) -> None:
     call.recover = None
-    call.fail(DeadlineError("the deadline of the call has passed"))
+    call.fail(DeadlineError(PASSED))

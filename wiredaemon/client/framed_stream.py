@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
 
 _HTTP: Final = b"HTTP/"
+# Some servers send an alert of TLS to whoever speaks something else, Twisted's just close.
+_PERHAPS_TLS: Final = ": if it speaks TLS, the URL must begin with hgrpcs://"
 _TLS_ALERT: Final = b"\x15\x03"
 
 
@@ -138,7 +140,10 @@ class FramedStream:
         """Fail the calls without a complete response."""
         self.is_lost = True
         self._idle.set(None)
-        self.calls.receive_end(error)
+        if self._has_received or self._address.scheme.is_secure:
+            self.calls.receive_end(error)
+        else:
+            self.calls.fail(type(error)(f"{error} without a word{_PERHAPS_TLS}"))
         waiting, self._closed = self._closed, []
         for waiter in waiting:
             waiter.wake()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _LARGEST_HEAD: Final = 65536
 """The most bytes of a response's head."""
+# Some servers send an alert of TLS to whoever speaks something else, Twisted's just close.
+_SAID_NOTHING: Final = " without a word: if it speaks TLS, the URL must begin with https://"
 _TLS_ALERT: Final = b"\x15\x03"
 _ERROR_FRAME: Final = 5
 """The number of a frame with an error, which raw listeners answer HTTP with."""
@@ -165,7 +167,8 @@ class HttpStream:
 
     def _broken(self, error: h11.RemoteProtocolError) -> ClientError:
         if self._has_ended:
-            return ConnectionClosedError(f"{self._address} closed the connection")
+            more = "" if self._has_received or self._address.scheme.is_secure else _SAID_NOTHING
+            return ConnectionClosedError(f"{self._address} closed the connection{more}")
         # h11's words show the bytes of a head, and are of use for nothing but bodies.
         more = f": {error}" if self._has_head else ""
         return BrokenProtocolError(f"{self._address} does not speak HTTP{more}")

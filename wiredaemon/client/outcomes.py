@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.client.errors import BrokenProtocolError, NotOfferedError
 from wiredaemon.commands import CommandError, ServerError
@@ -10,6 +11,9 @@ from wiredaemon.commands import CommandError, ServerError
 if TYPE_CHECKING:
     from wiredaemon.protocol import RequestFailed
     from wiredaemon.protocol.objects import ObjectReader
+
+
+_LATE: Final = re.compile(r"the deadline of \d+ ms has passed")
 
 
 def failure_of(event: RequestFailed) -> Exception:
@@ -24,6 +28,16 @@ def failure_of(event: RequestFailed) -> Exception:
         case _:
             # Its text is formatted already.
             return CommandError(event.message.replace(b"%", b"%%"))
+
+
+def is_late(error: BaseException | None) -> bool:
+    """Return whether a server has stopped a command at its deadline.
+
+    Its clock may be a little ahead of ours, so that its answer comes before we give up.
+
+    Source: sessions, section 3.
+    """
+    return isinstance(error, CommandError) and _LATE.fullmatch(str(error)) is not None
 
 
 def outcome_of(reader: ObjectReader) -> Exception | None:

@@ -1,0 +1,416 @@
+"""The asyncio client and the blocking one, in threads of their own, against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from support.responding import ensure_deferred, make_command
+from support.serving import factory_of, listening, write_certificate
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+from twisted.protocols.policies import WrappingFactory
+
+from wiredaemon.client import (
+    BrokenProtocolError,
+    ClientError,
+    ClientOptions,
+    ConnectError,
+    ConnectionClosedError,
+    DeadlineError,
+    SilentError,
+    UntrustedError,
+    aio,
+    blocking,
+)
+from wiredaemon.commands import Argument, ArgumentType, CommandError, capabilities
+from wiredaemon.commands.registry import marked_commands
+from wiredaemon.wire.dialects import DIALECTS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from pathlib import Path
+
+    from twisted.internet.interfaces import IProtocolFactory
+
+    from wiredaemon.client.blocking import BlockingConnection
+    from wiredaemon.client.connecting import Connection
+    from wiredaemon.protocol import ProgressReceived
+
+KINDS: Final = ["http", "https", "hgrpc", "hgrpcs", "unix"]
+MIB: Final = 1024 * 1024
+
+
+def greet(context: Any, name: bytes) -> bytes:  # noqa: ARG001 not needed
+    return b"hello " + name
+
+
+def numbers(context: Any, count: int) -> Iterator[int]:
+    for number in range(count):
+        context.write_text("at %s\n", str(number))
+        context.progress("numbers", number, count)
+        yield number
+
+
+async def size(context: Any) -> int:
+    return sum([len(piece) async for piece in context.data])
+
+
+def refuse(context: Any) -> bytes:  # noqa: ARG001 not needed
+    raise CommandError("no %s", ["way"])
+
+
+running: Final[set[str]] = set()
+
+
+async def ever(context: Any) -> AsyncIterator[int]:  # noqa: ARG001 not needed
+    """One object, and then nothing until it is stopped."""
+    running.add("ever")
+    try:
+        yield 1
+        await Deferred()
+    finally:
+        running.discard("ever")
+
+
+COMMANDS: Final = [
+    *marked_commands(capabilities),
+    make_command(greet, arguments={"name": Argument(type=ArgumentType.BYTES)}),
+    make_command(numbers, arguments={"count": Argument(type=ArgumentType.INT, example=1)}),
+    make_command(size, has_data=True),
+    make_command(refuse),
+    make_command(ever),
+]
+
+
+class Watching:
+    """Remembers what a command says beside its result."""
+
+    def __init__(self) -> None:
+        self.text: list[bytes] = []
+        self.positions: list[int] = []
+
+    def receive_text(self, text: bytes) -> None:
+        self.text.append(text)
+
+    def receive_progress(self, progress: ProgressReceived) -> None:
+        self.positions.append(progress.position)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_certificate(tmp_path_factory.mktemp("tls"), "localhost")
+
+
+@asynccontextmanager
+async def at_socket(factory: IProtocolFactory, socket: Path) -> AsyncIterator[None]:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
+    port = anywhere.listenUNIX(str(socket), factory)
+    try:
+        yield
+    finally:
+        await port.stopListening()
+
+
+@asynccontextmanager
+async def served(kind: str, certificate: Path, folder: Path) -> AsyncIterator[str]:
+    """A server of one kind; gives its URL."""
+    secure = certificate if kind.endswith("s") else None
+    listener = "hgrpc" if kind == "unix" else kind
+    factory = factory_of(listener, COMMANDS, framings=["0006"], certificate=secure)
+    if kind == "unix":
+        socket = folder / "s"
+        async with at_socket(factory, socket):
+            yield f"unix:{socket}"
+    else:
+        async with listening(factory) as port:
+            yield f"{kind}://localhost:{port}/"
+
+
+def options_for(certificate: Path, **more: Any) -> ClientOptions:
+    return ClientOptions(authorities=certificate / "ca.pem", silent_seconds=20, **more)
+
+
+def in_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
+    """Run a coroutine of asyncio in a thread of its own."""
+    return deferToThread(lambda: asyncio.run(main()))
+
+
+async def gone() -> None:
+    """Return when no command runs any more."""
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+    from twisted.internet.task import deferLater  # noqa: PLC0415 beside its use
+
+    while running:
+        await deferLater(reactor, 0.001)
+
+
+# --- what a client does --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
+async def test_an_asyncio_client_calls(certificate: Path, tmp_path: Path, kind: str) -> None:
+    watching = Watching()
+
+    async def use(connection: Connection) -> None:
+        assert await connection.call("greet", {"name": b"you"}) == b"hello you"
+        assert await connection.call(b"greet", {b"name": b"me"}).result() == b"hello me"
+        for data in (b"", bytes(MIB), iter([bytes(10)] * 10)):
+            expected = len(data) if isinstance(data, bytes) else 100
+            assert await connection.call("size", data=data) == expected
+        call = connection.call("numbers", {"count": 3}, observer=watching)
+        assert [value async for value in call] == [0, 1, 2]
+        with pytest.raises(CommandError, match=r"^no way$"):
+            await connection.call("refuse")
+        names = [b"%d" % number for number in range(40)]
+        calls = [connection.call("greet", {"name": name}).result() for name in names]
+        assert await asyncio.gather(*calls) == [b"hello " + name for name in names]
+        description = await connection.describe()
+        assert description is not None
+        assert b"greet" in description.commands
+
+    async with served(kind, certificate, tmp_path) as url:
+
+        async def main() -> None:
+            async with await aio.connect(url, options_for(certificate)) as connection:
+                await use(connection)
+
+        await in_loop(main)
+    assert watching.text == [b"at 0\n", b"at 1\n", b"at 2\n"]
+    assert watching.positions == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
+async def test_a_blocking_client_calls(certificate: Path, tmp_path: Path, kind: str) -> None:
+    watching = Watching()
+
+    def use(connection: BlockingConnection) -> None:
+        assert connection.dialect is DIALECTS["0006"]
+        assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+        for data in (b"", bytes(MIB), iter([bytes(10)] * 10)):
+            expected = len(data) if isinstance(data, bytes) else 100
+            assert connection.call("size", data=data).result() == expected
+        assert list(connection.call("numbers", {"count": 3}, observer=watching)) == [0, 1, 2]
+        with pytest.raises(CommandError, match=r"^no way$"):
+            connection.call("refuse").result()
+        started = [connection.call("greet", {"name": b"%d" % number}) for number in range(10)]
+        answers = [call.result() for call in started]
+        assert answers == [b"hello %d" % number for number in range(10)]
+        description = connection.describe()
+        assert description is not None
+        assert b"greet" in description.commands
+
+    def main(url: str) -> None:
+        with blocking.connect(url, options_for(certificate)) as connection:
+            use(connection)
+
+    async with served(kind, certificate, tmp_path) as url:
+        await deferToThread(main, url)
+    assert watching.text == [b"at 0\n", b"at 1\n", b"at 2\n"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
+async def test_a_call_that_is_closed_is_stopped_and_others_go_on(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    async with served(kind, certificate, tmp_path) as url:
+
+        async def main() -> None:
+            async with await aio.connect(url, options_for(certificate)) as connection:
+                async with connection.call("ever") as call:
+                    assert await anext(call) == 1
+                assert await connection.call("greet", {"name": b"you"}) == b"hello you"
+                waiting = asyncio.ensure_future(connection.call("ever").result())
+                await asyncio.sleep(0)
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+                assert await connection.call("greet", {"name": b"you"}) == b"hello you"
+
+        await in_loop(main)
+        await gone()
+
+        def blocked() -> None:
+            with blocking.connect(url, options_for(certificate)) as connection:
+                with connection.call("ever") as call:
+                    assert next(call) == 1
+                assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+
+        await deferToThread(blocked)
+        await gone()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
+async def test_a_deadline_ends_the_call_and_the_command(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    async with served(kind, certificate, tmp_path) as url:
+
+        def blocked() -> None:
+            with blocking.connect(url, options_for(certificate, timeout=20)) as connection:
+                call = connection.call("ever", timeout=0.05)
+                assert next(call) == 1
+                with pytest.raises(DeadlineError, match=r"^the deadline of the call has passed$"):
+                    next(call)
+                assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+
+        await deferToThread(blocked)
+        await gone()
+
+
+@ensure_deferred
+async def test_a_connection_that_was_lost_is_made_anew() -> None:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
+    for kind in ("http", "hgrpc"):
+        wrapped = WrappingFactory(factory_of(kind, COMMANDS, framings=["0006"]))
+        async with listening(wrapped) as port:
+
+            def blocked(url: str, lose: Callable[[], None]) -> None:
+                with blocking.connect(url) as connection:
+                    for _ in range(3):
+                        answer = connection.call("greet", {"name": b"you"}).result()
+                        assert answer == b"hello you"
+                        lose()
+
+            def cut(wrapped: WrappingFactory = wrapped) -> None:
+                for protocol in list(wrapped.protocols):
+                    protocol.transport.abortConnection()
+
+            def lose(cut: Callable[[], None] = cut) -> None:
+                from twisted.internet.threads import blockingCallFromThread  # noqa: PLC0415
+
+                blockingCallFromThread(anywhere, cut)
+
+            await deferToThread(blocked, f"{kind}://127.0.0.1:{port}/", lose)
+
+
+# --- what it says --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("listener", "scheme", "error", "text"),
+    [
+        ("http", "hgrpc", BrokenProtocolError, "speaks HTTP: the URL must begin with http://"),
+        ("http", "hgrpcs", ConnectError, "^TLS with .* failed"),
+        ("http", "https", ConnectError, "^TLS with .* failed"),
+        ("https", "hgrpc", ConnectionClosedError, "if it speaks TLS, the URL must begin with hg"),
+        ("https", "http", ConnectionClosedError, "if it speaks TLS, the URL must begin with https"),
+        ("hgrpc", "http", BrokenProtocolError, "it speaks frames, so the URL must begin with hg"),
+        ("hgrpc", "hgrpcs", ConnectError, "^TLS with .* failed"),
+        ("hgrpcs", "hgrpc", ConnectionClosedError, "if it speaks TLS, the URL must begin with hg"),
+        ("hgrpcs", "https", BrokenProtocolError, "it speaks frames, so the URL must begin with"),
+    ],
+)
+@ensure_deferred
+async def test_a_wrong_port_is_named_at_once(
+    certificate: Path, tmp_path: Path, listener: str, scheme: str, error: Any, text: str
+) -> None:
+    async with served(listener, certificate, tmp_path) as url:
+        wrong = scheme + url[url.index(":") :]
+
+        async def main() -> None:
+            with pytest.raises(error, match=text):
+                await aio.connect(wrong, options_for(certificate, connect_seconds=10))
+
+        # Its own errors, not that of a time that has run out.
+        await in_loop(main)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "hgrpc", "hgrpcs"])
+@ensure_deferred
+async def test_nobody_listens(scheme: str) -> None:
+    async with listening(WrappingFactory(factory_of("http", COMMANDS))) as port:
+        pass
+
+    async def main() -> None:
+        text = rf"^cannot connect to 127\.0\.0\.1:{port}: .*refused"
+        with pytest.raises(ConnectError, match=text):
+            await aio.connect(f"{scheme}://127.0.0.1:{port}/")
+
+    await in_loop(main)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("hgrpc://nosuch.invalid/", r"^cannot connect to nosuch\.invalid:8010: no such host$"),
+        ("unix:/nowhere/s", r"^cannot connect to unix:/nowhere/s: No such file or directory$"),
+    ],
+)
+@ensure_deferred
+async def test_there_is_no_such_place(url: str, text: str) -> None:
+    async def main() -> None:
+        with pytest.raises(ConnectError, match=text):
+            await aio.connect(url)
+
+    await in_loop(main)
+
+
+@pytest.mark.parametrize("kind", ["https", "hgrpcs"])
+@ensure_deferred
+async def test_certificates_are_verified(certificate: Path, tmp_path: Path, kind: str) -> None:
+    async with served(kind, certificate, tmp_path) as url:
+        other_name = url.replace("localhost", "127.0.0.1")
+
+        async def main() -> None:
+            with pytest.raises(UntrustedError, match="no authority that is trusted vouches"):
+                await aio.connect(url)
+            with pytest.raises(UntrustedError, match="it is for another host"):
+                await aio.connect(other_name, options_for(certificate))
+            async with await aio.connect(
+                other_name, ClientOptions(trusts_anybody=True)
+            ) as connection:
+                assert await connection.call("greet", {"name": b"you"}) == b"hello you"
+
+        await in_loop(main)
+
+
+@pytest.mark.parametrize("kind", ["https", "hgrpcs"])
+@pytest.mark.parametrize("content", [None, b"no certificate"])
+@ensure_deferred
+async def test_the_authorities_cannot_be_read(
+    tmp_path: Path, kind: str, content: bytes | None
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+
+    async def main() -> None:
+        with pytest.raises(ConnectError, match=r"ca\.pem cannot be used"):
+            await aio.connect(f"{kind}://127.0.0.1:1/", ClientOptions(authorities=file))
+
+    await in_loop(main)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "hgrpc", "hgrpcs"])
+@ensure_deferred
+async def test_a_server_that_says_nothing_is_given_up(scheme: str) -> None:
+    from twisted.internet.protocol import Factory, Protocol  # noqa: PLC0415 beside its use
+
+    async with listening(Factory.forProtocol(Protocol)) as port:
+
+        async def main() -> None:
+            with pytest.raises(SilentError, match=r"did not answer within 0\.2 s"):
+                await aio.connect(
+                    f"{scheme}://127.0.0.1:{port}/", ClientOptions(connect_seconds=0.2)
+                )
+
+        await in_loop(main)
+
+
+def test_inside_of_an_event_loop_nothing_is_blocked() -> None:
+    async def main() -> None:
+        with pytest.raises(ClientError, match=r"use wiredaemon\.client\.aio there$"):
+            blocking.connect("hgrpc://127.0.0.1:1/")
+
+    asyncio.run(main())
