@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from support.embedding import calling, mounted
 from support.responding import ensure_deferred, failures
+from support.serving import write_certificate
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 
-from wiredaemon import Limits, Login, Permission, Service
+from wiredaemon import Certificate, Limits, Login, Permission, Service
 from wiredaemon.client import ClientError, HttpAnswerError, LoginRefusedError, Password, Token
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 
@@ -62,6 +67,27 @@ async def test_passwords_and_tokens_log_in_on_every_transport() -> None:
             ):
                 async with calling(url, credentials=credentials) as connection:
                     assert await connection.call(b"who").result() == expected
+
+
+@ensure_deferred
+async def test_certificates_of_clients_name_users(tmp_path: Path) -> None:
+    folder = write_certificate(tmp_path, "127.0.0.1")
+    clients = trustme.CA()
+    clients.cert_pem.write_to_path(folder / "clients.pem")
+    shown = clients.issue_cert("ann@example.org", common_name="ann")
+    shown.private_key_and_cert_chain_pem.write_to_path(folder / "ann.pem")
+    own = Certificate(
+        certificate=folder / "cert.pem",
+        private_key=folder / "key.pem",
+        client_ca=folder / "clients.pem",
+    )
+    service = service_of()
+    for listen in (service.listen, service.listen_http):
+        listener = await listen(LOOPBACK, certificate=own)
+        trust = {"authorities": folder / "ca.pem", "certificate": folder / "ann.pem"}
+        async with calling(listener.url, **trust) as connection:
+            assert await connection.call(b"who").result() == [b"ann", False]
+    await service.stop()
 
 
 @ensure_deferred

@@ -24,7 +24,8 @@ class Certificate:
     private_key: Path
     """Its key, without a password."""
     client_ca: Path | None = None
-    """The authorities that sign clients' certificates; None asks for none."""
+    """The authorities that sign clients' certificates, whose common names are users where the
+    service has logins; None asks for none."""
 
 
 def access_of(
