@@ -77,6 +77,11 @@ def endless(context: Any) -> Iterator[bytes]:  # noqa: ARG001 not needed
         produced.clear()
 
 
+async def one_now(context: Any) -> AsyncIterator[int]:  # noqa: ARG001 not needed
+    yield 1
+    await Deferred()  # until it is stopped
+
+
 def refuse(context: Any) -> bytes:  # noqa: ARG001 not needed
     raise CommandError("no %s", ["way"])
 
@@ -104,6 +109,7 @@ COMMANDS: Final = [
     make_command(echo, has_data=True),
     make_command(size, has_data=True, text=PLAIN),
     make_command(endless),
+    make_command(one_now),
     make_command(branches),
     make_command(refuse, text=PLAIN),
     make_command(fail, text=PLAIN),
@@ -196,6 +202,19 @@ async def test_objects_text_and_progress_arrive(certificate: Path, kind: str, di
         assert [value async for value in call] == [0, 1, 2]
     assert watching.text == [b"at 0\n", b"at 1\n", b"at 2\n"]
     assert watching.positions == [0, 1, 2]
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0005", "0006"])
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_an_object_arrives_before_the_next_is_there(
+    certificate: Path, kind: str, dialect: str
+) -> None:
+    async with (
+        connected(kind, certificate, dialect) as connection,
+        aclosing(connection.call(b"one_now")) as call,
+    ):
+        assert await anext(aiter(call)) == 1
 
 
 @pytest.mark.parametrize("encoding", [b"zlib", b"zstd-8mb", b"identity"])

@@ -125,15 +125,31 @@ def test_a_response_of_0002_is_one_byte_string_at_its_end() -> None:
     assert read(made("0002"), b"", is_cbor=False) == [[RawBytes(b"")]]
 
 
-def test_the_last_frame_of_a_response_of_0003_says_whether_it_is_cbor() -> None:
+def test_cbor_of_0003_is_read_as_it_comes() -> None:
+    # framing 6.1: each of its frames says that it is CBOR
+    reader = made("0003")
+    assert read(reader, b"\x01\x82\x01", end=False) == [[1]]
+    assert read(reader, b"\x02Aa") == [[[1, 2], b"a"]]
+
+
+def test_raw_bytes_of_0003_are_held_to_their_end() -> None:
+    reader = made("0003")
+    assert read(reader, b"\x82\x01", is_cbor=False, end=False) == [[]]
+    assert read(reader, b"\x02Aa", is_cbor=False) == [[RawBytes(b"\x82\x01\x02Aa")]]
+
+
+def test_the_last_frame_of_0003_may_say_that_what_was_held_is_cbor() -> None:
     # server-state-machine 2.5
-    for before in (True, False):
-        reader = made("0003")
-        assert read(reader, b"\x82\x01", is_cbor=before, end=False) == [[]]
-        assert read(reader, b"\x02Aa", is_cbor=True) == [[[1, 2], b"a"]]
-        reader = made("0003")
-        assert read(reader, b"\x82\x01", is_cbor=before, end=False) == [[]]
-        assert read(reader, b"\x02Aa", is_cbor=False) == [[RawBytes(b"\x82\x01\x02Aa")]]
+    reader = made("0003")
+    assert read(reader, b"\x82\x01", is_cbor=False, end=False) == [[]]
+    assert read(reader, b"\x02Aa", is_cbor=True) == [[[1, 2], b"a"]]
+
+
+def test_cbor_of_0003_does_not_go_on_as_raw_bytes() -> None:
+    reader = made("0003")
+    assert read(reader, b"\x01", end=False) == [[1]]
+    with pytest.raises(RemoteProtocolError, match="CBOR goes on with raw bytes"):
+        read(reader, b"\x02", is_cbor=False)
 
 
 def test_a_response_of_0004_is_cbor_without_a_status() -> None:

@@ -1,8 +1,7 @@
 """The objects inside a response, for every dialect.
 
 A reader lives as long as one response. It receives the response's events from `ClientConnection`,
-and returns the objects as soon as they are complete. In 0002 and 0003 that is at the end, because
-only the last frame says what the content is.
+and returns the objects as soon as they are complete; raw bytes, of 0002 and 0003, are one object.
 
 Source: framing, section 6; server-state-machine, section 2.5.
 """
@@ -110,7 +109,11 @@ class ObjectReader(ABC):
 
 
 class WholeReader(ObjectReader):
-    """Holds the content to its end, where it is one `RawBytes` or, in 0003, perhaps CBOR items."""
+    """Holds raw bytes to their end, where they are one `RawBytes`; reads CBOR as it comes (0003).
+
+    Each frame of a response in CBOR says so, the first one too. Where only the last does, which no
+    server is known for, the content was held, and is read then.
+    """
 
     def __init__(
         self,
@@ -122,8 +125,15 @@ class WholeReader(ObjectReader):
         """Begin in front of the response; the arguments are those of `ObjectReader`."""
         super().__init__(limits, size_limit=size_limit, rules=rules)
         self._parts: list[bytes] = []
+        self._is_cbor = False
 
     def _receive(self, event: ResponseDataReceived) -> list[object]:
+        if self._is_cbor or (event.is_cbor and not self._parts):
+            self._is_cbor = True
+            if not event.is_cbor:
+                message = "a response in CBOR goes on with raw bytes"
+                raise RemoteProtocolError(message, malformed=True)
+            return self._decode(event.data)
         if event.data:
             self._parts.append(event.data)
         if not event.end:
