@@ -10,7 +10,7 @@ from support.hg import copy_repository, hg_serve
 from support.responding import ensure_deferred
 
 from wiredaemon.client import ClientOptions, HttpAnswerError, aio, blocking, connect
-from wiredaemon.commands import CommandError
+from wiredaemon.commands import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def test_a_script(url: str, heads: list[str]) -> None:
         for _ in range(3):  # on one kept connection
             assert shown(connection.call("heads").result()) == heads
         assert connection.call("known", {"nodes": [bytes(20)]}).result() == b"1"
-        with pytest.raises(CommandError, match="unknown revision"):
+        with pytest.raises(ServerError, match="unknown revision"):
             connection.call("lookup", {"key": b"nosuch"}).result()
 
 
