@@ -26,7 +26,7 @@ from wiredaemon.protocol import RequestCancelled, RequestReceived, ServerConnect
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wiredaemon.client.call import Call
     from wiredaemon.client.runtime import Receiver
@@ -324,12 +324,48 @@ async def test_a_server_that_takes_leave_gets_no_further_call(connected: Connect
     assert [one for one in first.did if one in {"close", "abort"}] == ["close"]
 
 
+class Broken:
+    """An observer that cannot bear text."""
+
+    def receive_text(self, text: bytes) -> None:
+        raise ZeroDivisionError(text)
+
+    def receive_progress(self, progress: object) -> None:
+        """Take no note."""
+
+
+def test_what_an_observer_raises_fails_its_call_alone(connected: Connected) -> None:
+    call, other = connected.call(observer=Broken()), connected.call()
+    connected.stream.server.send_text(connected.stream.requests[0].request_id, b"hello")
+    connected.stream.send()
+    connected.turn()
+    assert isinstance(failure_of(call), ZeroDivisionError)
+    assert not other.is_over
+    assert isinstance(connected.stream.events[-1], RequestCancelled)
+
+
+def test_data_that_cannot_be_read_cancels_its_call_alone(connected: Connected) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"first"
+        raise OSError(5, "Input/output error")
+
+    other, call = connected.call(), connected.call("write", data=broken())
+    connected.turn()
+    assert isinstance(failure_of(call), OSError)
+    assert not other.is_over
+    kinds = [type(event).__name__ for event in connected.stream.events]
+    # In front of the end of the data, which is not taken for whole.
+    assert "RequestCancelled" in kinds
+    assert "RequestCompleted" not in kinds
+
+
 def test_a_silent_connection_is_asked_for_a_sign_of_life() -> None:
     connected = Connected(keep_alive_seconds=10)
     for _ in range(3):
         connected.clock.advance(10)
         connected.turn()
     # Each ping was answered.
+    assert len(connected.runtime.streams) == 1
     call = connected.call()
     connected.stream.is_gone = True
     connected.clock.advance(10)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -25,7 +27,7 @@ from wiredaemon.client import (
     aio,
     blocking,
 )
-from wiredaemon.commands import Argument, ArgumentType, CommandError, capabilities
+from wiredaemon.commands import Argument, ArgumentType, CommandError, Permission, capabilities
 from wiredaemon.commands.registry import marked_commands
 from wiredaemon.wire.dialects import DIALECTS
 
@@ -292,6 +294,36 @@ async def test_a_connection_that_was_lost_is_made_anew() -> None:
                 blockingCallFromThread(anywhere, cut)
 
             await deferToThread(blocked, f"{kind}://127.0.0.1:{port}/", lose)
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_a_script_that_did_something_else_meanwhile_may_write(kind: str) -> None:
+    """A command that writes is never sent twice, so that it needs a connection that is there."""
+    write = make_command(greet, arguments={"name": Argument(type=ArgumentType.BYTES)})
+    write = replace(write, name="write", permission=Permission.RW)
+    wrapped = WrappingFactory(factory_of(kind, [*COMMANDS, write], framings=["0006"]))
+    thought: Deferred[None] = Deferred()
+    closed = threading.Event()
+
+    def blocked(url: str) -> None:
+        from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+        with blocking.connect(url) as connection:
+            assert connection.call("write", {"name": b"you"}).result() == b"hello you"
+            anywhere: Any = reactor
+            anywhere.callFromThread(thought.callback, None)
+            assert closed.wait(20)
+            connection._used -= 1
+            assert connection.call("write", {"name": b"you"}).result() == b"hello you"
+
+    async with listening(wrapped) as port:
+        calling = deferToThread(blocked, f"{kind}://127.0.0.1:{port}/")
+        await thought
+        for protocol in list(wrapped.protocols):
+            protocol.transport.abortConnection()
+        closed.set()
+        await calling
 
 
 # --- what it says --------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _END: Final = object()
+_UNWATCHED: Final = 0.05
+"""Seconds after which the loop has a turn before a call, which takes some 30 us."""
 
 
 def connect(url: str, options: ClientOptions = DEFAULT_OPTIONS) -> BlockingConnection:
@@ -73,6 +75,8 @@ class BlockingConnection:
         """Wrap a connection that is open; `connect` makes them."""
         self._loop = loop
         self._connection = connection
+        self._used = loop.time()
+        """When the last call was made."""
 
     @property
     def dialect(self) -> Dialect:
@@ -93,6 +97,11 @@ class BlockingConnection:
 
         The arguments are those of `wiredaemon.client.connecting.Connection.call`.
         """
+        now = self._loop.time()
+        if now - self._used > _UNWATCHED:
+            # A server may have closed the connection while nobody looked: it is made anew then.
+            _wait(self._loop, asyncio.sleep(0))
+        self._used = now
         call = self._connection.call(
             command,
             arguments,

@@ -23,7 +23,7 @@ from wiredaemon.client.errors import (
 from wiredaemon.client.flow_control import FlowControl
 from wiredaemon.client.frame_writer import FrameWriter
 from wiredaemon.client.idle_timer import IdleTimer
-from wiredaemon.client.outcomes import failure_of, is_late, outcome_of
+from wiredaemon.client.outcomes import failure_of, is_late
 from wiredaemon.client.outgoing_data import PIECE, send_pieces
 from wiredaemon.client.requests import SentRequest
 from wiredaemon.client.untaken import UntakenObjects
@@ -34,13 +34,11 @@ from wiredaemon.protocol import (
     LocalProtocolError,
     PongReceived,
     ProgressReceived,
-    RemoteProtocolError,
     RequestFailed,
     ResponseDataReceived,
     SessionStarted,
     TextOutputReceived,
 )
-from wiredaemon.protocol.objects import response_reader
 from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import FrameType
 
@@ -173,8 +171,12 @@ class ClientCalls:
 
     def _data_sent(self, request_id: int, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, self._runtime.cancelled):
-            # The data's own failure, which only the whole connection can tell.
-            self.fail(error)
+            # The data's own failure. Without a session only the end of the connection tells the
+            # server that the data is not whole.
+            if self.has_session and request_id in self._requests:
+                self._fail_call(request_id, error)
+            else:
+                self.fail(error)
         # Also after an early answer: the connection is of use to others once its data is ended.
         elif self.is_sending(request_id):
             self.send_data(request_id, b"", end=True)
@@ -218,9 +220,13 @@ class ClientCalls:
 
     def _expire(self, request_id: int) -> None:
         """Fail a call whose deadline has passed."""
-        request = self._requests[request_id]
-        request.call.recover = None
-        request.call.fail(DeadlineError(PASSED))
+        self._fail_call(request_id, DeadlineError(PASSED))
+
+    def _fail_call(self, request_id: int, error: BaseException) -> None:
+        """Fail one call, and have the server stop its command."""
+        call = self._requests[request_id].call
+        call.recover = None
+        call.fail(error)
         self._give_up(request_id)
 
     def _give_up(self, request_id: int) -> None:
@@ -295,11 +301,20 @@ class ClientCalls:
     def _on_event(self, event: ClientEvent) -> None:
         match event:
             case ResponseDataReceived(request_id=request_id):
-                self._receive_response(self._requests[request_id], event)
+                request = self._requests[request_id]
+                try:
+                    outcome = request.receive(event, self._dialect, self._options, self._untaken)
+                except ClientError as error:
+                    self.fail(error)
+                    return
+                if event.end:
+                    self._finish(request_id, outcome)
             case RequestFailed(request_id=request_id):
                 self._finish(request_id, failure_of(event))
             case TextOutputReceived() | ProgressReceived():
-                self._requests[event.request_id].observe(event)
+                raised = self._requests[event.request_id].observe(event)
+                if raised is not None:
+                    self._fail_call(event.request_id, raised)
             case ConnectionFailed(error=error):
                 self.fail(BrokenProtocolError(f"the server broke the protocol: {error}"))
             case GoAwayReceived(reason=reason):
@@ -308,31 +323,6 @@ class ClientCalls:
                 pass
             case _:
                 assert_never(event)
-
-    def _receive_response(self, request: SentRequest, event: ResponseDataReceived) -> None:
-        if request.call.is_over:
-            # Its caller has closed it.
-            if event.end:
-                self._finish(event.request_id, None)
-            return
-        reader = request.reader
-        if reader is None:
-            reader = request.reader = response_reader(self._dialect, self._options.limits)
-        try:
-            objects = reader.receive_event(event)
-        except RemoteProtocolError as error:
-            self.fail(BrokenProtocolError(f"the server broke the protocol: {error}"))
-            return
-        try:
-            if objects:
-                request.incomplete = 0
-                self._untaken.deliver(request.call, objects, len(event.data))
-            else:
-                request.count_incomplete(len(event.data), self._options.largest_object)
-        except ClientError as error:
-            self.fail(error)
-        if event.end and self._failure is None:
-            self._finish(event.request_id, outcome_of(reader))
 
     def _finish(self, request_id: int, error: BaseException | None) -> None:
         request = self._requests.pop(request_id)

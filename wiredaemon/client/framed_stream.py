@@ -125,6 +125,7 @@ class FramedStream:
     def receive_data(self, data: bytes) -> None:
         """Feed received bytes to the calls."""
         self._idle.touch()
+        self._is_pinging = False
         if not self._has_received:
             self._has_received = True
             other = _other_protocol(data)

@@ -85,8 +85,6 @@ class HttpStream:
         """The bytes below; set when they are connected."""
         self.is_lost = False
         """The connection is gone, or of no further use."""
-        self.is_used = False
-        """An exchange was begun here before the current one."""
         self._has_received = False
         self._has_head = False
         """A head of a response was understood."""
@@ -107,7 +105,6 @@ class HttpStream:
             content: Its body, or the beginning of it.
             is_whole: Nothing follows.
         """
-        self.is_used = self._has_received
         self._exchange = exchange
         method, target, headers = head
         parts = [self._http.send(h11.Request(method=method, target=target, headers=list(headers)))]

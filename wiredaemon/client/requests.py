@@ -6,16 +6,21 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from wiredaemon.client.errors import ClientError
-from wiredaemon.protocol import ProgressReceived, TextOutputReceived
+from wiredaemon.client.errors import BrokenProtocolError, ClientError
+from wiredaemon.client.outcomes import outcome_of
+from wiredaemon.protocol import ProgressReceived, RemoteProtocolError, TextOutputReceived
+from wiredaemon.protocol.objects import response_reader
 from wiredaemon.wire.dialects import FrameType, RequestForm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wiredaemon.client.call import Call
+    from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
     from wiredaemon.client.runtime import Cancellable
+    from wiredaemon.client.untaken import UntakenObjects
+    from wiredaemon.protocol import ResponseDataReceived
     from wiredaemon.protocol.objects import ObjectReader
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
@@ -79,22 +84,55 @@ class SentRequest:
     timer: Cancellable | None = None
     """Ends the call at its deadline."""
 
-    def observe(self, event: TextOutputReceived | ProgressReceived) -> None:
-        """Give text or progress to the observer, if there is one who still wants it."""
+    def observe(self, event: TextOutputReceived | ProgressReceived) -> Exception | None:
+        """Give text or progress to the observer, if there is one; return what it raises."""
         observer = None if self.call.is_over else self.call.observer
         if observer is None:
-            return
-        if isinstance(event, TextOutputReceived):
-            observer.receive_text(event.text)
-        else:
-            observer.receive_progress(event)
+            return None
+        try:
+            if isinstance(event, TextOutputReceived):
+                observer.receive_text(event.text)
+            else:
+                observer.receive_progress(event)
+        except Exception as error:  # noqa: BLE001 an observer may raise anything
+            return error
+        return None
 
-    def count_incomplete(self, size: int, most: int) -> None:
-        """Count bytes that have completed no object.
+    def receive(
+        self,
+        event: ResponseDataReceived,
+        dialect: Dialect,
+        options: ClientOptions,
+        untaken: UntakenObjects,
+    ) -> Exception | None:
+        """Receive a part of the response; return the failure that a complete one stands for.
+
+        Args:
+            event: The part.
+            dialect: The dialect of the connection.
+            options: The limits of an object.
+            untaken: Counts the objects until they are taken.
 
         Raises:
-            ClientError: The object has too many.
+            ClientError: The response is none, or too much of it waits.
         """
+        if self.call.is_over:
+            return None  # its caller has closed it
+        reader = self.reader
+        if reader is None:
+            reader = self.reader = response_reader(dialect, options.limits)
+        try:
+            objects = reader.receive_event(event)
+        except RemoteProtocolError as error:
+            raise BrokenProtocolError(f"the server broke the protocol: {error}") from error
+        if objects:
+            self.incomplete = 0
+            untaken.deliver(self.call, objects, len(event.data))
+        else:
+            self._count_incomplete(len(event.data), options.largest_object)
+        return outcome_of(reader) if event.end else None
+
+    def _count_incomplete(self, size: int, most: int) -> None:
         self.incomplete += size
         if self.incomplete > most:
             raise ClientError(f"an object of the response exceeds the limit of {most} bytes")
