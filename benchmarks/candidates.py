@@ -11,6 +11,7 @@ import bcrypt
 
 from benchmarks import wire
 from benchmarks.answers import AmpAnswers, FrameAnswers, HttpAnswers, Messages
+from benchmarks.beside import Beside
 from benchmarks.figure import Candidate
 from benchmarks.grpc_load import GrpcCalls
 from benchmarks.load import Calls, connect
@@ -52,6 +53,19 @@ def raw(command: bytes, count: int, dialect: str = "0003", *, tls: bool = False)
     return Candidate(
         name=f"wiredaemon {command.decode()} {dialect}{', TLS' if tls else ''}",
         program=wiredaemon("framed_tls" if tls else "framed", dialect=dialect),
+        connect=load,
+    )
+
+
+def beside_large() -> Candidate:
+    """Return wiredaemon over raw TCP, with an endless answer to another call on each connection."""
+
+    def load(port: int) -> Load:
+        return Beside(connect(port), wire.request(1, b"echo", wire.DATA, begins=True))
+
+    return Candidate(
+        name="wiredaemon echo 0003 beside a large answer",
+        program=wiredaemon("framed", dialect="0003"),
         connect=load,
     )
 

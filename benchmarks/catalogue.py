@@ -9,6 +9,7 @@ from benchmarks.answers import FrameAnswers, HttpAnswers, Messages
 from benchmarks.candidates import (
     aiohttp,
     amp,
+    beside_large,
     echo,
     echo_tls,
     grpc,
@@ -71,6 +72,24 @@ def _single(_: Path) -> Figure:
                 bound=Bound.AT_MOST,
                 value=1.15,
                 peer=bare.name,
+            )
+        ],
+    )
+
+
+def _shared(_: Path) -> Figure:
+    ours, quiet = beside_large(), raw(b"echo", 1)
+    return Figure(
+        name="shared",
+        title="Raw TCP, one small call at a time beside a large answer on the same connection",
+        candidates=[ours, quiet],
+        goals=[
+            Goal(
+                candidate=ours.name,
+                metric=Metric.P50,
+                bound=Bound.AT_MOST,
+                value=2,
+                peer=quiet.name,
             )
         ],
     )
@@ -227,6 +246,7 @@ def _idle(_: Path) -> Figure:
 FIGURES: Final[Mapping[str, Callable[[Path], Figure]]] = {
     "batch": _batch,
     "single": _single,
+    "shared": _shared,
     "post": _post,
     "login": _login,
     "multirequest": _multirequest,

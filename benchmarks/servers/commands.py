@@ -33,6 +33,13 @@ def bulk(_context: Any) -> Iterator[RawBytes]:  # noqa: ANN401
         yield _PIECE
 
 
+@command("endless", permission=Permission.RO)
+def endless(_context: Any) -> Iterator[RawBytes]:  # noqa: ANN401
+    """Yield pieces of 32 KiB for ever."""
+    while True:
+        yield _PIECE
+
+
 @command("upload", permission=Permission.RO, has_data=True)
 async def upload(context: Any) -> RawBytes:  # noqa: ANN401
     """Return the size of the data, in digits."""

@@ -24,7 +24,7 @@ from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
 from wiredaemon.net.twisted_internals import unsent_output
-from wiredaemon.net.write_now import pause_for_peer, write_now
+from wiredaemon.net.write_now import bound_unsent, pause_for_peer, write_now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -373,3 +373,28 @@ async def test_a_subclass_of_the_transport_is_written_to_as_ever() -> None:
         write_now(ends.transport, [b"one", b"two"])
         assert b"".join(ends.transport._tempDataBuffer) == b"onetwo"
         assert await ends.read(6) == b"onetwo"
+
+
+def _fill(transport: Any) -> int:
+    """Write until the system takes no more; return how much it took."""
+    taken = 0
+    while True:
+        try:
+            taken += transport.socket.send(bytes(32 * KIB))
+        except BlockingIOError:
+            return taken
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such bound")
+@ensure_deferred
+async def test_the_system_takes_little_that_it_does_not_send_where_that_is_asked() -> None:
+    async with connected() as ends:
+        by_itself = _fill(ends.transport)
+    async with connected() as ends:
+        bound_unsent(ends.transport)
+        bounded = _fill(ends.transport)
+    assert bounded < by_itself / 2
+
+
+def test_transports_without_a_socket_of_tcp_are_left_as_they_are() -> None:
+    bound_unsent(StringTransport())

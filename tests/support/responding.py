@@ -73,6 +73,8 @@ class RecordingTransport:
         """``pause`` and ``resume`` as they came."""
         self.outcomes: list[object] = []
         """The end of the exchange; the test fails if it ends twice."""
+        self.shared = 0
+        """How often it was told that several requests are answered at once."""
         self.failed: list[str] = []
         """Errors of single requests."""
         self.on_write: Callable[[], None] | None = None
@@ -85,6 +87,9 @@ class RecordingTransport:
         self.writes.append(frames)
         if self.on_write is not None:
             self.on_write()
+
+    def share_output(self) -> None:
+        self.shared += 1
 
     def pause_input(self) -> None:
         self.input.append("pause")

@@ -7,7 +7,10 @@ accept go to the transport, which has a buffer, back-pressure and errors.
 
 from __future__ import annotations
 
+import socket as socket_module
+from contextlib import suppress
 from fcntl import ioctl
+from socket import IPPROTO_TCP
 from sys import byteorder
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 _JOINED: Final = 16384
 """Bytes up to which joining parts is cheaper than passing them to the kernel one by one."""
 _SOCKETS: Final = frozenset({Server, Client})
+_UNSENT_OPTION: Final[int | None] = getattr(socket_module, "TCP_NOTSENT_LOWAT", None)
+"""Linux and macOS have it."""
+_MOST_UNSENT: Final = 65536
+"""Bytes not sent at which the system accepts no more: two frames of the largest size."""
 _MOST_PARTS: Final = 512
 """Parts of one call: half of IOV_MAX, which is 1024 on Linux, macOS and the BSDs."""
 
@@ -64,6 +71,18 @@ def write_now(transport: Any, parts: Sequence[bytes]) -> int:  # noqa: ANN401 zo
     if sent < size:
         transport.writeSequence(_behind(parts, sent))
     return size
+
+
+def bound_unsent(transport: Any) -> None:  # noqa: ANN401 the same
+    """Let the system accept no more output while it holds much that it has not sent.
+
+    By itself it takes megabytes from us, and all that we write later waits behind them.
+    """
+    socket = _socket_below(transport)
+    if isinstance(socket, Server) and _UNSENT_OPTION is not None:
+        # Unix sockets have no such option, and hold little.
+        with suppress(OSError):
+            socket.socket.setsockopt(IPPROTO_TCP, _UNSENT_OPTION, _MOST_UNSENT)
 
 
 def pause_for_peer(transport: Any) -> None:  # noqa: ANN401 the same

@@ -37,7 +37,6 @@ from wiredaemon.wire.frames import (
     BEGIN,
     HEADER_SIZE,
     FrameError,
-    FrameReader,
     whole_frame,
 )
 from wiredaemon.wire.limits import Limits
@@ -79,7 +78,6 @@ class ServerConnection(ServerSession):
         "_empty_frames",
         "_input_state",
         "_input_streams",
-        "_reader",
         "_requests",
     )
 
@@ -88,7 +86,6 @@ class ServerConnection(ServerSession):
     ) -> None:
         """Begin with nothing received or sent."""
         super().__init__(dialect, half_duplex=half_duplex, limits=limits)
-        self._reader = FrameReader(payload_limit=limits.frame_payload)
         self._input_streams = InputStreams(SERVER_SIDE)
         self._input_state = InputState.INITIAL if dialect.sender_settings else InputState.REQUESTS
         self._empty_frames = 0
@@ -116,11 +113,6 @@ class ServerConnection(ServerSession):
     def pending(self) -> bool:
         """Frames wait inside, to be read by a call of `receive_data` without data."""
         return self._reader.pending and self._input_state is not InputState.ERRORED
-
-    @property
-    def may_read_on(self) -> bool:
-        """The frames that are `pending` need not wait until a request is answered."""
-        return self._may_read_on(self._reader)
 
     @property
     def incomplete(self) -> tuple[Incomplete | None, int]:
@@ -181,7 +173,7 @@ class ServerConnection(ServerSession):
             is_much = len(data) + self._reader.held >= _STEP_SIZE
             try:
                 # What answers may not be in the way of: cancel makes room.
-                frames = self._reader.receive_data(data, room) or self._session_frames(self._reader)
+                frames = self._reader.receive_data(data, room) or self._session_frames()
             except FrameError as error:
                 events.append(self._fail(RemoteProtocolError(str(error), malformed=True), 0))
                 break

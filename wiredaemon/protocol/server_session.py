@@ -12,13 +12,14 @@ from wiredaemon.protocol.events import RequestCancelled, SessionStarted
 from wiredaemon.protocol.sender_settings import SenderSettingsReceiver
 from wiredaemon.protocol.server_output import ServerOutput
 from wiredaemon.protocol.session import SERVER_SESSION, Session
+from wiredaemon.wire.frames import FrameReader
 
 if TYPE_CHECKING:
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.protocol.map_requests import MapRequestMachine
     from wiredaemon.protocol.named_requests import NamedRequestMachine
     from wiredaemon.wire.dialects import Dialect
-    from wiredaemon.wire.frames import Frame, FrameReader, RawFrame
+    from wiredaemon.wire.frames import Frame, RawFrame
     from wiredaemon.wire.limits import Limits
 
 _CANCELLED: Final = b"the call was cancelled"
@@ -27,13 +28,14 @@ _CANCELLED: Final = b"the call was cancelled"
 class ServerSession(ServerOutput):
     """The output of a server on one connection, and the session that its client may ask for."""
 
-    __slots__ = ("_is_half_duplex", "_limits", "_session", "_settings")
+    __slots__ = ("_is_half_duplex", "_limits", "_reader", "_session", "_settings")
 
     def __init__(self, dialect: Dialect, *, half_duplex: bool, limits: Limits) -> None:
         """Begin without a session."""
         super().__init__(dialect, half_duplex=half_duplex, limits=limits)
         self._limits = limits
         self._is_half_duplex = half_duplex
+        self._reader = FrameReader(payload_limit=limits.frame_payload)
         self._settings: SenderSettingsReceiver | None = None
         self._session: Session | None = None
 
@@ -41,6 +43,17 @@ class ServerSession(ServerOutput):
     def has_session(self) -> bool:
         """The client has asked for a session, and was told that there is one."""
         return self._session is not None
+
+    @property
+    def frames_received(self) -> int:
+        """The frames so far."""
+        return self._reader.count
+
+    @property
+    def may_read_on(self) -> bool:
+        """The frames that are `pending` need not wait until a request is answered."""
+        has_room = self._is_half_duplex or self._open_requests.room > 0
+        return has_room or self._is_session_next()
 
     def send_ping(self, payload: bytes) -> None:
         """Ask the client for a `PongReceived` with the same payload of at most 64 bytes.
@@ -135,16 +148,11 @@ class ServerSession(ServerOutput):
             receiving.drop()
         return self._open_requests.is_answerable(request_id)
 
-    def _may_read_on(self, reader: FrameReader) -> bool:
-        """Return whether the next frame need not wait until a request is answered."""
-        has_room = self._is_half_duplex or self._open_requests.room > 0
-        return has_room or self._is_session_next(reader)
-
-    def _is_session_next(self, reader: FrameReader) -> bool:
+    def _is_session_next(self) -> bool:
         """Return whether a session frame waits in front of all others."""
-        session = self._session
+        session, reader = self._session, self._reader
         return session is not None and reader.pending and reader.next_kind >> 4 == session.number
 
-    def _session_frames(self, reader: FrameReader) -> list[RawFrame]:
+    def _session_frames(self) -> list[RawFrame]:
         """Return a session frame that waits in front, although no request has room."""
-        return reader.receive_data(b"", 1) if self._is_session_next(reader) else []
+        return self._reader.receive_data(b"", 1) if self._is_session_next() else []

@@ -230,6 +230,9 @@ class MemoryConnection:
         self._is_due = False
         self._pump()
 
+    def share_output(self) -> None:
+        """Do nothing: all is read at once."""
+
     def pause_input(self) -> None:
         """Pass no requests or data on for now."""
         self._input_paused = True

@@ -91,6 +91,34 @@ async def test_large_objects_are_encoded_in_threads_and_others_are_answered_mean
     assert threading.main_thread() not in threads
 
 
+@ensure_deferred
+async def test_two_large_answers_are_encoded_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = threading.Barrier(2, timeout=20)
+    encode = EncodingWork.run
+
+    def together(work: EncodingWork) -> None:
+        both.wait()  # breaks where one waits for the other
+        encode(work)
+
+    monkeypatch.setattr(EncodingWork, "run", together)
+
+    def objects(_: Any) -> Iterator[bytes]:
+        yield LARGE
+        yield LARGE
+
+    run = encoding(make_command(objects))
+    ended = Ended(run)
+    run.ask(1, "objects")
+    run.ask(3, "objects")
+    run.end()
+    await ended.deferred
+    assert run.answers[1].content == run.answers[3].content == run.result(LARGE, LARGE)
+    streams = {one.stream_id for one in peers.parse_frames(run.transport.wire)}
+    assert streams == {2, 4}
+
+
 def small_result(_: Any) -> bytes:
     return b"small"
 

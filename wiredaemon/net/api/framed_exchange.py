@@ -199,6 +199,9 @@ class FramedExchange:
             self._begun = True
             response.begin_frames(self._dialect.media_type, self._responder, frames)
 
+    def share_output(self) -> None:
+        """Do nothing: requests are answered one after the other."""
+
     def pause_input(self) -> None:
         """Stop reading the body."""
         self._request.body.pause()

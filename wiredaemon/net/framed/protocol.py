@@ -14,7 +14,6 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IHandshakeListener,
     ISSLTransport,
-    ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -22,6 +21,7 @@ from zope.interface import implementer
 
 from wiredaemon.net.departures import never_half_closed, nothing_missing
 from wiredaemon.net.framed.admission import STOPPING, RawAdmission
+from wiredaemon.net.framed.closing import end_output
 from wiredaemon.net.framed.raw_login import RawLogin
 from wiredaemon.net.framed.waiting import wait_of
 from wiredaemon.net.guard.held_memory import STEP
@@ -33,7 +33,13 @@ from wiredaemon.net.responding.exchange import begin_exchange
 from wiredaemon.net.responding.held_input import held_by, holds_much
 from wiredaemon.net.responding.interfaces import Load
 from wiredaemon.net.twisted_internals import unsent_output
-from wiredaemon.net.write_now import not_taken, pause_for_peer, send_at_once, write_now
+from wiredaemon.net.write_now import (
+    bound_unsent,
+    not_taken,
+    pause_for_peer,
+    send_at_once,
+    write_now,
+)
 from wiredaemon.protocol import RemoteProtocolError, ServerConnection
 
 if TYPE_CHECKING:
@@ -98,7 +104,9 @@ class FramedServerProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes; behind the end of our side they are only counted."""
         if self._drained is not None:
-            self._drain(len(data))
+            self._drained += len(data)
+            if self._drained > self._factory.limits.drained_body:
+                self.transport.abortConnection()
             return
         follow_read(self.transport, len(data))
         self._reads += 1
@@ -189,6 +197,10 @@ class FramedServerProtocol(Protocol):
                 memory.tell(self, self._held())
             if memory.room.is_scarce:
                 pause_for_peer(self.transport)
+
+    def share_output(self) -> None:
+        """Let the system hold little that it has not sent."""
+        bound_unsent(self.transport)
 
     def pause_input(self) -> None:
         """Stop reading."""
@@ -325,24 +337,11 @@ class FramedServerProtocol(Protocol):
                 connection = self._responder.connection
             connection.fail(RemoteProtocolError(message))
             self.send_output(connection)
-        # Reading goes on, but into `_drain`: a paused transport would not see the peer close.
+        # Reading goes on, and all is dropped: a paused transport would not see the peer close.
         self._drained = 0
         self._responder = self._input = None
         transport = self.transport
         transport.unregisterProducer()
         self.resume_input()
-        if self._input_ended or not ITCPTransport.providedBy(transport):
-            transport.loseConnection()
-        elif ISSLTransport.providedBy(transport):
-            # Closing the sending side of the socket below would cut TLS off without its close
-            # alert. `loseConnection` sends the alert and waits for the peer's, without a limit; the
-            # timer of `writeConnectionLost` sets one.
-            transport.loseConnection()
+        if end_output(transport, input_ended=self._input_ended):
             self.writeConnectionLost()
-        else:
-            transport.loseWriteConnection()
-
-    def _drain(self, size: int) -> None:
-        self._drained = (self._drained or 0) + size
-        if self._drained > self._factory.limits.drained_body:
-            self.transport.abortConnection()

@@ -38,6 +38,9 @@ class ResponseTransport(Protocol):
         Responder is the push producer that is paused where they pile up.
         """
 
+    def share_output(self) -> None:
+        """Keep little output on its way, from now on: several requests are answered at once."""
+
     def request_failed(self, message: str) -> None:
         """Count the limit that the error of one request names, if it names one."""
 
@@ -171,6 +174,8 @@ class Owner(Protocol):
     connection: ServerConnection
     deadlines: Deadlines
     dialect: Dialect
+    is_full_duplex: bool
+    """Requests may be answered side by side."""
     is_text: bool
     """The dialect has values in the text form of version 1 (0002)."""
     room: OutputRoom

@@ -30,7 +30,7 @@ from wiredaemon.protocol.responses import is_worth_a_thread
 from wiredaemon.wire.dialects import ResponseForm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from wiredaemon.commands import Command
     from wiredaemon.net.guard.command_threads import CommandThreads
@@ -62,7 +62,6 @@ class Responder(ResponderOutput):
     __slots__ = (
         "_aborted",
         "_has_all_input",
-        "_is_full_duplex",
         "_is_starting",
         "_is_strict",
         "_most_running",
@@ -70,8 +69,8 @@ class Responder(ResponderOutput):
         "_waits_for_end",
         "deadlines",
         "dialect",
+        "is_full_duplex",
         "is_text",
-        "on_late",
         "running",
         "stopping",
         "threads",
@@ -93,7 +92,7 @@ class Responder(ResponderOutput):
         self.dialect = connection.dialect
         self.is_text = self.dialect.response is ResponseForm.TEXT
         self._is_strict = self.dialect.strict_arguments
-        self._is_full_duplex = not half_duplex
+        self.is_full_duplex = not half_duplex
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
         """Commands without data wait for the end of input."""
@@ -104,8 +103,6 @@ class Responder(ResponderOutput):
         """Requests whose command was called and that are not answered, by id."""
         self._is_starting = self._has_all_input = False
         self._aborted: Sequence[RequestAborted] = ()
-        self.on_late: Callable[[int], object] = ignore
-        """Is called with the id of a request whose deadline has passed, for the input."""
         self.deadlines = Deadlines(threads.reactor)
         self.stopping = 0
         """Cancelled commands whose threads have not returned."""
@@ -182,7 +179,7 @@ class Responder(ResponderOutput):
         if self._has_all_input and not self._queue and not self.running:
             self._finish()
         # Else the output is held until the end of input: there is nothing to flush.
-        elif self._is_full_duplex or not self.connection.output_held:
+        elif self.is_full_duplex or not self.connection.output_held:
             self.flush()
 
     # --- running -----------------------------------------------------------------------------
@@ -276,11 +273,15 @@ class Responder(ResponderOutput):
             self.deadlines.watch(event, moment, self)
 
     def _go_on(self) -> None:
-        """Resume every request whose objects had no room."""
-        for request in list(self.running.values()):
+        """Resume every request whose objects had no room, those first that waited longest."""
+        # In front: large answers would leave them no room.
+        self._start_ready()
+        for request_id, request in list(self.running.items()):
             if self.is_over or not self.has_room(request):
                 break
-            request.go_on()
+            if request_id in self.running:
+                self.running[request_id] = self.running.pop(request_id)
+                request.go_on()
         if not self.is_over:
             self.settle()
 

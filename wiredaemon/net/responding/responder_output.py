@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from wiredaemon.net.responding.interfaces import nothing
+from wiredaemon.net.responding.interfaces import ignore, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 class ResponderOutput(ABC):
     """Passes the frames of a connection to its transport, which may pause what makes them."""
 
-    __slots__ = ("connection", "is_over", "on_progress", "output_paused", "room", "transport")
+    __slots__ = (
+        "connection",
+        "is_over",
+        "on_late",
+        "on_progress",
+        "output_paused",
+        "room",
+        "transport",
+    )
 
     def __init__(
         self, connection: ServerConnection, transport: ResponseTransport, room: OutputRoom
@@ -36,6 +44,8 @@ class ResponderOutput(ABC):
         self.output_paused = self.is_over = False
         self.on_progress: Callable[[], object] = nothing
         """Is called when input may go on: a request has ended, or the peer accepts answers."""
+        self.on_late: Callable[[int], object] = ignore
+        """Is called with the id of a request whose deadline has passed, for the input."""
 
     def has_room(self, request: RunningRequest) -> bool:
         """Return whether output has room; held output of a request with data is released for it."""

@@ -35,12 +35,18 @@ _AS_THEY_ARE: Final = PLAIN | {Encoded}
 """The types of nearly all objects, those of workers too: CBOR has them in no other form."""
 
 
+FAIR_TURN: Final = 32768
+"""Bytes that one request may send before it is another one's turn: a frame of the largest size."""
+
+
 class RunningRequest:
     """Carries one request from its command's first result to the end of its response."""
 
     __slots__ = (
         "_answer",
+        "_frames",
         "_is_async",
+        "_is_shared",
         "_objects",
         "_owner",
         "_pending",
@@ -65,7 +71,9 @@ class RunningRequest:
         self.data = data
         self.state = RequestState.RUNNING
         self._owner = owner
-        self._is_async = False
+        self._is_async = self._is_shared = False
+        self._frames: int | None = None
+        """Frames that the connection had received at the last turn of this request's objects."""
         self._objects: Any = None
         """The generator of its objects, if the command returned one."""
         self._pending: Deferred[Any] | None = None
@@ -132,7 +140,9 @@ class RunningRequest:
                 # Plain results have the same form in all dialects but 0002: a call saved.
                 if self._owner.is_text or type(result) not in PLAIN:
                     value = present(self.command, result, self._owner.dialect)
-                work = self._encoding_work(value) if connection.encodes else None
+                work = (
+                    connection.encoding_work(self.request_id, value) if connection.encodes else None
+                )
                 if work is not None:
                     self._encode(work).addCallback(self._end_behind).addErrback(self._owner.on_bug)
                     return
@@ -165,7 +175,7 @@ class RunningRequest:
     def _send_objects(self, *, is_late: bool = False) -> None:
         """Send a generator's objects until output has enough for one turn; none in a late one."""
         owner = self._owner
-        connection, high = owner.connection, owner.room.high
+        connection, high = owner.connection, self._turn_size()
         while self.state is RequestState.RUNNING:
             if not owner.has_room(self):
                 self.state = advance_request(self.state, RequestStep.STALL)
@@ -193,6 +203,22 @@ class RunningRequest:
                 self._end_with(END)
                 return
             self._take_object(value, goes_on=False)
+
+    def _turn_size(self) -> int:
+        """Return the bytes of one turn: few, once others of the connection wait for theirs.
+
+        They are few until the request has ended: who has called beside it will call again.
+        """
+        owner = self._owner
+        high, frames = owner.room.high, self._frames
+        if not self._is_shared and owner.is_full_duplex:
+            self._frames = owner.connection.frames_received
+            # Frames of its own data are no calls.
+            is_alone = frames in {None, self._frames} or not self.data.ended
+            if not is_alone or len(owner.running) > 1:
+                self._is_shared = True
+                owner.transport.share_output()
+        return min(high, FAIR_TURN) if self._is_shared else high
 
     def _on_turn(self) -> None:
         if self.state is RequestState.YIELDED:  # not cancelled meanwhile
@@ -228,19 +254,17 @@ class RunningRequest:
             shown = value
             if self._owner.is_text or type(value) not in _AS_THEY_ARE:
                 shown = present(self.command, value, self._owner.dialect)
-            work = self._encoding_work(shown) if self._owner.connection.encodes else None
+            connection = self._owner.connection
+            work = connection.encoding_work(self.request_id, shown) if connection.encodes else None
             if work is not None:
                 return self._encode(work)
-            self._owner.connection.send_object(self.request_id, shown)
+            connection.send_object(self.request_id, shown)
         except Exception:  # noqa: BLE001 a generator inside a value may raise anything
             self._owner.on_failed(self, Failure())
             return False
         return True
 
     # --- threads -----------------------------------------------------------------------------
-
-    def _encoding_work(self, value: Any) -> EncodingWork | None:  # noqa: ANN401 whatever a command returns
-        return self._owner.connection.encoding_work(self.request_id, value)
 
     def _encode(self, work: EncodingWork) -> Deferred[bool]:
         """Encode a large object's content in a thread, and send it; the request waits for that.
