@@ -84,6 +84,10 @@ class Call:
             if self._is_over:
                 raise StopAsyncIteration
             await self._arrive()
+        return self.take()
+
+    def take(self) -> Any:  # noqa: ANN401 whatever the command gives
+        """Return the next object of those that wait: see `has_waiting`."""
         value = self._objects.popleft()
         # Only then: reading stays paused as long as any object waits.
         if not self._objects:
