@@ -12,6 +12,7 @@ import pytest
 from support.responding import ensure_deferred, make_command
 from support.serving import factory_of, listening, write_certificate
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.protocols.policies import WrappingFactory
 
@@ -145,7 +146,6 @@ def in_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
 async def gone() -> None:
     """Return when no command runs any more."""
     from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
-    from twisted.internet.task import deferLater  # noqa: PLC0415 beside its use
 
     while running:
         await deferLater(reactor, 0.001)
@@ -300,6 +300,9 @@ async def test_a_connection_that_was_lost_is_made_anew() -> None:
 @ensure_deferred
 async def test_a_script_that_did_something_else_meanwhile_may_write(kind: str) -> None:
     """A command that writes is never sent twice, so that it needs a connection that is there."""
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
     write = make_command(greet, arguments={"name": Argument(type=ArgumentType.BYTES)})
     write = replace(write, name="write", permission=Permission.RW)
     wrapped = WrappingFactory(factory_of(kind, [*COMMANDS, write], framings=["0006"]))
@@ -307,11 +310,8 @@ async def test_a_script_that_did_something_else_meanwhile_may_write(kind: str) -
     closed = threading.Event()
 
     def blocked(url: str) -> None:
-        from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
-
         with blocking.connect(url) as connection:
             assert connection.call("write", {"name": b"you"}).result() == b"hello you"
-            anywhere: Any = reactor
             anywhere.callFromThread(thought.callback, None)
             assert closed.wait(20)
             connection._used -= 1
@@ -322,6 +322,8 @@ async def test_a_script_that_did_something_else_meanwhile_may_write(kind: str) -
         await thought
         for protocol in list(wrapped.protocols):
             protocol.transport.abortConnection()
+        while wrapped.protocols:
+            await deferLater(anywhere, 0)
         closed.set()
         await calling
 
