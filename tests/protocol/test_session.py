@@ -52,7 +52,7 @@ HELLO, CANCEL, PING, PONG, GO_AWAY = 1, 2, 3, 4, 5
 NEW, MORE, DATA = 1, 4, 8
 
 SETTINGS: Final = frame(8, 2, b"\xa1Gsession\x01")
-HELLO_CONTENT: Final = b"\xa2Pcontentencodings\x80Gversion\x01"
+HELLO_CONTENT: Final = b"\xa2Pcontentencodings\x83Hzstd-8mbDzlibHidentityGversion\x01"
 FIRST: Final = b"\xa1DnameGcommand"
 CANCELLED: Final = item(
     {b"type": b"command", b"message": [{b"msg": b"the call was cancelled"}]}, canonical=False
@@ -421,7 +421,9 @@ def asked() -> ClientConnection:
 
 def greeted() -> ClientConnection:
     connection = asked()
-    assert receive(connection, told(HELLO, HELLO_CONTENT)) == [SessionStarted(content_encodings=())]
+    assert receive(connection, told(HELLO, HELLO_CONTENT)) == [
+        SessionStarted(content_encodings=(b"zstd-8mb", b"zlib", b"identity"))
+    ]
     return connection
 
 

@@ -16,6 +16,7 @@ from wiredaemon.protocol.sender_settings import SESSION
 from wiredaemon.protocol.session import CLIENT_SESSION, VERSION, Session, SessionState, SessionStep
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import EOS, FrameType
+from wiredaemon.wire.frames import ENCODED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Mercurial's clients use no other (framing, section 13): requests need no order among streams.
 _CLIENT_STREAM: Final = 1
+# Of its own, so that nothing but encoded data is in its context (sessions, section 5).
+_DATA_STREAM: Final = 3
 # An id has 16 bits (framing, section 2); Mercurial's clients never come to the end of them.
 _REQUEST_IDS: Final = 1 << 16
 
@@ -70,6 +73,11 @@ class ClientOutput:
         self._next_id = 1
         self._output = Output()
         self._stream = OutputStream(_CLIENT_STREAM, dialect, self._output, None)
+        self._data_stream: OutputStream | None = None
+        """The stream of encoded command data, whose encoder all requests share."""
+        self._data_profile = b""
+        self._data_streams: dict[int, OutputStream] = {}
+        """That stream, by requests whose data is encoded and not complete."""
         self._session: Session | None = None
         """The session that was asked for, or will be with the first request."""
         if offers_session:
@@ -125,6 +133,8 @@ class ClientOutput:
         self._active.add(request_id)
         if has_data:
             self._sending.add(request_id)
+            if self._data_stream is not None:
+                self._data_streams[request_id] = self._data_stream
         return request_id
 
     def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:
@@ -136,10 +146,34 @@ class ClientOutput:
         if request_id not in self._sending:
             message = f"request {request_id} does not send data"
             raise LocalProtocolError(message)
-        for frame in data_frames(data, end=end):
-            self._stream.send(request_id, *frame)
+        stream = self._data_streams.get(request_id)
+        if stream is None:
+            for frame in data_frames(data, end=end):
+                self._stream.send(request_id, *frame)
+        else:
+            _send_encoded(stream, request_id, data, end=end)
         if end:
             self._sending.discard(request_id)
+            self._data_streams.pop(request_id, None)
+
+    def encode_data(self, profile: bytes) -> None:
+        """Encode the command data of all requests from the next one on.
+
+        Args:
+            profile: One of those that the server has told with `SessionStarted`.
+
+        Raises:
+            LocalProtocolError: The server has not told it, or another one was chosen before.
+        """
+        if self._session is None or profile not in self._session.decodes:
+            message = f"the server has not told that it decodes {profile!r}"
+            raise LocalProtocolError(message)
+        if self._data_stream is None:
+            self._data_stream = OutputStream(_DATA_STREAM, self._dialect, self._output, profile)
+            self._data_profile = profile
+        elif profile != self._data_profile:
+            message = f"data is encoded already, with {self._data_profile!r}"
+            raise LocalProtocolError(message)
 
     def is_sending(self, request_id: int) -> bool:
         """Return whether more data of a request follows."""
@@ -226,3 +260,14 @@ class ClientOutput:
                 return request_id
         message = "all request ids are in use"
         raise LocalProtocolError(message)
+
+
+def _send_encoded(stream: OutputStream, request_id: int, data: bytes, *, end: bool) -> None:
+    """Send data through the encoder of its stream; all of it leaves, so that nothing waits."""
+    stream.send_settings_once(request_id)
+    encoder, content = stream.encoder, data
+    # Where there is no data, flushing might give bytes for nothing.
+    if encoder is not None and data:
+        content = encoder.encode(data) + encoder.flush()
+    for frame in data_frames(content, end=end):
+        stream.send(request_id, *frame, ENCODED if frame.payload else 0)

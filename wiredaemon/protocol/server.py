@@ -18,7 +18,6 @@ from wiredaemon.protocol.events import (
     RequestCompleted,
     RequestReceived,
 )
-from wiredaemon.protocol.input_streams import SERVER_SIDE, InputStreams
 from wiredaemon.protocol.map_requests import MapRequestMachine
 from wiredaemon.protocol.named_requests import NamedRequestMachine
 from wiredaemon.protocol.open_requests import LARGE
@@ -77,7 +76,6 @@ class ServerConnection(ServerSession):
     __slots__ = (
         "_empty_frames",
         "_input_state",
-        "_input_streams",
         "_requests",
     )
 
@@ -86,7 +84,6 @@ class ServerConnection(ServerSession):
     ) -> None:
         """Begin with nothing received or sent."""
         super().__init__(dialect, half_duplex=half_duplex, limits=limits)
-        self._input_streams = InputStreams(SERVER_SIDE)
         self._input_state = InputState.INITIAL if dialect.sender_settings else InputState.REQUESTS
         self._empty_frames = 0
         self._requests = _MACHINES[dialect.request](dialect, limits, self._open_requests)
@@ -141,7 +138,8 @@ class ServerConnection(ServerSession):
     def held_input(self) -> tuple[int, int]:
         """The bytes of input that are held, and those of them in requests that have not ended."""
         held, unfinished = self._reader.held, self._requests.unannounced()
-        size = held + unfinished + self._open_requests.held
+        decoder = 0 if self._encoded is None else self._encoded.held
+        size = held + unfinished + self._open_requests.held + decoder
         return size, unfinished if self._reader.pending else unfinished + held
 
     def drop_input(self) -> None:
@@ -214,8 +212,10 @@ class ServerConnection(ServerSession):
             request_id, stream_id, stream_flags, kind, payload = raw
             try:
                 # Beginning an open stream again changes nothing.
-                if stream_flags > BEGIN or stream_id not in streams:
-                    self._input_streams.receive_from_client(stream_id, stream_flags)
+                if (stream_flags > BEGIN or stream_id not in streams) and self._begin_stream(
+                    raw, following, events
+                ):
+                    return True
                 event = None
                 # Settings, and the frames behind them, are left to `_receive_frame`.
                 if self._input_state is _REQUESTS or self._begins_requests(kind):
@@ -334,6 +334,9 @@ class ServerConnection(ServerSession):
             raise refused
         self._advance_input(frame_event(kind))
         if self._input_state is not InputState.SETTINGS:
+            if kind is FrameType.STREAM_SETTINGS and self._encoded is not None:
+                self._encoded.receive_settings(frame)
+                return []
             if kind is FrameType.SESSION and self._session is not None:
                 return self._receive_session(self._session, frame, self._requests)
             return self._requests.receive_frame(frame)

@@ -1,20 +1,26 @@
 """The session of a server's connection: its start, pings, cancelled requests, and going away.
 
-Source: sessions, sections 1 and 2.
+Source: sessions, sections 1, 2 and 5.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
+from wiredaemon.protocol.encoded_data import EncodedData
 from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
 from wiredaemon.protocol.events import RequestCancelled, SessionStarted
+from wiredaemon.protocol.input_streams import SERVER_SIDE, InputStreams
 from wiredaemon.protocol.sender_settings import SenderSettingsReceiver
 from wiredaemon.protocol.server_output import ServerOutput
 from wiredaemon.protocol.session import SERVER_SESSION, Session
-from wiredaemon.wire.frames import FrameReader
+from wiredaemon.wire.encodings import DECODERS
+from wiredaemon.wire.frames import ENCODED, FrameReader, whole_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wiredaemon.protocol.events import ServerEvent
     from wiredaemon.protocol.map_requests import MapRequestMachine
     from wiredaemon.protocol.named_requests import NamedRequestMachine
@@ -25,10 +31,18 @@ if TYPE_CHECKING:
 _CANCELLED: Final = b"the call was cancelled"
 
 
-class ServerSession(ServerOutput):
+class ServerSession(ServerOutput, ABC):
     """The output of a server on one connection, and the session that its client may ask for."""
 
-    __slots__ = ("_is_half_duplex", "_limits", "_reader", "_session", "_settings")
+    __slots__ = (
+        "_encoded",
+        "_input_streams",
+        "_is_half_duplex",
+        "_limits",
+        "_reader",
+        "_session",
+        "_settings",
+    )
 
     def __init__(self, dialect: Dialect, *, half_duplex: bool, limits: Limits) -> None:
         """Begin without a session."""
@@ -36,8 +50,11 @@ class ServerSession(ServerOutput):
         self._limits = limits
         self._is_half_duplex = half_duplex
         self._reader = FrameReader(payload_limit=limits.frame_payload)
+        self._input_streams = InputStreams(SERVER_SIDE)
         self._settings: SenderSettingsReceiver | None = None
         self._session: Session | None = None
+        self._encoded: EncodedData | None = None
+        """Decodes the client's command data, in a session."""
 
     @property
     def has_session(self) -> bool:
@@ -123,7 +140,8 @@ class ServerSession(ServerOutput):
             self._session = Session(
                 SERVER_SESSION, self.dialect, self._limits, self._output, stream
             )
-            self._session.send_hello(())
+            self._session.send_hello(tuple(DECODERS))
+            self._encoded = EncodedData(self.dialect, self._limits)
         self._settings = None
         return True
 
@@ -147,6 +165,33 @@ class ServerSession(ServerOutput):
                 raise receiving.failure
             receiving.drop()
         return self._open_requests.is_answerable(request_id)
+
+    def _begin_stream(
+        self, raw: RawFrame, following: Iterator[RawFrame], events: list[ServerEvent]
+    ) -> bool:
+        """Check the stream of a frame, and receive the frame if it is content encoded.
+
+        Returns:
+            Whether it was: then the frames behind it were put back, for decoding took its time.
+        """
+        _, stream_id, stream_flags, _, _ = raw
+        if self._encoded is None or not stream_flags & ENCODED:
+            self._input_streams.receive_from_client(stream_id, stream_flags)
+            return False
+        self._input_streams.begin_where_flagged(stream_id, stream_flags)
+        frames, rest = self._encoded.decode(raw)
+        for frame in frames:
+            self._receive_frame(whole_frame(frame), events)
+        if rest is not None:
+            self._reader.put_back([rest, *following])
+        else:
+            self._input_streams.end_where_flagged(stream_id, stream_flags)
+            self._reader.put_back([*following])
+        return True
+
+    @abstractmethod
+    def _receive_frame(self, frame: Frame, events: list[ServerEvent]) -> None:
+        """Receive any frame of an open stream."""
 
     def _is_session_next(self) -> bool:
         """Return whether a session frame waits in front of all others."""

@@ -117,7 +117,16 @@ RUNNING: Final = frozenset({SessionState.OPEN, SessionState.LEAVING})
 class Session:
     """One side's session of one connection."""
 
-    __slots__ = ("_dialect", "_limits", "_output", "_stream", "_table", "number", "state")
+    __slots__ = (
+        "_dialect",
+        "_limits",
+        "_output",
+        "_stream",
+        "_table",
+        "decodes",
+        "number",
+        "state",
+    )
 
     def __init__(
         self,
@@ -144,6 +153,8 @@ class Session:
         self.number = dialect.numbers[FrameType.SESSION]
         """The number of session frames."""
         self.state = SessionState.NONE
+        self.decodes: tuple[bytes, ...] = ()
+        """The profiles that the server decodes in command data, as a client has read."""
 
     @property
     def is_running(self) -> bool:
@@ -216,7 +227,8 @@ class Session:
             case {b"version": int() as version, b"contentencodings": list() as profiles} if (
                 version == VERSION and all(isinstance(one, bytes) for one in profiles)
             ):
-                return SessionStarted(content_encodings=tuple(profiles))
+                self.decodes = tuple(profiles)
+                return SessionStarted(content_encodings=self.decodes)
         raise _refused(f"session frame hello without version {VERSION} and contentencodings")
 
     def _read_go_away(self, payload: bytes) -> GoAwayReceived:

@@ -1,6 +1,7 @@
-"""Content encodings of a server's streams, on the side of its client.
+"""Content encodings of the peer's streams.
 
-Source: framing, sections 11 and 12; server-state-machine, sections 2.3 and 2.4.
+Source: framing, sections 11 and 12; server-state-machine, sections 2.3 and 2.4; sessions,
+section 5.
 """
 
 from __future__ import annotations
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
 class StreamContents:
     """The decoders of one connection's streams, and settings that are incomplete."""
 
-    def __init__(self, dialect: Dialect, limits: Limits) -> None:
-        """Begin with no stream."""
+    def __init__(self, dialect: Dialect, limits: Limits, *, most: int | None = None) -> None:
+        """Begin with no stream.
+
+        Args:
+            dialect: The dialect of the connection.
+            limits: Bound the settings, and the encoded streams if ``most`` does not.
+            most: The number of streams in a content encoding.
+        """
+        self._most = limits.encoded_streams if most is None else most
         self._dialect = dialect
         self._limits = limits
         self._decoders: dict[int, ContentDecoder] = {}
@@ -83,10 +91,9 @@ class StreamContents:
         # A decoder of identity would only copy; without one the payload is the content.
         if isinstance(decoder, IdentityDecoder):
             return
-        if len(self._decoders) >= self._limits.encoded_streams:
+        if len(self._decoders) >= self._most:
             message = (
-                f"streams in a content encoding exceed the limit of {self._limits.encoded_streams} "
-                "(encoded_streams)"
+                f"streams in a content encoding exceed the limit of {self._most} (encoded_streams)"
             )
             raise RemoteProtocolError(message, malformed=True)
         self._decoders[stream_id] = decoder

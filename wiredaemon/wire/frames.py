@@ -199,7 +199,8 @@ class FrameReader:
     def put_back(self, frames: list[RawFrame]) -> None:
         """Let the next call return frames, the last of those that were returned, once more."""
         if frames:
-            self._put_back, self.pending = frames, True
+            # In front of those that an earlier call has put back and nobody has read again.
+            self._put_back, self.pending = frames + self._put_back, True
             self.count -= len(frames)
 
     def _again(self, data: bytes, most: int) -> list[RawFrame]:

@@ -163,6 +163,9 @@ class ConnectionInput(InputFlow):
         self._is_working = True
         connection, requests = self._connection, self._requests
         while connection.pending and not requests.is_over and self._stage not in DECIDING:
+            # Little input may decode to much data.
+            if self._data.incoming and self._data.is_backed_up(self._is_paused):
+                break
             # Read beyond the limit of requests while every command waits for data: that data may
             # lie behind the requests that wait, and would never be reached.
             beyond = not connection.may_read_on

@@ -5,6 +5,7 @@ Source: reliability, section 3.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from wiredaemon.net.responding.data_input import DataInput
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-class InputFlow:
+class InputFlow(ABC):
     """Pauses the peer of one connection while too much of its input waits."""
 
     __slots__ = (
@@ -73,5 +74,13 @@ class InputFlow:
 
     def _on_data_taken(self) -> None:
         # While events are handled, `proceed` comes behind them anyway.
-        if self._is_paused and not self._is_working:
+        if self._is_working or not self._is_paused:
+            return
+        if self._connection.pending:
+            self.proceed()
+        else:
             self._regulate(self._waiting())
+
+    @abstractmethod
+    def proceed(self) -> None:
+        """Handle input that waits, and read from the peer or pause it."""
