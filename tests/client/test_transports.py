@@ -10,7 +10,7 @@ from support.responding import CRASHED, ensure_deferred, failures, make_command
 from support.serving import factory_of, listening, write_certificate
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import capturedLogs
-from twisted.protocols.policies import WrappingFactory
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from wiredaemon.client import (
     ClientOptions,
@@ -226,6 +226,34 @@ async def test_encoded_responses_are_decoded(certificate: Path, kind: str, encod
             call = connection.call(b"echo", data=bytes(200_000))
             given = [value async for value in call]
             assert b"".join(one for one in given if isinstance(one, bytes)) == bytes(200_000)
+
+
+class Counting(ProtocolWrapper):
+    """Counts the bytes of a connection that a server receives."""
+
+    received = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        Counting.received += len(data)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]  # Twisted's
+
+
+@pytest.mark.parametrize("encoding", [b"zlib", b"zstd-8mb", b"identity"])
+@ensure_deferred
+async def test_data_is_encoded_where_the_server_decodes_it(encoding: bytes) -> None:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    wrapped = WrappingFactory(factory_of("hgrpc", COMMANDS, framings=["0006"]))
+    wrapped.protocol = Counting
+    Counting.received = 0
+    async with listening(wrapped) as port:
+        options = ClientOptions(data_encodings=[encoding], silent_seconds=20)
+        url = f"hgrpc://127.0.0.1:{port}/"
+        async with await connect(reactor, url, options) as connection:
+            for data in (bytes(MIB), [bytes(1000)] * 1000):
+                expected = b"%d" % sum(map(len, [data] if isinstance(data, bytes) else data))
+                assert await connection.call("size", data=data) == expected
+    assert (Counting.received > 2_000_000) is (encoding == b"identity")
 
 
 @pytest.mark.parametrize("dialect", ["0002", "0003", "0005", "0006"])

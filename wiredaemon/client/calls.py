@@ -24,7 +24,7 @@ from wiredaemon.client.flow_control import FlowControl
 from wiredaemon.client.frame_writer import FrameWriter
 from wiredaemon.client.idle_timer import IdleTimer
 from wiredaemon.client.outcomes import failure_of, is_late
-from wiredaemon.client.outgoing_data import PIECE, send_pieces
+from wiredaemon.client.outgoing_data import PIECE, encode_where_known, send_pieces
 from wiredaemon.client.requests import SentRequest
 from wiredaemon.client.untaken import UntakenObjects
 from wiredaemon.protocol import (
@@ -98,7 +98,7 @@ class ClientCalls:
             raise NotOfferedError(str(error)) from error
         self._requests: dict[int, SentRequest] = {}
         self._untaken = UntakenObjects(options.untaken_bytes)
-        self._silence = IdleTimer(runtime, self._silent)
+        self._silence = IdleTimer(runtime, lambda: self.fail(_silent_for(options.silent_seconds)))
         self.writer = FrameWriter(self._connection, wire, runtime, self._silence)
         self._received: deque[bytes] = deque()
         """Received bytes that were not fed to the connection."""
@@ -214,10 +214,6 @@ class ClientCalls:
         for request in requests.values():
             request.call.fail(error)
 
-    def _silent(self) -> None:
-        seconds = self._options.silent_seconds
-        self.fail(SilentError(f"the server was silent for {seconds:g} s"))
-
     def _expire(self, request_id: int) -> None:
         """Fail a call whose deadline has passed."""
         self._fail_call(request_id, DeadlineError(PASSED))
@@ -301,14 +297,7 @@ class ClientCalls:
     def _on_event(self, event: ClientEvent) -> None:
         match event:
             case ResponseDataReceived(request_id=request_id):
-                request = self._requests[request_id]
-                try:
-                    outcome = request.receive(event, self._dialect, self._options, self._untaken)
-                except ClientError as error:
-                    self.fail(error)
-                    return
-                if event.end:
-                    self._finish(request_id, outcome)
+                self._receive_response(self._requests[request_id], event)
             case RequestFailed(request_id=request_id):
                 self._finish(request_id, failure_of(event))
             case TextOutputReceived() | ProgressReceived():
@@ -319,10 +308,21 @@ class ClientCalls:
                 self.fail(BrokenProtocolError(f"the server broke the protocol: {error}"))
             case GoAwayReceived(reason=reason):
                 self.on_go_away(reason.decode("utf-8", "replace"))
-            case SessionStarted() | PongReceived():
+            case SessionStarted(content_encodings=known):
+                encode_where_known(self._connection, self._options.data_encodings, known)
+            case PongReceived():
                 pass
             case _:
                 assert_never(event)
+
+    def _receive_response(self, request: SentRequest, event: ResponseDataReceived) -> None:
+        try:
+            outcome = request.receive(event, self._dialect, self._options, self._untaken)
+        except ClientError as error:
+            self.fail(error)
+            return
+        if event.end:
+            self._finish(event.request_id, outcome)
 
     def _finish(self, request_id: int, error: BaseException | None) -> None:
         request = self._requests.pop(request_id)
@@ -338,3 +338,7 @@ class ClientCalls:
 
 def _ignore(_: str) -> None:
     """Stand for a callback that nobody has set."""
+
+
+def _silent_for(seconds: float | None) -> SilentError:
+    return SilentError(f"the server was silent for {seconds:g} s")

@@ -101,7 +101,8 @@ async def open_connection(runtime: Runtime, url: str, options: ClientOptions) ->
     address = parse_url(url)
     # Before anything is sent: a server that chose an unknown one would only be found out by its
     # answer.
-    unknown = [name for name in options.content_encodings if name not in DECODERS]
+    named = [*options.content_encodings, *options.data_encodings]
+    unknown = [name for name in named if name not in DECODERS]
     if unknown:
         known = ", ".join(sorted(name.decode() for name in DECODERS))
         shown = unknown[0].decode("ascii", "backslashreplace")

@@ -32,6 +32,9 @@ class ClientOptions:
     """The framing to speak; None for the server's preferred one over HTTP, 0006 over raw TCP."""
     content_encodings: Sequence[bytes] = ()
     """Content encodings to offer for responses, the most preferred first; 0006 only."""
+    data_encodings: Sequence[bytes] = ()
+    """Content encodings for command data, the most preferred first; the first one that the server
+    knows is used. Only in sessions, which raw connections have in 0006."""
     authorities: Path | None = None
     """A PEM file of the certificates to trust; None for the system's."""
     trusts_anybody: bool = False

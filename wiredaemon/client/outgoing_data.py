@@ -7,9 +7,10 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from wiredaemon.client.flow_control import FlowControl
+    from wiredaemon.protocol import ClientConnection
 
 Data: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 """The data whole or in pieces; each piece is asked for when the one before was sent."""
@@ -69,3 +70,12 @@ async def pieces(data: Data) -> AsyncGenerator[bytes, None]:
 
 def _cut(piece: bytes) -> Iterable[bytes]:
     return (piece[start : start + PIECE] for start in range(0, len(piece), PIECE))
+
+
+def encode_where_known(
+    connection: ClientConnection, wanted: Sequence[bytes], known: Sequence[bytes]
+) -> None:
+    """Encode command data from now on, if the server knows a profile that we want."""
+    chosen = [one for one in wanted if one in known]
+    if chosen:
+        connection.encode_data(chosen[0])
