@@ -2,17 +2,36 @@ from __future__ import annotations
 
 import pytest
 
-from wiredaemon.client.description import DescribedCommand, Description, read_description
+from wiredaemon.client.description import (
+    DescribedArgument,
+    DescribedCommand,
+    Description,
+    read_description,
+)
 from wiredaemon.commands import ArgumentType, Permission
 
 
-def test_types_are_read_from_what_0006_declares() -> None:
+def test_arguments_are_read_from_what_0006_declares() -> None:
     described = {
         b"commands": {
             b"pushkey": {
                 b"args": {
                     b"key": {b"required": True, b"type": b"bytes"},
                     b"count": {b"required": False, b"type": b"int", b"default": 0},
+                    b"fields": {
+                        b"required": False,
+                        b"type": b"set",
+                        b"default": frozenset(),
+                        b"elements": b"bytes",
+                        b"validvalues": [b"a", b"b"],
+                    },
+                    b"odd": {
+                        b"required": True,
+                        b"type": b"list",
+                        b"default": 1,
+                        b"elements": 3,
+                        b"validvalues": 4,
+                    },
                     b"strange": {b"required": True, b"type": b"of a later era"},
                 },
                 b"permissions": [b"push"],
@@ -23,7 +42,21 @@ def test_types_are_read_from_what_0006_declares() -> None:
         commands={
             b"pushkey": DescribedCommand(
                 permission=Permission.RW,
-                arguments={b"key": ArgumentType.BYTES, b"count": ArgumentType.INT},
+                arguments={
+                    b"key": DescribedArgument(type=ArgumentType.BYTES, is_required=True),
+                    b"count": DescribedArgument(
+                        type=ArgumentType.INT, is_required=False, default=0
+                    ),
+                    b"fields": DescribedArgument(
+                        type=ArgumentType.SET,
+                        is_required=False,
+                        default=frozenset(),
+                        elements=ArgumentType.BYTES,
+                        valid_values=(b"a", b"b"),
+                    ),
+                    b"odd": DescribedArgument(type=ArgumentType.LIST, is_required=True),
+                    b"strange": DescribedArgument(is_required=True),
+                },
             )
         }
     )
@@ -40,15 +73,20 @@ def test_types_are_read_from_the_examples_of_older_eras() -> None:
         b"nothing": None,
     }
     described = {b"commands": {b"all": {b"args": examples, b"permissions": [b"pull"]}}}
+    types = {
+        b"bytes": ArgumentType.BYTES,
+        b"bool": ArgumentType.BOOL,
+        b"int": ArgumentType.INT,
+        b"list": ArgumentType.LIST,
+        b"dict": ArgumentType.DICT,
+        b"set": ArgumentType.SET,
+        b"nothing": None,
+    }
     assert read_description(described).commands[b"all"] == DescribedCommand(
         permission=Permission.RO,
         arguments={
-            b"bytes": ArgumentType.BYTES,
-            b"bool": ArgumentType.BOOL,
-            b"int": ArgumentType.INT,
-            b"list": ArgumentType.LIST,
-            b"dict": ArgumentType.DICT,
-            b"set": ArgumentType.SET,
+            name: DescribedArgument(type=types[name], example=example)
+            for name, example in examples.items()
         },
     )
 

@@ -43,6 +43,7 @@ class Stream:
     """The client's end of a connection to a server that a test plays."""
 
     chosen_protocol = None
+    tls = None
     is_gone = False
     """The server answers nothing more."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -194,6 +195,12 @@ async def test_a_blocking_client_calls(certificate: Path, tmp_path: Path, kind: 
 
     def use(connection: BlockingConnection) -> None:
         assert connection.dialect is DIALECTS["0006"]
+        assert (connection.tls is None) is not kind.endswith("s")
+        assert connection.has_session is not kind.startswith("http")
+        if connection.tls is not None:
+            shown = (certificate / "cert.pem").read_text("ascii")
+            assert connection.tls.version == "TLSv1.3"
+            assert ssl.DER_cert_to_PEM_cert(connection.tls.certificate) in shown
         assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
         for data in (b"", bytes(MIB), iter([bytes(10)] * 10)):
             expected = len(data) if isinstance(data, bytes) else 100

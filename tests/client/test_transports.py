@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
+from ssl import PEM_cert_to_DER_cert
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -14,8 +15,10 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from wiredaemon.client import (
     ClientOptions,
+    DescribedArgument,
     HttpAnswerError,
     NotOfferedError,
+    Tls,
     UntrustedError,
     connect,
 )
@@ -365,9 +368,29 @@ async def test_the_server_describes_its_commands(certificate: Path, kind: str) -
         description = await connection.describe()
         assert description is not None
         described = description.commands[b"numbers"]
-        assert described.arguments == {b"count": ArgumentType.INT}
+        assert described.arguments == {
+            b"count": DescribedArgument(type=ArgumentType.INT, is_required=True)
+        }
         assert described.permission is Permission.RO
         assert await connection.describe() is description
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
+async def test_a_connection_knows_its_tls_and_whether_it_has_a_session(
+    certificate: Path, kind: str
+) -> None:
+    async with connected(kind, certificate) as connection:
+        shown = PEM_cert_to_DER_cert((certificate / "cert.pem").read_text("ascii"))
+        if kind.endswith("s"):
+            assert connection.tls is not None
+            assert connection.tls == Tls(
+                version="TLSv1.3", cipher=connection.tls.cipher, certificate=shown
+            )
+            assert connection.tls.cipher.startswith("TLS_")
+        else:
+            assert connection.tls is None
+        assert connection.has_session is kind.startswith("hgrpc")
 
 
 @ensure_deferred

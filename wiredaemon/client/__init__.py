@@ -12,7 +12,7 @@ scripts. All of them have the same core, which knows no event loop.
 from wiredaemon.client.call import Call, Observer
 from wiredaemon.client.connecting import Connection, connect
 from wiredaemon.client.credentials import Credentials, Password, Token
-from wiredaemon.client.description import DescribedCommand, Description
+from wiredaemon.client.description import DescribedArgument, DescribedCommand, Description
 from wiredaemon.client.errors import (
     BrokenProtocolError,
     ClientError,
@@ -28,6 +28,7 @@ from wiredaemon.client.errors import (
     UrlError,
 )
 from wiredaemon.client.options import ClientOptions
+from wiredaemon.client.runtime import Tls
 from wiredaemon.wire.dialects import DIALECTS
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "ConnectionLostError",
     "Credentials",
     "DeadlineError",
+    "DescribedArgument",
     "DescribedCommand",
     "Description",
     "HttpAnswerError",
@@ -50,6 +52,7 @@ __all__ = [
     "Observer",
     "Password",
     "SilentError",
+    "Tls",
     "Token",
     "UntrustedError",
     "UrlError",

@@ -15,6 +15,7 @@ from wiredaemon.client.errors import (
     ConnectionLostError,
     SilentError,
 )
+from wiredaemon.client.runtime import Tls
 from wiredaemon.client.trust import Trust, describe_tls
 
 if TYPE_CHECKING:
@@ -160,6 +161,17 @@ class _StreamProtocol(asyncio.Protocol):
         connection = self._transport and self._transport.get_extra_info("ssl_object")
         chosen = connection.selected_alpn_protocol() if connection else None
         return chosen.encode() if chosen else None
+
+    @property
+    def tls(self) -> Tls | None:
+        connection = self._transport and self._transport.get_extra_info("ssl_object")
+        if not connection:
+            return None
+        return Tls(
+            version=connection.version(),
+            cipher=connection.cipher()[0],
+            certificate=connection.getpeercert(binary_form=True) or b"",
+        )
 
     def write(self, parts: Sequence[bytes]) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wiredaemon.client.connecting import Connection
     from wiredaemon.client.description import Description
     from wiredaemon.client.options import ClientOptions
+    from wiredaemon.client.runtime import Tls
     from wiredaemon.commands import Permission
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
@@ -82,6 +83,16 @@ class BlockingConnection:
     def dialect(self) -> Dialect:
         """The framing that is spoken."""
         return self._connection.dialect
+
+    @property
+    def tls(self) -> Tls | None:
+        """The version, the cipher and the server's certificate; None without TLS."""
+        return self._connection.tls
+
+    @property
+    def has_session(self) -> bool:
+        """The server keeps a session: calls are cancelled one by one. Never over HTTP."""
+        return self._connection.has_session
 
     def call(  # noqa: PLR0913 all that a call is made of
         self,

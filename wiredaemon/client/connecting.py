@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wiredaemon.client.description import Description
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
-    from wiredaemon.client.runtime import Runtime
+    from wiredaemon.client.runtime import Runtime, Tls
     from wiredaemon.commands import Permission
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
@@ -35,6 +35,14 @@ class Connection(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The framing that is spoken."""
+
+    @property
+    def tls(self) -> Tls | None:
+        """The version, the cipher and the server's certificate; None without TLS."""
+
+    @property
+    def has_session(self) -> bool:
+        """The server keeps a session: calls are cancelled one by one. Never over HTTP."""
 
     def call(  # noqa: PLR0913 all that a call is made of
         self,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wiredaemon.client.call import Observer
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
-    from wiredaemon.client.runtime import Cancellable, Runtime
+    from wiredaemon.client.runtime import Cancellable, Runtime, Tls
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
@@ -71,6 +71,16 @@ class FramedConnection:
         self._streams = [one for one in self._streams if not one.is_lost]
         self._streams.append(stream)
         return stream
+
+    @property
+    def tls(self) -> Tls | None:
+        """The TLS of the connection; None without."""
+        return self._stream.tls
+
+    @property
+    def has_session(self) -> bool:
+        """Calls are cancelled one by one, and the server is asked for signs of life."""
+        return self._stream.calls.has_session
 
     async def open(self) -> None:
         """Connect for the first time.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.client.address import Address
     from wiredaemon.client.options import ClientOptions
-    from wiredaemon.client.runtime import Runtime, Stream, Waiter
+    from wiredaemon.client.runtime import Runtime, Stream, Tls, Waiter
     from wiredaemon.wire.dialects import Dialect
 
 _HTTP: Final = b"HTTP/"
@@ -59,6 +59,11 @@ class FramedStream:
     def is_usable(self) -> bool:
         """Further calls may be started."""
         return self._stream is not None and not (self.is_lost or self._is_leaving)
+
+    @property
+    def tls(self) -> Tls | None:
+        """The TLS of the connection; None without."""
+        return None if self._stream is None else self._stream.tls
 
     # --- opening -----------------------------------------------------------------------------
 

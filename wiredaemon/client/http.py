@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wiredaemon.client.http_stream import Head
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
-    from wiredaemon.client.runtime import Runtime
+    from wiredaemon.client.runtime import Runtime, Tls
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
@@ -73,6 +73,16 @@ class HttpConnection:
         if self._offer is None:
             raise ClientError("the server was not asked what it offers")
         return self._offer
+
+    @property
+    def tls(self) -> Tls | None:
+        """The TLS of the connection that was made last; None without."""
+        return self.pool.tls
+
+    @property
+    def has_session(self) -> bool:
+        """HTTP has no sessions."""
+        return False
 
     async def open(self) -> None:
         """Ask for the server's APIs and choose one, wherever it says that the repository is.

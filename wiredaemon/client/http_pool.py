@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.client.address import Address
     from wiredaemon.client.options import ClientOptions
-    from wiredaemon.client.runtime import Runtime, Waiter
+    from wiredaemon.client.runtime import Runtime, Tls, Waiter
 
 
 class HttpPool:
@@ -28,6 +28,8 @@ class HttpPool:
         self._busy: set[HttpStream] = set()
         self._connecting = 0
         self._waiting: deque[_Wanted] = deque()
+        self.tls: Tls | None = None
+        """The TLS of the connection that was made last; None without."""
         self._is_closed = False
         self._closing: list[Waiter] = []
 
@@ -67,6 +69,7 @@ class HttpPool:
 
         async def connect() -> None:
             stream.stream = await self._runtime.open(self._address, stream, self._options)
+            self.tls = stream.stream.tls
 
         def connected(error: BaseException | None) -> None:
             self._connecting -= 1

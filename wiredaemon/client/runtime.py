@@ -5,6 +5,7 @@ The core awaits nothing but `Waiter`, so that one set of coroutines runs in eith
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
     from wiredaemon.client.address import Address
     from wiredaemon.client.errors import ClientError
     from wiredaemon.client.options import ClientOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """The TLS of a connection."""
+
+    version: str
+    """The version of the protocol, as OpenSSL names it: ``TLSv1.3``."""
+    cipher: str
+    """The cipher, as OpenSSL names it."""
+    certificate: bytes
+    """The certificate of the server, DER; it is not verified where the options say so."""
 
 
 class Waiter(Protocol):
@@ -54,6 +67,10 @@ class Stream(Protocol):
     @property
     def chosen_protocol(self) -> bytes | None:
         """The protocol that TLS has negotiated; None without."""
+
+    @property
+    def tls(self) -> Tls | None:
+        """Its TLS; None without, and when the stream is gone."""
 
     def write(self, parts: Sequence[bytes]) -> None:
         """Send bytes, in order; nothing happens when the stream is gone."""

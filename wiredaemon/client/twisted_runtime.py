@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from wiredaemon.client.errors import SilentError
 from wiredaemon.client.failures import cause_of, describe
+from wiredaemon.client.runtime import Tls
 from wiredaemon.net import tls
 from wiredaemon.net.write_now import send_at_once, write_now
 
@@ -156,6 +157,13 @@ class _StreamProtocol(Protocol):
     @property
     def chosen_protocol(self) -> bytes | None:
         return getattr(self.transport, "negotiatedProtocol", None)
+
+    @property
+    def tls(self) -> Tls | None:
+        if not (self._is_connected and self._address.scheme.is_secure):
+            return None
+        version, cipher, certificate = tls.describe_connection(self.transport)
+        return Tls(version=version, cipher=cipher, certificate=certificate)
 
     # --- Twisted's side ----------------------------------------------------------------------
 

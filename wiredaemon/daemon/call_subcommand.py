@@ -171,7 +171,9 @@ async def _convert(
     if has_types and not all(one.is_typed for one in given):
         description = await connection.describe()
         described = description and description.commands.get(command)
-        declared = described.arguments if described else {}
+        if described:
+            types = {name: one.type for name, one in described.arguments.items()}
+            declared = {name: known for name, known in types.items() if known is not None}
     return convert(given, declared)
 
 

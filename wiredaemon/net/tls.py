@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IProtocolFactory
 
 
+_DER: Final = crypto.FILETYPE_ASN1
+
+
 class TlsError(Exception):
     """The certificate or the key cannot be used."""
 
@@ -238,6 +241,14 @@ def distrust(error: BaseException) -> str | None:
     if isinstance(error, SSL.Error) and "certificate verify failed" in describe_error(error):
         return "no authority that is trusted vouches for it, or it is not valid now"
     return None
+
+
+def describe_connection(transport: Any) -> tuple[str, str, bytes]:  # noqa: ANN401 Twisted's wrapper of TLS
+    """Return the version, the cipher and the peer's certificate (DER) of a connection over TLS."""
+    connection = transport.getHandle()
+    certificate = connection.get_peer_certificate()
+    shown = b"" if certificate is None else crypto.dump_certificate(_DER, certificate)
+    return connection.get_protocol_version_name(), connection.get_cipher_name() or "", shown
 
 
 def is_tls_error(error: BaseException) -> bool:
