@@ -38,6 +38,8 @@ class Row:
     deadline: float | None = None
     """Seconds within which the server must have closed every connection of the attack."""
     needs_repository: bool = False
+    rehearsal: float = 0.0
+    """Seconds of the attack before memory is measured: threads and workers stay once begun."""
 
 
 async def connect(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.attack import PROXIED, Target, attack
 from benchmarks.attack_rows import ROWS
+from benchmarks.cancel_rows import CANCEL_ROWS
 from benchmarks.cpu import LOAD_CORE, allow_connections, on_core
 from benchmarks.daemon import Daemon
 from benchmarks.honest import asking
@@ -122,20 +123,21 @@ def main() -> int:
 
 
 def _chosen(words: Sequence[str]) -> list[Row]:
-    return [row for row in (*ROWS, *HOSTED_ROWS) if all(word in row.name for word in words)]
+    return [
+        row
+        for row in (*ROWS, *CANCEL_ROWS, *HOSTED_ROWS)
+        if all(word in row.name for word in words)
+    ]
 
 
 def _measure(row: Row, folder: Path, seconds: float, settings: str) -> Outcome:
     with on_core(LOAD_CORE), Daemon(folder, "mixed_commands", settings) as daemon:
         lasted = multiprocessing.Value("d", -1.0)
         with asking(daemon, has_repository=row.needs_repository) as honest:
+            if row.rehearsal:
+                _begin(row, daemon, row.rehearsal, multiprocessing.Value("d", -1.0)).join()
             before = highest = daemon.own
-            attacking = multiprocessing.Process(
-                target=_attack,
-                args=(row, _target(daemon), max(seconds, row.deadline or 0), lasted),
-                daemon=True,
-            )
-            attacking.start()
+            attacking = _begin(row, daemon, max(seconds, row.deadline or 0), lasted)
             workers = Workers()
             while attacking.is_alive():
                 highest = max(highest, daemon.own)
@@ -151,6 +153,17 @@ def _measure(row: Row, folder: Path, seconds: float, settings: str) -> Outcome:
             lasted=lasted.value if lasted.value >= 0 else None,
             alarms=daemon.alarms,
         )
+
+
+def _begin(
+    row: Row, daemon: Daemon, seconds: float, lasted: Synchronized[float]
+) -> multiprocessing.Process:
+    """Start an attack in a process of its own."""
+    attacking = multiprocessing.Process(
+        target=_attack, args=(row, _target(daemon), seconds, lasted), daemon=True
+    )
+    attacking.start()
+    return attacking
 
 
 def _target(daemon: Daemon) -> Target:
