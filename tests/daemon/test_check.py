@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.daemon.certificate import development_certificate
-from wiredaemon.daemon.check import check
+from wiredaemon.daemon.check import check, mistakes
 from wiredaemon.daemon.config import Commands, Config, Data, Framed, Listen, Tls
 from wiredaemon.daemon.toml_table import ConfigurationError
 
@@ -153,3 +153,21 @@ def test_a_missing_file_of_accounts_says_how_to_make_it(config: Config, tmp_path
         f"{tmp_path}/nosuch: cannot be read: No such file or directory",
     )
     assert "`wiredaemon user add`" in accepted
+
+
+def test_every_mistake_is_told_and_the_first_one_is_raised(config: Config, tmp_path: Path) -> None:
+    wrong = replace(
+        config,
+        listen=Listen(http=("tcp:x", "tcp:0", "tcp:y")),
+        commands=Commands(load=("nosuch_package",)),
+        auth=AuthConfig(htpasswd=tmp_path / "a", groups=tmp_path / "b"),
+    )
+    found = list(mistakes(wrong, MemoryReactorClock()))
+    assert [each.key for each in found] == [
+        "listen.http",
+        "listen.http",
+        "commands.load",
+        "auth.htpasswd",
+        "auth.groups",
+    ]
+    assert problem_of(wrong) == (found[0].key, found[0].problem, found[0].accepted)

@@ -69,7 +69,7 @@ def test_the_version_is_the_one_of_the_package(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == f"wiredaemon {__version__}\n"
 
 
-@pytest.mark.parametrize("subcommand", ["serve", "init", "check-config"])
+@pytest.mark.parametrize("subcommand", ["serve", "init", "check-config", "doctor"])
 def test_every_subcommand_explains_itself(
     capsys: pytest.CaptureFixture[str], subcommand: str
 ) -> None:

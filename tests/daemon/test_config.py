@@ -9,7 +9,7 @@ import pytest
 
 from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.daemon.config import LOOPBACK, Api, Commands, Config, Data, Framed, Listen, Log, Tls
-from wiredaemon.daemon.config_file import load_config
+from wiredaemon.daemon.config_file import load_all, load_config
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.hosting.access import AccessRules
 from wiredaemon.net.hosting.collection import Collection
@@ -411,3 +411,39 @@ def test_every_key_of_the_shipped_file_is_explained_above_it() -> None:
     ]
     # The paths are explained together, above their table.
     assert bare == ['"/" = "../data/repository"']
+
+
+def test_all_mistakes_of_a_file_are_found_and_the_rest_counts(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(
+        "nosuch = 1\n"
+        "[limits]\ncbor_depth = -1\nconnections = 7\nwrong = 2\n"
+        '[paths]\n"/a.b/" = "x"\n"/c.d" = "y"\n'
+        '[tls]\ncertificate = "c.pem"\n'
+        '[redirect]\ntargets = [{ name = "a" }]\n'
+        '[api.framings]\nexp-http-v2-0003 = ["7"]\n'
+    )
+    config, found = load_all(file)
+    assert config is not None
+    assert (config.limits.connections, list(config.paths)) == (7, ["/c.d"])
+    assert sorted(each.key.partition("[")[0] for each in found) == [
+        "api.framings.exp-http-v2-0003",
+        "limits.cbor_depth",
+        "limits.wrong",
+        "nosuch",
+        "paths./a.b/",
+        "redirect.targets",
+        "tls.private_key",
+    ]
+
+
+def test_a_file_without_mistakes_is_the_same_either_way(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[limits]\nconnections = 7\n")
+    assert load_all(file) == (load_config(file), [])
+
+
+def test_of_a_file_that_cannot_be_parsed_nothing_counts(tmp_path: Path) -> None:
+    config, (found,) = load_all(tmp_path / "nosuch.toml")
+    assert config is None
+    assert found.problem == "cannot be read: No such file or directory"

@@ -49,12 +49,13 @@ from wiredaemon.repository import data_declarations, declarations
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IProtocolFactory
 
     from wiredaemon.accounts.authenticator import Authenticator
+    from wiredaemon.commands import Command
     from wiredaemon.daemon.config import Config, Framed
     from wiredaemon.net.site.site import ApiSite
 
@@ -132,19 +133,28 @@ def _load(config: Config) -> tuple[Registry, Registry]:
     """
     try:
         loaded = [*load_commands(map(str, config.commands.load)), *load_installed_commands()]
-        # Each once: a module may be both installed and named.
-        documented = [known.with_help() for known in {id(one): one for one in loaded}.values()]
-        commands = [*marked_commands(capabilities_module), *documented]
-        # The project's own in front: a user's command of the same name is reported as declared
-        # twice, by both names.
-        own = [*marked_commands(declarations), *marked_commands(data_declarations)]
-        # Two registries: a daemon without repositories must not describe commands that it cannot
-        # run.
-        return Registry(commands), Registry([*own, *commands])
+        return registries_of(loaded)
     except CommandLoadError as error:
         raise ConfigurationError(
             config.file, "commands.load", str(error), "modules and files that mark commands"
         ) from error
+
+
+def registries_of(loaded: Iterable[Command]) -> tuple[Registry, Registry]:
+    """Return the registries of daemons without and with repositories, our own commands included.
+
+    Two of them: a daemon without repositories must not describe commands that it cannot run.
+
+    Raises:
+        CommandLoadError: A name is declared twice.
+    """
+    # Each once: a module may be both installed and named.
+    documented = [known.with_help() for known in {id(one): one for one in loaded}.values()]
+    commands = [*marked_commands(capabilities_module), *documented]
+    # The project's own in front: a user's command of the same name is reported as declared
+    # twice, by both names.
+    own = [*marked_commands(declarations), *marked_commands(data_declarations)]
+    return Registry(commands), Registry([*own, *commands])
 
 
 def trusts_of(config: Config) -> Callable[[Any], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.accounts.accounts import Accounts
@@ -11,6 +11,7 @@ from wiredaemon.accounts.files import AccountsFileError
 from wiredaemon.daemon.toml_table import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from wiredaemon.daemon.toml_table import Table
@@ -49,20 +50,20 @@ def _can_be_quoted(realm: str) -> bool:
     return realm.isascii() and realm.isprintable() and not {'"', "\\"} & {*realm}
 
 
-def check_auth(auth: AuthConfig, file: Path | None) -> None:
-    """Read the files of accounts.
+def auth_mistakes(auth: AuthConfig, file: Path | None) -> Iterator[ConfigurationError]:
+    """Read the files of accounts, and yield an error for each that cannot be used.
 
     Args:
         auth: The files.
         file: The configuration's own file, for the error.
-
-    Raises:
-        ConfigurationError: One of them cannot be used.
     """
-    try:
-        Accounts(auth)
-    except AccountsFileError as error:
-        raise accounts_error(error, auth, file) from error
+    for key in _FORMS:
+        # Each by itself: a mistake in one hides none in another.
+        alone = replace(AuthConfig(), **{key: getattr(auth, key)})
+        try:
+            Accounts(alone)
+        except AccountsFileError as error:
+            yield accounts_error(error, alone, file)
 
 
 def accounts_error(

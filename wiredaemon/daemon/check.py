@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wiredaemon.daemon.auth_config import check_auth
+from wiredaemon.daemon.auth_config import auth_mistakes
 from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.targets import S3
@@ -20,6 +20,8 @@ from wiredaemon.net.endpoints import EndpointError, server_endpoint
 from wiredaemon.net.tls import TlsError, check_authorities
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from twisted.internet.interfaces import IReactorCore
 
     from wiredaemon.daemon.config import Config
@@ -35,13 +37,18 @@ def check(config: Config, reactor: IReactorCore) -> None:
     Raises:
         ConfigurationError: for the first thing that is wrong.
     """
-    # In the order of the file that documents the keys: the first mistake is reported alone.
-    _check_data(config)
-    _check_listen(config, reactor)
-    _check_tls(config)
-    _check_commands(config)
-    _check_redirects(config)
-    check_auth(config.auth, config.file)
+    for mistake in mistakes(config, reactor):
+        raise mistake
+
+
+def mistakes(config: Config, reactor: IReactorCore) -> Iterator[ConfigurationError]:
+    """Yield all that `check` refuses, in the order of the file that documents the keys."""
+    yield from _data_mistakes(config)
+    yield from _listen_mistakes(config, reactor)
+    yield from _tls_mistakes(config)
+    yield from _command_mistakes(config)
+    yield from _redirect_mistakes(config)
+    yield from auth_mistakes(config.auth, config.file)
 
 
 # The port, where it stands first; empty for no port at all.
@@ -49,25 +56,25 @@ _PORT: Final = re.compile(r"tcp6?(?::(?:port=)?|$)(?P<port>[^:=]*)(?::|$)")
 _PORTS: Final = 65535
 
 
-def _check_data(config: Config) -> None:
+def _data_mistakes(config: Config) -> Iterator[ConfigurationError]:
     folder = config.data.folder
     if folder.exists() and not folder.is_dir():
-        raise ConfigurationError(
+        yield ConfigurationError(
             config.file, "data.folder", f"{folder} is not a folder", "a folder, or a new name"
         )
 
 
-def _check_listen(config: Config, reactor: IReactorCore) -> None:
+def _listen_mistakes(config: Config, reactor: IReactorCore) -> Iterator[ConfigurationError]:
     lists = {f"listen.{kind}": each for kind, each in config.listen.endpoints().items()}
     if not any(lists.values()):
-        raise ConfigurationError(
+        yield ConfigurationError(
             config.file, "listen", "nothing to listen on", f"one endpoint in {' or '.join(lists)}"
         )
     for key, descriptions in lists.items():
         for description in descriptions:
             problem = _endpoint_problem(description, reactor)
             if problem:
-                raise ConfigurationError(
+                yield ConfigurationError(
                     config.file,
                     key,
                     f"{description!r} is no endpoint: {problem}",
@@ -88,34 +95,33 @@ def _endpoint_problem(description: str, reactor: Any) -> str | None:  # noqa: AN
     return None
 
 
-def _check_tls(config: Config) -> None:
+def _tls_mistakes(config: Config) -> Iterator[ConfigurationError]:
     tls = config.tls
     if tls.client_ca is not None:
         try:
             check_authorities(tls.client_ca)
         except TlsError as error:
-            raise ConfigurationError(
+            yield ConfigurationError(
                 config.file, "tls.client_ca", str(error), "a PEM file with certificates"
-            ) from None
+            )
     if tls.certificate is None or tls.private_key is None:
         return
     files = CertificateFiles(certificate=tls.certificate, private_key=tls.private_key)
     try:
         check_pair(files)
     except CertificateError as error:
-        raise ConfigurationError(
+        yield ConfigurationError(
             config.file,
             "tls.certificate, tls.private_key",
             str(error),
             "a PEM certificate and its own private key, not encrypted",
-        ) from None
+        )
 
 
-def _check_commands(config: Config) -> None:
+def _command_mistakes(config: Config) -> Iterator[ConfigurationError]:
     for source in config.commands.load:
-        exists = source.is_file() if isinstance(source, Path) else _module_exists(source)
-        if not exists:
-            raise ConfigurationError(
+        if not source_exists(source):
+            yield ConfigurationError(
                 config.file,
                 "commands.load",
                 f"{source} does not exist",
@@ -123,15 +129,20 @@ def _check_commands(config: Config) -> None:
             )
 
 
-def _module_exists(name: str) -> bool:
-    """Return whether the outermost package of a module exists; to look inside would run it."""
-    return find_spec(name.partition(".")[0]) is not None
+def source_exists(source: Path | str) -> bool:
+    """Return whether a file of commands exists, or the outermost package of a module.
+
+    To look inside of a package would run it.
+    """
+    if isinstance(source, Path):
+        return source.is_file()
+    return find_spec(source.partition(".")[0]) is not None
 
 
-def _check_redirects(config: Config) -> None:
+def _redirect_mistakes(config: Config) -> Iterator[ConfigurationError]:
     for number, target in enumerate(config.redirect.targets, start=1):
         if target.upload.startswith(S3) and find_spec("boto3") is None:
-            raise ConfigurationError(
+            yield ConfigurationError(
                 config.file,
                 f"redirect.targets[{number}].upload",
                 "s3:// needs boto3, which is not installed",

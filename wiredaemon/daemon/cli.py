@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from wiredaemon import __version__
 from wiredaemon.daemon.account_arguments import add_token, add_user
+from wiredaemon.daemon.doctor.subcommand import add_doctor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_init(commands)
     _add_import_hgweb(commands)
     _add_check_config(commands)
+    add_doctor(commands)
     add_user(commands)
     add_token(commands)
     _add_call(commands)

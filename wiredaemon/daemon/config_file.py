@@ -47,7 +47,46 @@ def load_config(file: Path) -> Config:
         ConfigurationError: the file cannot be read, is no TOML, or has an unknown or wrong key.
     """
     file = file.absolute()
-    top = Table(file, "", _parse(file), _TABLES)
+    return _config_of(file, _parse(file))
+
+
+def load_all(file: Path) -> tuple[Config | None, list[ConfigurationError]]:
+    """Read a configuration file in spite of what is wrong with it.
+
+    Returns:
+        What the file says without its wrong keys, or None where nothing can be said; and all of its
+        mistakes, in the order in which they are found.
+    """
+    file = file.absolute()
+    found: list[ConfigurationError] = []
+    try:
+        values = _parse(file)
+    except ConfigurationError as error:
+        return None, [error]
+    while True:
+        try:
+            return _config_of(file, values), found
+        except ConfigurationError as error:
+            found.append(error)
+            # Without the key the next mistake shows; each time the file becomes shorter.
+            if not _remove(values, error.key):
+                return None, found
+
+
+def _remove(values: dict[str, Any], key: str) -> bool:
+    """Remove a key, or the table that it is missing from; return whether there was anything."""
+    if key in values:  # also a key of the top that has dots in it
+        del values[key]
+        return True
+    name, _, rest = key.partition(".")
+    table = values.get(name)
+    if isinstance(table, dict) and table and _remove(table, rest):
+        return True
+    return values.pop(name, None) is not None
+
+
+def _config_of(file: Path, values: dict[str, Any]) -> Config:
+    top = Table(file, "", values, _TABLES)
     return Config(
         file=file,
         data=_data(top),

@@ -1,0 +1,53 @@
+"""The shell lines of docs/operation.md about the doctor, run, and its tables."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from support.environment import ROOT, environment
+from support.repositories import make_repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECTION: Final = (
+    (ROOT / "docs" / "operation.md").read_text("utf-8").partition("## Doctor\n")[2]
+).partition("\n## ")[0]
+LINES: Final = re.findall(r"^    (.+)$", SECTION, re.MULTILINE)
+
+
+def test_the_section_has_lines_to_run() -> None:
+    assert len(LINES) == 4
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_line_runs_and_finds_nothing_wrong(line: str, tmp_path: Path) -> None:
+    make_repository(tmp_path / "one")
+    file = tmp_path / "wiredaemon.toml"
+    file.write_text(
+        '[data]\nfolder = "data"\n[listen]\nhttp = ["tcp:0:interface=127.0.0.1"]\n'
+        '[paths]\n"/" = "one"\n[limits]\ncache_size = 0\ncache_clones = 0\nworker_spool = 0\n'
+    )
+    program, *words = line.removeprefix("sudo ").split()
+    assert program == "wiredaemon"
+    replaced = {"FILE": str(file), "wiredaemon": "root"}
+    words = [replaced.get(word, word) for word in words]
+    finished = subprocess.run(
+        [sys.executable, "-m", "wiredaemon", *words],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # Whoever is not root cannot look as root: that is a warning.
+    may_warn = "--user" in words and " user: " in finished.stdout
+    assert (finished.returncode, finished.stderr) == (int(may_warn), "")
+
+
+def test_the_table_has_every_exit_status() -> None:
+    assert re.findall(r"^\| (\d+) \|", SECTION, re.MULTILINE) == ["0", "1", "2", "130"]
