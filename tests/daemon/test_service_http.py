@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import cbor2
@@ -508,8 +508,16 @@ def test_a_daemon_starts_without_its_repository(tmp_path: Path) -> None:
     )
     with Daemon.start(text, tmp_path) as daemon:
         served = Served(daemon=daemon, repository=repository, tls=trusting(None))
-        assert served.post("0006", "heads").body == UNAVAILABLE
+        answer = served.post("0006", "heads")
+        assert (answer.status, UNAVAILABLE.strip() in answer.body) == (200, True)
         daemon.wait_for_log(rf"repository {repository} is not available")
+        # What needs no repository is there, and nothing is told of one.
+        described: Any = served.call("0006", "capabilities")
+        assert b"heads" in described[b"commands"]
+        for page in (b"/", b"/?cmd=heads", b"/?cmd=capabilities", b"/log"):
+            head = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % page
+            with daemon.connect() as connection:
+                assert connection.exchange(head).body == UNAVAILABLE
         make_repository(repository)
         assert served.call("0006", "heads") == [bytes(20)]
 

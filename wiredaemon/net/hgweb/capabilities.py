@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.commands import Permission
 from wiredaemon.commands.capabilities import describe_api
 from wiredaemon.net.hosting.access import authorize
-from wiredaemon.net.http.responses import HttpResponse, denied_version1
+from wiredaemon.net.http.responses import HttpResponse, denied_version1, unavailable
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor_heads import KeyOrder
 from wiredaemon.wire.dialects import ResponseForm
@@ -58,6 +58,8 @@ def answer_capabilities(
     # All four, or version 1's answer without a word: clients take that for "no version 2 here"
     # (http, section 4).
     if not (settings.switches.enabled and upgradable and wanted and b"cbor" in protocols):
+        if settings.lacks_repository:
+            return unavailable()  # version 1 has nothing but repositories
         return HttpResponse(
             status=200,
             reason=b"Script output follows",

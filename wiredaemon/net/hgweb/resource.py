@@ -28,7 +28,14 @@ from wiredaemon.net.hgweb.web_request import web_request
 from wiredaemon.net.hosting.access import authorize
 from wiredaemon.net.http.application import decide
 from wiredaemon.net.http.buffered_body import BufferedBody, too_large
-from wiredaemon.net.http.responses import HttpResponse, no_such_method, not_allowed, not_found, text
+from wiredaemon.net.http.responses import (
+    HttpResponse,
+    no_such_method,
+    not_allowed,
+    not_found,
+    text,
+    unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +122,9 @@ class HgwebResource(Resource):
     def _on_settings(
         self, request: StreamingRequest, settings: Settings, command: bytes | None
     ) -> None:
+        if settings.lacks_repository:
+            request.answer(unavailable())
+            return
         head = HgwebHead(method=request.method, command=command, rest=tuple(self._rest))
         granted = check_head(head, settings, request.peer())
         if isinstance(granted, HttpResponse):

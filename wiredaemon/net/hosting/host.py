@@ -17,7 +17,7 @@ from wiredaemon.commands.capabilities import RepositoryFacts
 from wiredaemon.net.cache.bundles import RepositoryBundles
 from wiredaemon.net.cache.cached_repository import CacheableRepository
 from wiredaemon.net.cache.clones import RepositoryClones
-from wiredaemon.net.hosting.access import may_everybody_pull
+from wiredaemon.net.hosting.access import UNAVAILABLE, may_everybody_pull
 from wiredaemon.net.hosting.recovery_gate import RecoveryGate
 from wiredaemon.net.hosting.repository_handle import RepositoryHandle, share_of
 from wiredaemon.net.hosting.shared_answer import SharedAnswer
@@ -70,6 +70,8 @@ class Settings:
     """Lists of repositories leave it out."""
     version1: Mapping[bytes, bytes] = field(default_factory=dict)
     """The commands of version 1, and the right each needs: ``pull`` or ``push``."""
+    lacks_repository: bool = False
+    """There is none yet where one is to be served: commands that need none can be called."""
 
 
 class Host(Protocol):
@@ -193,6 +195,7 @@ class HostedRepository:
         first_watched = [b"%s/.hg/%s" % (path, name) for name in _FIRST_WATCHED]
         self._files = WatchedFiles(first_watched, (), pool.reactor.seconds)
         self._described = SharedAnswer(self._describe, pool.reactor)
+        self._was_described = False
         self._complaint: str | None = None
         """The reason for which the repository was said to be unavailable."""
         self._cacheable: CacheableRepository | None = None
@@ -218,6 +221,8 @@ class HostedRepository:
 
     def repository(self, peer: Peer, permission: Permission) -> RepositoryHandle:
         """Return the repository as one peer's commands use it."""
+        if self._settings is not None and self._settings.lacks_repository:
+            raise ServerError(UNAVAILABLE)
         context = CallContext(repository=self.path, user=peer.user, permission=permission)
         return RepositoryHandle(
             context,
@@ -234,7 +239,7 @@ class HostedRepository:
         # Taken before the worker reads them: a change in between is seen at the next request.
         before = self._files.stat_settings()
         described = self._pool.describe(self.path).addCallback(self._learn, before)
-        return described.addErrback(self._complain)
+        return described.addErrback(self._complain, before)
 
     def _learn(self, result: object, before: StatSignatures) -> Settings:
         description = Description.parse(result)
@@ -264,6 +269,7 @@ class HostedRepository:
             version1=description.version1,
         )
         self._settings, self._signatures = settings, signatures
+        self._was_described = True
         if self._complaint is not None:
             self._complaint = None
             self._log.info("repository {path} is available again", path=os.fsdecode(self.path))
@@ -316,8 +322,12 @@ class HostedRepository:
             known.get(path, signature) for path, signature in zip(files.settings, now, strict=True)
         )
 
-    def _complain(self, failure: Failure) -> Failure:
-        """Log why the repository is not available, once for each reason."""
+    def _complain(self, failure: Failure, before: StatSignatures) -> Settings:
+        """Log why the repository is not available, once for each reason, and fail again.
+
+        Returns:
+            The settings of a host without a repository, where there never was one.
+        """
         # Fails closed: what was known may have allowed more than the broken file does.
         self._settings = None
         reason = failure.getErrorMessage()
@@ -328,4 +338,11 @@ class HostedRepository:
                 path=os.fsdecode(self.path),
                 reason=reason,
             )
-        return failure
+        # One that was there and has gone may have had rules of its own.
+        if self._was_described or os.path.lexists(b"%s/.hg" % self.path):
+            failure.raiseException()
+        self._signatures = before
+        self._settings = Settings(
+            switches=self._switches, access=self._access, lacks_repository=True
+        )
+        return self._settings

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore, maybeDeferred
 from twisted.logger import Logger
 
+from wiredaemon.commands import ServerError
+from wiredaemon.net.hosting.access import UNAVAILABLE
 from wiredaemon.net.hosting.collection import Budget, changed_at, names_of
 from wiredaemon.net.hosting.host import HostedRepository
 from wiredaemon.net.hosting.moved import STILL_THERE, MovedPaths
@@ -286,11 +288,18 @@ class HostLookup:
         return None if entry.path is None else self._host_at(entry.path)
 
     async def describe(self, host: Host) -> Settings:
-        """Return a host's settings for a list; few are asked for at once."""
+        """Return a host's settings for a list; few are asked for at once.
+
+        Raises:
+            ServerError: Its repository is not there.
+        """
         # First: what is known need not wait behind what is not.
-        known = host.known_settings()
-        if known is not None:
-            return known
+        settings = host.known_settings() or await self._ask(host)
+        if settings.lacks_repository:
+            raise ServerError(UNAVAILABLE)
+        return settings
+
+    async def _ask(self, host: Host) -> Settings:
         await self._describing.acquire()
         try:
             # Another list may have asked meanwhile, or it is asked for at this moment.
