@@ -24,6 +24,7 @@ from benchmarks.candidates import (
 )
 from benchmarks.figure import Bound, Candidate, Figure, Goal, Metric
 from benchmarks.load import Calls, connect
+from benchmarks.pairs import PAIRS
 from benchmarks.programs import hg_serve, make_certificate, make_repository, peer, wiredaemon
 from benchmarks.streams import Download, HttpDownload, Upload
 from benchmarks.wire import BATCH, BULK
@@ -256,5 +257,6 @@ FIGURES: Final[Mapping[str, Callable[[Path], Figure]]] = {
     "idle": _idle,
     "tls-batch": _tls_batch,
     "tls-single": _tls_single,
+    **PAIRS,
 }
 """Makers of the figures by name; each is called with an empty folder for its files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -46,13 +47,16 @@ class Bound(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A bound on one candidate's figure: absolute, or in ratio to a peer's of the same round."""
+    """A bound on one candidate's figure: absolute, or in ratio to a peer's of the same round.
 
-    candidate: str
+    Where several are named, the one counts whose median is the best.
+    """
+
+    candidate: str | tuple[str, ...]
     metric: Metric
     bound: Bound = Bound.AT_LEAST
     value: float
-    peer: str | None = None
+    peer: str | tuple[str, ...] | None = None
 
     def reached(self, value: float) -> bool:
         """Return whether this median reaches the goal."""
@@ -114,12 +118,16 @@ class Result:
 
     def ratios(self, goal: Goal) -> list[float]:
         """Return a goal's value or ratio for each round; empty if a candidate did not run."""
-        if goal.candidate not in self.values:
-            return []
-        own = self.values[goal.candidate][goal.metric]
-        if goal.peer is None:
+        own = self._best(goal.candidate, goal)
+        if goal.peer is None or not own:
             return own
-        if goal.peer not in self.values:
+        peer = self._best(goal.peer, goal)
+        return [one / other for one, other in zip(own, peer, strict=True)] if peer else []
+
+    def _best(self, names: str | tuple[str, ...], goal: Goal) -> list[float]:
+        """Return the values of the best candidate of some; empty if one of them did not run."""
+        names = (names,) if isinstance(names, str) else names
+        if not all(name in self.values for name in names):
             return []
-        peer = self.values[goal.peer][goal.metric]
-        return [one / other for one, other in zip(own, peer, strict=True)]
+        best = max if goal.bound is Bound.AT_LEAST else min
+        return best((self.values[name][goal.metric] for name in names), key=statistics.median)

@@ -67,10 +67,15 @@ def spread(values: Sequence[float]) -> str:
 
 def goal_text(goal: Goal) -> str:
     """Return a goal in words."""
+    text = f"{_names(goal.candidate)}: {goal.metric.value} {goal.bound.value}"
     if goal.peer is None:
         value = goal.value / _KIB if goal.metric is Metric.MEMORY else goal.value
-        return f"{goal.candidate}: {goal.metric.value} {goal.bound.value} {value:g} KiB"
-    return f"{goal.candidate}: {goal.metric.value} {goal.bound.value} {goal.value:g} x {goal.peer}"
+        return f"{text} {value:g} KiB"
+    return f"{text} {goal.value:g} x {_names(goal.peer)}"
+
+
+def _names(names: str | tuple[str, ...]) -> str:
+    return names if isinstance(names, str) else " or ".join(names)
 
 
 def _columns(figure: Figure) -> list[tuple[str, Metric]]:
@@ -105,7 +110,7 @@ def _goal_lines(result: Result) -> Iterator[tuple[str, ...]]:
             continue
         shown = _scaled(goal.metric, ratios) if goal.peer is None else ratios
         yes = goal.reached(statistics.median(ratios))
-        yield f"{text}:", spread(shown), f"  reached {'yes' if yes else 'NO'}"
+        yield f"{text}:", spread(shown), f"  {'met' if yes else 'MISSED'}"
 
 
 def _figure_json(result: Result) -> dict[str, Any]:
