@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
-.PHONY: run test check interop test-long test-oldest lint types unit bench memory stress attacks crash clones storm large-history slow-clone fuzz format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory stress attacks crash clones storm large-history slow-clone fuzz man format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -88,6 +88,10 @@ slow-clone: $(VENV)/.run-stamp
 # `make fuzz FUZZ="cbor http --seconds 60"` runs some targets only, for a minute each.
 fuzz: $(VENV)/.fuzz-stamp
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
+
+# The man page, of the parser of the command line.
+man: $(VENV)/.dev-stamp
+	$(BIN)/python -m tools.man_page > docs/wiredaemon.1
 
 format: $(VENV)/.dev-stamp
 	$(BIN)/ruff format .

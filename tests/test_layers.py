@@ -77,7 +77,7 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "boto3", "botocore"}),
     "service": frozenset({"twisted", "zope.interface"}),
     "testing": frozenset({"twisted", "pytest"}),
-    "daemon": frozenset({"twisted", "zope.interface", "cryptography"}),
+    "daemon": frozenset({"twisted", "zope.interface", "cryptography", "shtab"}),
 }
 """Each package of ours, and what it may import besides the standard library."""
 
@@ -88,6 +88,7 @@ ONLY_IN: Final[Mapping[str, str]] = {
     "boto3": "wiredaemon/net/cache/uploaders.py",
     "botocore": "wiredaemon/net/cache/uploaders.py",
     "mercurial": "wiredaemon/worker/",
+    "shtab": "wiredaemon/daemon/completion_subcommand.py",
 }
 """Imports that have one home; a folder ends with a slash."""
 

@@ -120,11 +120,31 @@ def test_the_wheel_holds_the_package_the_plugin_and_the_shipped_files(wheel: Pat
 def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"twisted", "wiredaemon"}
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {
+        "twisted",
+        "wiredaemon",
+    }
     assert [name for name in names if name.startswith("twisted/")] == [
         "twisted/plugins/wiredaemon_plugin.py"
     ]
     assert [name for name in names if name.endswith(("dropin.cache", ".pyc"))] == []
+
+
+def test_the_wheel_installs_the_man_page_where_man_looks(wheel: Path, fresh: Path) -> None:
+    page = (ROOT / "docs" / "wiredaemon.1").read_bytes()
+    archive = zipfile.ZipFile(wheel)
+    names = [name for name in archive.namelist() if ".data/" in name]
+    assert [name.partition(".data/")[2] for name in names] == ["data/share/man/man1/wiredaemon.1"]
+    assert archive.read(names[0]) == page
+    assert (fresh.parent / "share" / "man" / "man1" / "wiredaemon.1").read_bytes() == page
+
+
+def test_without_its_extra_completion_says_what_is_missing(fresh: Path) -> None:
+    finished = subprocess.run(
+        [fresh / "wiredaemon", "completion", "bash"], capture_output=True, text=True, check=False
+    )
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert "pip install 'wiredaemon[completion]'" in finished.stderr
 
 
 def test_the_wheel_carries_its_license_and_its_console_script(wheel: Path) -> None:

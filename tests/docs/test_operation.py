@@ -1,7 +1,8 @@
-"""The shell lines of docs/operation.md about the doctor, run, and its tables."""
+"""The shell lines of docs/operation.md about the doctor and completion, run, and a table."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,10 +15,19 @@ from support.repositories import make_repository
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECTION: Final = (
-    (ROOT / "docs" / "operation.md").read_text("utf-8").partition("## Doctor\n")[2]
-).partition("\n## ")[0]
-LINES: Final = re.findall(r"^    (.+)$", SECTION, re.MULTILINE)
+TEXT: Final = (ROOT / "docs" / "operation.md").read_text("utf-8")
+
+
+def section(title: str) -> str:
+    return TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def lines(title: str) -> list[str]:
+    """The shell lines of a section."""
+    return re.findall(r"^    (.+)$", section(title), re.MULTILINE)
+
+
+LINES: Final = lines("Doctor")
 
 
 def test_the_section_has_lines_to_run() -> None:
@@ -50,4 +60,24 @@ def test_every_line_runs_and_finds_nothing_wrong(line: str, tmp_path: Path) -> N
 
 
 def test_the_table_has_every_exit_status() -> None:
-    assert re.findall(r"^\| (\d+) \|", SECTION, re.MULTILINE) == ["0", "1", "2", "130"]
+    assert re.findall(r"^\| (\d+) \|", section("Doctor"), re.MULTILINE) == ["0", "1", "2", "130"]
+
+
+def test_the_lines_about_completion_make_the_files_that_they_name(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "wiredaemon"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m wiredaemon "$@"\n')
+    program.chmod(0o755)
+    variables = {
+        **environment(),
+        "HOME": str(tmp_path),
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+    }
+    script = "\n".join(lines("Completion and man page"))
+    subprocess.run(["sh", "-e", "-c", script], check=True, env=variables)
+    made = (
+        ".local/share/bash-completion/completions/wiredaemon",
+        ".zfunc/_wiredaemon",
+        ".config/fish/completions/wiredaemon.fish",
+    )
+    assert all("doctor" in (tmp_path / name).read_text() for name in made)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from wiredaemon import __version__
 from wiredaemon.daemon.account_arguments import add_token, add_user
+from wiredaemon.daemon.completion_subcommand import add_completion
 from wiredaemon.daemon.doctor.subcommand import add_doctor
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add_user(commands)
     add_token(commands)
     _add_call(commands)
+    add_completion(commands, parser)
     return parser
 
 

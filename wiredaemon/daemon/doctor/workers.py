@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import TimeoutError as TooLateError
+from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, globalLogPublisher
 from zope.interface import implementer
 
@@ -107,7 +108,7 @@ class _Examination:
             return [error(_WORKER, text, how)]
         shown = version.decode("ascii", "replace") if isinstance(version, bytes) else "?"
         found = [fine(_WORKER, f"a worker has started, with Mercurial {shown}")]
-        found += self._printed(_WORKER)
+        found += await self._printed(_WORKER)
         until = self._reactor.seconds() + ALL_SECONDS
         paths = list(islice(_repositories(self._config), MOST_REPOSITORIES + 1))
         for number, path in enumerate(paths):
@@ -120,19 +121,23 @@ class _Examination:
 
     async def _examine(self, path: bytes) -> list[Finding]:
         area = f"repository {os.fsdecode(path)}"
+        answered = await self._ask(area, path)
+        return [*await self._printed(area), *answered]
+
+    async def _ask(self, area: str, path: bytes) -> list[Finding]:
         try:
             description = self._pool.describe(path)
             described = Description.parse(await description.addTimeout(OPEN_SECONDS, self._reactor))
         except RepositoryUnavailableError as wrong:
             how = "`hg verify` there, as the daemon's user, shows what Mercurial says of it"
-            return [*self._printed(area), error(area, wrong.reason, how)]
+            return [error(area, wrong.reason, how)]
         except TooLateError:
             text = f"it was not open within {OPEN_SECONDS:g} s"
-            return [*self._printed(area), error(area, text, "look at the disk that it is on")]
+            return [error(area, text, "look at the disk that it is on")]
         except (CommandError, ServerError) as wrong:
             text = f"it cannot be opened: {wrong} {self._heard.reason}".rstrip()
-            return [*self._printed(area), error(area, text, "see what the line before says")]
-        return [*self._printed(area), *self._state(area, path, described)]
+            return [error(area, text, "see what the line before says")]
+        return [*self._state(area, path, described)]
 
     def _state(self, area: str, path: bytes, described: Description) -> Iterator[Finding]:
         store = Path(os.fsdecode(path), ".hg", "store")
@@ -146,7 +151,10 @@ class _Examination:
         else:
             yield fine(area, "it can be opened")
 
-    def _printed(self, area: str) -> list[Finding]:
+    async def _printed(self, area: str) -> list[Finding]:
+        # What was printed in front of an answer is in a pipe of its own, which the reactor may read
+        # behind it, in the same turn.
+        await deferLater(self._reactor, 0)
         how = "mend what the text names; in the daemon it goes to the log"
         return [warning(area, line, how) for line in self._heard.take()]
 
