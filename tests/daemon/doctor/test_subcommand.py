@@ -141,3 +141,10 @@ def test_an_interruption_is_quiet_and_ends_the_worker(folder: Path) -> None:
         output, _ = doctor.communicate()
     assert (doctor.returncode, output) == (130, b"")
     assert list(children_of(folder)) == []
+
+
+def test_a_reader_that_leaves_ends_it_quietly(folder: Path) -> None:
+    reading, own = os.pipe()
+    os.close(reading)
+    assert run(folder, output=own)[0] == 141
+    os.close(own)

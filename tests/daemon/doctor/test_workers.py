@@ -136,3 +136,19 @@ async def test_a_store_that_cannot_be_written_is_told_where_users_may_push(
     found = of(one, await examine_repositories(config, reactor))
     store = one / ".hg" / "store"
     assert found == [(Level.WARNING, f"allow-push lets users push, and {store} cannot be written")]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_repository_that_hangs_is_left_behind_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "OPEN_SECONDS", 1.0)
+    one = make_repository(tmp_path / "one")
+    # Nobody ever writes into it.
+    os.mkfifo(tmp_path / "never")
+    extension = tmp_path / "hang.py"
+    extension.write_text(f"def reposetup(ui, repo):\n    open({str(tmp_path / 'never')!r})\n")
+    write_hgrc(one, f"[extensions]\nhang = {extension}\n")
+    config = replace(config_of(tmp_path, one=one), limits=replace(Limits(), worker_read_grace=0.1))
+    found = of(one, await examine_repositories(config, reactor))
+    assert found == [(Level.ERROR, "it was not open within 1 s")]

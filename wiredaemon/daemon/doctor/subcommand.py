@@ -1,6 +1,7 @@
 """``wiredaemon doctor``: its arguments, and its run in a process of its own.
 
-Exit statuses: 0 all is fine, 1 there are warnings, 2 there are errors, 130 interrupted.
+Exit statuses: 0 all is fine, 1 there are warnings, 2 there are errors, 130 interrupted, 141 nobody
+read the output.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # 128 and the number of SIGINT, as shells report it.
 INTERRUPTED: Final = 130
+UNREAD: Final = 141
+"""The exit status of a program that SIGPIPE ended."""
 DEFAULT_FILE: Final = "wiredaemon.toml"
 """The configuration where none is named: that of the current folder, as ``init`` names it."""
 
@@ -72,10 +75,16 @@ def run(options: argparse.Namespace) -> int:
     findings = _examine(options)
     if findings is None:
         return INTERRUPTED
-    if options.output == "json":
-        write_json(findings, sys.stdout)
-    else:
-        write_text(findings, sys.stdout, colours=has_colours(sys.stdout, os.environ))
+    try:
+        if options.output == "json":
+            write_json(findings, sys.stdout)
+        else:
+            write_text(findings, sys.stdout, colours=has_colours(sys.stdout, os.environ))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter would try once more, and say that it failed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     return status_of(findings)
 
 
