@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import shutil
@@ -36,6 +37,14 @@ def test_files_made_in_the_block_are_the_users_and_root_is_back_behind_it() -> N
 def test_without_a_user_nothing_changes() -> None:
     with as_user(None, None):
         assert os.geteuid() == os.getuid()
+
+
+@AS_ROOT
+def test_the_user_is_in_all_groups_that_it_is_in_elsewhere() -> None:
+    members = {name for group in grp.getgrall() for name in group.gr_mem}
+    for user in [NOBODY, *(each for each in pwd.getpwall() if each.pw_name in members)]:
+        with as_user(user.pw_uid, None):
+            assert {*os.getgroups()} == {*os.getgrouplist(user.pw_name, user.pw_gid)}
 
 
 @AS_ROOT

@@ -27,12 +27,14 @@ def as_user(uid: int | None, gid: int | None) -> Iterator[None]:
     if uid is None or os.geteuid() != 0 or not hasattr(os, "setresuid"):
         yield
         return
+    user = pwd.getpwuid(uid)
     if gid is None:
-        gid = pwd.getpwuid(uid).pw_gid
+        gid = user.pw_gid
     groups, saved_uid, saved_gid = os.getgroups(), os.geteuid(), os.getegid()
+    # All of the user's, as `twistd` has it: one of them may be the only way to a file.
     # Groups first: a user without root's rights cannot change them. The real user too, because
     # shells go back to that one. Root stays in the third place, from where it can be taken back.
-    os.setgroups([gid])
+    os.setgroups(os.getgrouplist(user.pw_name, gid))
     os.setresgid(gid, gid, saved_gid)
     os.setresuid(uid, uid, saved_uid)
     try:
