@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
-.PHONY: run test check interop test-long test-oldest lint types unit bench memory stress attacks crash clones storm large-history slow-clone fuzz man format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz man format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -52,6 +52,10 @@ bench: $(VENV)/.bench-stamp
 # `make memory MEMORY="framed zlib"` runs some cases only.
 memory: $(VENV)/.run-stamp
 	$(BIN)/python -m benchmarks.memory $(MEMORY)
+
+# `make transfers TRANSFERS="http up"` runs some cases only.
+transfers: $(VENV)/.run-stamp
+	$(BIN)/python -m benchmarks.transfers $(TRANSFERS)
 
 # `make stress STRESS="--seconds 5 --connections 50"` is shorter.
 stress: $(VENV)/.run-stamp

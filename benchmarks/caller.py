@@ -35,8 +35,21 @@ class Caller:
             text=True,
         )
 
+    @property
+    def pid(self) -> int:
+        """The process id of the program."""
+        return self._process.pid
+
     def exchange(self) -> int:
         """Have the calls made, and return their number.
+
+        Raises:
+            BenchmarkError: The program ended, or took too long: its standard error says why.
+        """
+        return self.order(self._calls)
+
+    def order(self, count: int) -> int:
+        """Have so many calls made, and return their number.
 
         Raises:
             BenchmarkError: The program ended, or took too long: its standard error says why.
@@ -45,16 +58,16 @@ class Caller:
         assert process.stdin is not None  # noqa: S101 for mypy: both are pipes
         assert process.stdout is not None  # noqa: S101
         try:
-            process.stdin.write(f"{self._calls}\n")
+            process.stdin.write(f"{count}\n")
             process.stdin.flush()
         except BrokenPipeError:
             raise BenchmarkError(f"{self._name} has ended") from None
         readable, _, _ = select.select([process.stdout], [], [], _SECONDS)
         if not readable:
             raise BenchmarkError(f"{self._name} took more than {_SECONDS} s")
-        if process.stdout.readline() != f"{self._calls}\n":
+        if process.stdout.readline() != f"{count}\n":
             raise BenchmarkError(f"{self._name} has failed")
-        return self._calls
+        return count
 
     def close(self) -> None:
         """End the program."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import time
 from pathlib import Path
@@ -50,6 +51,21 @@ def cpu_seconds(pid: int) -> float:
 def private_memory(pid: int) -> int:
     """Return the bytes of private memory of a process and of its children, added up."""
     return sum(own_private_memory(one) for one in _family(pid))
+
+
+def memory_of(pid: int, name: str) -> int:
+    """Return bytes of memory of a process: `VmRSS`, resident now, or `VmHWM`, at its highest."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    found = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(name)
+    return int(found[1]) * _KIB
+
+
+def reset_peak(pid: int) -> None:
+    """Let the highest resident memory of a process begin with what is resident now."""
+    # 5 resets VmHWM (proc(5)).
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
 
 
 def allow_connections(count: int) -> None:

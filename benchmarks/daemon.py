@@ -10,7 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.cpu import cpu_seconds, own_private_memory, private_memory
+from benchmarks.cpu import (
+    cpu_seconds,
+    memory_of,
+    own_private_memory,
+    private_memory,
+    reset_peak,
+)
 from benchmarks.errors import BenchmarkError
 from benchmarks.frames import ERROR_RESPONSE, Frames, whole_request
 from benchmarks.load import connect, receive
@@ -36,13 +42,12 @@ _ANY_PORT: Final = "tcp:0:interface=127.0.0.1"
 # The system chooses ports: the log says which.
 _LISTENING: Final = re.compile(r"\b([a-z_]+) listening on [a-z+]+://[^/\s]+:(\d+)")
 _ALARMING: Final = re.compile(r"Traceback|Unhandled|#warn|#error|#critical|[Ww]arning")
-_KIB: Final = 1024
 _SAMPLE_SECONDS: Final = 0.1
 _SAMPLES: Final = 6
 """The number of samples in a row in which nothing may change."""
 _IDLE: Final = 0.02
 """The share of a core that still counts as idle."""
-_STEADY: Final = 64 * _KIB
+_STEADY: Final = 64 * 1024
 """Bytes by which steady memory may differ."""
 
 
@@ -119,17 +124,16 @@ class Daemon:
     @property
     def resident(self) -> int:
         """Bytes of resident memory, shared pages included."""
-        return self._status("VmRSS")
+        return memory_of(self.pid, "VmRSS")
 
     @property
     def peak(self) -> int:
         """The most that `resident` was since `reset_peak`."""
-        return self._status("VmHWM")
+        return memory_of(self.pid, "VmHWM")
 
     def reset_peak(self) -> None:
         """Let `peak` begin with the memory that is resident now."""
-        # 5 resets VmHWM (proc(5)).
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
+        reset_peak(self.pid)
 
     @property
     def descriptors(self) -> list[str]:
@@ -165,13 +169,6 @@ class Daemon:
             )
             # In a row: a timer or the garbage collector may still be due after one calm sample.
             calm = calm + 1 if is_calm else 0
-
-    def _status(self, name: str) -> int:
-        text = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        found = re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)
-        if found is None:
-            raise BenchmarkError(f"the kernel says no {name}")
-        return int(found[1]) * _KIB
 
 
 class Control:

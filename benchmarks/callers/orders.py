@@ -13,6 +13,9 @@ WINDOW: Final = 64
 DATA: Final = b"thirty-two bytes of an argument!"
 """The argument of each call, and its result."""
 
+PIECE: Final = bytes(range(256)) * 128
+"""A piece of large data: 32 KiB."""
+
 
 class WrongAnswerError(Exception):
     """A server answered something else."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
 import pytest
@@ -233,6 +234,18 @@ def test_stream_0_is_even() -> None:
 def test_encoded_frames_are_identity_without_settings() -> None:
     # point 3
     assert events_of(answer(CONTINUATION, stream_flags=BEGIN | ENCODED)) == [got()]
+
+
+def test_encoded_frames_behind_settings_of_another_encoding_are_decoded() -> None:
+    encoded = zlib.compress(b"data")
+    events = events_of(
+        settings(EOS, b"Hidentity", stream_flags=BEGIN),
+        answer(CONTINUATION, stream_flags=ENCODED),
+        settings(EOS, b"Dzlib"),
+        answer(CONTINUATION, encoded, stream_flags=ENCODED),
+    )
+    contents = [each.data for each in events if isinstance(each, ResponseDataReceived)]
+    assert b"".join(contents) == b"datadata"
 
 
 def test_after_its_end_a_stream_must_be_begun_again() -> None:

@@ -25,7 +25,7 @@ from wiredaemon.protocol.input_streams import CLIENT_SIDE, InputStreams
 from wiredaemon.protocol.stream_contents import StreamContents, read_whole
 from wiredaemon.wire.dialects import DIALECTS, EOS, RESPONSE_CBOR, FrameType, ResponseForm
 from wiredaemon.wire.encodings import ContentError
-from wiredaemon.wire.frames import Frame, FrameError, FrameReader, whole_frame
+from wiredaemon.wire.frames import ENCODED, Frame, FrameError, FrameReader, whole_frame
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class ClientConnection(ClientOutput):
         self._contents = StreamContents(dialect, limits)
         self._messages = MessageReader(dialect, limits)
         self._cbor_flags = _CBOR_FLAGS[dialect.response]
+        self._identity_flags = ENCODED if dialect.sender_settings else 0
+        """Stream flags of payloads that are the content where the stream has no decoder."""
         self._plain_kind = dialect.numbers.get(FrameType.COMMAND_RESPONSE)
         """The frame type of responses that need no more than to be passed on; None before 0005."""
 
@@ -169,12 +171,14 @@ class ClientConnection(ClientOutput):
         """Append the events of the frames in front that are plain, and return the other frames.
 
         A frame is plain if it is a part of a response that a request waits for, on an open stream
-        that does not end with it, without content encoding: nearly all frames of a worker. They
-        cost no call each where others cost seven, and `_read` would find nothing more to check.
+        that does not end with it, without content encoding or in `identity`: nearly all frames.
+        They cost no call each where others cost seven, and `_read` would find nothing more to
+        check.
         """
+        decoders = self._contents.decoders
         for number, (request_id, stream_id, stream_flags, kind, payload) in enumerate(frames):
             if (
-                stream_flags
+                (stream_flags and (stream_flags != self._identity_flags or stream_id in decoders))
                 or kind >> 4 != self._plain_kind
                 or request_id not in self._active
                 or stream_id not in self._input_streams.open

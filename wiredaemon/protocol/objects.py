@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.errors import RemoteProtocolError
-from wiredaemon.wire.cbor import ItemReader
+from wiredaemon.wire.cbor import ItemReader, decode_all
 from wiredaemon.wire.cbor_heads import CborError
+from wiredaemon.wire.cbor_small import plain_size
 from wiredaemon.wire.dialects import DIALECTS, ResponseForm
 from wiredaemon.wire.values import RawBytes
 
@@ -56,6 +57,8 @@ class ObjectReader(ABC):
                 encoding. None sets no bound to the size of an object, which is held whole.
             rules: The CBOR that is accepted.
         """
+        self._rules = rules
+        self._limits = limits
         self._items = ItemReader(rules, limits)
         self._size_limit = size_limit
         self._size = 0
@@ -98,6 +101,10 @@ class ObjectReader(ABC):
 
     def _decode(self, data: bytes) -> list[object]:
         try:
+            # One plain item is the usual case; it is looked at once more, which costs less than
+            # the scan of any other.
+            if data and not self._items.held and plain_size(data) == len(data):
+                return decode_all(data, self._rules, self._limits)
             return self._items.receive_data(data)
         except CborError as error:
             message = f"error decoding CBOR from response: {error}"
@@ -106,6 +113,10 @@ class ObjectReader(ABC):
     @staticmethod
     def _incomplete() -> RemoteProtocolError:
         return RemoteProtocolError("the response is incomplete", malformed=True)
+
+
+_OK: Final = b"\xa1FstatusBok"
+"""The status map of a response that did not fail, as everybody encodes it."""
 
 
 class WholeReader(ObjectReader):
@@ -178,6 +189,12 @@ class ResponseReader(ObjectReader):
         return self._read(event.data)
 
     def _read(self, data: bytes) -> list[object]:
+        # Servers send the status in a frame of its own, and mostly end with an empty one.
+        if not data:
+            return []
+        if data == _OK and not self._status_seen and not self._items.held:
+            self._status_seen = True
+            return []
         values = self._decode(data)
         # The first item is the status, in whichever event it ends.
         if values and not self._status_seen:

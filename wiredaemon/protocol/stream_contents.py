@@ -34,7 +34,7 @@ class StreamContents:
         self._most = limits.encoded_streams if most is None else most
         self._dialect = dialect
         self._limits = limits
-        self._decoders: dict[int, ContentDecoder] = {}
+        self.decoders: dict[int, ContentDecoder] = {}
         """Decoders by stream; none for ``identity``, whose payloads are the content."""
         self._settings: dict[int, SettingsReceiver] = {}
 
@@ -51,7 +51,7 @@ class StreamContents:
         if not self._dialect.sender_settings:
             message = f"content encoded frames are no part of dialect {self._dialect.name}"
             raise RemoteProtocolError(message, malformed=True)
-        decoder = self._decoders.get(frame.stream_id)
+        decoder = self.decoders.get(frame.stream_id)
         # No decoder: `identity`, also where no settings were seen (server-state-machine, section
         # 2.3).
         if decoder is not None:
@@ -87,20 +87,20 @@ class StreamContents:
 
     def _set_decoder(self, stream_id: int, decoder: ContentDecoder) -> None:
         # First, so that new settings of the same stream do not count twice against the limit.
-        self._decoders.pop(stream_id, None)
+        self.decoders.pop(stream_id, None)
         # A decoder of identity would only copy; without one the payload is the content.
         if isinstance(decoder, IdentityDecoder):
             return
-        if len(self._decoders) >= self._most:
+        if len(self.decoders) >= self._most:
             message = (
                 f"streams in a content encoding exceed the limit of {self._most} (encoded_streams)"
             )
             raise RemoteProtocolError(message, malformed=True)
-        self._decoders[stream_id] = decoder
+        self.decoders[stream_id] = decoder
 
     def forget(self, stream_id: int) -> None:
         """End a stream: the next one of this id begins without settings."""
-        self._decoders.pop(stream_id, None)
+        self.decoders.pop(stream_id, None)
         self._settings.pop(stream_id, None)
 
 

@@ -170,25 +170,15 @@ def _plain_other(value: object, order: KeyOrder) -> object:
 
 
 def _plain_map(value: Mapping[Any, object], order: KeyOrder) -> dict[bytes, object]:
-    keys = {}
-    for key in value:
-        plain = _encoded_text(key) if isinstance(key, str) else key
-        if not isinstance(plain, bytes):
-            message = f"a map key of type {type(key).__name__} cannot be sent"
-            raise UnencodableError(message)
-        # ``a`` and ``b"a"`` are two keys to Python, and one on the wire.
-        if plain in keys:
-            message = "a map holds the same key as bytes and as text"
-            raise UnencodableError(message)
-        keys[plain] = key
+    by_key = value if {*map(type, value)} == {bytes} else _with_plain_keys(value)
     # Sorted bytewise first: Python's sort is stable, so that keys of one length stay so.
-    ordered = sorted(keys)
+    ordered = sorted(by_key)
     if order is KeyOrder.CANONICAL:
         ordered.sort(key=len)
     plain_map = {}
     for key in ordered:
         # Values in maps are mostly scalars or maps, which need no call of `_plain`.
-        element = value[keys[key]]
+        element = by_key[key]
         if type(element) is dict:
             element = _plain_map(element, order)
         elif type(element) not in _SCALARS and (
@@ -197,6 +187,18 @@ def _plain_map(value: Mapping[Any, object], order: KeyOrder) -> dict[bytes, obje
             element = _plain(element, order)
         plain_map[key] = element
     return plain_map
+
+
+def _with_plain_keys(value: Mapping[Any, object]) -> dict[bytes, object]:
+    by_key = {}
+    for key, element in value.items():
+        plain = _encoded_text(key) if isinstance(key, str) else key
+        if not isinstance(plain, bytes):
+            raise UnencodableError(f"a map key of type {type(key).__name__} cannot be sent")
+        if plain in by_key:
+            raise UnencodableError("a map holds the same key as bytes and as text")
+        by_key[plain] = element
+    return by_key
 
 
 def _encoded_text(text: str) -> bytes:
