@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet import reactor as installed_reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from wiredaemon.commands import (
@@ -52,6 +53,13 @@ async def turn(_context: Any, data: bytes) -> bytes:  # noqa: ANN401
     """Return the argument backwards, a turn of the reactor later."""
     await deferLater(reactor, 0)
     return data[::-1]
+
+
+@command("hold", permission=Permission.RO, arguments=_DATA)
+async def hold(_context: Any, data: bytes) -> bytes:  # noqa: ANN401
+    """Wait until the call is cancelled, or its deadline has passed."""
+    await Deferred[None]()
+    return data
 
 
 @command("several", permission=Permission.RO, arguments=_DATA_AND_COUNT)
