@@ -22,11 +22,22 @@ BELOW: Final[Mapping[str, frozenset[str]]] = {
     "repository": frozenset({"wire", "protocol", "commands"}),
     "worker": frozenset({"wire", "protocol", "commands", "repository"}),
     "client": frozenset({"wire", "protocol", "commands", "net"}),
+    "debugtool": frozenset({"wire", "protocol", "commands", "client"}),
     "net": frozenset({"wire", "protocol", "commands", "accounts", "repository"}),
     "service": frozenset({"wire", "protocol", "commands", "accounts", "repository", "net"}),
     "testing": frozenset({"wire", "protocol", "commands", "net", "service"}),
     "daemon": frozenset(
-        {"wire", "protocol", "commands", "accounts", "repository", "client", "net", "service"}
+        {
+            "wire",
+            "protocol",
+            "commands",
+            "accounts",
+            "repository",
+            "client",
+            "debugtool",
+            "net",
+            "service",
+        }
     ),
 }
 """Each package of ours, and the others it may import. No package may import ``worker``."""
@@ -74,6 +85,7 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "repository": frozenset(),
     "worker": frozenset({"mercurial"}),
     "client": frozenset({"twisted", "zope.interface", "h11"}),
+    "debugtool": frozenset(),
     "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "boto3", "botocore"}),
     "service": frozenset({"twisted", "zope.interface"}),
     "testing": frozenset({"twisted", "pytest"}),

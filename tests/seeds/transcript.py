@@ -107,6 +107,18 @@ class Exchange:
 
     response: Response
 
+    script: str
+    """What the tool was given on its standard input, variables filled in."""
+
+    shown: tuple[str, ...]
+    """All that the tool has printed, line by line as it stands, wildcards included."""
+
+    is_raw: bool
+    """Sent without a peer, not through one of version 2."""
+
+    line: int
+    """The number of the line that runs the tool."""
+
     @property
     def slug(self) -> str:
         """The seed's words in lower case with dashes, fit for the name of a test."""
@@ -282,7 +294,8 @@ class _Session:
         else:
             variant = f"line {command.number}" if raw else "through a version 2 peer"
         sent, received = _halves(command, output)
-        planned = _planned_head([self._substitute(text) for text in script]) if raw else None
+        substituted = [self._substitute(text) for text in script]
+        planned = _planned_head(substituted) if raw else None
         self._steps.append(
             Exchange(
                 sentences=self._said_last,
@@ -290,6 +303,10 @@ class _Session:
                 hgrc=self._served,
                 recorded_request=_request(sent, planned),
                 response=_response(received),
+                script="".join(f"{text}\n" for text in substituted),
+                shown=tuple(line.text.removeprefix("  ") for line in output),
+                is_raw=raw,
+                line=command.number,
             )
         )
 

@@ -9,9 +9,10 @@ import json
 from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
 from wiredaemon.commands import RawBytes
+from wiredaemon.debugtool.values import order, over_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from wiredaemon.protocol import ProgressReceived
 
@@ -25,65 +26,7 @@ class OutputError(Exception):
 
 def pretty(value: object) -> bytes:
     """Return a value as Mercurial's debug tool prints it, over lines."""
-    return ("".join(_pretty(value, "")) + "\n").encode("ascii", "backslashreplace")
-
-
-def _pretty(value: object, indent: str) -> Iterator[str]:
-    match value:
-        case RawBytes(data=data):
-            yield _quoted(data)
-        case bytes():
-            yield _quoted(value)
-        case dict():
-            items = sorted(value.items(), key=_order)
-            parts = (
-                [f"{_inline(key)}: ", *_pretty(element, f"{indent}  ")] for key, element in items
-            )
-            yield from _collection("{", parts, "}", indent)
-        case list():
-            yield from _collection(
-                "[", (_pretty(element, f"{indent}  ") for element in value), "]", indent
-            )
-        case set() | frozenset():
-            elements = sorted(value, key=_order)
-            yield from _collection(
-                "set([", (_pretty(element, f"{indent}  ") for element in elements), "])", indent
-            )
-        case _:
-            yield repr(value)
-
-
-def _collection(begin: str, parts: Iterable[Iterable[str]], end: str, indent: str) -> Iterator[str]:
-    yield begin
-    separator = "\n"
-    for part in parts:
-        yield f"{separator}{indent}  "
-        yield from part
-        separator = ",\n"
-    yield end if separator == "\n" else f"\n{indent}{end}"
-
-
-def _inline(value: object) -> str:
-    return "".join(_pretty(value, ""))
-
-
-def _order(value: object) -> tuple[str, str | bytes]:
-    """Return a sort key: bytes by themselves, other keys by their repr."""
-    first = value[0] if isinstance(value, tuple) else value
-    return ("", first.hex()) if isinstance(first, bytes) else (type(first).__name__, repr(first))
-
-
-# Those that Python's own escaping of bytes names, which the tool of Mercurial uses (client-tool,
-# section 3.6).
-_NAMED: Final = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r", 0x27: "\\'", 0x5C: "\\\\"}
-
-
-def _quoted(data: bytes) -> str:
-    text = "".join(
-        _NAMED.get(byte) or (chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}")  # noqa: PLR2004 ASCII
-        for byte in data
-    )
-    return f"b'{text}'"
+    return (over_lines(value) + "\n").encode("ascii", "backslashreplace")
 
 
 def json_line(value: object) -> bytes:
@@ -105,7 +48,7 @@ def _jsonable(value: object) -> object:
         case dict():
             return {_json_key(key): _jsonable(element) for key, element in value.items()}
         case list() | set() | frozenset():
-            elements = value if isinstance(value, list) else sorted(value, key=_order)
+            elements = value if isinstance(value, list) else sorted(value, key=order)
             return [_jsonable(element) for element in elements]
         case _:
             return value

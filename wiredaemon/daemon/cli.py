@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from wiredaemon import __version__
 from wiredaemon.daemon.account_arguments import add_token, add_user
 from wiredaemon.daemon.completion_subcommand import add_completion
+from wiredaemon.daemon.debugwireproto_arguments import add_debugwireproto
 from wiredaemon.daemon.doctor.subcommand import add_doctor
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add_user(commands)
     add_token(commands)
     _add_call(commands)
+    add_debugwireproto(commands)
     add_completion(commands, parser)
     return parser
 
