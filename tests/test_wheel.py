@@ -151,7 +151,7 @@ def test_the_wheel_carries_its_license_and_its_console_script(wheel: Path) -> No
     archive = zipfile.ZipFile(wheel)
     by_end = {name.partition(".dist-info/")[2]: archive.read(name) for name in archive.namelist()}
     assert by_end["licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
-    assert b"wiredaemon = wiredaemon.daemon.cli:main" in by_end["entry_points.txt"]
+    assert b"wiredaemon = wiredaemon.__main__:main" in by_end["entry_points.txt"]
     assert b"\nLicense-Expression: GPL-2.0-or-later\n" in by_end["METADATA"]
 
 

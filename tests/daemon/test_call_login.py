@@ -10,7 +10,7 @@ import pytest
 
 from wiredaemon.client import Password, Token, UrlError
 from wiredaemon.daemon import call_login
-from wiredaemon.daemon.call_arguments import ArgumentError
+from wiredaemon.daemon.call_files import ArgumentError
 from wiredaemon.daemon.call_login import read_login
 from wiredaemon.daemon.cli import _parser
 
@@ -91,6 +91,52 @@ def test_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     assert asked == ["Password of ann at example.org:1: "]
 
 
+NETRC = """
+machine example.org login ann password secret
+machine example.net login eve
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "expected"),
+    [
+        ([], "https://example.org/", Password("ann", b"secret")),
+        ([], "https://ann@example.org/", Password("ann", b"secret")),
+        (["--user", "ann"], "https://example.org/", Password("ann", b"secret")),
+        ([], "https://example.com/", None),
+        ([], "https://ann:other@example.org/", None),
+    ],
+)
+def test_a_netrc_file_has_the_login_of_a_host(
+    tmp_path: Path, options: list[str], url: str, expected: Password | None
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_text(NETRC, encoding="utf-8")
+    assert login("--netrc-file", str(file), *options, url=url) == expected
+
+
+def test_the_netrc_file_is_that_of_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert login("--netrc") is None
+    file = tmp_path / ".netrc"
+    file.write_text(NETRC, encoding="utf-8")
+    file.chmod(0o600)
+    assert login("--netrc") == Password("ann", b"secret")
+
+
+def test_a_user_who_is_not_in_the_netrc_file_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_text(NETRC, encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", Input(b"", is_terminal=True))
+    monkeypatch.setattr(call_login, "getpass", lambda _: "asked")
+    asked = login("--netrc-file", str(file), "--user", "bob")
+    assert asked == Password("bob", b"asked")
+
+
 def nothing(_: str) -> str:
     raise EOFError
 
@@ -103,6 +149,8 @@ def nothing(_: str) -> str:
         (["--token-file", "x", "--password-file", "y"], "--password-file is for --user"),
         (["--key", "x"], "--key needs --cert"),
         (["--token-file", "-", "--data", "-"], "standard input can be read once only"),
+        (["--json", "-", "--data", "-"], "standard input can be read once only"),
+        (["a=@-", "b:=@-"], "standard input can be read once only"),
         (["--user", "a", "--password-file", "-"], "there is no password in -"),
         (["--token-file", "/dev/null"], "there is no token in /dev/null"),
     ],

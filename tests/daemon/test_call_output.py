@@ -1,20 +1,16 @@
 from __future__ import annotations
 
-from io import BytesIO, StringIO
-
 import pytest
 
 from wiredaemon.commands import RawBytes
 from wiredaemon.daemon.call_output import (
     OutputError,
-    Terminal,
     json_line,
     one_line,
     pretty,
     printable,
     raw,
 )
-from wiredaemon.protocol import ProgressReceived
 
 NESTED: dict[bytes, object] = {
     b"b": [1, True, None, {b"x": b"y"}],
@@ -87,35 +83,3 @@ def test_raw_writes_byte_strings_as_they_are_and_nothing_else() -> None:
 def test_text_of_a_server_cannot_steer_the_terminal() -> None:
     assert printable("a\x1b[2Jb\tc\nd\r\u202e") == "a\\x1b[2Jb\tc\nd\\x0d\\x202e"
     assert one_line("  two\nlines \x07") == "two lines \\x07"
-
-
-class _Screen(StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def steps(terminal: Terminal) -> None:
-    terminal.receive_progress(
-        ProgressReceived(
-            request_id=1, topic=b"files", position=1, total=3, label=b"file", item=b"a"
-        )
-    )
-    terminal.receive_text(b"hello\n")
-    terminal.receive_progress(
-        ProgressReceived(request_id=1, topic=b"files", position=2, total=None)
-    )
-    terminal.receive_progress(
-        ProgressReceived(request_id=1, topic=b"files", position=-1, total=None)
-    )
-
-
-def test_progress_overwrites_itself_on_a_terminal() -> None:
-    screen = _Screen()
-    steps(Terminal(screen, BytesIO()))
-    assert screen.getvalue() == "files: 1/3 file a\r\x1b[Khello\nfiles: 2\r\x1b[K"
-
-
-def test_progress_is_lines_elsewhere() -> None:
-    file = StringIO()
-    steps(Terminal(file, BytesIO()))
-    assert file.getvalue() == "files: 1/3 file a\nhello\nfiles: 2\n"

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support.configuration import configuration
 from support.daemon import Daemon
-from support.environment import environment
 from support.responding import ensure_deferred, make_command
 from support.serving import factory_of, listening, scripted, write_certificate
+from support.tools import Told, start, told
+from twisted.internet.defer import Deferred
 
 from wiredaemon.commands import Argument, ArgumentType, CommandError, RawBytes, capabilities
 from wiredaemon.commands.registry import marked_commands
-from wiredaemon.daemon.call_subcommand import run_call
-from wiredaemon.daemon.cli import _parser, main
+from wiredaemon.daemon.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -51,6 +48,10 @@ def refuse(context: Any) -> bytes:  # noqa: ARG001 not needed
     raise CommandError("no such %s:\n%s", ["thing", "\x1b[2J"])
 
 
+async def forever(context: Any) -> None:  # noqa: ARG001 not needed
+    await Deferred()  # until it is stopped
+
+
 COMMANDS: Final = [
     *marked_commands(capabilities),
     make_command(
@@ -65,6 +66,7 @@ COMMANDS: Final = [
     make_command(text),
     make_command(echo, has_data=True),
     make_command(refuse),
+    make_command(forever),
 ]
 
 
@@ -73,19 +75,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_certificate(tmp_path_factory.mktemp("tls"), "localhost")
 
 
-async def called(url: str, *arguments: str) -> tuple[int, bytes, str, str]:
-    """Exit status, standard output, standard error, and the line that says what was wrong."""
-    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
-
-    options = _parser().parse_args(["call", "--timeout", "20", url, *arguments])
-    output, errors = BytesIO(), StringIO()
-    status, line = await run_call(reactor, options, output, errors)
-    return status, output.getvalue(), errors.getvalue(), line
-
-
 async def called_over(
     kind: str, certificate: Path, *arguments: str, host: str = "localhost"
-) -> tuple[int, bytes, str, str]:
+) -> Told:
     """Call a server of one kind."""
     is_secure = kind.endswith("s")
     factory = factory_of(
@@ -95,7 +87,7 @@ async def called_over(
         certificate=certificate if is_secure else None,
     )
     async with listening(factory) as port:
-        return await called(f"{kind}://{host}:{port}/", *arguments)
+        return await told("call", f"{kind}://{host}:{port}/", *arguments)
 
 
 @pytest.mark.parametrize("kind", ["http", "https", "hgrpc", "hgrpcs"])
@@ -159,18 +151,28 @@ async def test_data_comes_from_a_file(certificate: Path, tmp_path: Path, kind: s
         ("http", ["typed"], 1, "missing required arguments: names, number, sure"),
         ("http", ["typed", "number=x"], 2, "argument number must be a whole number, not x"),
         ("hgrpc", ["typed", "number=x"], 2, "argument number must be a whole number, not x"),
-        ("http", ["talk", "word"], 2, "word is no argument: key=value, key=hex:00ff or key:=JSON"),
+        ("http", ["talk", "word"], 2, "word is no argument: key=value, key=hex:00ff, key=@file"),
         (
             "http",
             ["talk", "--dialect", "0002"],
-            1,
+            76,
             "the server does not offer dialect 0002; it offers: 0006, 0003",
         ),
-        ("http", ["talk", "--permission", "rw", "--encoding", "rot13"], 1, "there is no content"),
+        ("http", ["talk", "--permission", "rw", "--encoding", "rot13"], 76, "there is no content"),
         ("http", ["echo", "--data", "/nonexistent/file"], 1, "/nonexistent/file: No such file"),
         ("http", ["echo", "--data", "/"], 1, "/: Is a directory"),
-        ("https", ["talk"], 1, "; give its authority with --ca FILE, or do without trust with --i"),
-        ("hgrpcs", ["talk"], 1, "; give its authority with --ca FILE, or do without trust with --"),
+        (
+            "https",
+            ["talk"],
+            78,
+            "; give its authority with --ca FILE, or do without trust with --i",
+        ),
+        (
+            "hgrpcs",
+            ["talk"],
+            78,
+            "; give its authority with --ca FILE, or do without trust with --",
+        ),
     ],
 )
 @ensure_deferred
@@ -185,8 +187,41 @@ async def test_a_failure_is_one_line_and_a_status(
 
 
 @ensure_deferred
+async def test_words_may_stand_behind_options_and_json_beside_them(
+    certificate: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "given.json"
+    file.write_text('{"number": 3, "names": ["b", "a"]}', encoding="utf-8")
+    words = ["typed", "--output", "json", "--json", str(file), "sure=true"]
+    status, output, _, _ = await called_over("http", certificate, *words)
+    assert (status, json.loads(output)) == (0, {"number": 3, "names": ["a", "b"], "sure": True})
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_a_deadline_ends_the_call(certificate: Path, kind: str) -> None:
+    outcome = await called_over(kind, certificate, "forever", "--deadline", "0.05")
+    assert outcome == (124, b"", "", "the deadline of the call has passed")
+
+
+class _Screen(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@ensure_deferred
+async def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    async with listening(factory_of("hgrpc", COMMANDS, framings=["0006"])) as port:
+        url = f"hgrpc://localhost:{port}/"
+        outcome = await told("call", url, "talk", errors=_Screen())
+    bar = ("=" * 14 + ">").ljust(30)
+    assert outcome.errors == f"half way\nsteps [{bar}] 1/2\r\x1b[K"
+
+
+@ensure_deferred
 async def test_a_url_that_is_none_is_a_wrong_argument() -> None:
-    assert await called("ftp://example.org/", "heads") == (
+    assert await told("call", "ftp://example.org/", "heads") == (
         2,
         b"",
         "",
@@ -201,12 +236,9 @@ class _Unread(BytesIO):
 
 @ensure_deferred
 async def test_output_that_nobody_reads_ends_it_quietly() -> None:
-    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
-
     async with listening(factory_of("hgrpc", COMMANDS, framings=["0006"])) as port:
-        options = _parser().parse_args(["call", f"hgrpc://localhost:{port}/", "talk"])
-        outcome = await run_call(reactor, options, _Unread(), StringIO())
-    assert outcome == (141, "")
+        outcome = await told("call", f"hgrpc://localhost:{port}/", "talk", output=_Unread())
+    assert (outcome.status, outcome.line) == (141, "")
 
 
 # --- the program ---------------------------------------------------------------------------------
@@ -283,26 +315,16 @@ def urls(daemon: Daemon) -> list[str]:
     ]
 
 
-def start(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "wiredaemon", "call", *arguments],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
 def test_data_comes_from_standard_input(daemon: Daemon) -> None:
     for url in urls(daemon):
-        with start("--data", "-", url, "count") as process:
+        with start("call", "--data", "-", url, "count") as process:
             output = process.communicate(bytes(1_000_000), timeout=60)
         assert (process.returncode, output) == (0, (b"1000000\n", b""))
 
 
 def test_a_reader_that_leaves_ends_it_quietly(daemon: Daemon) -> None:
     for url in urls(daemon):
-        with start("--output", "raw", url, "endless") as process:
+        with start("call", "--output", "raw", url, "endless") as process:
             assert process.stdout is not None
             assert process.stdout.read(10) == b"moremoremo"
             process.stdout.close()
@@ -311,18 +333,8 @@ def test_a_reader_that_leaves_ends_it_quietly(daemon: Daemon) -> None:
             assert process.wait(60) == 141
 
 
-def test_an_interrupt_ends_it_quietly(daemon: Daemon) -> None:
-    for url in urls(daemon):
-        with start(url, "endless") as process:
-            assert process.stdout is not None
-            process.stdout.read(10)
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
-            assert (process.returncode, errors) == (130, b"")
-
-
 def test_a_failure_is_told_on_standard_error(daemon: Daemon) -> None:
-    with start(urls(daemon)[1], "nosuch") as process:
+    with start("call", urls(daemon)[1], "nosuch") as process:
         output = process.communicate(timeout=60)
     assert process.returncode == 1
     assert output == (b"", b"wiredaemon: wire protocol command not available: nosuch\n")
@@ -342,5 +354,5 @@ async def test_a_login_that_is_missing_is_asked_for_and_a_wrong_one_is_not(
     content = body.removeprefix(": ")
     answer = f"HTTP/1.1 401 {reason}\r\nContent-Length: {len(content)}\r\n\r\n{content}"
     async with listening(scripted(answer.encode())) as port:
-        status, _, _, text = await called(f"http://127.0.0.1:{port}/", "heads")
-    assert (status, text) == (1, f"HTTP 401 {reason}{body}{hint}")
+        status, _, _, text = await told("call", f"http://127.0.0.1:{port}/", "heads")
+    assert (status, text) == (77, f"HTTP 401 {reason}{body}{hint}")

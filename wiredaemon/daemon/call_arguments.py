@@ -1,31 +1,32 @@
-"""Arguments of ``wiredaemon call``: from words of a command line to values.
+"""Arguments of commands: from words of a command line and from JSON to values.
 
 | word | value |
 |---|---|
 | ``key=text`` | the text, read as the type that the server declares; bytes where it does not |
 | ``key=hex:00ff`` | these bytes; in a list or a set each element may be written so |
-| ``key:=JSON`` | what the JSON says; its strings are bytes, ``"hex:00ff"`` too |
+| ``key=@file`` | what is in the file, as it is; ``key=@`` is an at sign |
+| ``key:=JSON``, ``key:=@file`` | what the JSON says; its strings are bytes, ``"hex:00ff"`` too |
 """
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.commands import ArgumentType
+from wiredaemon.daemon.call_files import ArgumentError, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from wiredaemon.commands import Value
 
 _HEX: Final = b"hex:"
+_FILE: Final = b"@"
+_FORMS: Final = "key=value, key=hex:00ff, key=@file or key:=JSON"
 _BOOLS: Final[Mapping[bytes, bool]] = {b"true": True, b"1": True, b"false": False, b"0": False}
-
-
-class ArgumentError(Exception):
-    """A word of the command line is no argument; the text names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,25 +36,65 @@ class Given:
     name: bytes
     text: bytes = b""
     """The text to be parsed as the declared type."""
-    value: Value = None
-    """The value of the JSON."""
-    is_typed: bool = False
-    """The argument is ``value``; otherwise it is ``text``."""
+    said: object = None
+    """What the JSON says."""
+    is_json: bool = False
+    """The argument is what JSON says; otherwise it is ``text``."""
+    is_exact: bool = False
+    """The text is from a file: nothing in it has a meaning of its own."""
 
 
 def read_word(word: bytes) -> Given:
     """Parse one word.
 
     Raises:
-        ArgumentError: The word has none of the three forms.
+        ArgumentError: The word has none of the forms.
+        OSError: Its file cannot be read.
     """
     name, equals, text = word.partition(b"=")
     if not equals or not name or name == b":":
-        raise ArgumentError(f"{_shown(word)} is no argument: key=value, key=hex:00ff or key:=JSON")
+        raise ArgumentError(f"{_shown(word)} is no argument: {_FORMS}")
+    # An at sign alone is a name that many bookmarks have.
+    is_file = text.startswith(_FILE) and text != _FILE
+    if is_file:
+        text = read_file(os.fsdecode(text.removeprefix(_FILE)))
     if name.endswith(b":"):
         name = name[:-1]
-        return Given(name=name, value=_read_json(name, text), is_typed=True)
-    return Given(name=name, text=text)
+        return Given(name=name, said=_parse(f"argument {_shown(name)}", text), is_json=True)
+    return Given(name=name, text=text, is_exact=is_file)
+
+
+def read_object(name: str) -> Sequence[Given]:
+    """Parse a file that has all arguments as one JSON object.
+
+    Raises:
+        ArgumentError: There is no JSON object in it.
+        OSError: It cannot be read.
+    """
+    said = _parse(name, read_file(name))
+    if not isinstance(said, dict):
+        raise ArgumentError(f"{name} is no JSON object of arguments")
+    return [Given(name=_key(name, key), said=one, is_json=True) for key, one in said.items()]
+
+
+def read_given(words: Iterable[bytes], file: str | None) -> Sequence[Given]:
+    """Parse all arguments.
+
+    Args:
+        words: Those of the command line.
+        file: The name of a file with further ones as a JSON object, or None.
+
+    Raises:
+        ArgumentError: One is none, or is given twice.
+        OSError: A file cannot be read.
+    """
+    given = [*(read_object(file) if file is not None else ()), *map(read_word, words)]
+    seen: set[bytes] = set()
+    for one in given:
+        if one.name in seen:
+            raise ArgumentError(f"argument {_shown(one.name)} is given twice")
+        seen.add(one.name)
+    return given
 
 
 def convert(
@@ -62,31 +103,38 @@ def convert(
     """Return the arguments to call with.
 
     Args:
-        given: The parsed words.
+        given: The parsed arguments.
         declared: The types that the server declares, by name.
 
     Raises:
         ArgumentError: A text is no value of its type.
     """
-    return {
-        one.name: one.value if one.is_typed else _convert(one, declared.get(one.name))
-        for one in given
-    }
+    return {one.name: _convert(one, declared.get(one.name)) for one in given}
 
 
 def _convert(one: Given, declared: ArgumentType | None) -> Value:
-    return _READERS[declared or ArgumentType.BYTES](one.name, one.text)
+    kind = declared or ArgumentType.BYTES
+    if one.is_json:
+        if isinstance(one.said, float) and kind is ArgumentType.FLOAT:
+            return _encode(repr(one.said))
+        return _from_json(f"argument {_shown(one.name)}", one.said)
+    if not one.is_exact:
+        return _READERS[kind](one.name, one.text)
+    if kind in {ArgumentType.BYTES, ArgumentType.TEXT}:
+        return one.text
+    # Editors end each line; a number has none.
+    return _READERS[kind](one.name, one.text.rstrip(b"\r\n"))
 
 
 def _read_bytes(name: bytes, text: bytes) -> Value:
-    return _read_hex(name, text) if text.startswith(_HEX) else text
+    return _read_hex(f"argument {_shown(name)}", text) if text.startswith(_HEX) else text
 
 
-def _read_hex(name: bytes, text: bytes) -> bytes:
+def _read_hex(subject: str, text: bytes) -> bytes:
     try:
         return bytes.fromhex(text.removeprefix(_HEX).decode("ascii"))
     except ValueError:
-        raise ArgumentError(f"argument {_shown(name)}: {_shown(text)} is not hexadecimal") from None
+        raise ArgumentError(f"{subject}: {_shown(text)} is not hexadecimal") from None
 
 
 def _read_int(name: bytes, text: bytes) -> Value:
@@ -129,31 +177,54 @@ _READERS: Final[Mapping[ArgumentType, Callable[[bytes, bytes], Value]]] = {
 }
 
 
-def _read_json(name: bytes, text: bytes) -> Value:
+def _parse(subject: str, text: bytes) -> object:
+    """Parse JSON; errors begin with ``subject``."""
     try:
-        said = json.loads(text)
+        said: object = json.loads(text, object_pairs_hook=lambda pairs: _map(subject, pairs))
+    except RecursionError:
+        raise ArgumentError(f"{subject} is no JSON: it is nested too deeply") from None
     except ValueError as error:
-        raise ArgumentError(f"argument {_shown(name)} is no JSON: {error}") from None
-    return _from_json(name, said)
+        raise ArgumentError(f"{subject} is no JSON: {error}") from None
+    return said
 
 
-def _from_json(name: bytes, said: object) -> Value:
+def _map(subject: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    # Which of them counts would be a guess.
+    if len(made) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ArgumentError(f"{subject}: the key {twice} is given twice")
+    return made
+
+
+def _from_json(subject: str, said: object) -> Value:
     match said:
-        # JSON's floats are missing: 0006 has none (framing, section 5.4), and no command takes any.
         case None | bool() | int():
             return said
         case str():
-            return _read_bytes(name, _encode(said))
+            return _key(subject, said)
         case list():
-            return [_from_json(name, one) for one in said]
+            return [_from_json(subject, one) for one in said]
+        # Bytes that are no text, as --output json writes them.
+        case {"hex": str() as digits, **more} if not more:
+            return _read_hex(subject, _encode(digits))
         case dict():
-            return {_encode(key): _from_json(name, one) for key, one in said.items()}
+            return {_key(subject, key): _from_json(subject, one) for key, one in said.items()}
+        # JSON's floats are missing: 0006 has none (framing, section 5.4).
         case _:
-            raise ArgumentError(f"argument {_shown(name)}: the protocol has no number like {said}")
+            raise ArgumentError(f"{subject}: the protocol has no number like {said}")
+
+
+def _key(subject: str, text: str) -> bytes:
+    """Return a string of JSON as bytes: its own, or those that it writes in hexadecimal."""
+    encoded = _encode(text)
+    return _read_hex(subject, encoded) if encoded.startswith(_HEX) else encoded
 
 
 def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    # Escapes of JSON may be halves of characters, which UTF-8 has not.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _shown(text: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The credentials of ``wiredaemon call``, read from the places that its options name.
+"""The credentials of the tools that call servers, read from the places that its options name.
 
 A password or token is never an argument, because everybody on the machine can see those.
 """
@@ -8,20 +8,22 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from dataclasses import replace
 from getpass import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from wiredaemon.client import Password, Token
 from wiredaemon.client.address import parse_url
-from wiredaemon.daemon.call_arguments import ArgumentError
+from wiredaemon.client.credentials import from_netrc
+from wiredaemon.daemon.call_files import STANDARD_INPUT, ArgumentError, check_standard_input
+from wiredaemon.daemon.interrupts import raised_interrupts
 
 if TYPE_CHECKING:
     import argparse
 
     from wiredaemon.client import Credentials
 
-STANDARD_INPUT: Final = "-"
 _MOST_READ: Final = 4096
 """Bytes of a file that are looked at: far more than a password or a token has."""
 
@@ -36,24 +38,34 @@ def read_login(options: argparse.Namespace) -> Credentials | None:
     """
     if options.key is not None and options.cert is None:
         raise ArgumentError("--key needs --cert")
-    names = (options.token_file, options.password_file, options.data)
-    if names.count(STANDARD_INPUT) > 1:
-        raise ArgumentError("standard input can be read once only")
+    check_standard_input(options)
     if options.token_file is not None:
         if options.password_file is not None:
             raise ArgumentError("--password-file is for --user")
         return Token(_first_line(options.token_file, "token"))
     address = parse_url(options.url)
     user = options.user or address.user
+    if user is None and options.password_file is not None:
+        raise ArgumentError("--password-file needs --user")
+    file = _netrc(options)
+    # A password in the URL, or in a file for this alone, is the more explicit one.
+    if file is not None and options.password_file is None and address.password is None:
+        found = from_netrc(file, replace(address, user=user))
+        if found is not None:
+            return found
     if user is None:
-        if options.password_file is not None:
-            raise ArgumentError("--password-file needs --user")
         return None
     if options.password_file is not None:
         return Password(user, _first_line(options.password_file, "password"))
     if address.password is not None and user == address.user:
         return None
     return Password(user, _ask(user, str(address)))
+
+
+def _netrc(options: argparse.Namespace) -> Path | Literal[True] | None:
+    if options.netrc_file is not None:
+        return Path(options.netrc_file)
+    return True if options.netrc else None
 
 
 def _first_line(name: str, what: str) -> bytes:
@@ -82,7 +94,9 @@ def _ask(user: str, where: str) -> bytes:
             f"there is no terminal to ask for the password of {user}: give --password-file"
         )
     try:
-        password = getpass(f"Password of {user} at {where}: ")
+        # The terminal shows again what is typed, whatever ends this.
+        with raised_interrupts():
+            password = getpass(f"Password of {user} at {where}: ")
     except EOFError:
         password = ""
     if not password:

@@ -1,4 +1,4 @@
-"""Output of ``wiredaemon call``: objects in three forms, text and progress for people.
+"""Objects in three forms, and texts of servers for people.
 
 Source: client-tool, sections 3.2 and 3.6 (the pretty form).
 """
@@ -6,15 +6,13 @@ Source: client-tool, sections 3.2 and 3.6 (the pretty form).
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import RawBytes
 from wiredaemon.debugtool.values import order, over_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from wiredaemon.protocol import ProgressReceived
 
 
 class OutputError(Exception):
@@ -35,21 +33,22 @@ def json_line(value: object) -> bytes:
     Byte strings are text where they are UTF-8, else ``{"hex": "00ff"}``, and ``"hex:00ff"`` as keys
     of maps; sets are arrays.
     """
-    return json.dumps(_jsonable(value), ensure_ascii=False).encode("utf-8") + b"\n"
+    return json.dumps(jsonable(value), ensure_ascii=False).encode("utf-8") + b"\n"
 
 
-def _jsonable(value: object) -> object:
+def jsonable(value: object) -> object:
+    """Return what JSON can write of a value; it is what `json_line` says."""
     match value:
         case RawBytes(data=data):
-            return _jsonable(data)
+            return jsonable(data)
         case bytes():
             text = _text(value)
             return {"hex": value.hex()} if text is None else text
         case dict():
-            return {_json_key(key): _jsonable(element) for key, element in value.items()}
+            return {_json_key(key): jsonable(element) for key, element in value.items()}
         case list() | set() | frozenset():
             elements = value if isinstance(value, list) else sorted(value, key=order)
-            return [_jsonable(element) for element in elements]
+            return [jsonable(element) for element in elements]
         case _:
             return value
 
@@ -105,48 +104,3 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Return a text of a server as one line."""
     return printable(" ".join(text.split()))
-
-
-class Terminal:
-    """Observes a call: writes its text and progress to the terminal."""
-
-    def __init__(self, errors: TextIO, output: BinaryIO) -> None:
-        """Write to standard error.
-
-        Args:
-            errors: Standard error; progress overwrites itself on a terminal.
-            output: Standard output, flushed before each write so that both come in order.
-        """
-        self._errors = errors
-        self._output = output
-        self._is_terminal = errors.isatty()
-        self._has_progress = False
-
-    def receive_text(self, text: bytes) -> None:
-        """Write text for people."""
-        self.clear()
-        self._output.flush()
-        self._errors.write(printable(text.decode("utf-8", "replace")))
-        self._errors.flush()
-
-    def receive_progress(self, progress: ProgressReceived) -> None:
-        """Write progress, or that a topic has ended."""
-        self.clear()
-        if progress.position < 0:
-            return
-        total = "" if progress.total is None else f"/{progress.total}"
-        parts = [progress.topic + b":", f"{progress.position}{total}".encode()]
-        parts += [part for part in (progress.label, progress.item) if part]
-        line = one_line(b" ".join(parts).decode("utf-8", "replace"))
-        self._errors.write(line if self._is_terminal else f"{line}\n")
-        self._errors.flush()
-        self._has_progress = self._is_terminal
-
-    def clear(self) -> None:
-        """Erase the progress line."""
-        if self._has_progress:
-            # To the front of the line, and erase to its end (ECMA-48): the next line may be
-            # shorter.
-            self._errors.write("\r\x1b[K")
-            self._errors.flush()
-            self._has_progress = False

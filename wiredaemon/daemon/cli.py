@@ -6,7 +6,6 @@ Owns arguments, output for people and exit statuses: 0 done, 1 not done, 2 wrong
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import shlex
 import sys
@@ -16,9 +15,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from wiredaemon import __version__
 from wiredaemon.daemon.account_arguments import add_token, add_user
+from wiredaemon.daemon.client_arguments import add_client_subcommands
 from wiredaemon.daemon.completion_subcommand import add_completion
 from wiredaemon.daemon.debugwireproto_arguments import add_debugwireproto
 from wiredaemon.daemon.doctor.subcommand import add_doctor
+from wiredaemon.daemon.interrupts import leave_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The arguments without the program's name; None stands for the process's own.
     """
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
+    if not options.is_client:
+        leave_signals()
     status: int = options.run(options)
     return status
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    words = getattr(options, "arguments", None)
+    # Words behind an option, which argparse leaves over where there may be none in front of it.
+    if words is not None and not any(word.startswith("-") for word in rest):
+        words += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="`twistd wiredaemon` takes the options of serve and runs in the background.",
     )
     parser.add_argument("--version", action="version", version=f"wiredaemon {__version__}")
+    parser.set_defaults(is_client=False)
     commands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
 
     _add_serve(commands)
@@ -57,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add_doctor(commands)
     add_user(commands)
     add_token(commands)
-    _add_call(commands)
+    add_client_subcommands(commands)
     add_debugwireproto(commands)
     add_completion(commands, parser)
     return parser
@@ -121,119 +137,6 @@ def _add_check_config(commands: _Subcommands) -> None:
     )
     check_config.add_argument("file", metavar="FILE", type=Path, help="configuration file (TOML)")
     check_config.set_defaults(run=_check_config)
-
-
-def _add_call(commands: _Subcommands) -> None:
-    call = commands.add_parser(
-        "call",
-        help="call a command of a server",
-        description="Call a command and print the objects of its response as they arrive; its text "
-        "and its progress go to standard error. URL is http://, https://, hgrpc:// (frames over "
-        "TCP) or hgrpcs:// (frames over TLS); its path names the repository.",
-        epilog="KEY=VALUE is read as the type that the server declares: a number, true or false, a "
-        "comma-separated list, bytes. KEY=hex:00ff gives bytes in hexadecimal, KEY:=JSON any "
-        "value, its strings being bytes. The exit status is 0, or 1 when something failed.",
-    )
-    call.add_argument("url", metavar="URL", help="of the repository")
-    call.add_argument("command", metavar="COMMAND", help="for instance heads")
-    call.add_argument("arguments", metavar="KEY=VALUE", nargs="*", help="arguments of the command")
-    _add_call_options(call)
-    _add_connection_options(call)
-    _add_login_options(call)
-    call.set_defaults(run=_call)
-
-
-def _add_call_options(call: argparse.ArgumentParser) -> None:
-    """Add the options that say what is sent and how the answer is printed."""
-    from wiredaemon.wire.dialects import DIALECTS
-
-    call.add_argument(
-        "--output",
-        choices=["pretty", "json", "raw"],
-        default="pretty",
-        help="how objects are printed: pretty (the default), json (a line for each), raw (byte "
-        "strings as they are)",
-    )
-    call.add_argument("--data", metavar="FILE", help="command data; - for standard input")
-    call.add_argument(
-        "--dialect",
-        choices=list(DIALECTS),
-        help="framing to speak (default: the server's best over HTTP, else 0006)",
-    )
-    call.add_argument(
-        "--encoding",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="content encoding to offer, for instance zlib; may be repeated, best first",
-    )
-    call.add_argument(
-        "--permission",
-        choices=["ro", "rw"],
-        help="what the URL of HTTP asks for (default: what the server says the command needs)",
-    )
-
-
-def _add_connection_options(call: argparse.ArgumentParser) -> None:
-    """Add the options that say whom to trust and how long to wait."""
-    trust = call.add_mutually_exclusive_group()
-    trust.add_argument(
-        "--ca",
-        metavar="FILE",
-        type=Path,
-        help="certificates to trust, PEM (default: those of the system)",
-    )
-    trust.add_argument(
-        "--insecure", action="store_true", help="do not verify the server's certificate"
-    )
-    call.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=_seconds,
-        help="how long the server may be silent (default: 30 for connecting, then for ever)",
-    )
-
-
-def _add_login_options(call: argparse.ArgumentParser) -> None:
-    """Add the options that say who calls."""
-    login = call.add_argument_group(
-        "login", "By default the user and the password of the URL, if there are any."
-    )
-    who = login.add_mutually_exclusive_group()
-    who.add_argument("--user", metavar="NAME", help="log in by password")
-    who.add_argument(
-        "--token-file",
-        metavar="FILE",
-        help="log in by the token in the first line; - for standard input",
-    )
-    login.add_argument(
-        "--password-file",
-        metavar="FILE",
-        help="the password is its first line; - for standard input (default: ask the terminal)",
-    )
-    login.add_argument(
-        "--plain-password",
-        action="store_true",
-        help="send password or token also over a connection that is not encrypted",
-    )
-    login.add_argument(
-        "--cert", metavar="FILE", type=Path, help="client certificate, PEM, perhaps with its key"
-    )
-    login.add_argument("--key", metavar="FILE", type=Path, help="its key, PEM, not encrypted")
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    # NaN fails both comparisons.
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return seconds
-
-
-def _call(options: argparse.Namespace) -> int:
-    from wiredaemon.daemon.call_subcommand import call
-
-    return call(options)
 
 
 def _serve(options: argparse.Namespace) -> int:
