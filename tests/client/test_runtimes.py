@@ -13,6 +13,7 @@ import pytest
 from support.responding import ensure_deferred, make_command
 from support.serving import factory_of, listening, write_certificate
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.protocols.policies import WrappingFactory
@@ -23,6 +24,7 @@ from wiredaemon.client import (
     ClientOptions,
     ConnectError,
     ConnectionClosedError,
+    ConnectionLostError,
     DeadlineError,
     SilentError,
     UntrustedError,
@@ -258,6 +260,96 @@ async def test_a_call_that_is_closed_is_stopped_and_others_go_on(
 
 @pytest.mark.parametrize("kind", KINDS)
 @ensure_deferred
+async def test_calls_fail_with_their_connection_and_their_commands_are_stopped(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    async with served(kind, certificate, tmp_path) as url:
+
+        async def main() -> None:
+            connection = await aio.connect(url, options_for(certificate))
+            call = connection.call("ever")
+            assert await anext(call) == 1
+            waiting = asyncio.ensure_future(call.result())
+            await asyncio.sleep(0)
+            await connection.close()
+            with pytest.raises(ConnectionLostError):
+                await waiting
+            with pytest.raises(ConnectionLostError, match=r"^the connection was closed$"):
+                await connection.call("ever")
+
+        await in_loop(main)
+        await gone()
+
+        def blocked() -> None:
+            with blocking.connect(url, options_for(certificate)) as connection:
+                done = connection.call("greet", {"name": b"you"})
+                call = connection.call("ever")
+                assert next(call) == 1
+            assert done.result() == b"hello you"
+            with pytest.raises(ConnectionLostError):
+                next(call)
+            for closed in (connection.call("ever"), connection.call("ever")):
+                with pytest.raises(ConnectionLostError, match=r"^the connection was closed$"):
+                    closed.result()
+
+        await deferToThread(blocked)
+        await gone()
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_a_connection_is_closed_while_it_is_made_anew(kind: str) -> None:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    anywhere: Any = reactor
+    wrapped = WrappingFactory(factory_of(kind, COMMANDS))
+    port = anywhere.listenTCP(0, wrapped, interface="127.0.0.1")
+    connected: Deferred[Callable[[], None]] = Deferred()
+
+    async def main() -> None:
+        loop, lost = asyncio.get_running_loop(), asyncio.Event()
+
+        def go_on() -> None:
+            loop.call_soon_threadsafe(lost.set)
+
+        async with await aio.connect(f"{kind}://127.0.0.1:{port.getHost().port}/") as connection:
+            anywhere.callFromThread(connected.callback, go_on)
+            await lost.wait()
+            # Of HTTP the kept connection is found to be lost first.
+            waiting = asyncio.ensure_future(connection.call("greet", {"name": b"you"}).result())
+            await asyncio.sleep(0)
+        with pytest.raises(ClientError):
+            await waiting
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    ended = in_loop(main)
+    go_on = await connected
+    await port.stopListening()
+    for protocol in list(wrapped.protocols):
+        protocol.transport.abortConnection()
+    go_on()
+    await ended
+
+
+@pytest.mark.parametrize("scheme", ["http", "hgrpc"])
+@ensure_deferred
+async def test_a_server_that_closes_at_once_is_no_silent_one(scheme: str) -> None:
+    class Closing(Protocol):
+        def connectionMade(self) -> None:
+            transport: Any = self.transport
+            transport.loseConnection()
+
+    async with listening(Factory.forProtocol(Closing)) as port:
+
+        async def main() -> None:
+            with pytest.raises(ConnectionLostError):
+                await aio.connect(f"{scheme}://127.0.0.1:{port}/")
+
+        await in_loop(main)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
 async def test_a_deadline_ends_the_call_and_the_command(
     certificate: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -436,8 +528,6 @@ async def test_the_authorities_cannot_be_read(
 @pytest.mark.parametrize("scheme", ["http", "https", "hgrpc", "hgrpcs"])
 @ensure_deferred
 async def test_a_server_that_says_nothing_is_given_up(scheme: str) -> None:
-    from twisted.internet.protocol import Factory, Protocol  # noqa: PLC0415 beside its use
-
     async with listening(Factory.forProtocol(Protocol)) as port:
 
         async def main() -> None:

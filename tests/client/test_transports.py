@@ -68,6 +68,14 @@ async def size(context: Any) -> bytes:
     return b"%d" % sum([len(piece) async for piece in context.data])
 
 
+held: list[Deferred[None]] = []
+
+
+async def hold(context: Any) -> int:
+    await held[0]
+    return sum([len(piece) async for piece in context.data])
+
+
 produced: list[int] = []
 
 
@@ -112,6 +120,7 @@ COMMANDS: Final = [
     make_command(echo, has_data=True),
     make_command(size, has_data=True, text=PLAIN),
     make_command(endless),
+    make_command(hold, has_data=True),
     make_command(one_now),
     make_command(branches),
     make_command(refuse, text=PLAIN),
@@ -335,6 +344,38 @@ async def test_a_slow_caller_slows_the_server_down(certificate: Path, kind: str)
     # The connection is closed at once: the server learns of it and stops the command.
     while produced:
         await deferLater(reactor, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
+async def test_a_slow_command_slows_the_sender_of_its_data_down(
+    certificate: Path, kind: str
+) -> None:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+    from twisted.internet.task import deferLater  # noqa: PLC0415 beside its use
+
+    sent: list[int] = []
+
+    def data() -> Iterator[bytes]:
+        for _ in range(64):
+            sent.append(MIB)
+            yield bytes(MIB)
+
+    async with (
+        connected(kind, certificate) as connection,
+        connected("hgrpc", certificate) as other,
+    ):
+        held[:] = [Deferred()]
+        call = connection.call(b"hold", data=data())
+        before = -1
+        while len(sent) != before:
+            before = len(sent)
+            for _ in range(100):
+                await other.call(b"greet", {b"name": b"you"}).result()
+                await deferLater(reactor, 0)
+        assert 0 < len(sent) < 32
+        held.pop().callback(None)
+        assert await call.result() == 64 * MIB
 
 
 @pytest.mark.parametrize("kind", ["http", "hgrpc"])

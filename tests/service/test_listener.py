@@ -109,7 +109,11 @@ async def test_nothing_of_a_stopped_service_is_left_in_the_reactor() -> None:
 async def test_a_unix_socket_is_named_by_its_path(tmp_path: Path) -> None:
     service = waiting()
     listener = await service.listen(f"unix:{tmp_path}/socket")
-    assert listener.url == f"hgrpc+unix:{tmp_path}/socket"
+    assert listener.url == f"unix:{tmp_path}/socket"
+    async with calling(listener.url) as connection:
+        assert await connection.call(b"quick").result() == b"quick"
+    other = await service.listen_http(f"unix:{tmp_path}/other")
+    assert other.url == f"http+unix:{tmp_path}/other"
     await service.stop()
 
 

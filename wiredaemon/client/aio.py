@@ -1,9 +1,11 @@
 """The client for asyncio.
 
-async with await aio.connect("hgrpc://example.org/repository") as connection:
-heads = await connection.call("heads")
-async for value in connection.call("changesetdata", {...}):
-...
+    async with await aio.connect("hgrpc://example.org/repository") as connection:
+        heads = await connection.call("heads")
+        async for value in connection.call("changesetdata", {...}):
+            ...
+
+All but `connect` is as in ``wiredaemon.client``, and may be imported from there.
 """
 
 from __future__ import annotations

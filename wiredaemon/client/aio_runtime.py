@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.client.errors import (
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # What curl and browsers wait before they try another address of the host beside the first.
 _NEXT_ADDRESS: Final = 0.25
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER for a connection that is reset."""
 
 
 class _Waiter(asyncio.Future[None]):
@@ -192,6 +195,10 @@ class _StreamProtocol(asyncio.Protocol):
     def abort(self) -> None:
         self._is_aborted = True
         if self._transport is not None:
+            connection = self._transport.get_extra_info("socket")
+            if connection is not None and connection.family != socket.AF_UNIX:
+                # Reset, as Twisted does: the end of our side alone would not say that nobody reads.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self._transport.abort()
 
 

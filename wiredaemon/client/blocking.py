@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wiredaemon.client.aio_runtime import AioRuntime
 from wiredaemon.client.connecting import open_connection
-from wiredaemon.client.errors import ClientError
+from wiredaemon.client.errors import ClientError, ConnectionLostError
 from wiredaemon.client.options import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
@@ -66,7 +66,26 @@ def _wait(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _T]) -
     if asyncio._get_running_loop() is not None:  # noqa: SLF001 the public one raises, which is slower
         coroutine.close()
         raise ClientError("an event loop runs in this thread: use wiredaemon.client.aio there")
-    return loop.run_until_complete(coroutine)
+    if loop.is_closed():
+        return _outcome(coroutine)
+    task = loop.create_task(coroutine)
+    try:
+        return loop.run_until_complete(task)
+    except KeyboardInterrupt:
+        # A caller that waits no longer, as far as the call can see.
+        task.cancel()
+        raise
+
+
+def _outcome(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Return what a coroutine has to say that need not wait, because its connection is closed."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        value: _T = ended.value
+        return value
+    coroutine.close()
+    raise ConnectionLostError("the connection was closed")
 
 
 class BlockingConnection:
@@ -109,7 +128,7 @@ class BlockingConnection:
         The arguments are those of `wiredaemon.client.connecting.Connection.call`.
         """
         now = self._loop.time()
-        if now - self._used > _UNWATCHED:
+        if now - self._used > _UNWATCHED and not self._loop.is_closed():
             # A server may have closed the connection while nobody looked: it is made anew then.
             _wait(self._loop, asyncio.sleep(0))
         self._used = now

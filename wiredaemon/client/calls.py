@@ -133,12 +133,11 @@ class ClientCalls:
         if self._failure is not None:
             raise ConnectionLostError(f"the connection is gone: {self._failure}")
         now = self._runtime.now() if request.deadline is not None else 0.0
-        has_data = request.data is not None
         try:
             request_id = self._connection.send_command(
                 request.command,
                 request.arguments,
-                has_data=has_data,
+                has_data=request.data is not None,
                 extra=request.further_keys(call, self._dialect, now),
             )
         except (LocalProtocolError, UnencodableError, ValueError) as error:
@@ -181,10 +180,11 @@ class ClientCalls:
         elif self.is_sending(request_id):
             self.send_data(request_id, b"", end=True)
 
-    def ping(self, payload: bytes) -> None:
-        """Ask the server for a sign of life; only in a session."""
-        self._connection.send_ping(payload)
-        self.writer.flush()
+    def cancel_all(self) -> None:
+        """Have the server stop all commands, if it can be told."""
+        for request_id in self._requests:
+            self._connection.cancel(request_id)
+        self.writer.write()
 
     # --- in ----------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ class Connection(Protocol):
         """Return the server's description of its commands; None if it gives none."""
 
     async def close(self) -> None:
-        """Close the connection; over HTTP, those connections that no call uses."""
+        """Close the connection; calls without a complete response fail, and are stopped."""
 
     async def __aenter__(self) -> Self:
         """Return itself."""

@@ -46,6 +46,11 @@ class FrameWriter:
             self._runtime.call_soon(self._flush_rest)
             self.write()
 
+    def ping(self) -> None:
+        """Ask the server for a sign of life; only in a session."""
+        self._connection.send_ping(b"")
+        self.flush()
+
     def _flush_rest(self) -> None:
         self._is_flushing = False
         self.write()

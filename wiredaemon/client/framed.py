@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wiredaemon.client.call import Observer
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
-    from wiredaemon.client.runtime import Cancellable, Runtime, Tls
+    from wiredaemon.client.runtime import Cancellable, Runtime, Tls, Waiter
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
@@ -63,8 +63,11 @@ class FramedConnection:
         self._description: Description | None = None
         self._waiting: list[tuple[Call, Request, Cancellable | None]] = []
         """Calls that wait for a new connection, with the timers of their deadlines."""
-        self._is_connecting = False
+        self._connecting: Cancellable | None = None
+        """Connects again."""
         self._is_closed = False
+        self._closing: list[Waiter] = []
+        """Wait until nothing connects any more."""
 
     def _new_stream(self) -> FramedStream:
         stream = FramedStream(self._runtime, self._address, self.dialect, self._options)
@@ -168,9 +171,8 @@ class FramedConnection:
             left = max(request.deadline - self._runtime.now(), 0.0)
             timer = self._runtime.call_later(left, lambda: _expire(call))
         self._waiting.append((call, request, timer))
-        if not self._is_connecting:
-            self._is_connecting = True
-            self._runtime.run(self._reconnect(), self._reconnected)
+        if self._connecting is None:
+            self._connecting = self._runtime.run(self._reconnect(), self._reconnected)
 
     async def _reconnect(self) -> None:
         """Connect anew, several times with growing pauses."""
@@ -201,11 +203,12 @@ class FramedConnection:
         await waiter
 
     def _reconnected(self, error: BaseException | None) -> None:
-        self._is_connecting = False
+        self._connecting = None
         waiting, self._waiting = self._waiting, []
-        if error is None and self._is_closed:
-            self._stream.close()
+        if self._is_closed:
             error = ConnectionLostError("the connection was closed")
+            for waiter in self._closing:
+                waiter.wake()
         for call, request, timer in waiting:
             if timer is not None:
                 timer.cancel()
@@ -239,6 +242,11 @@ class FramedConnection:
     async def close(self) -> None:
         """Close the connection; calls without a complete response fail."""
         self._is_closed = True
+        if self._connecting is not None:
+            waiter = self._runtime.waiter()
+            self._closing.append(waiter)
+            self._connecting.cancel()
+            await waiter
         for stream in self._streams:
             stream.close()
             late = self._runtime.call_later(CLOSE_SECONDS, stream.abort)

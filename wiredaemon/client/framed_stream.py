@@ -198,7 +198,7 @@ class FramedStream:
             self.calls.fail(SilentError(text))
             return
         self._is_pinging = True
-        self.calls.ping(b"")
+        self.calls.writer.ping()
         self._idle.set(self._options.keep_alive_seconds)
 
     def _go_away(self, _: str) -> None:
@@ -206,14 +206,15 @@ class FramedStream:
         self._is_leaving = True
 
     def close(self) -> None:
-        """Send what was written, then close, without waiting for incomplete responses."""
+        """Send what was written, then close; commands that run are stopped."""
         self._is_leaving = True
         if self._stream is None or self.is_lost:
             return
+        # The end of a connection alone may mean that its client still reads: commands would go on.
+        self.calls.cancel_all()
         # Over TLS an orderly close waits for the server to close as well, which a server with a
-        # long response to send does late.
-        if self.calls.is_idle:
-            self.calls.writer.write()
+        # long response to send does late. An abort is seen by the server, but on Unix sockets.
+        if self.calls.is_idle or self._address.scheme.is_unix:
             self._stream.close()
         else:
             self._stream.abort()

@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes
 
 from wiredaemon import __version__
 from wiredaemon.client.call import Call
-from wiredaemon.client.errors import BrokenProtocolError, ClientError
+from wiredaemon.client.errors import BrokenProtocolError, ClientError, ConnectionLostError
 from wiredaemon.client.fetching import fetch
 from wiredaemon.client.handshake import HEADERS, LARGEST_ANSWER, Offer, choose, read_answer
 from wiredaemon.client.http_pool import HttpPool
@@ -167,6 +167,8 @@ class HttpConnection:
         seconds = self.options.timeout if timeout is None else timeout
         deadline = None if seconds is None else self.runtime.now() + seconds
         try:
+            if self.pool.is_closed:
+                raise ConnectionLostError("the connection was closed")
             name = name_bytes(command)
             request = Request(name, named_arguments(arguments), data, None, deadline)
             Post(self, self._target(name, permission), call, request).send()
@@ -216,7 +218,7 @@ class HttpConnection:
         return self._known_offer.description
 
     async def close(self) -> None:
-        """Close the connections; those in use close when their responses are complete."""
+        """Close the connections; calls without a complete response fail."""
         # Given up in silence: the caller is done, and the server's side of a TLS close is not its
         # business.
         late = self.runtime.call_later(CLOSE_SECONDS, self.pool.abort)

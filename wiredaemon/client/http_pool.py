@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.client.errors import ClientError, ConnectionLostError
 from wiredaemon.client.http_stream import HttpStream
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from wiredaemon.client.address import Address
     from wiredaemon.client.options import ClientOptions
-    from wiredaemon.client.runtime import Runtime, Tls, Waiter
+    from wiredaemon.client.runtime import Cancellable, Runtime, Tls, Waiter
+
+_CLOSED: Final = "the connection was closed"
 
 
 class HttpPool:
@@ -26,11 +28,15 @@ class HttpPool:
         self._options = options
         self._idle: list[HttpStream] = []
         self._busy: set[HttpStream] = set()
-        self._connecting = 0
+        self._connecting: dict[_Wanted, Cancellable | None] = {}
+        """The attempts to connect, by those for whom they are made."""
+        self._open: set[HttpStream] = set()
+        """All connections that are there, also those that are being closed."""
         self._waiting: deque[_Wanted] = deque()
         self.tls: Tls | None = None
         """The TLS of the connection that was made last; None without."""
-        self._is_closed = False
+        self.is_closed = False
+        """Nothing is connected any more."""
         self._closing: list[Waiter] = []
 
     def take(
@@ -47,43 +53,53 @@ class HttpPool:
             on_failure: Gets the error, if there is none to be had.
             is_fresh: Take none that was used before.
         """
-        if self._is_closed:
-            on_failure(ConnectionLostError("the connection was closed"))
+        if self.is_closed:
+            on_failure(ConnectionLostError(_CLOSED))
             return
         wanted = _Wanted(on_stream, on_failure)
         if self._idle and not is_fresh:
             # The one that was used last: the others may be closed for want of use.
             self._give(self._idle.pop(), wanted)
-        elif len(self._busy) + self._connecting < self._options.most_connections:
+        elif self._has_room:
             self._connect(wanted)
         else:
             self._waiting.append(wanted)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._busy) + len(self._connecting) < self._options.most_connections
 
     def _give(self, stream: HttpStream, wanted: _Wanted) -> None:
         self._busy.add(stream)
         wanted.on_stream(stream)
 
     def _connect(self, wanted: _Wanted) -> None:
-        self._connecting += 1
         stream = HttpStream(self._address, self._free)
 
         async def connect() -> None:
             stream.stream = await self._runtime.open(self._address, stream, self._options)
+            if stream.failure is not None:  # gone again by now
+                raise stream.failure
+            self._open.add(stream)
             self.tls = stream.stream.tls
 
         def connected(error: BaseException | None) -> None:
-            self._connecting -= 1
-            if self._is_closed and error is None:
-                error = ConnectionLostError("the connection was closed")
+            del self._connecting[wanted]
+            if self.is_closed:
                 stream.abort()
+                error = ConnectionLostError(_CLOSED)
             if error is None:
                 self._give(stream, wanted)
                 return
             known = error if isinstance(error, ClientError) else ClientError(str(error))
             wanted.on_failure(known)
             self._serve_waiting()
+            self._check_closed()
 
-        self._runtime.run(connect(), connected)
+        self._connecting[wanted] = None
+        connecting = self._runtime.run(connect(), connected)
+        if wanted in self._connecting:  # it may have failed at once
+            self._connecting[wanted] = connecting
 
     def release(self, stream: HttpStream) -> None:
         """Give back a connection that was not used."""
@@ -91,44 +107,49 @@ class HttpPool:
 
     def abort(self) -> None:
         """Close all connections at once."""
-        for stream in [*self._idle, *self._busy]:
+        for stream in list(self._open):
             stream.abort()
 
     def _free(self, stream: HttpStream) -> None:
         """Keep a connection whose exchange is over, or forget one that is gone."""
         self._busy.discard(stream)
+        if stream.is_gone:
+            self._open.discard(stream)
         if stream.is_lost:
             if stream in self._idle:
                 self._idle.remove(stream)
         elif self._waiting:
             self._give(stream, self._waiting.popleft())
             return
-        elif self._is_closed:
-            stream.abort()
         else:
             self._idle.append(stream)
         self._serve_waiting()
-        if self._is_closed and not self._idle and not self._busy:
+        self._check_closed()
+
+    def _serve_waiting(self) -> None:
+        if self._waiting and self._has_room:
+            self._connect(self._waiting.popleft())
+
+    def _check_closed(self) -> None:
+        if self.is_closed and not (self._open or self._connecting):
             closing, self._closing = self._closing, []
             for waiter in closing:
                 waiter.wake()
 
-    def _serve_waiting(self) -> None:
-        if self._waiting and len(self._busy) + self._connecting < self._options.most_connections:
-            self._connect(self._waiting.popleft())
-
     async def close(self) -> None:
-        """Close the connections that are free now, and the others once their exchanges are over.
-
-        Returns when the free ones are closed.
-        """
-        self._is_closed = True
+        """Close the connections, and fail the exchanges that use them; return when all are gone."""
+        self.is_closed = True
         waiting, self._waiting = self._waiting, deque()
         for wanted in waiting:
-            wanted.on_failure(ConnectionLostError("the connection was closed"))
-        for stream in list(self._idle):
+            wanted.on_failure(ConnectionLostError(_CLOSED))
+        for stream in list(self._busy):
+            stream.give_up(ConnectionLostError(_CLOSED))
+        for stream in self._idle:
             stream.close()
-        if self._idle:
+        for connecting in list(self._connecting.values()):
+            if connecting is not None:
+                connecting.cancel()
+        if self._open or self._connecting:
             waiter = self._runtime.waiter()
             self._closing.append(waiter)
             await waiter

@@ -85,6 +85,12 @@ class HttpStream:
         """The bytes below; set when they are connected."""
         self.is_lost = False
         """The connection is gone, or of no further use."""
+        self.failure: ClientError | None = None
+        """Why the connection is gone, if it has failed."""
+        self.is_full = False
+        """The stream below holds enough: nothing more is to be sent for now."""
+        self.is_gone = False
+        """There is no connection any more."""
         self._has_received = False
         self._has_head = False
         """A head of a response was understood."""
@@ -208,6 +214,7 @@ class HttpStream:
 
     def receive_end(self, error: ClientError) -> None:
         """Note that the stream is gone."""
+        self.is_gone = True
         if self.is_lost:
             self._on_free(self)
             return
@@ -220,6 +227,7 @@ class HttpStream:
             self._fail(error)
 
     def _fail(self, error: ClientError) -> None:
+        self.failure = error
         self._close()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -238,22 +246,31 @@ class HttpStream:
             self.stream.close()
 
     def abort(self) -> None:
-        """Close the connection at once."""
+        """Close the connection at once; its exchange is told nothing more."""
         self.is_lost = True
         self._exchange = None
         if self.stream is not None:
             self.stream.abort()
         self._on_free(self)
 
+    def give_up(self, error: ClientError) -> None:
+        """Close the connection at once, and fail its exchange."""
+        exchange = self._exchange
+        self.abort()
+        if exchange is not None:
+            exchange.lost(error)
+
     # --- flow control, for the stream and for the exchange ------------------------------------
 
     def pause_output(self) -> None:
         """Have the exchange send no more for now."""
+        self.is_full = True
         if self._exchange is not None:
             self._exchange.pause_output()
 
     def resume_output(self) -> None:
         """Have the exchange go on."""
+        self.is_full = False
         if self._exchange is not None:
             self._exchange.resume_output()
 

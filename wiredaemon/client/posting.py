@@ -75,7 +75,8 @@ class Post:
         if not is_whole:
             self._held = []
         stream.begin(self, head, content, is_whole=is_whole)
-        if not is_whole:
+        # The head and the beginning alone may be as much as the stream takes.
+        if not (is_whole or stream.is_full):
             self._calls.flow_control.resume()
 
     # --- as the wire of the calls ------------------------------------------------------------

@@ -99,9 +99,13 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """The URL for `wiredaemon.client`; a Unix socket, which has none, is named as in logs."""
+        """The URL for `wiredaemon.client`.
+
+        It has none for HTTP or TLS on a Unix socket, which are named as in logs.
+        """
         if isinstance(self.address, UNIXAddress):
-            return f"{self._scheme}+unix:{os.fsdecode(self.address.name or b'')}"
+            scheme = "unix" if self._scheme == "hgrpc" else f"{self._scheme}+unix"
+            return f"{scheme}:{os.fsdecode(self.address.name or b'')}"
         host = self.address.host
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.address.port}/"
 

@@ -1,0 +1,77 @@
+"""A client of `chat_server.py` for Twisted: an event stream, a large upload, and stopping.
+
+    python examples/client_twisted.py hgrpc://127.0.0.1:8010/ listen
+    python examples/client_twisted.py hgrpc://127.0.0.1:8010/ say hello
+    python examples/client_twisted.py hgrpc://127.0.0.1:8010/ upload 500
+    python examples/client_twisted.py hgrpc://127.0.0.1:8010/ stop
+
+The URL is the one that the server prints.
+"""
+
+from client_shared import MB, Upload, Watcher, read_arguments
+from twisted.internet import defer, task
+
+from wiredaemon.client import DeadlineError, connect
+
+ENOUGH = 3
+
+
+async def listen(connection, texts):
+    # Leaving the block closes the call, and with it the command at the server.
+    async with connection.call("listen") as call:
+        greeting = await anext(call)
+        print(greeting.decode(), flush=True)
+        for _ in range(texts):
+            text = await anext(call)
+            print(text.decode(), flush=True)
+
+
+async def upload(connection, size):
+    data = Upload(size)
+    data.check(await connection.call("upload", data=data, observer=Watcher(size)))
+
+
+async def stop(connection):
+    async with connection.call("count_slowly", {"to": 1000}) as call:
+        async for number in call:
+            if number == ENOUGH:
+                break  # and no further number is made
+    # A coroutine that is cancelled while it awaits a call closes it as well.
+    sleeping = defer.Deferred.fromCoroutine(connection.call("sleep", {"seconds": 60}).result())
+    sleeping.addErrback(lambda failure: failure.trap(defer.CancelledError))
+    await connection.call("say", {"text": "I do not sleep well"})
+    sleeping.cancel()
+    try:
+        await connection.call("sleep", {"seconds": 60}, timeout=0.5)
+    except DeadlineError as error:
+        print(error)
+
+
+async def main(reactor):
+    arguments, options = read_arguments()
+    async with await connect(reactor, arguments.url, options) as connection:
+        match arguments.action:
+            case "listen":
+                await listen(connection, arguments.texts)
+            case "say":
+                print(await connection.call("say", {"text": arguments.text}), "are listening")
+            case "upload":
+                await upload(connection, arguments.megabytes * MB)
+            case "stop":
+                await stop(connection)
+
+
+def run(reactor):
+    running = defer.Deferred.fromCoroutine(main(reactor))
+
+    def stop():
+        running.cancel()
+        return defer.DeferredList([running])
+
+    # An interrupt closes the call and the connection, before the reactor stops.
+    reactor.addSystemEventTrigger("before", "shutdown", stop)
+    return running
+
+
+if __name__ == "__main__":
+    task.react(run)
