@@ -22,11 +22,17 @@ from wiredaemon.client.errors import (
 from wiredaemon.client.framed import FramedConnection
 from wiredaemon.client.options import CLOSE_SECONDS, ClientOptions
 from wiredaemon.client.twisted_runtime import TwistedRuntime
-from wiredaemon.protocol import RequestCancelled, RequestReceived, ServerConnection
+from wiredaemon.protocol import (
+    DataReceived,
+    PingReceived,
+    RequestCancelled,
+    RequestReceived,
+    ServerConnection,
+)
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from wiredaemon.client.call import Call
     from wiredaemon.client.runtime import Receiver
@@ -358,6 +364,76 @@ def test_data_that_cannot_be_read_cancels_its_call_alone(connected: Connected) -
     # In front of the end of the data, which is not taken for whole.
     assert "RequestCancelled" in kinds
     assert "RequestCompleted" not in kinds
+
+
+def test_data_whose_sender_is_cancelled_is_not_whole(connected: Connected) -> None:
+    async def cut_off() -> AsyncIterator[bytes]:
+        yield b"first"
+        never: Deferred[None] = Deferred()
+        never.cancel()
+        await never
+
+    call = connected.call("write", data=cut_off())
+    connected.turn()
+    assert isinstance(failure_of(call), ConnectionLostError)
+    kinds = [type(event).__name__ for event in connected.stream.events]
+    assert "RequestCancelled" in kinds
+    assert "RequestCompleted" not in kinds
+
+
+def test_data_travels_only_where_the_server_can_run_its_command(connected: Connected) -> None:
+    slow = [connected.call() for _ in range(8)]
+    small, large = connected.call("write", data=b"x"), connected.call("write", data=[b"y"])
+    connected.turn()
+    assert not any(isinstance(event, DataReceived) for event in connected.stream.events)
+    server, requests = connected.stream.server, connected.stream.requests
+    for request in requests[:2]:
+        server.send_result(request.request_id, b"read")
+    connected.stream.send()
+    connected.turn()
+    data = [event.data for event in connected.stream.events if isinstance(event, DataReceived)]
+    assert b"".join(data) == b"xy"
+    assert [call.is_over for call in slow] == [True] * 2 + [False] * 6
+    assert not small.is_over
+    assert not large.is_over
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), float("inf")])
+def test_a_timeout_is_a_number_of_seconds(connected: Connected, timeout: float) -> None:
+    assert "a timeout is a number of seconds" in str(failure_of(connected.call(timeout=timeout)))
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_a_timeout_may_be_over_at_once(connected: Connected, timeout: float) -> None:
+    other = connected.call()
+    assert isinstance(failure_of(connected.call(timeout=timeout)), DeadlineError)
+    assert not other.is_over
+
+
+def test_closing_ends_the_attempts_to_connect_again(connected: Connected) -> None:
+    connected.lose()
+    connected.runtime.refusals += [ConnectError("refused")] * 1000
+    call = connected.call()
+    connected.close()
+    connected.turn()
+    assert str(failure_of(call)) == "the connection was closed"
+    connected.clock.pump([1] * 10)
+    assert len(connected.runtime.refusals) == 999
+
+
+def test_a_caller_that_reads_nothing_gives_signs_of_life(connected: Connected) -> None:
+    call = connected.call()
+    server, request = connected.stream.server, connected.stream.requests[0]
+    server.send_object(request.request_id, b"one")
+    server.send_held(request.request_id)
+    connected.stream.send()
+    connected.turn()
+    assert connected.stream.did == ["pause"]
+    connected.clock.pump([10] * 3)
+    pings = [event for event in connected.stream.events if isinstance(event, PingReceived)]
+    assert len(pings) == 3
+    call.close()
+    assert connected.stream.did == ["pause", "resume"]
 
 
 def test_a_silent_connection_is_asked_for_a_sign_of_life() -> None:

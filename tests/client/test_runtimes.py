@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 import threading
+import warnings
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -144,6 +146,12 @@ def options_for(certificate: Path, **more: Any) -> ClientOptions:
 def in_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Deferred[Any]:
     """Run a coroutine of asyncio in a thread of its own."""
     return deferToThread(lambda: asyncio.run(main()))
+
+
+def here() -> Any:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    return reactor
 
 
 async def gone() -> None:
@@ -425,6 +433,75 @@ async def test_a_script_that_did_something_else_meanwhile_may_write(kind: str) -
             await deferLater(anywhere, 0)
         closed.set()
         await calling
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_data_of_a_loop_that_ends_is_not_whole(certificate: Path, kind: str) -> None:
+    counted: list[int] = []
+    ended: Deferred[None] = Deferred()
+
+    async def count(context: Any) -> int:
+        try:
+            counted.append(sum([len(piece) async for piece in context.data]))
+        finally:
+            ended.callback(None)
+        return 0
+
+    factory = WrappingFactory(
+        factory_of(kind, [*COMMANDS, make_command(count, has_data=True)], framings=["0006"])
+    )
+    async with listening(factory) as port:
+
+        async def endless() -> AsyncIterator[bytes]:
+            while True:
+                yield bytes(100)
+                await asyncio.sleep(0)
+
+        async def main() -> None:
+            connection = await aio.connect(f"{kind}://127.0.0.1:{port}/", options_for(certificate))
+            connection.call("count", data=endless())
+            await asyncio.sleep(0.05)
+
+        await in_loop(main)
+        await ended
+    # The socket of a program that has ended without closing its connection.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    assert counted == []
+
+
+@ensure_deferred
+async def test_calls_that_are_late_hold_no_connection() -> None:
+    async with listening(factory_of("http", COMMANDS, framings=["0006"])) as port:
+
+        async def main() -> None:
+            options = ClientOptions(most_connections=2)
+            async with await aio.connect(f"http://127.0.0.1:{port}/", options) as connection:
+                busy = [connection.call("ever", timeout=0.5) for _ in range(2)]
+                late = [connection.call("greet", {"name": b"x"}, timeout=0.1) for _ in range(1500)]
+                ends = await asyncio.gather(
+                    *[call.result() for call in [*busy, *late]], return_exceptions=True
+                )
+                assert {type(end) for end in ends} == {DeadlineError}
+                assert await connection.call("greet", {"name": b"you"}) == b"hello you"
+
+        await in_loop(main)
+
+
+@ensure_deferred
+async def test_many_uploads_side_by_side(certificate: Path) -> None:
+    async with listening(factory_of("hgrpc", COMMANDS, framings=["0006"])) as port:
+
+        async def main() -> None:
+            url = f"hgrpc://127.0.0.1:{port}/"
+            async with await aio.connect(url, options_for(certificate)) as connection:
+                sizes = [1, 1000, 200_000, 400_000] * 8
+                calls = [connection.call("size", data=[bytes(size)]).result() for size in sizes]
+                assert await asyncio.gather(*calls) == sizes
+
+        await in_loop(main)
 
 
 # --- what it says --------------------------------------------------------------------------------

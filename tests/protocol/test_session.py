@@ -52,7 +52,9 @@ HELLO, CANCEL, PING, PONG, GO_AWAY = 1, 2, 3, 4, 5
 NEW, MORE, DATA = 1, 4, 8
 
 SETTINGS: Final = frame(8, 2, b"\xa1Gsession\x01")
-HELLO_CONTENT: Final = b"\xa2Pcontentencodings\x83Hzstd-8mbDzlibHidentityGversion\x01"
+HELLO_CONTENT: Final = (
+    b"\xa3Pcontentencodings\x83Hzstd-8mbDzlibHidentityPrunning_commands\x08Gversion\x01"
+)
 FIRST: Final = b"\xa1DnameGcommand"
 CANCELLED: Final = item(
     {b"type": b"command", b"message": [{b"msg": b"the call was cancelled"}]}, canonical=False
@@ -422,7 +424,7 @@ def asked() -> ClientConnection:
 def greeted() -> ClientConnection:
     connection = asked()
     assert receive(connection, told(HELLO, HELLO_CONTENT)) == [
-        SessionStarted(content_encodings=(b"zstd-8mb", b"zlib", b"identity"))
+        SessionStarted(content_encodings=(b"zstd-8mb", b"zlib", b"identity"), running_commands=8)
     ]
     return connection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -36,6 +37,8 @@ SCHEMES: Final[Mapping[str, Scheme]] = {
     "unix": Scheme(is_http=False, is_secure=False, port=0, is_unix=True),
 }
 
+_LONGEST_SOCKET: Final = 107
+"""Bytes that the system's address of a Unix socket has room for."""
 _LOGIN: Final = re.compile(r"^([A-Za-z+]*://)[^/?#]*@")
 """User and password in a URL: they go into neither requests nor errors."""
 
@@ -91,7 +94,10 @@ class Address:
         """
         query = asked.rpartition(b"?")[2].decode("ascii")
         here = self.url.decode("ascii") + asked.decode("ascii")
-        url = urljoin(here, location.decode("latin-1"))
+        try:
+            url = urljoin(here, location.decode("latin-1"))
+        except ValueError as error:
+            raise UrlError(f"{self} redirects to what is no URL: {error}") from None
         base, _, given = url.partition("?")
         there = parse_url(base if given == query else url)
         if not there.scheme.is_http:
@@ -121,6 +127,10 @@ def parse_url(url: str) -> Address:
         return _parse_unix(scheme, url)
     if not parts.hostname:
         raise UrlError(f"{shown!r} names no host")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise UrlError(f"{shown!r} names no host that can exist") from None
     # The URL goes into a request line: a line end in it would be a header of the caller's choice.
     if not url.isascii() or not url.isprintable() or " " in url:
         raise UrlError(f"{shown!r} must be percent-encoded: printable ASCII, no spaces")
@@ -155,6 +165,8 @@ def _parse_unix(scheme: Scheme, url: str) -> Address:
     socket, _, repository = url.removeprefix("unix:").removeprefix("//").partition(":")
     if not socket.startswith("/"):
         raise UrlError(f"{url!r} must name a socket by its absolute path: unix:/run/some.sock")
+    if len(os.fsencode(socket)) > _LONGEST_SOCKET:
+        raise UrlError(f"the path of a socket has at most {_LONGEST_SOCKET} bytes: {socket}")
     return Address(
         scheme=scheme,
         host=socket,

@@ -12,6 +12,7 @@ thread that uses it.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wiredaemon.client.aio_runtime import AioRuntime
@@ -71,9 +72,12 @@ def _wait(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _T]) -
     task = loop.create_task(coroutine)
     try:
         return loop.run_until_complete(task)
-    except KeyboardInterrupt:
-        # A caller that waits no longer, as far as the call can see.
-        task.cancel()
+    except BaseException:
+        # Ctrl-C, for instance: the wait ends with its caller, and leaves nothing to the next one.
+        if not task.done():
+            task.cancel()
+            with suppress(BaseException):
+                loop.run_until_complete(task)
         raise
 
 

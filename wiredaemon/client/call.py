@@ -144,6 +144,8 @@ class Call:
 
     async def _arrive(self) -> None:
         """Wait until something has arrived."""
+        if self._waiter is not None:
+            raise ClientError("another coroutine waits for this call already")
         # Before the connection is told, because it may have the object at hand and wake us at once.
         waiter = self._waiter = self._runtime.waiter()
         try:

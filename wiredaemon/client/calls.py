@@ -2,7 +2,7 @@
 
 HTTP makes one `ClientCalls` for each call, raw TCP one for each connection; nothing else differs.
 Reading is paused while objects wait to be taken; command data is sent as fast as the transport
-takes it. Nothing here knows an event loop, but for the `Runtime` that it is given.
+takes it. Of the event loop only the `Runtime` is known.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from wiredaemon.client.data_turns import DataTurns
 from wiredaemon.client.errors import (
     PASSED,
     BrokenProtocolError,
@@ -24,7 +25,7 @@ from wiredaemon.client.flow_control import FlowControl
 from wiredaemon.client.frame_writer import FrameWriter
 from wiredaemon.client.idle_timer import IdleTimer
 from wiredaemon.client.outcomes import failure_of, is_late
-from wiredaemon.client.outgoing_data import PIECE, encode_where_known, send_pieces
+from wiredaemon.client.outgoing_data import encode_where_known, is_small, send_pieces
 from wiredaemon.client.requests import SentRequest
 from wiredaemon.client.untaken import UntakenObjects
 from wiredaemon.protocol import (
@@ -97,8 +98,9 @@ class ClientCalls:
         except LocalProtocolError as error:
             raise NotOfferedError(str(error)) from error
         self._requests: dict[int, SentRequest] = {}
+        self.data_turns = DataTurns(runtime, self._requests, options.limits.running_commands)
         self._untaken = UntakenObjects(options.untaken_bytes)
-        self._silence = IdleTimer(runtime, lambda: self.fail(_silent_for(options.silent_seconds)))
+        self._silence = IdleTimer(runtime, self._silent)
         self.writer = FrameWriter(self._connection, wire, runtime, self._silence)
         self._received: deque[bytes] = deque()
         """Received bytes that were not fed to the connection."""
@@ -147,20 +149,17 @@ class ClientCalls:
         call.on_closed = lambda: self._give_up(request_id)
         if request.deadline is not None:
             sent.timer = self._runtime.call_later(
-                request.deadline - now, lambda: self._expire(request_id)
+                max(request.deadline - now, 0.0), lambda: self._expire(request_id)
             )
-        if isinstance(request.data, bytes) and len(request.data) <= PIECE:
+        if is_small(request.data) and self.data_turns.has_turn(request_id):
             self._connection.send_data(request_id, request.data, end=True)
         elif request.data is not None:
+            self.data_turns.begin(request_id)
             sending = send_pieces(self, request_id, request.data)
-            sent.sending = self._runtime.run(sending, partial(self._data_sent, request_id))
+            sent.sending = self._runtime.run(sending, partial(self._data_sent, request_id, sent))
         self.writer.flush()
         self._watch()
         return request_id
-
-    def wants_data(self, request_id: int) -> bool:
-        """Return whether a request still waits for its answer."""
-        return request_id in self._requests
 
     def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:
         """Send a piece of command data at once."""
@@ -168,10 +167,14 @@ class ClientCalls:
             self._connection.send_data(request_id, data, end=end)
             self.writer.write()
 
-    def _data_sent(self, request_id: int, error: BaseException | None) -> None:
-        if error is not None and not isinstance(error, self._runtime.cancelled):
-            # The data's own failure. Without a session only the end of the connection tells the
-            # server that the data is not whole.
+    def _data_sent(
+        self, request_id: int, request: SentRequest, error: BaseException | None
+    ) -> None:
+        if error is not None and not request.is_stopped:
+            # Cancelled by others, at the end of the loop for instance, it is not whole either.
+            if isinstance(error, self._runtime.cancelled):
+                error = ConnectionLostError("the sender of the data was cancelled")
+            # Without a session only the end of the connection says that the data is not whole.
             if self.has_session and request_id in self._requests:
                 self._fail_call(request_id, error)
             else:
@@ -179,6 +182,7 @@ class ClientCalls:
         # Also after an early answer: the connection is of use to others once its data is ended.
         elif self.is_sending(request_id):
             self.send_data(request_id, b"", end=True)
+        self.data_turns.end(request_id)
 
     def cancel_all(self) -> None:
         """Have the server stop all commands, if it can be told."""
@@ -205,14 +209,19 @@ class ClientCalls:
             return
         self._failure = error
         self.writer.is_over = True
-        requests, self._requests = self._requests, {}
+        requests = list(self._requests.values())
+        self._requests.clear()
         self._watch()
         self._wire.abort()
-        for request in requests.values():
+        for request in requests:
             request.stop()
         self.flow_control.resume()
-        for request in requests.values():
+        self.data_turns.wake()
+        for request in requests:
             request.call.fail(error)
+
+    def _silent(self) -> None:
+        self.fail(SilentError.after(self._options.silent_seconds))
 
     def _expire(self, request_id: int) -> None:
         """Fail a call whose deadline has passed."""
@@ -237,7 +246,6 @@ class ClientCalls:
         if self._connection.cancel(request_id):
             request.stop()
             self.writer.flush()
-        # Else the rest is read and dropped.
 
     def _changed(self, call: Call) -> None:
         """Go on reading after a caller has taken all objects, or waits for more."""
@@ -308,8 +316,9 @@ class ClientCalls:
                 self.fail(BrokenProtocolError(f"the server broke the protocol: {error}"))
             case GoAwayReceived(reason=reason):
                 self.on_go_away(reason.decode("utf-8", "replace"))
-            case SessionStarted(content_encodings=known):
-                encode_where_known(self._connection, self._options.data_encodings, known)
+            case SessionStarted():
+                self.data_turns.most = event.running_commands or self.data_turns.most
+                encode_where_known(self._connection, self._options, event)
             case PongReceived():
                 pass
             case _:
@@ -327,6 +336,7 @@ class ClientCalls:
     def _finish(self, request_id: int, error: BaseException | None) -> None:
         request = self._requests.pop(request_id)
         request.stop()
+        self.data_turns.wake()
         if error is None:
             request.call.receive_end()
         elif request.timer is not None and is_late(error):
@@ -338,7 +348,3 @@ class ClientCalls:
 
 def _ignore(_: str) -> None:
     """Stand for a callback that nobody has set."""
-
-
-def _silent_for(seconds: float | None) -> SilentError:
-    return SilentError(f"the server was silent for {seconds:g} s")

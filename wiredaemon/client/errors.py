@@ -6,7 +6,7 @@ classes that the command raises.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
 PASSED: Final = "the deadline of the call has passed"
 """The text of each `DeadlineError`."""
@@ -38,6 +38,11 @@ class ConnectionClosedError(ConnectionLostError):
 
 class SilentError(ClientError):
     """The server sent nothing for too long."""
+
+    @classmethod
+    def after(cls, seconds: float | None) -> Self:
+        """Return the error of so many seconds of silence."""
+        return cls(f"the server was silent for {seconds:g} s")
 
 
 class DeadlineError(ClientError):

@@ -22,7 +22,7 @@ from wiredaemon.client.errors import (
 )
 from wiredaemon.client.framed_stream import FramedStream
 from wiredaemon.client.options import CLOSE_SECONDS
-from wiredaemon.client.requests import Request, name_bytes, named_arguments
+from wiredaemon.client.requests import Request, moment_of, name_bytes, named_arguments
 from wiredaemon.commands import Permission
 from wiredaemon.wire.dialects import DIALECTS, RequestForm, ResponseForm
 
@@ -62,7 +62,7 @@ class FramedConnection:
         self._stream = self._new_stream()
         self._description: Description | None = None
         self._waiting: list[tuple[Call, Request, Cancellable | None]] = []
-        """Calls that wait for a new connection, with the timers of their deadlines."""
+        """Calls that wait for a connection or their turn, with the timers of their deadlines."""
         self._connecting: Cancellable | None = None
         """Connects again."""
         self._is_closed = False
@@ -71,6 +71,7 @@ class FramedConnection:
 
     def _new_stream(self) -> FramedStream:
         stream = FramedStream(self._runtime, self._address, self.dialect, self._options)
+        stream.calls.data_turns.on_room = self._serve_waiting
         self._streams = [one for one in self._streams if not one.is_lost]
         self._streams.append(stream)
         return stream
@@ -118,15 +119,16 @@ class FramedConnection:
         call = Call(self._runtime, observer)
         seconds = self._options.timeout if timeout is None else timeout
         try:
+            deadline = moment_of(seconds, self._runtime.now())
             request = Request(
                 name_bytes(command),
                 named_arguments(arguments),
                 data,
                 # A raw connection has no URL: only a key of the request can name the repository.
                 None if self._address.path == b"/" else self._address.path,
-                None if seconds is None else self._runtime.now() + seconds,
+                deadline,
             )
-            if self._stream.is_usable:
+            if self._stream.is_usable and self._has_room(request):
                 self._start(call, request)
             else:
                 self._wait_for_stream(call, request)
@@ -159,7 +161,7 @@ class FramedConnection:
     # --- connecting again --------------------------------------------------------------------
 
     def _wait_for_stream(self, call: Call, request: Request) -> None:
-        """Start a call as soon as there is a new connection.
+        """Start a call as soon as there is a connection with room for it.
 
         Raises:
             ConnectionLostError: The connection was closed by its owner.
@@ -171,8 +173,7 @@ class FramedConnection:
             left = max(request.deadline - self._runtime.now(), 0.0)
             timer = self._runtime.call_later(left, lambda: _expire(call))
         self._waiting.append((call, request, timer))
-        if self._connecting is None:
-            self._connecting = self._runtime.run(self._reconnect(), self._reconnected)
+        self._connect_for_waiting()
 
     async def _reconnect(self) -> None:
         """Connect anew, several times with growing pauses."""
@@ -210,18 +211,40 @@ class FramedConnection:
             for waiter in self._closing:
                 waiter.wake()
         for call, request, timer in waiting:
+            if error is None:
+                self._waiting.append((call, request, timer))
+                continue
+            if timer is not None:
+                timer.cancel()
+            call.recover = None
+            call.fail(error)
+        self._serve_waiting()
+
+    def _has_room(self, request: Request) -> bool:
+        """Return whether a request may begin now: those with data are few at the same time."""
+        return request.data is None or self._stream.calls.data_turns.has_room
+
+    def _serve_waiting(self) -> None:
+        """Start the calls that may begin now, and connect for them where that is needed."""
+        waiting, self._waiting = self._waiting, []
+        for call, request, timer in waiting:
+            if not call.is_over and not (self._stream.is_usable and self._has_room(request)):
+                self._waiting.append((call, request, timer))
+                continue
             if timer is not None:
                 timer.cancel()
             if call.is_over:
-                continue
-            if error is not None:
-                call.recover = None
-                call.fail(error)
                 continue
             try:
                 self._stream.calls.start(call, request)
             except ClientError as refused:
                 call.fail(refused)
+        self._connect_for_waiting()
+
+    def _connect_for_waiting(self) -> None:
+        is_needed = self._waiting and not (self._stream.is_usable or self._is_closed)
+        if is_needed and self._connecting is None:
+            self._connecting = self._runtime.run(self._reconnect(), self._reconnected)
 
     # --- the rest ----------------------------------------------------------------------------
 
@@ -242,7 +265,9 @@ class FramedConnection:
     async def close(self) -> None:
         """Close the connection; calls without a complete response fail."""
         self._is_closed = True
-        if self._connecting is not None:
+        if self._connecting is None:
+            self._reconnected(None)  # fails those that wait for their turn
+        else:
             waiter = self._runtime.waiter()
             self._closing.append(waiter)
             self._connecting.cancel()

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from wiredaemon.client.address import Address
     from wiredaemon.client.options import ClientOptions
-    from wiredaemon.client.runtime import Runtime, Stream, Tls, Waiter
+    from wiredaemon.client.runtime import Cancellable, Runtime, Stream, Tls, Waiter
     from wiredaemon.wire.dialects import Dialect
 
+_STAY: Final = 10.0
+"""Seconds between signs of life while nothing is read; servers ask after 60 by default."""
 _HTTP: Final = b"HTTP/"
 # Some servers send an alert of TLS to whoever speaks something else, Twisted's just close.
 _PERHAPS_TLS: Final = ": if it speaks TLS, the URL must begin with hgrpcs://"
@@ -48,6 +50,8 @@ class FramedStream:
         self._is_leaving = False
         """No further call is started; the connection closes when it is idle."""
         self._is_pinging = False
+        self._staying: Cancellable | None = None
+        """Tells the server from time to time that we are there, while we read nothing."""
         self._closed: list[Waiter] = []
         self.is_lost = False
         """The connection is gone."""
@@ -58,7 +62,8 @@ class FramedStream:
     @property
     def is_usable(self) -> bool:
         """Further calls may be started."""
-        return self._stream is not None and not (self.is_lost or self._is_leaving)
+        is_over = self.is_lost or self._is_leaving or self.calls.writer.is_over
+        return self._stream is not None and not is_over
 
     @property
     def tls(self) -> Tls | None:
@@ -146,6 +151,8 @@ class FramedStream:
         """Fail the calls without a complete response."""
         self.is_lost = True
         self._idle.set(None)
+        if self._staying is not None:
+            self._staying.cancel()
         if self._has_received or self._address.scheme.is_secure:
             self.calls.receive_end(error)
         else:
@@ -174,11 +181,15 @@ class FramedStream:
         if self._stream is not None and not self.is_lost:
             self._idle.set(None)
             self._stream.pause_input()
+            self._stay()
 
     def resume_input(self) -> None:
         """Resume reading."""
         if self._stream is not None and not self.is_lost:
             self._stream.resume_input()
+            if self._staying is not None:
+                self._staying.cancel()
+                self._staying = None
             if self.calls.has_session:
                 self._idle.set(self._options.keep_alive_seconds)
 
@@ -200,6 +211,13 @@ class FramedStream:
         self._is_pinging = True
         self.calls.writer.ping()
         self._idle.set(self._options.keep_alive_seconds)
+
+    def _stay(self) -> None:
+        """Send something, because pings of the server are not read for now."""
+        if self.calls.has_session and not self.is_lost:
+            if self._staying is not None:
+                self.calls.writer.ping()
+            self._staying = self._runtime.call_later(_STAY, self._stay)
 
     def _go_away(self, _: str) -> None:
         """Start no further call here, because the server has said that it would refuse it."""

@@ -124,6 +124,7 @@ def _offered(answer: Mapping[object, object]) -> list[tuple[bytes, list[Dialect]
         if isinstance(descriptor, dict):
             media_types = descriptor.get(b"framingmediatypes")
             given = media_types if isinstance(media_types, list) else []
-            framings = [_BY_MEDIA_TYPE[one] for one in given if one in _BY_MEDIA_TYPE]
+            names = [one for one in given if isinstance(one, bytes)]
+            framings = [_BY_MEDIA_TYPE[one] for one in names if one in _BY_MEDIA_TYPE]
             known.append((name, framings, descriptor))
     return known

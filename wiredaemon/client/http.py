@@ -17,7 +17,7 @@ from wiredaemon.client.handshake import HEADERS, LARGEST_ANSWER, Offer, choose, 
 from wiredaemon.client.http_pool import HttpPool
 from wiredaemon.client.options import CLOSE_SECONDS
 from wiredaemon.client.posting import Post
-from wiredaemon.client.requests import Request, name_bytes, named_arguments
+from wiredaemon.client.requests import Request, moment_of, name_bytes, named_arguments
 from wiredaemon.commands import Permission
 
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ class HttpConnection:
         """Call a command; if it cannot be sent, the call fails."""
         call = Call(self.runtime, observer)
         seconds = self.options.timeout if timeout is None else timeout
-        deadline = None if seconds is None else self.runtime.now() + seconds
         try:
+            deadline = moment_of(seconds, self.runtime.now())
             if self.pool.is_closed:
                 raise ConnectionLostError("the connection was closed")
             name = name_bytes(command)

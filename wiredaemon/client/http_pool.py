@@ -28,11 +28,11 @@ class HttpPool:
         self._options = options
         self._idle: list[HttpStream] = []
         self._busy: set[HttpStream] = set()
-        self._connecting: dict[_Wanted, Cancellable | None] = {}
+        self._connecting: dict[Wanted, Cancellable | None] = {}
         """The attempts to connect, by those for whom they are made."""
         self._open: set[HttpStream] = set()
         """All connections that are there, also those that are being closed."""
-        self._waiting: deque[_Wanted] = deque()
+        self._waiting: deque[Wanted] = deque()
         self.tls: Tls | None = None
         """The TLS of the connection that was made last; None without."""
         self.is_closed = False
@@ -45,35 +45,42 @@ class HttpPool:
         on_failure: Callable[[ClientError], None],
         *,
         is_fresh: bool = False,
-    ) -> None:
+    ) -> Wanted:
         """Get a connection, at once if one is free.
 
         Args:
             on_stream: Gets the connection.
             on_failure: Gets the error, if there is none to be had.
             is_fresh: Take none that was used before.
+
+        Returns:
+            What was asked; once its `is_over` is set nothing is given any more.
         """
+        wanted = Wanted(on_stream, on_failure)
         if self.is_closed:
             on_failure(ConnectionLostError(_CLOSED))
-            return
-        wanted = _Wanted(on_stream, on_failure)
-        if self._idle and not is_fresh:
+        elif self._idle and not is_fresh:
             # The one that was used last: the others may be closed for want of use.
             self._give(self._idle.pop(), wanted)
         elif self._has_room:
             self._connect(wanted)
         else:
             self._waiting.append(wanted)
+        return wanted
 
     @property
     def _has_room(self) -> bool:
         return len(self._busy) + len(self._connecting) < self._options.most_connections
 
-    def _give(self, stream: HttpStream, wanted: _Wanted) -> None:
+    def _give(self, stream: HttpStream, wanted: Wanted) -> None:
         self._busy.add(stream)
-        wanted.on_stream(stream)
+        try:
+            wanted.on_stream(stream)
+        except Exception as error:  # noqa: BLE001 a header that HTTP cannot have, for instance
+            stream.abort()
+            wanted.on_failure(ClientError(f"the request cannot be sent: {error}"))
 
-    def _connect(self, wanted: _Wanted) -> None:
+    def _connect(self, wanted: Wanted) -> None:
         stream = HttpStream(self._address, self._free)
 
         async def connect() -> None:
@@ -118,8 +125,8 @@ class HttpPool:
         if stream.is_lost:
             if stream in self._idle:
                 self._idle.remove(stream)
-        elif self._waiting:
-            self._give(stream, self._waiting.popleft())
+        elif (wanted := self._next_wanted()) is not None:
+            self._give(stream, wanted)
             return
         else:
             self._idle.append(stream)
@@ -127,8 +134,17 @@ class HttpPool:
         self._check_closed()
 
     def _serve_waiting(self) -> None:
-        if self._waiting and self._has_room:
-            self._connect(self._waiting.popleft())
+        wanted = self._next_wanted() if self._has_room else None
+        if wanted is not None:
+            self._connect(wanted)
+
+    def _next_wanted(self) -> Wanted | None:
+        while self._waiting:
+            wanted = self._waiting.popleft()
+            # In a loop: a thousand calls may have been given up meanwhile.
+            if not wanted.is_over:
+                return wanted
+        return None
 
     def _check_closed(self) -> None:
         if self.is_closed and not (self._open or self._connecting):
@@ -155,10 +171,10 @@ class HttpPool:
             await waiter
 
 
-class _Wanted:
+class Wanted:
     """An exchange that wants a connection."""
 
-    __slots__ = ("on_failure", "on_stream")
+    __slots__ = ("is_over", "on_failure", "on_stream")
 
     def __init__(
         self,
@@ -167,3 +183,5 @@ class _Wanted:
     ) -> None:
         self.on_stream = on_stream
         self.on_failure = on_failure
+        self.is_over = False
+        """It wants none any more."""

@@ -203,7 +203,10 @@ class HttpStream:
         http = self._http
         if self.is_lost or self._exchange is not None:
             return
-        if http.our_state is h11.DONE and http.their_state is h11.DONE:
+        # Bytes behind the response belong to no request: whoever came next would take them for its
+        # own answer.
+        is_clean = not http.trailing_data[0]
+        if http.our_state is h11.DONE and http.their_state is h11.DONE and is_clean:
             http.start_next_cycle()
             self._on_free(self)
         elif http.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}:

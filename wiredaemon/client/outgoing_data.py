@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeGuard
+
+from wiredaemon.client.errors import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
 
+    from wiredaemon.client.data_turns import DataTurns
     from wiredaemon.client.flow_control import FlowControl
-    from wiredaemon.protocol import ClientConnection
+    from wiredaemon.client.options import ClientOptions
+    from wiredaemon.protocol import ClientConnection, SessionStarted
 
 Data: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 """The data whole or in pieces; each piece is asked for when the one before was sent."""
@@ -25,12 +29,10 @@ class Sender(Protocol):
     """The calls of a connection, as the sender of data sees them."""
 
     flow_control: FlowControl
+    data_turns: DataTurns
 
     def is_sending(self, request_id: int) -> bool:
         """Return whether more data of a request follows."""
-
-    def wants_data(self, request_id: int) -> bool:
-        """Return whether a request still waits for its answer."""
 
     def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:
         """Send a piece of command data at once."""
@@ -43,16 +45,22 @@ async def send_pieces(calls: Sender, request_id: int, data: Data) -> None:
         Exception: Whatever the data's own iterator raises. Nothing has ended the data then, so that
             the server does not take a part for the whole.
     """
+    await calls.data_turns.wait(request_id)
     async with aclosing(pieces(data)) as given:
         async for piece in given:
             if not calls.is_sending(request_id):
                 return  # cancelled, which has ended the data
-            if not calls.wants_data(request_id):
+            if calls.data_turns.is_answered(request_id):
                 break
             calls.send_data(request_id, piece)
             await calls.flow_control.drain()
     if calls.is_sending(request_id):
         calls.send_data(request_id, b"", end=True)
+
+
+def is_small(data: Data | None) -> TypeGuard[bytes]:
+    """Return whether data is one piece that is there, so that no coroutine is needed for it."""
+    return isinstance(data, bytes) and len(data) <= PIECE
 
 
 async def pieces(data: Data) -> AsyncGenerator[bytes, None]:
@@ -69,13 +77,15 @@ async def pieces(data: Data) -> AsyncGenerator[bytes, None]:
 
 
 def _cut(piece: bytes) -> Iterable[bytes]:
+    if not isinstance(piece, bytes | bytearray | memoryview):
+        raise ClientError(f"data is bytes, or gives bytes, not {type(piece).__name__}")
     return (piece[start : start + PIECE] for start in range(0, len(piece), PIECE))
 
 
 def encode_where_known(
-    connection: ClientConnection, wanted: Sequence[bytes], known: Sequence[bytes]
+    connection: ClientConnection, options: ClientOptions, started: SessionStarted
 ) -> None:
-    """Encode command data from now on, if the server knows a profile that we want."""
-    chosen = [one for one in wanted if one in known]
+    """Encode command data from now on, if the server knows a profile that is wanted."""
+    chosen = [one for one in options.data_encodings if one in started.content_encodings]
     if chosen:
         connection.encode_data(chosen[0])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.client.call import Call
     from wiredaemon.client.http import HttpConnection
+    from wiredaemon.client.http_pool import Wanted
     from wiredaemon.client.http_stream import Head, HttpStream
     from wiredaemon.client.requests import Request
 
@@ -50,6 +51,7 @@ class Post:
         self._content: bytearray | None = None
         """The beginning of a response that has no frames."""
         self._is_over = False
+        self._wanted: Wanted | None = None
         self._retries = 0
         self._calls = ClientCalls(
             self, connection.dialect, connection.options, connection.runtime, is_shared=False
@@ -60,7 +62,7 @@ class Post:
 
     def send(self) -> None:
         """Send the request, on a connection of the pool."""
-        self._connection.pool.take(self._begin, self._failed)
+        self._wanted = self._connection.pool.take(self._begin, self._failed)
 
     def _begin(self, stream: HttpStream) -> None:
         if self._is_over:
@@ -104,6 +106,8 @@ class Post:
         """Close the connection, unless the response is complete."""
         if not self._is_over:
             self._is_over = True
+            if self._wanted is not None:
+                self._wanted.is_over = True
             if self._stream is not None:
                 self._stream.abort()
 
@@ -154,7 +158,7 @@ class Post:
         if self._is_repeatable(error):
             self._retries += 1
             self._stream = None
-            self._connection.pool.take(self._begin, self._failed, is_fresh=True)
+            self._wanted = self._connection.pool.take(self._begin, self._failed, is_fresh=True)
             return
         self._failed(error)
 

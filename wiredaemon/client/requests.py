@@ -83,6 +83,8 @@ class SentRequest:
     """Sends the data."""
     timer: Cancellable | None = None
     """Ends the call at its deadline."""
+    is_stopped: bool = False
+    """The request is answered or given up: what it sends was stopped by us."""
 
     def observe(self, event: TextOutputReceived | ProgressReceived) -> Exception | None:
         """Give text or progress to the observer, if there is one; return what it raises."""
@@ -139,10 +141,24 @@ class SentRequest:
 
     def stop(self) -> None:
         """Stop sending and timing: the request is answered, or given up."""
+        self.is_stopped = True
         if self.sending is not None:
             self.sending.cancel()
         if self.timer is not None:
             self.timer.cancel()
+
+
+def moment_of(timeout: float | None, now: float) -> float | None:
+    """Return the moment at which a call is late; None for a call without a timeout.
+
+    Raises:
+        ClientError: The timeout is no number of seconds.
+    """
+    if timeout is None:
+        return None
+    if not math.isfinite(timeout):
+        raise ClientError(f"a timeout is a number of seconds, not {timeout!r}")
+    return now + max(timeout, 0.0)
 
 
 def name_bytes(name: bytes | str) -> bytes:

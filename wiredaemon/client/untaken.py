@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.client.errors import ClientError
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from wiredaemon.client.call import Call
     from wiredaemon.client.requests import SentRequest
+
+
+_OBJECT: Final = 64
+"""Bytes that an empty object takes."""
 
 
 class UntakenObjects:
@@ -38,6 +42,8 @@ class UntakenObjects:
         call.receive_objects(objects)
         if not call.has_waiting:
             return
+        # Small objects take more memory than bytes on the wire.
+        size += _OBJECT * len(objects)
         self._sizes[call] = self._sizes.get(call, 0) + size
         self._size += size
         if self._size > self._most:

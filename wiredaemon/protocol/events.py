@@ -90,6 +90,8 @@ class SessionStarted:
 
     content_encodings: tuple[bytes, ...]
     """The profiles that the server decodes in command data."""
+    running_commands: int | None = None
+    """The commands that it runs side by side, the oldest first; None if it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

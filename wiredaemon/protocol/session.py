@@ -224,11 +224,17 @@ class Session:
 
     def _read_hello(self, payload: bytes) -> SessionStarted:
         match self._decode(payload, "hello"):
-            case {b"version": int() as version, b"contentencodings": list() as profiles} if (
-                version == VERSION and all(isinstance(one, bytes) for one in profiles)
-            ):
+            case {
+                b"version": int() as version,
+                b"contentencodings": list() as profiles,
+                **more,
+            } if version == VERSION and all(isinstance(one, bytes) for one in profiles):
                 self.decodes = tuple(profiles)
-                return SessionStarted(content_encodings=self.decodes)
+                running = more.get(b"running_commands")
+                return SessionStarted(
+                    content_encodings=self.decodes,
+                    running_commands=running if type(running) is int and running > 0 else None,
+                )
         raise _refused(f"session frame hello without version {VERSION} and contentencodings")
 
     def _read_go_away(self, payload: bytes) -> GoAwayReceived:
@@ -256,7 +262,13 @@ class Session:
         """
         self.advance(SessionStep.STARTED)
         profiles: list[Value] = list(content_encodings)
-        content = self._encode({b"version": VERSION, b"contentencodings": profiles})
+        content = self._encode(
+            {
+                b"version": VERSION,
+                b"contentencodings": profiles,
+                b"running_commands": self._limits.running_commands,
+            }
+        )
         self._send(SessionStep.HELLO, content)
 
     def send_cancel(self, request_id: int) -> None:
