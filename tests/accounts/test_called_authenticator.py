@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from wiredaemon.accounts.called_authenticator import CalledAuthenticator
 from wiredaemon.accounts.credentials import Named, Password, Token
-from wiredaemon.accounts.login import Login, LoginError, TooManyFailuresError
+from wiredaemon.accounts.login import (
+    Login,
+    LoginError,
+    LoginFaultError,
+    TooManyFailuresError,
+)
 from wiredaemon.wire.limits import Limits
 
 HERE = "192.0.2.1"
@@ -34,10 +39,15 @@ class Asked:
     def __init__(self, answer: Any = None, **limits: Any) -> None:
         self.answer = answer
         self.calls: list[tuple[object, ...]] = []
+        self.faults: list[tuple[object, str, str]] = []
+        """Type and text of each fault that was logged, and whose login it was."""
         self.clock = Clock()
         self.authenticator = CalledAuthenticator(
-            Limits(**limits), self.clock, self._check, self._check
+            Limits(**limits), self.clock, self._check, self._check, log_fault=self._log
         )
+
+    def _log(self, failure: Failure, who: str) -> None:
+        self.faults.append((type(failure.value), failure.getErrorMessage(), who))
 
     def _check(self, *credentials: object) -> Any:
         self.calls.append(credentials)
@@ -90,17 +100,72 @@ def test_a_name_with_another_meaning_is_none(name: str) -> None:
     assert "this is no name of a user" in Asked(name).token().message
 
 
-@pytest.mark.parametrize("answer", [5, b"ann", True, ("ann", ())])
-def test_another_answer_is_a_fault_of_the_program(answer: Any) -> None:
-    error = Asked(answer).token()
-    assert isinstance(error, TypeError)
-    assert str(error).startswith("a user's name, a Login or None is expected, not ")
+def login(**fields: Any) -> Login:
+    return Login(**{"user": "ann", **fields})
 
 
-def test_a_fault_of_the_program_counts_for_no_limit() -> None:
+_ANSWER = "a user's name, a Login or None is expected, not "
+_GROUPS = "the groups of a Login are a frozenset of str, not "
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (5, _ANSWER + "5"),
+        (b"ann", _ANSWER + "b'ann'"),
+        (True, _ANSWER + "True"),
+        (("ann", ()), _ANSWER + "('ann', ())"),
+        (login(user=b"ann"), "the user of a Login is a str, not b'ann'"),
+        (login(user=None), "the user of a Login is a str, not None"),
+        (login(groups=[1, None]), _GROUPS + "[1, None]"),
+        (login(groups=["devs"]), _GROUPS + "['devs']"),
+        (login(groups="devs"), _GROUPS + "'devs'"),
+        (login(groups=frozenset({1})), _GROUPS + "frozenset({1})"),
+        (login(read_only="no"), "read_only of a Login is a bool, not 'no'"),
+    ],
+)
+def test_another_answer_is_a_fault_of_the_program(answer: Any, fault: str) -> None:
+    asked = Asked(answer)
+    assert isinstance(asked.token(), LoginFaultError)
+    assert isinstance(asked.password(), LoginFaultError)
+    assert asked.faults == [
+        (TypeError, fault, "nobody by a token"),
+        (TypeError, fault, "'ann'"),
+    ]
+
+
+def test_a_fault_of_the_program_counts_for_no_limit_and_is_logged_for_each_call() -> None:
     asked = Asked(RuntimeError("down"), login_failures=1)
-    for _ in range(3):
-        assert isinstance(asked.token(), RuntimeError)
+    with capturedLogs() as events:
+        for _ in range(3):
+            assert isinstance(asked.token(), LoginFaultError)
+            assert asked.password().message == "the login could not be checked"
+    assert (
+        asked.faults
+        == [
+            (RuntimeError, "down", "nobody by a token"),
+            (RuntimeError, "down", "'ann'"),
+        ]
+        * 3
+    )
+    assert events == []
+
+
+def test_who_ask_the_same_share_one_fault() -> None:
+    deferred: Deferred[Any] = Deferred()
+    asked = Asked(deferred)
+    both = [asked.authenticator.authenticate(Password("ann", b"secret"), HERE) for _ in range(2)]
+    deferred.errback(RuntimeError("down"))
+    assert [type(outcome(each)) for each in both] == [LoginFaultError] * 2
+    assert asked.faults == [(RuntimeError, "down", "'ann'")]
+
+
+def test_what_the_program_itself_cancels_is_its_fault() -> None:
+    for ask in (Asked.password, Asked.token):
+        asked = Asked(Deferred())
+        asked.answer.cancel()
+        assert isinstance(ask(asked), LoginFaultError)
+        assert [kind for kind, _, _ in asked.faults] == [CancelledError]
 
 
 def test_wrong_passwords_and_wrong_tokens_count_together_for_their_place() -> None:
@@ -129,19 +194,20 @@ def test_who_waits_no_longer_cancels_the_function_of_a_token() -> None:
     cancelled: list[Deferred[Any]] = []
     asked = Asked(Deferred(cancelled.append))
     waiting: Any = asked.authenticator.authenticate(Token(b"secret"), HERE)
-    waiting.addErrback(lambda _: None)
     waiting.cancel()
+    assert isinstance(outcome(waiting), CancelledError)
     assert len(cancelled) == 1
+    assert asked.faults == []
 
 
 def test_without_a_function_nobody_is_known() -> None:
     clock = Clock()
-    nobody = CalledAuthenticator(Limits(), clock, None, None)
+    nobody = CalledAuthenticator(Limits(), clock, None, None, log_fault=print)
     assert (nobody.is_open, nobody.accepts_tokens) == (False, False)
     for credentials in (Password("ann", b"secret"), Token(b"secret")):
         with pytest.raises(LoginError):
             nobody.authenticate(credentials, HERE)
-    tokens = CalledAuthenticator(Limits(), clock, None, lambda _: "ann")
+    tokens = CalledAuthenticator(Limits(), clock, None, lambda _: "ann", log_fault=print)
     assert (tokens.is_open, tokens.accepts_tokens) == (True, True)
 
 

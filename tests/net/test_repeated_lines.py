@@ -65,6 +65,18 @@ def test_any_number_of_different_lines_is_bounded(logged: Logged) -> None:
     assert said == "repeated 9495 times: further lines, each with another text"
 
 
+def test_stopping_reports_what_was_counted_and_leaves_no_timer(logged: Logged) -> None:
+    logged.lines.stop()
+    for _ in range(MOST_ALIKE + 2):
+        logged.lines.log(LINE)
+    logged.take()
+    logged.lines.stop()
+    assert logged.take() == [f"repeated 2 times: {LINE}"]
+    assert logged.clock.getDelayedCalls() == []
+    logged.lines.stop()
+    assert logged.take() == []
+
+
 def test_a_long_line_keeps_its_beginning_and_its_end() -> None:
     assert shortened("x" * LONGEST) == "x" * LONGEST
     short = shortened("begin" + "x" * 100_000 + "end")

@@ -499,6 +499,21 @@ def test_empty_frames_in_a_row_have_a_limit(dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ALL)
+def test_any_number_of_uploads_may_end_at_once_with_empty_frames(dialect: str) -> None:
+    limits, ids = Limits(empty_frames=2), range(1, 19, 2)
+    begun = [begun_with_data(dialect, request_id) for request_id in ids]
+    data = NUMBERS[dialect]["data"]
+    ends = [frame(data, 2, request_id=request_id) for request_id in ids]
+    outcome = fed(dialect, *begun, *ends, limits=limits)
+    assert outcome.events[-9:] == [RequestCompleted(request_id=number) for number in ids]
+    # both flags together go on: such a frame ends nothing, and counts
+    goes_on = [frame(data, 3)] * 3
+    text = "empty frames in a row exceed the limit of 2 (empty_frames)"
+    refused = fed(dialect, *begun[:1], *goes_on, limits=limits)
+    assert refused.events[-1] == failed(text, malformed=True)
+
+
+@pytest.mark.parametrize("dialect", ALL)
 def test_half_open_requests_have_a_limit(dialect: str) -> None:
     limits = Limits(half_open_requests=2)
     begun = [begun_with_data(dialect, request_id) for request_id in (1, 3)]

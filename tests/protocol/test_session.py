@@ -313,6 +313,20 @@ def test_a_cancelled_request_that_was_no_request_fails_all_the_same() -> None:
     ]
 
 
+def test_session_frames_may_come_on_any_stream_of_the_client() -> None:
+    connection = in_session()
+    data = said(PING, b"here", stream_id=3, stream_flags=BEGIN) + said(PING, b"there")
+    assert receive(connection, data) == [PingReceived(), PingReceived()]
+    # and are answered on the server's
+    pongs = [
+        frame(13, PONG, payload, request_id=0, stream_id=2, stream_flags=0)
+        for payload in (b"here", b"there")
+    ]
+    assert joined(connection.data_to_send()) == b"".join(pongs)
+    refused = receive(in_session(), said(PING, stream_id=2, stream_flags=BEGIN))
+    assert [type(event) for event in refused] == [ConnectionFailed]
+
+
 def test_any_number_of_cancels_in_a_row_are_no_empty_frames() -> None:
     cancels = [said(CANCEL, request_id=number) for number in range(1, 401, 2)]
     assert events_of(*cancels) == []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from support.embedding import calling, mounted
+from support.embedding import calling, mounted, reactor
 from support.responding import ensure_deferred, failures
 from support.serving import write_certificate
 from twisted.internet.defer import Deferred
@@ -14,7 +14,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 
 from wiredaemon import Certificate, Limits, Login, Permission, Service
-from wiredaemon.client import ClientError, HttpAnswerError, LoginRefusedError, Password, Token
+from wiredaemon.client import ClientError, HttpAnswerError, Password, Token
+from wiredaemon.net.repeated_lines import MOST_ALIKE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,9 @@ async def authenticate(user: str, password: bytes) -> Any:
         raise RuntimeError("the program's fault")
     if user == "odd":
         return 5
+    if user == "grouped":
+        groups: Any = [1, None]
+        return Login(user=user, groups=groups)
     right = password == b"right"
     return Login(user=user, groups=frozenset({"staff"})) if right else None
 
@@ -127,18 +131,35 @@ async def test_failed_logins_are_limited_whatever_the_transport() -> None:
                         await connection.call(b"who").result()
 
 
-@pytest.mark.parametrize("user", ["broken", "odd"])
+@pytest.mark.parametrize("user", ["broken", "odd", "grouped"])
 @ensure_deferred
-async def test_a_fault_of_the_program_is_logged_and_lets_nobody_in(user: str) -> None:
+async def test_a_fault_of_the_program_is_logged_once_and_answered(user: str) -> None:
+    service = service_of()
+    async with mounted(service) as site:
+        for url in await places(service, site):
+            with capturedLogs() as events, pytest.raises(ClientError) as caught:
+                async with calling(url, credentials=Password(user, b"right")) as connection:
+                    await connection.call(b"who").result()
+            assert "the login could not be checked" in str(caught.value)
+            if url.startswith("http"):
+                assert getattr(caught.value, "status", None) == 500
+            assert len(failures(events)) == 1
+
+
+@ensure_deferred
+async def test_faults_that_repeat_are_counted_and_leave_no_timer() -> None:
     service = service_of()
     listener = await service.listen(LOOPBACK)
     with capturedLogs() as events:
-        with pytest.raises((LoginRefusedError, ClientError, Exception)) as caught:
-            async with calling(listener.url, credentials=Password(user, b"right")) as connection:
-                await connection.call(b"who").result()
-        assert "fault" not in str(caught.value)
+        for _ in range(MOST_ALIKE + 2):
+            with pytest.raises(ClientError, match="the login could not be checked"):
+                async with calling(listener.url, credentials=Password("odd", b"")):
+                    pass
         await service.stop()
-    assert len(failures(events)) >= 1
+    *logged, repeated = failures(events)
+    assert ["log_failure" in each for each in logged] == [True] * MOST_ALIKE
+    assert "repeated 2 times: a login could not be checked" in repeated["line"]
+    assert not [each for each in reactor().getDelayedCalls() if "_report" in str(each)]
 
 
 @ensure_deferred

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.python.failure import Failure
 
 from wiredaemon.accounts.check_queue import CheckQueue
 from wiredaemon.accounts.credentials import Named, Password, Token
 from wiredaemon.accounts.failure_log import FailureLog, name_of
-from wiredaemon.accounts.login import Login, LoginError
+from wiredaemon.accounts.login import Login, LoginError, LoginFaultError
 from wiredaemon.accounts.login_failures import LoginFailures
 from wiredaemon.accounts.names import vouched_name_problem
 from wiredaemon.accounts.password_logins import PasswordLogins
@@ -20,7 +21,6 @@ from wiredaemon.accounts.verified_logins import VerifiedLogins
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
-    from twisted.python.failure import Failure
 
     from wiredaemon.wire.limits import Limits
 
@@ -46,6 +46,7 @@ class CalledAuthenticator:
         clock: The reactor's clock.
         check_password: Says whose a password is; None where nobody has one.
         check_token: Says whose a token is; None where there are none.
+        log_fault: Logs an exception that is the program's fault, and whose login it was.
     """
 
     def __init__(
@@ -54,7 +55,10 @@ class CalledAuthenticator:
         clock: IReactorTime,
         check_password: CheckPassword | None,
         check_token: CheckToken | None,
+        *,
+        log_fault: Callable[[Failure, str], object],
     ) -> None:
+        self._log_fault = log_fault
         self._check_password = check_password
         self._check_token = check_token
         self._failures = LoginFailures(limits, clock.seconds)
@@ -102,7 +106,7 @@ class CalledAuthenticator:
 
         Raises:
             LoginError: There is none: wrong credentials, too many failures, or too many others who
-                wait. A Deferred fails with it.
+                wait. A Deferred fails with it, and where a function fails with `LoginFaultError`.
         """
         match credentials:
             case Password() if self._check_password is not None:
@@ -117,7 +121,8 @@ class CalledAuthenticator:
         check = self._check_password
         if check is None:
             raise LoginError
-        return _asked(check, credentials.name, credentials.password)
+        who = name_of(credentials.name)
+        return self._asked(who, check, credentials.name, credentials.password)
 
     def _log_in_by_token(self, check: CheckToken, token: Token, place: str) -> Deferred[Login]:
         # Looked at first: nobody knows here how hard a token is to guess, nor what a check costs.
@@ -127,24 +132,39 @@ class CalledAuthenticator:
             raise refusal
 
         def count(failure: Failure) -> Failure:
-            if failure.check(LoginError):
+            if failure.check(LoginError) and not failure.check(LoginFaultError):
                 self._failures.add_at(place)
                 self._log.fail(place, _NOBODY)
             return failure
 
-        return _asked(check, token.secret).addErrback(count)
+        return self._asked(_NOBODY, check, token.secret).addErrback(count)
 
+    def _asked(self, who: str, check: Callable[..., Any], *credentials: object) -> Deferred[Login]:
+        """Call a function, and return what becomes of its answer; its faults are logged once."""
 
-def _asked(check: Callable[..., Any], *credentials: object) -> Deferred[Login]:
-    """Call a function, and return what becomes of its answer."""
+        async def ask() -> Login:
+            try:
+                answer = check(*credentials)
+                if inspect.isawaitable(answer):
+                    answer = await answer
+                return _login_of(answer)
+            except LoginError:
+                raise
+            except Exception as error:  # whatever a program may raise
+                if has_left and isinstance(error, CancelledError):
+                    raise
+                self._log_fault(Failure(), who)
+                raise LoginFaultError from None
 
-    async def ask() -> Login:
-        answer = check(*credentials)
-        if inspect.isawaitable(answer):
-            answer = await answer
-        return _login_of(answer)
+        def leave(_: Deferred[Login]) -> None:
+            has_left.append(True)
+            asking.cancel()
 
-    return ensureDeferred(ask())
+        has_left: list[bool] = []
+        asked: Deferred[Login] = Deferred(leave)
+        asking = ensureDeferred(ask())
+        asking.addCallbacks(asked.callback, asked.errback)
+        return asked
 
 
 def _login_of(answer: object) -> Login:
@@ -159,6 +179,23 @@ def _login_of(answer: object) -> Login:
     login = Login(user=answer) if isinstance(answer, str) else answer
     if not isinstance(login, Login):
         raise TypeError(f"a user's name, a Login or None is expected, not {answer!r}")
+    if problem := _type_problem(login):
+        raise TypeError(problem)
     if problem := vouched_name_problem(login.user):
         raise LoginError(f"this is no name of a user: {problem}")
     return login
+
+
+def _type_problem(login: Login) -> str | None:
+    """Return which field of a login has a wrong type: rules and answers would fail later on."""
+    # As `object`: programs need not be checked by mypy.
+    user: object = login.user
+    groups: object = login.groups
+    read_only: object = login.read_only
+    if not isinstance(user, str):
+        return f"the user of a Login is a str, not {user!r}"
+    if not isinstance(groups, frozenset) or not all(isinstance(each, str) for each in groups):
+        return f"the groups of a Login are a frozenset of str, not {groups!r}"
+    if not isinstance(read_only, bool):
+        return f"read_only of a Login is a bool, not {read_only!r}"
+    return None

@@ -58,6 +58,14 @@ class LoginError(LoginFailed):
         self.message = message
 
 
+class LoginFaultError(LoginError):
+    """The credentials could not be checked: a fault of the program, which was logged."""
+
+    def __init__(self) -> None:
+        """Say so without the reason, which is nothing for peers."""
+        super().__init__("the login could not be checked")
+
+
 class RetryLaterError(LoginError):
     """The credentials were not looked at; they may be right.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from wiredaemon.accounts.failure_log import name_of
-from wiredaemon.accounts.login import Login, LoginBusyError, LoginError
+from wiredaemon.accounts.login import Login, LoginBusyError, LoginError, LoginFaultError
 from wiredaemon.accounts.password_check import PasswordCheck
 from wiredaemon.accounts.places import place_of
 
@@ -135,6 +135,8 @@ class PasswordLogins:
                 self._verified.keep(digest, outcome)
             for place in check.places:
                 self._failures.succeed(name, place)
+        elif outcome.check(LoginFaultError):
+            pass  # logged where it came from, and no failure of the peer's
         elif outcome.check(LoginError):
             self._failures.add(name, check.places)
             for place in sorted(check.places):

@@ -131,6 +131,7 @@ class Listening:
 
     def close(self) -> Deferred[None]:
         """Close all listeners; open connections stay."""
+        self._accepting.stop()
         closing, self.open = self.open, []
         return _close(closing)
 

@@ -219,7 +219,7 @@ class WireDaemonService(Service):
                 seconds=seconds,
             )
         yield draining.begin()
-        guard.threads.end()
+        guard.stop()
         ending = [self._kept.pool.stop(), *(cache.stop() for cache in self._kept.caches)]
         yield DeferredList(ending, consumeErrors=True)
 

@@ -61,12 +61,12 @@ class RepeatedLines:
         self._most = most
         self._counts: dict[str, int] = {}
         self._began = 0.0
-        self._has_timer = False
+        self._timer: IDelayedCall | None = None
 
     def is_new(self, text: str) -> bool:
         """Count a text, and return whether it should be logged."""
         now = self._reactor.seconds()
-        if now - self._began >= WINDOW_SECONDS and not self._has_timer:
+        if now - self._began >= WINDOW_SECONDS and self._timer is None:
             self._counts.clear()
             self._began = now
         if text not in self._counts and len(self._counts) >= _MOST_TEXTS:
@@ -74,9 +74,9 @@ class RepeatedLines:
         count = self._counts[text] = self._counts.get(text, 0) + 1
         if count <= self._most:
             return True
-        if not self._has_timer:
-            self._has_timer = True
-            self._reactor.callLater(self._began + WINDOW_SECONDS - now, self._report)
+        if self._timer is None:
+            left = self._began + WINDOW_SECONDS - now
+            self._timer = self._reactor.callLater(left, self._report)
         return False
 
     def log(self, text: str) -> None:
@@ -85,8 +85,14 @@ class RepeatedLines:
         if self.is_new(shown):
             self._write(shown)
 
+    def stop(self) -> None:
+        """Log now what was counted, and leave no timer; lines behind it are counted anew."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._report()
+
     def _report(self) -> None:
-        self._has_timer = False
+        self._timer = None
         counts, self._counts = self._counts, {}
         self._began = self._reactor.seconds()
         for text, count in counts.items():

@@ -31,7 +31,7 @@ from wiredaemon.protocol.states import (
     frame_event,
     refused_frame,
 )
-from wiredaemon.wire.dialects import FrameType, RequestForm
+from wiredaemon.wire.dialects import CONTINUATION, EOS, FrameType, RequestForm
 from wiredaemon.wire.frames import (
     BEGIN,
     HEADER_SIZE,
@@ -312,12 +312,16 @@ class ServerConnection(ServerSession):
             events.append(event)
 
     def _count_empty(self, frame: Frame) -> None:
-        # In a row, because the last frame of a request's data is often empty.
         if frame.payload:
             self._empty_frames = 0
             return
         # A cancel is empty and gives work back, so that many of them are no attack.
         if self._session is not None and frame.type_number == self._session.number:
+            return
+        # The end of data is often empty, and many uploads may end together. Nobody can send it
+        # endlessly: each needs a request, which it completes. Both flags together continue.
+        is_end = frame.flags & (CONTINUATION | EOS) == EOS
+        if is_end and self.dialect.types.get(frame.type_number) is FrameType.COMMAND_DATA:
             return
         self._empty_frames += 1
         if self._empty_frames > self._limits.empty_frames:

@@ -277,6 +277,8 @@ class Service:
         self._listeners.clear()
         await Draining(serving.guard, serving.reactor, seconds).begin()
         serving.stop()
+        if self._accepting is not None:
+            self._accepting.stop()
 
 
 def _command_of(function: Callable[..., Any]) -> Command:

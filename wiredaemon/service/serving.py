@@ -68,7 +68,9 @@ class Serving:
         self._logins: Logins | None = None
         identification = None
         if check_password is not None or check_token is not None:
-            self._authenticator = CalledAuthenticator(limits, reactor, check_password, check_token)
+            self._authenticator = CalledAuthenticator(
+                limits, reactor, check_password, check_token, log_fault=self.guard.crashes.log_login
+            )
             self._logins = Logins(
                 self._authenticator,
                 # Who lets others write over plain connections trusts them with passwords too.
@@ -119,7 +121,7 @@ class Serving:
             resource.is_stopping = True
 
     def stop(self) -> None:
-        """End the threads, and wait for nothing."""
-        self.guard.threads.end()
+        """End threads and timers, and wait for nothing."""
+        self.guard.stop()
         if self._authenticator is not None:
             self._authenticator.stop()

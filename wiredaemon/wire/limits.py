@@ -49,7 +49,7 @@ class Limits(RawLimits):
 
     # Clients send none but the last of a request's data. CVE-2019-9518 of HTTP/2: no progress.
     empty_frames: int = 8
-    """Frames without payload in a row on one connection."""
+    """Frames without payload in a row on one connection, ends of a request's data left out."""
 
     # Mercurial's settings have 42 bytes. As much as a whole HTTP head may have.
     settings_size: int = 16 * 1024

@@ -33,6 +33,19 @@ def test_crashes_of_one_place_are_counted_whatever_their_text() -> None:
     assert f"repeated {MANY - MOST_ALIKE} times: command seek failed: ValueError at " in last
 
 
+def test_logins_that_crash_are_counted_too_and_stopping_leaves_no_timer() -> None:
+    clock: Any = Clock()
+    crashes = CrashLog(clock)
+    with observed("wiredaemon.net.guard") as events:
+        for number in range(MANY):
+            crashes.log_login(crash(f"name {number}"), "'ann'")
+        assert texts_of(events) == ["the login of 'ann' could not be checked"] * MOST_ALIKE
+        crashes.stop()
+    last = texts_of(events)[-1]
+    assert f"repeated {MANY - MOST_ALIKE} times: a login could not be checked: Value" in last
+    assert clock.getDelayedCalls() == []
+
+
 def test_an_exception_without_a_traceback_is_logged() -> None:
     clock: Any = Clock()
     with observed("wiredaemon.net.guard") as events:

@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
-from support.logs import observed
+from support.logs import observed, texts_of
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
 
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.guard.waits import Look, Wait
+from wiredaemon.net.repeated_lines import MOST_ALIKE
 from wiredaemon.wire.limits import Limits
 
 
@@ -191,3 +192,18 @@ def test_a_connection_that_breaks_keeps_nobody_else_from_being_looked_at() -> No
     assert [event["log_format"] for event in events if "log_failure" in event] == [
         "a connection could not be looked at"
     ]
+
+
+def test_stopping_logs_what_was_counted_and_leaves_no_timer() -> None:
+    clock = Clock()
+    guard = guard_of(clock)
+    for lines in (guard.failed_connections, guard.failed_requests):
+        for _ in range(MOST_ALIKE + 3):
+            lines.is_new("alike")
+    with observed("wiredaemon.net.guard") as events:
+        guard.stop()
+    assert texts_of(events) == [
+        "connections failed: repeated 3 times: alike",
+        "requests failed: repeated 3 times: alike",
+    ]
+    assert clock.getDelayedCalls() == []

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from support.fake_workers import BUFFER, PIECE, Reader, ask, error, result
+from support.logs import observed, texts_of
 
 from wiredaemon.commands import Permission
+from wiredaemon.net.repeated_lines import MOST_ALIKE
 from wiredaemon.net.workers.calls import WorkersBusyError
 from wiredaemon.net.workers.pool import NOT_RUNNING, WorkerPool
 from wiredaemon.wire.limits import Limits
@@ -238,3 +240,24 @@ def test_a_value_of_a_worker_may_have_more_containers_than_one_of_a_peer(
     answer = ask(pool)
     reactor.workers[0].answer(value)
     assert result(answer) == value
+
+
+def test_stopping_counts_lines_until_workers_have_ended_and_leaves_no_timer(
+    reactor: FakeReactor, ready: Ready
+) -> None:
+    pool, worker = ready(worker_processes=1)
+
+    def write_many() -> None:
+        for _ in range(MOST_ALIKE + 2):
+            pool.repeated.is_new("alike")
+
+    with observed("wiredaemon.net.workers") as events:
+        write_many()
+        stopped = pool.stop()
+        write_many()
+        worker.exit()
+    assert stopped.called
+    assert [text for text in texts_of(events) if "repeated" in text] == [
+        "repository workers: repeated 2 times: alike"
+    ] * 2
+    assert reactor.getDelayedCalls() == []

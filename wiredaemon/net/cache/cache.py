@@ -90,6 +90,7 @@ class ResponseCache:
 
     def stop(self) -> Deferred[None]:
         """Close the folder once nothing is written to it any more."""
+        self._unreadable.stop()
         waiting = list(self._working)
         if self.redirects is not None:
             waiting.append(self.redirects.stop())

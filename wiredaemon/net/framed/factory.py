@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.protocol import ServerFactory
-from twisted.logger import Logger
 
 from wiredaemon.net.departures import Departures
 from wiredaemon.net.framed.protocol import FramedServerProtocol
-from wiredaemon.net.repeated_lines import RepeatedLines
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
@@ -34,7 +32,6 @@ class FramedFactory(ServerFactory):
         guard: Counts the connections, and ends those that wait too long.
     """
 
-    _log = Logger()
     # Twisted would log the start and the stop of each listener.
     noisy = False
 
@@ -55,11 +52,6 @@ class FramedFactory(ServerFactory):
         self.limits = limits
         self.logins = logins
         self.departures = Departures(reactor)
-        self.failures = RepeatedLines(reactor, self._log_repeated)
-        """Counts connections that fail in the same way."""
-
-    def _log_repeated(self, text: str) -> None:
-        self._log.info("connections failed: {line}", line=text)
 
     def buildProtocol(self, addr: IAddress | None) -> FramedServerProtocol:  # noqa: ARG002 Twisted's signature
         """Return the protocol of a new connection."""

@@ -231,7 +231,7 @@ class FramedServerProtocol(Protocol):
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Close behind the error frame."""
         message = shortened(error.message)
-        if self._factory.failures.is_new(message):
+        if self._factory.guard.failed_connections.is_new(message):
             self._log.info(
                 "connection of {peer} failed: {error}",
                 peer=peer_of(self.transport).address,

@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from wiredaemon.accounts.credentials import Named, Password, Token
-from wiredaemon.accounts.login import LoginError, RetryLaterError
+from wiredaemon.accounts.login import LoginError, LoginFaultError, RetryLaterError
 from wiredaemon.commands import (
     Argument,
     ArgumentType,
@@ -22,6 +22,7 @@ from wiredaemon.commands import (
     CommandError,
     Peer,
     Permission,
+    ServerError,
     TextForm,
 )
 from wiredaemon.commands.registry import Registry
@@ -115,6 +116,7 @@ class RawLogin:
 
         Raises, or fails with:
             CommandError: The login failed; it says why.
+            ServerError: The credentials could not be checked.
         """
         if not self._logins.may_send(self._client):
             raise CommandError(SECURE)
@@ -214,8 +216,10 @@ def _read(given: dict[str, Any]) -> Password | Token:
         raise CommandError("the name must be UTF-8") from None
 
 
-def _refusal(error: BaseException | None) -> CommandError:
+def _refusal(error: BaseException | None) -> CommandError | ServerError:
     """Return the error of a login that failed; a fault of ours is raised as it is."""
     if not isinstance(error, LoginError):
         raise error or TypeError
+    if isinstance(error, LoginFaultError):
+        return ServerError(error.message)
     return CommandError(error.message.replace("%", "%%"))

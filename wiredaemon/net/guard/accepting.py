@@ -46,6 +46,10 @@ class Accepting:
         """Watch a port that listens."""
         observe_accepts(port, lambda event: self._observe(port, event))
 
+    def stop(self) -> None:
+        """Log what was counted, and leave no timer for it."""
+        self._lines.stop()
+
     def _observe(self, port: Any, event: LogEvent) -> None:  # noqa: ANN401 has no interface for reading
         if "address" in event:
             self._lines.log(

@@ -1,4 +1,7 @@
-"""The log of commands that crash: with tracebacks, but not with as many as a peer may cause."""
+"""The log of commands and logins that crash: with tracebacks, but only few of them.
+
+A peer may cause any number.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _log: Final = Logger()
 
 
 class CrashLog:
-    """Logs exceptions of commands; those of one place that repeat are counted.
+    """Logs exceptions of commands and logins; those of one place that repeat are counted.
 
     Args:
         reactor: The reactor, for the timer.
@@ -37,6 +40,20 @@ class CrashLog:
         # Without the exception's own text, which a peer may choose anew for each request.
         if self._lines.is_new(f"command {command} failed: {_kind(failure)}{_place(failure)}"):
             _log.failure("command {command} failed for {peer}", failure, command=command, peer=peer)
+
+    def log_login(self, failure: Failure, who: str) -> None:
+        """Log an exception of a program's function for logins, as one of a command.
+
+        Args:
+            failure: The exception.
+            who: What was asked for, in words.
+        """
+        if self._lines.is_new(f"a login could not be checked: {_kind(failure)}{_place(failure)}"):
+            _log.failure("the login of {who} could not be checked", failure, who=who)
+
+    def stop(self) -> None:
+        """Log what was counted, and leave no timer."""
+        self._lines.stop()
 
 
 def _kind(failure: Failure) -> str:

@@ -23,6 +23,7 @@ from wiredaemon.net.guard.limit_hits import LimitHits
 from wiredaemon.net.guard.turns import Turns
 from wiredaemon.net.guard.waits import FIELDS, Patience
 from wiredaemon.net.peer import show_address
+from wiredaemon.net.repeated_lines import RepeatedLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,10 @@ class ConnectionGuard:
         """The requests of clients behind trusted proxies."""
         self.use(limits, is_exempt)
         self.crashes = CrashLog(reactor)
+        self.failed_connections = RepeatedLines(reactor, self._log_connections)
+        """Counts raw connections that fail in the same way."""
+        self.failed_requests = RepeatedLines(reactor, self._log_requests)
+        """Counts requests over HTTP that fail in the same way."""
         self.turns = Turns(reactor)
         """The turns of all connections."""
         self.threads = CommandThreads(reactor, limits)
@@ -144,6 +149,19 @@ class ConnectionGuard:
         waits += [limits.body_rate_seconds, limits.answer_rate_seconds]
         waits.append(limits.answer_stalled_seconds)
         self._interval = min(_OFTEN, min(waits) / _LOOKS)
+
+    def _log_connections(self, text: str) -> None:
+        self._log.info("connections failed: {line}", line=text)
+
+    def _log_requests(self, text: str) -> None:
+        self._log.error("requests failed: {line}", line=text)
+
+    def stop(self) -> None:
+        """End the threads and the lines that are counted; connections must have ended."""
+        self.threads.end()
+        self.crashes.stop()
+        self.failed_connections.stop()
+        self.failed_requests.stop()
 
     # --- connections -------------------------------------------------------------------------
 

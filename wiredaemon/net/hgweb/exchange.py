@@ -328,7 +328,7 @@ class HgwebExchange:
             return
         self._advance(ExchangeInput.END)
         text_of_error = shortened(str(error))
-        if self._request.site.failures.is_new(text_of_error):
+        if self._request.site.guard.failed_requests.is_new(text_of_error):
             address = self._request.peer().address
             _log.error("a request of {peer} failed: {error}", peer=address, error=text_of_error)
         if state is ExchangeState.RESPONDING:

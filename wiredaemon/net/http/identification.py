@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from twisted.internet.defer import CancelledError
 
 from wiredaemon.accounts.credentials import Named
-from wiredaemon.accounts.login import LoginError, RetryLaterError, TooManyFailuresError
+from wiredaemon.accounts.login import (
+    LoginError,
+    LoginFaultError,
+    RetryLaterError,
+    TooManyFailuresError,
+)
 from wiredaemon.commands import Peer
 from wiredaemon.net.hosting.access import SECURE
 from wiredaemon.net.http.application import end_with
 from wiredaemon.net.http.authorization import UnreadableError, challenges, read_credentials
-from wiredaemon.net.http.responses import TEXT_PLAIN, HttpResponse, text
+from wiredaemon.net.http.responses import TEXT_PLAIN, HttpResponse, failed, text
 from wiredaemon.net.peer import show_address
 
 if TYPE_CHECKING:
@@ -205,6 +210,8 @@ class Identification:
         return replace(response, headers=(*response.headers, *asking))
 
     def _refused(self, error: LoginError, peer: Peer) -> HttpResponse:
+        if isinstance(error, LoginFaultError):
+            return failed(error.message.encode())
         if not isinstance(error, RetryLaterError):
             return self._unauthorized(error.message, peer)
         seconds = math.ceil(error.retry_after)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.logger import Logger
 from twisted.web.http import combinedLogFormatter, datetimeToLogString
 from twisted.web.iweb import IAccessLogFormatter
 from twisted.web.server import Site
@@ -16,7 +15,6 @@ from wiredaemon.net.departures import Departures
 from wiredaemon.net.http.channel import KnownHeadChannel
 from wiredaemon.net.http.known_heads import KnownHeads
 from wiredaemon.net.http.request import StreamingRequest
-from wiredaemon.net.repeated_lines import RepeatedLines
 from wiredaemon.net.site.tree import make_tree
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.http.application import Application
 
-_log: Final = Logger()
 _TOKEN: Final = re.compile(rf"({TOKEN_START.decode()}[0-9a-f]+_)[\w-]+")
 """A token in a request's target, by mistake: its secret is not for those who read logs."""
 
@@ -72,8 +69,6 @@ class ApiSite(Site):
         }
         super().__init__(make_tree(application, hosts), **arguments)
         self.limits = application.limits
-        self.failures = RepeatedLines(application.reactor, _log_repeated)
-        """Counts requests that fail in the same way."""
         self.departures = Departures(application.reactor)
         self.guard = application.guard
         # One memory for HTTP and HTTPS: decisions are kept by what else they depend on.
@@ -97,7 +92,3 @@ class ApiSite(Site):
 def make_site(application: Application, hosts: HostLookup) -> ApiSite:
     """Return the factory for HTTP and HTTPS listeners."""
     return ApiSite(application, hosts)
-
-
-def _log_repeated(text: str) -> None:
-    _log.error("requests failed: {line}", line=text)

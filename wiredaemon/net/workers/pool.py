@@ -107,10 +107,8 @@ class WorkerPool:
     def stop(self) -> Deferred[None]:
         """End all workers and wait for them; a command that runs may finish if it is quick."""
         self._running = False
-        self._restarts.stop()
-        self._slow_readers.stop()
-        self._idle.stop()
-        self._calls.stop()
+        for part in (self._restarts, self._slow_readers, self._idle, self._calls, self.repeated):
+            part.stop()
         self._queue.refuse_all(NOT_RUNNING)
         if not self._workers:
             return succeed(None)
@@ -328,6 +326,7 @@ class WorkerPool:
             stopped = None if self._workers else self._stopped
             if stopped is not None:
                 self._stopped = None
+                self.repeated.stop()  # workers may write until they end
                 stopped.callback(None)
         elif state is WorkerState.STARTING:
             self._start_failed(reason)
