@@ -189,11 +189,12 @@ class ResponseReader(ObjectReader):
         return self._read(event.data)
 
     def _read(self, data: bytes) -> list[object]:
+        # Known by its bytes, whether it comes alone or in front of objects.
+        if not self._status_seen and data.startswith(_OK) and not self._items.held:
+            self._status_seen = True
+            data = data[len(_OK) :]
         # Servers send the status in a frame of its own, and mostly end with an empty one.
         if not data:
-            return []
-        if data == _OK and not self._status_seen and not self._items.held:
-            self._status_seen = True
             return []
         values = self._decode(data)
         # The first item is the status, in whichever event it ends.

@@ -15,6 +15,7 @@ from wiredaemon.protocol.input_streams import SERVER_SIDE, InputStreams
 from wiredaemon.protocol.sender_settings import SenderSettingsReceiver
 from wiredaemon.protocol.server_output import ServerOutput
 from wiredaemon.protocol.session import SERVER_SESSION, Session
+from wiredaemon.protocol.small_results import send_whole
 from wiredaemon.wire.encodings import DECODERS
 from wiredaemon.wire.frames import ENCODED, FrameReader, whole_frame
 
@@ -141,6 +142,7 @@ class ServerSession(ServerOutput, ABC):
                 SERVER_SESSION, self.dialect, self._limits, self._output, stream
             )
             self._session.send_hello(tuple(DECODERS))
+            self._send_small = send_whole
             self._encoded = EncodedData(self.dialect, self._limits)
         self._settings = None
         return True
