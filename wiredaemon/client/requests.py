@@ -127,7 +127,10 @@ class SentRequest:
             objects = reader.receive_event(event)
         except RemoteProtocolError as error:
             raise BrokenProtocolError(f"the server broke the protocol: {error}") from error
-        if objects:
+        if event.end and len(objects) == 1 and self.call.is_awaited:
+            # Nearly all answers: the caller takes it in this turn of the loop, or in the next.
+            self.call.receive_result(objects[0])
+        elif objects:
             self.incomplete = 0
             untaken.deliver(self.call, objects, len(event.data))
         else:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
+_BEFORE_ARGUMENTS: Final = b"\xa2Dargs"
+_BEFORE_NAME: Final = b"Dname"
+"""The parts of a request map with nothing but name and arguments, in either order of keys."""
 _ARGUMENT_HEAD: Final = Struct("<HH")
 """Sizes of an argument's name and value."""
 _LARGEST_SIZE: Final = (1 << 16) - 1
@@ -95,9 +98,14 @@ def _map_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
     extra = command.extra
     if command.redirect is not None:
         extra = {**extra, b"redirect": command.redirect}
-    content = cbor.encode(
-        request_map(command.name, command.arguments, extra), dialect.cbor.key_order
-    )
+    if extra or not command.arguments or type(command.name) is not bytes:
+        request = request_map(command.name, command.arguments, extra)
+        content = cbor.encode(request, dialect.cbor.key_order)
+    else:
+        # The same bytes; with a map around the arguments' own this takes 1.5 times as long.
+        arguments = cbor.encode(command.arguments, dialect.cbor.key_order)
+        name = cbor.encode(command.name, dialect.cbor.key_order)
+        content = _BEFORE_ARGUMENTS + arguments + _BEFORE_NAME + name
     flags = REQUEST_NEW | (REQUEST_HAVE_DATA if command.has_data else 0)
     if len(content) <= SENT_PAYLOAD:
         return [RequestFrame(FrameType.COMMAND_REQUEST, flags, content)]
