@@ -87,8 +87,12 @@ def test_a_reactor_that_a_signal_has_stopped_ends_the_session(inside: Path) -> N
 
 
 def test_tests_of_another_checkout_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "wiredaemon").mkdir()
-    (tmp_path / "wiredaemon" / "__init__.py").write_text("", "utf-8")
+    # With the plugin that pytest loads before it reads any file of tests.
+    testing = tmp_path / "wiredaemon" / "testing"
+    testing.mkdir(parents=True)
+    for file in (testing.with_name("__init__.py"), testing / "__init__.py"):
+        file.write_text("", "utf-8")
+    (testing / "pytest_plugin.py").write_text("", "utf-8")
     status, printed = run(tmp_path, WAITS)
     assert "use this checkout's own environment, run `make test`" in printed, printed
     assert status == 4

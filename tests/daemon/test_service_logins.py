@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LISTENERS: Final = ("https", "framed_tls", "framed", "http")
 SCHEMES: Final = {"https": "https", "framed_tls": "hgrpcs", "framed": "hgrpc", "http": "http"}
 DONE: Final = (0, "")
+REFUSED: Final = 77
+"""The status of a login that was refused, or of a permission that is missing (docs/tools.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,7 @@ def test_each_way_to_log_in_gives_the_right_to_write(site: Site, listener: str) 
 @pytest.mark.parametrize("listener", ["https", "framed_tls"])
 def test_nobody_else_may_write(site: Site, listener: str, way: tuple[str, ...], said: str) -> None:
     status, text = site.call(listener, "customreadwrite", *way)
-    assert status == 1
+    assert status == REFUSED
     assert said in text
 
 
@@ -117,4 +119,4 @@ def test_nobody_else_may_write(site: Site, listener: str, way: tuple[str, ...], 
 def test_without_tls_nobody_writes(site: Site, listener: str) -> None:
     assert site.call(listener, "customreadonly") == DONE
     status, text = site.call(listener, "customreadwrite", "--token-file", "token")
-    assert (status, "ssl required" in text) == (1, True)
+    assert (status, "ssl required" in text) == (REFUSED, True)
