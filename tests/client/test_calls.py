@@ -319,6 +319,26 @@ async def test_what_waits_meanwhile_is_bounded() -> None:
 
 
 @ensure_deferred
+async def test_many_small_objects_count_for_the_memory_that_they_take() -> None:
+    talk = Talk(untaken_bytes=60_000)
+    talk.start()
+    waiting = Deferred.fromCoroutine(collect(talk.start()))
+    talk.answer(*[{}] * 1000, begin=True)
+    with pytest.raises(ClientError, match="more than 60000 bytes of responses wait to be taken"):
+        await waiting
+
+
+@ensure_deferred
+async def test_a_failure_with_an_object_behind_it_stays_a_failure() -> None:
+    talk = Talk()
+    waiting = Deferred.fromCoroutine(talk.start().result())
+    error = {b"status": b"error", b"error": {b"message": b"no way"}}
+    talk.frame(3, EOS, item(error) + item(1))
+    with pytest.raises(CommandError, match=r"^no way$"):
+        await waiting
+
+
+@ensure_deferred
 async def test_the_size_of_one_object_is_bounded() -> None:
     talk = Talk(largest_object=1000)
     collecting = Deferred.fromCoroutine(collect(talk.start()))

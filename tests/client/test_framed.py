@@ -410,6 +410,26 @@ def test_a_timeout_may_be_over_at_once(connected: Connected, timeout: float) -> 
     assert not other.is_over
 
 
+@ensure_deferred
+async def test_an_upload_that_has_waited_for_its_turn_is_made_once_more_too(
+    connected: Connected,
+) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x"
+        await Deferred()
+
+    uploads = [connected.call("write", data=slow()) for _ in range(8)]
+    last = connected.call("read", data=b"last")
+    assert [request.command for request in connected.stream.requests] == [b"write"] * 8
+    uploads[0].close()
+    connected.turn()
+    assert connected.stream.requests[-1].command == b"read"
+    connected.lose()
+    assert not last.is_over
+    connected.answer_all()
+    assert await last == b"read"
+
+
 def test_closing_ends_the_attempts_to_connect_again(connected: Connected) -> None:
     connected.lose()
     connected.runtime.refusals += [ConnectError("refused")] * 1000
@@ -417,7 +437,7 @@ def test_closing_ends_the_attempts_to_connect_again(connected: Connected) -> Non
     connected.close()
     connected.turn()
     assert str(failure_of(call)) == "the connection was closed"
-    connected.clock.pump([1] * 10)
+    assert connected.clock.getDelayedCalls() == []
     assert len(connected.runtime.refusals) == 999
 
 

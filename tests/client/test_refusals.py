@@ -72,6 +72,15 @@ async def test_a_repository_that_has_moved_is_called_where_it_is_now() -> None:
 
 
 @ensure_deferred
+async def test_a_response_that_nobody_asked_for_is_no_answer_to_the_next_call() -> None:
+    surplus = response(peers.frame(3, 2, OK + b"\x01", stream_id=2, stream_flags=1))
+    async with listening(scripted(cbor(OFFER) + surplus, closes=False)) as port:
+        # On a connection of its own, whose only answer is no frames.
+        with pytest.raises(HttpAnswerError, match=r"^HTTP 200 OK"):
+            await ask(f"http://127.0.0.1:{port}/")
+
+
+@ensure_deferred
 async def test_redirections_end() -> None:
     async with listening(scripted(*[redirected("/there?cmd=capabilities")] * 9)) as port:
         with pytest.raises(BrokenProtocolError, match=r"^more than 5 redirections$"):

@@ -100,7 +100,7 @@ class BlockingConnection:
         self._loop = loop
         self._connection = connection
         self._used = loop.time()
-        """When the last call was made."""
+        """The time of the last call."""
 
     @property
     def dialect(self) -> Dialect:

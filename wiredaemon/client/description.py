@@ -21,7 +21,7 @@ class DescribedArgument:
     type: ArgumentType | None = None
     """Its type; None where that is of no kind that we know."""
     is_required: bool | None = None
-    """Whether it must be given; None in 0003 to 0005, which do not say."""
+    """The argument must be given; None in 0003 to 0005, which do not say."""
     default: object = None
     """Its value where it is not given, if it need not be."""
     elements: ArgumentType | None = None
@@ -40,7 +40,7 @@ class DescribedCommand:
     arguments: Mapping[bytes, DescribedArgument] = field(default_factory=dict)
     """The arguments, by name."""
     help: bytes = b""
-    """What the server says about it for people, in UTF-8; empty where it says nothing."""
+    """The server's text about it for people, in UTF-8; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

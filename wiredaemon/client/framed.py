@@ -200,8 +200,11 @@ class FramedConnection:
 
     async def _sleep(self, seconds: float) -> None:
         waiter = self._runtime.waiter()
-        self._runtime.call_later(seconds, waiter.wake)
-        await waiter
+        timer = self._runtime.call_later(seconds, waiter.wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
 
     def _reconnected(self, error: BaseException | None) -> None:
         self._connecting = None
@@ -236,7 +239,10 @@ class FramedConnection:
             if call.is_over:
                 continue
             try:
-                self._stream.calls.start(call, request)
+                if call.recover is None:
+                    self._start(call, request)
+                else:  # once more: its retries count on
+                    self._stream.calls.start(call, request)
             except ClientError as refused:
                 call.fail(refused)
         self._connect_for_waiting()

@@ -59,8 +59,8 @@ class ClientOptions:
     """Seconds of silence on a raw connection after which the server is asked for a sign of life; it
     has as long to give one. None never asks; servers without sessions cannot be asked."""
     retries: int = 1
-    """How often a call is made once more whose connection was lost, if that is safe: the command
-    only reads, no object has arrived, and the data is none or bytes."""
+    """The most times that a call is repeated when its connection was lost, if that is safe: the
+    command only reads, no object has arrived, and the data is none or bytes."""
     most_connections: int = 32
     """The most HTTP connections at the same time; further calls wait for one."""
     silent_seconds: float | None = None

@@ -127,7 +127,8 @@ class SentRequest:
             objects = reader.receive_event(event)
         except RemoteProtocolError as error:
             raise BrokenProtocolError(f"the server broke the protocol: {error}") from error
-        if event.end and len(objects) == 1 and self.call.is_awaited:
+        outcome = outcome_of(reader) if event.end else None
+        if event.end and outcome is None and len(objects) == 1 and self.call.is_awaited:
             # Nearly all answers: the caller takes it in this turn of the loop, or in the next.
             self.call.receive_result(objects[0])
         elif objects:
@@ -135,7 +136,7 @@ class SentRequest:
             untaken.deliver(self.call, objects, len(event.data))
         else:
             self._count_incomplete(len(event.data), options.largest_object)
-        return outcome_of(reader) if event.end else None
+        return outcome
 
     def _count_incomplete(self, size: int, most: int) -> None:
         self.incomplete += size

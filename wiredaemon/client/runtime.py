@@ -46,7 +46,7 @@ class Cancellable(Protocol):
 
 
 class Receiver(Protocol):
-    """What a stream of bytes feeds."""
+    """The receiver of a stream of bytes."""
 
     def receive_data(self, data: bytes) -> None:
         """Receive bytes, cut in any way."""
