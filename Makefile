@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
-.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds man format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds man docs format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -96,6 +96,11 @@ fuzz: $(VENV)/.fuzz-stamp
 # The man page, of the parser of the command line.
 man: $(VENV)/.dev-stamp
 	$(BIN)/python -m tools.man_page > docs/wiredaemon.1
+
+# The site of the documents; a warning is an error.
+docs: $(VENV)/.dev-stamp
+	$(BIN)/python -m sphinx -q -n -W --keep-going docs build/docs
+	@echo "build/docs/index.html"
 
 # The scripts of the protocol's two transcripts, by `wiredaemon debugwireproto` against a daemon of their own.
 seeds: $(VENV)/.dev-stamp

@@ -20,6 +20,7 @@ pytest_plugins = ["support.session", "support.time_limit", "support.clients"]
 
 GROUPS: Final[Mapping[str, str]] = {
     "daemon/": "daemon",
+    "docs/test_site.py": "slow",
     "faults/": "daemon",
     "seeds/": "daemon",
     "interop/": "hg",

@@ -1,0 +1,89 @@
+"""The site of the documents is made without a warning, and its links lead to something."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+HOME: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"][
+    "Documentation"
+]
+"""Where the site will be: each page names its own place there."""
+
+MADE_BY_THE_THEME: Final = frozenset({"", "searchbox"})
+"""Fragments that need no target, or get it by a script."""
+
+
+class Links(HTMLParser):
+    """What one page links to, and where others can link to in it."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+        self.loaded: list[str] = []
+        """What a browser fetches to show the page."""
+        self.feed(page.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.targets += [named[name] or "" for name in ("href", "src") if name in named]
+        if tag != "a":
+            self.loaded += [named[name] or "" for name in ("href", "src") if name in named]
+        self.anchors |= {value for name, value in attrs if name == "id" and value}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    made = folder / "made"
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going"),
+            *("-d", str(folder / "read"), "docs", str(made)),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stdout) == (0, "")
+    return made
+
+
+def test_the_site_is_made_without_a_warning(site: Path) -> None:
+    assert (site / "index.html").is_file()
+    made = {page.relative_to(site).with_suffix("") for page in site.rglob("*.html")}
+    documents = {page.relative_to(ROOT / "docs") for page in (ROOT / "docs").rglob("*.md")}
+    assert {page.with_suffix("") for page in documents} - made == set()
+
+
+def test_every_link_within_the_site_leads_to_a_file_and_a_place_in_it(site: Path) -> None:
+    pages = {page: Links(page) for page in site.rglob("*.html")}
+    missing: list[str] = []
+    for page, links in pages.items():
+        for link in links.targets:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            anchors = pages[target].anchors if target in pages else {parts.fragment}
+            if not target.is_file() or parts.fragment not in anchors | MADE_BY_THE_THEME:
+                missing.append(f"{page.relative_to(site)}: {link}")
+    assert missing == []
+
+
+def test_a_browser_asks_no_other_server_for_a_page(site: Path) -> None:
+    loaded = [link for page in site.rglob("*.html") for link in Links(page).loaded]
+    assert loaded
+    assert {link for link in loaded if urlsplit(link).netloc and not link.startswith(HOME)} == set()
