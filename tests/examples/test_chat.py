@@ -26,7 +26,7 @@ BOUNDED: Final = ["sh", "-c", 'ulimit -d 150000 && exec "$@"', "sh"]
 def start(name: str, *arguments: str) -> subprocess.Popen[str]:
     """Start one of the programs; what it prints is one text pipe."""
     return subprocess.Popen(
-        [*BOUNDED, sys.executable, str(ROOT / "examples" / name), *arguments],
+        [*BOUNDED, sys.executable, str(ROOT / "examples" / "event_stream" / name), *arguments],
         env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 with warnings.catch_warnings():
     # Twisted's module of static files warns of itself.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from examples import embedded_site
+    from examples.embedded_site import guestbook
 
 
 @asynccontextmanager
@@ -30,7 +30,7 @@ async def served(folder: Path) -> AsyncIterator[tuple[str, str]]:
     write_certificate(folder, "127.0.0.1")
     pair = Certificate(certificate=folder / "cert.pem", private_key=folder / "key.pem")
     anywhere = "tcp:0:interface=127.0.0.1"
-    serve: Any = embedded_site.serve  # an example has no annotations
+    serve: Any = guestbook.serve  # an example has no annotations
     port, listener, service = await serve(reactor(), anywhere, anywhere, pair)
     try:
         yield f"http://127.0.0.1:{port.getHost().port}", listener.url

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-EXAMPLES: Final = ROOT / "examples"
+EXAMPLES: Final = ROOT / "examples" / "embedded_site"
 
 
 def run(folder: Path, *arguments: str) -> CompletedProcess[str]:

@@ -1,9 +1,9 @@
 """A client of `chat_server.py` for scripts: an event stream, a large upload, and stopping.
 
-    python examples/client_blocking.py hgrpc://127.0.0.1:8010/ listen
-    python examples/client_blocking.py hgrpc://127.0.0.1:8010/ say hello
-    python examples/client_blocking.py hgrpc://127.0.0.1:8010/ upload 500
-    python examples/client_blocking.py hgrpc://127.0.0.1:8010/ stop
+    python client_blocking.py hgrpc://127.0.0.1:8010/ listen
+    python client_blocking.py hgrpc://127.0.0.1:8010/ say hello
+    python client_blocking.py hgrpc://127.0.0.1:8010/ upload 500
+    python client_blocking.py hgrpc://127.0.0.1:8010/ stop
 
 The URL is the one that the server prints.
 """

@@ -1,9 +1,9 @@
 """A chat, and work that takes its time: the server of the `client_*.py` beside it.
 
-    python examples/chat_server.py tcp:8010:interface=127.0.0.1
-    python examples/chat_server.py --http tcp:8000:interface=127.0.0.1
-    python examples/chat_server.py --tls cert.pem key.pem tcp:8011:interface=127.0.0.1
-    python examples/chat_server.py unix:/run/user/1000/chat.sock
+    python chat_server.py tcp:8010:interface=127.0.0.1
+    python chat_server.py --http tcp:8000:interface=127.0.0.1
+    python chat_server.py --tls cert.pem key.pem tcp:8011:interface=127.0.0.1
+    python chat_server.py unix:/run/user/1000/chat.sock
 
 It prints the URL for clients, and what happens to its commands.
 """

@@ -2,7 +2,7 @@
 
 import pytest
 import pytest_twisted
-from embedded_site import GuestBook, make_service
+from guestbook import GuestBook, make_service
 
 from wiredaemon import CommandError
 

@@ -1,6 +1,6 @@
 """A guest book on an ordinary Twisted site: pages, a form, a style sheet; and, for programs, RPC.
 
-    python examples/embedded_site.py cert.pem key.pem
+    python guestbook.py tcp:8080:interface=127.0.0.1 tcp:8443:interface=127.0.0.1 cert.pem key.pem
 
 serves pages at http://127.0.0.1:8080/, commands that read at http://127.0.0.1:8080/rpc, and all
 commands, over TLS, at hgrpcs://127.0.0.1:8443/.
@@ -100,11 +100,11 @@ async def serve(reactor, web, raw, certificate):
     return port, listener, service
 
 
-async def main(reactor, certificate, private_key):
+async def main(reactor, web, raw, certificate, private_key):
     pair = Certificate(certificate=Path(certificate), private_key=Path(private_key))
-    here = "interface=127.0.0.1"
-    _, listener, service = await serve(reactor, f"tcp:8080:{here}", f"tcp:8443:{here}", pair)
-    print("pages at http://127.0.0.1:8080/, commands at", listener.url)
+    port, listener, service = await serve(reactor, web, raw, pair)
+    pages = f"http://127.0.0.1:{port.getHost().port}/"
+    print("pages at", pages, "and commands at", listener.url, flush=True)
     reactor.addSystemEventTrigger(
         "before", "shutdown", lambda: defer.Deferred.fromCoroutine(service.stop())
     )

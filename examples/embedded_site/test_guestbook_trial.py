@@ -1,6 +1,6 @@
 """Tests of the guest book's commands with Twisted's trial: ``trial test_guestbook_trial``."""
 
-from embedded_site import GuestBook, make_service
+from guestbook import GuestBook, make_service
 from twisted.trial.unittest import TestCase
 
 from wiredaemon import CommandError, Permission
