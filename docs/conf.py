@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import wiredaemon
+from tools import site_api
 from tools.site_links import in_site, pages_of, shown_file
 
 if TYPE_CHECKING:
@@ -23,9 +24,30 @@ project = "wiredaemon"
 author = "the authors of wiredaemon"
 version = release = wiredaemon.__version__
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # Links to headings of other pages, by the anchors that forges make.
 myst_heading_anchors = 4
+
+# The API. Docstrings are written as Google does it, and their `names` are code.
+autodoc_default_options = {
+    "members": True,
+    "undoc-members": True,
+    "inherited-members": "BaseException,Enum,int",
+}
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+# Defaults as they are written.
+autodoc_preserve_defaults = True
+maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+add_module_names = False
+default_role = "literal"
+# Types in signatures that have no place here: those of others, and ours that are not public.
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!wiredaemon\.).*"),
+    ("py:.*", r"wiredaemon\..*\._\w+"),
+    ("py:.*", r"wiredaemon\.service\.serving\.Serving|wiredaemon\.wire\.cbor_content\.Content"),
+]
 
 html_theme = "furo"
 html_title = f"wiredaemon {release}"
@@ -36,7 +58,7 @@ html_show_copyright = False
 
 
 def setup(app: Sphinx) -> None:
-    """Have links changed as `tools.site_links` says, when a page is read."""
+    """Have pages and docstrings changed, when they are read, as modules of `tools` say."""
     pages = pages_of(_DOCS)
 
     def change(app: Sphinx, docname: str, content: list[str]) -> None:
@@ -47,3 +69,4 @@ def setup(app: Sphinx) -> None:
         content[0] = in_site(text, file=file, page=page, docs=_DOCS, pages=pages)
 
     app.connect("source-read", change)
+    site_api.connect(app)

@@ -1,6 +1,8 @@
 """A Twisted daemon for Mercurial's frame-based wire protocol (hgrpc), and RPC for programs.
 
-from wiredaemon import Argument, ArgumentType, Permission, Service
+For instance::
+
+    from wiredaemon import Argument, ArgumentType, Permission, Service
 """
 
 from __future__ import annotations

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import posixpath
 import subprocess
 import sys
 import tomllib
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from sphinx.util.inventory import InventoryFile
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -18,6 +21,19 @@ HOME: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["u
     "Documentation"
 ]
 """Where the site will be: each page names its own place there."""
+
+PACKAGES: Final = (
+    "wiredaemon",
+    "wiredaemon.client",
+    "wiredaemon.commands",
+    "wiredaemon.protocol",
+    "wiredaemon.service",
+    "wiredaemon.testing",
+)
+"""Those that say what is public."""
+
+HOMES: Final = ("wiredaemon", "wiredaemon.commands")
+"""Where names are that several of them have."""
 
 MADE_BY_THE_THEME: Final = frozenset({"", "searchbox"})
 """Fragments that need no target, or get it by a script."""
@@ -81,6 +97,19 @@ def test_every_link_within_the_site_leads_to_a_file_and_a_place_in_it(site: Path
             if not target.is_file() or parts.fragment not in anchors | MADE_BY_THE_THEME:
                 missing.append(f"{page.relative_to(site)}: {link}")
     assert missing == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_in_the_api(site: Path, package: str) -> None:
+    with (site / "objects.inv").open("rb") as file:
+        entries = InventoryFile.load(file, "", posixpath.join)
+    documented = {
+        name for kind, of_kind in entries.items() if kind.startswith("py:") for name in of_kind
+    }
+    names = import_module(package).__all__
+    assert [
+        name for name in names if not {f"{home}.{name}" for home in (package, *HOMES)} & documented
+    ] == []
 
 
 def test_a_browser_asks_no_other_server_for_a_page(site: Path) -> None:

@@ -1,5 +1,7 @@
 """A client for programs: commands of a server, over HTTP, HTTPS, raw TCP, TLS and Unix sockets.
 
+For instance::
+
     async with await connect(reactor, "https://example.org/repository") as connection:
         heads = await connection.call("heads")
         async for value in connection.call("changesetdata", {...}):

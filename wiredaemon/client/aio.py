@@ -1,5 +1,7 @@
 """The client for asyncio.
 
+For instance::
+
     async with await aio.connect("hgrpc://example.org/repository") as connection:
         heads = await connection.call("heads")
         async for value in connection.call("changesetdata", {...}):

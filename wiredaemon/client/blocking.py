@@ -1,5 +1,7 @@
 """The client for scripts: each call blocks until its answer is there.
 
+For instance::
+
     with blocking.connect("hgrpc://example.org/repository") as connection:
         heads = connection.call("heads").result()
         for value in connection.call("changesetdata", {...}):

@@ -32,7 +32,9 @@ class Call:
     taken, nothing more is read from the connection. A caller that stops before the end must call
     `close`, or use ``async with``: the server is then told to stop the command.
 
-    Raises, from the iteration, behind the objects that came before:
+    A failure is raised behind the objects that came before it.
+
+    Raises:
         CommandError, ServerError: The command failed.
         ClientError: Its answer did not arrive.
     """

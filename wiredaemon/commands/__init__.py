@@ -1,10 +1,12 @@
 """Commands: their declared arguments and permissions, the registry, and running one.
 
-from wiredaemon.commands import Permission, RawBytes, command
+For instance::
 
-@command("customreadonly", permission=Permission.RO)
-def customreadonly(context):
-    return RawBytes(b"customreadonly bytes response")
+    from wiredaemon.commands import Permission, RawBytes, command
+
+    @command("customreadonly", permission=Permission.RO)
+    def customreadonly(context):
+        return RawBytes(b"customreadonly bytes response")
 """
 
 from wiredaemon.commands.argument_types import ArgumentType

@@ -1,5 +1,7 @@
 """Commands of a Twisted program: below a path of its site, on ports, or on an endpoint of its own.
 
+For instance::
+
     service = Service(state=counter)
 
     @service.command("add", permission=Permission.RO, arguments={"n": Argument(...)})

@@ -1,7 +1,9 @@
 """Calls of a service's commands in memory, for the tests of programs that have commands.
 
-tester = ServiceTester(service, user="ann")
-assert await tester.call("greet", {"name": b"world"}) == b"hello world"
+For instance::
+
+    tester = ServiceTester(service, user="ann")
+    assert await tester.call("greet", {"name": b"world"}) == b"hello world"
 """
 
 from __future__ import annotations
