@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 LINE: Final = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 """A shell line, and what stands below it."""
+PORT: Final = r"\d{4,5}"
 ASKED_PORT: Final = re.compile(r"\btcp:\d{4}:")
-SHOWN_PORT: Final = re.compile(r"127\.0\.0\.1:\d{4}")
+SHOWN_PORT: Final = re.compile(r"(?:(?<=127\.0\.0\.1:)|(?<=localhost:))\d{4}\b")
 
 
 class Ports:
@@ -44,12 +45,12 @@ class Ports:
     def matches(self, expected: str, shown: str) -> bool:
         """Tell whether a line is as expected, and remember the port that it shows."""
         pattern, places = "", []
-        for part in re.split(rf"({SHOWN_PORT.pattern}|\.\.\.)", expected):
+        for number, part in enumerate(re.split(rf"({SHOWN_PORT.pattern}|\.\.\.)", expected)):
             if part == "...":
                 pattern += ".*"
-            elif SHOWN_PORT.fullmatch(part):
+            elif number % 2:
                 known = self._real.get(part)
-                pattern += f"({re.escape(known) if known else SHOWN_PORT.pattern[:-3] + '+'})"
+                pattern += f"({known or PORT})"
                 places.append(part)
             else:
                 pattern += re.escape(part)
