@@ -151,6 +151,8 @@ OK: Final = peers.item({b"status": b"ok"}, canonical=False)
     ("given", "kind", "text"),
     [
         (answer("403 ssl required", b"permission denied"), HttpAnswerError, "^HTTP 403 ssl req"),
+        (answer("401 no entry", b"0\nno entry\n"), HttpAnswerError, "^HTTP 401 no entry$"),
+        (answer("500 Oh", b"two\n  lines\n"), HttpAnswerError, "^HTTP 500 Oh: two lines$"),
         (answer("200 OK", b"server already errored\n"), HttpAnswerError, "^HTTP 200 OK: server al"),
         (answer("200 OK", b"a" * 9000), HttpAnswerError, "^HTTP 200 OK: a{4096}$"),
         (

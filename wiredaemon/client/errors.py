@@ -75,6 +75,8 @@ class HttpAnswerError(ClientError):
         self.status = status
         self.reason = reason
         self.content = content
-        answer = f"HTTP {status} {reason.decode('utf-8', 'replace')}".rstrip()
-        text = content.decode("utf-8", "replace").strip()
-        super().__init__(f"{answer}: {text}" if text else answer)
+        said = reason.decode("utf-8", "replace")
+        # Errors of version 1 begin with a line that is "0", and some repeat the reason.
+        text = " ".join(content.removeprefix(b"0\n").decode("utf-8", "replace").split())
+        answer = f"HTTP {status} {said}".rstrip()
+        super().__init__(f"{answer}: {text}" if text not in {"", said} else answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
@@ -105,7 +106,8 @@ class Listener:
         """
         if isinstance(self.address, UNIXAddress):
             scheme = "unix" if self._scheme == "hgrpc" else f"{self._scheme}+unix"
-            return f"{scheme}:{os.fsdecode(self.address.name or b'')}"
+            # Clients need the absolute one, wherever they are started.
+            return f"{scheme}:{Path(os.fsdecode(self.address.name or b'')).absolute()}"
         host = self.address.host
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.address.port}/"
 
