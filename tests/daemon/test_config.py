@@ -39,7 +39,7 @@ def load(tmp_path: Path) -> Callable[[str], Config]:
 def test_an_empty_file_gives_the_defaults(load: Callable[[str], Config], tmp_path: Path) -> None:
     assert load("") == Config(
         file=tmp_path / "conf" / "test.toml",
-        data=Data(folder=tmp_path / "data"),
+        data=Data(folder=tmp_path / "conf" / "data"),
         listen=Listen(
             http=("tcp:8000:interface=127.0.0.1",),
             https=("tcp:8443:interface=127.0.0.1",),
@@ -363,7 +363,7 @@ def test_a_relative_file_name_gives_absolute_paths(
     config = load_config(Path("a.toml"))
     assert (config.file, config.data.folder) == (
         tmp_path / "a.toml",
-        tmp_path.parent / "data",
+        tmp_path / "data",
     )
 
 
@@ -373,8 +373,9 @@ def test_the_shipped_file_has_the_default_of_every_key(tmp_path: Path) -> None:
     empty.parent.mkdir()
     empty.touch()
     defaults = load_config(empty)
-    moved = replace(shipped, file=empty, data=Data(folder=tmp_path / "data"), paths={})
+    moved = replace(shipped, file=empty, data=Data(folder=empty.parent / "data"), paths={})
     assert moved == defaults
+    # It stands in a folder of its own, and its data beside that.
     assert shipped.data == Data(folder=ROOT / "data")
 
 

@@ -148,7 +148,7 @@ def _parse(file: Path) -> dict[str, Any]:
 
 def _data(top: Table) -> Data:
     table = top.table("data", _names(Data))
-    folder = table.path("folder", "../data")
+    folder = table.path("folder", "data")
     if folder is None:
         raise table.wrong("folder", "the path of a folder")
     return Data(folder=folder)

@@ -6,6 +6,7 @@ Values are checked, not converted: ``"false"`` is no boolean, ``true`` no number
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from math import isfinite
@@ -67,7 +68,9 @@ class Table:
         known = list(keys)
         for key in self.values:
             if key not in known:
-                raise self.error(key, "unknown key", ", ".join(known) or "no keys in this version")
+                near = difflib.get_close_matches(key, known, n=1)
+                problem = f"unknown key; is it {near[0]}?" if near else "unknown key"
+                raise self.error(key, problem, ", ".join(known) or "no keys in this version")
 
     def error(self, key: str, problem: str, accepted: str) -> ConfigurationError:
         """Return the error for one key of this table."""
