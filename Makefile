@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
-.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds man docs format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds newcomer man docs format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -101,6 +101,11 @@ man: $(VENV)/.dev-stamp
 docs: $(VENV)/.dev-stamp
 	$(BIN)/python -m sphinx -q -n -W --keep-going docs build/docs
 	@echo "build/docs/index.html"
+
+# Tasks of somebody who has the documents alone, in a fresh environment with a wheel of this checkout;
+# `make newcomer NEWCOMER="uploads --offline"` does some only, or asks no index for what the wheel needs.
+newcomer: $(VENV)/.dev-stamp
+	$(BIN)/python -m tools.newcomer $(NEWCOMER)
 
 # The scripts of the protocol's two transcripts, by `wiredaemon debugwireproto` against a daemon of their own.
 seeds: $(VENV)/.dev-stamp

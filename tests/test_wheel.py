@@ -8,26 +8,18 @@ import sys
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
-from packaging.requirements import Requirement
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tools.newcomer.wheels import build_wheel, dependencies
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    run(
-        *(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)),
-        str(ROOT),
-    )
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +68,6 @@ def link_dependencies(name: str, folder: Path) -> None:
         for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
             if not (folder / top).exists():
                 (folder / top).symlink_to(Path(str(distribution(needed).locate_file(top))))
-
-
-def dependencies(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
-    """Names of the distributions that one needs, itself not included."""
-    found: set[str] = set()
-    for needed, its_extras in requirements(name, extras):
-        found |= {needed} | dependencies(needed, its_extras)
-    return found
-
-
-def requirements(name: str, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
-    for text in distribution(name).requires or ():
-        one = Requirement(text)
-        if one.marker is None or any(
-            one.marker.evaluate({"extra": extra}) for extra in ("", *extras)
-        ):
-            yield one.name, frozenset(one.extras)
 
 
 def write_script(python: Path, name: str) -> None:

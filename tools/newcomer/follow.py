@@ -1,0 +1,99 @@
+"""Following one page: each file is written, each line is typed, and what it prints is compared."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tools.newcomer.matching import matches
+from tools.newcomer.page import CommandStep, FileStep, steps_of
+from tools.newcomer.ports import own_ports, replaced
+from tools.newcomer.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tools.newcomer.page import Step
+
+_FOREIGN: Final = ("HG", "PIP_", "PYTHON", "VIRTUAL_ENV", "WIREDAEMON")
+"""What the variables of settings begin with that a newcomer does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a page has ended."""
+
+    files: int
+    lines: int
+    failure: str
+    """What was not as the page says, with its line; empty if all of it was."""
+
+
+def variables(home: Path, wheels: Path, *, has_index: bool) -> dict[str, str]:
+    """The environment of somebody who has just logged in.
+
+    Args:
+        home: The folder of settings, which is made empty.
+        wheels: A folder in which ``pip`` finds the project.
+        has_index: Whether ``pip`` may ask its index for all else.
+    """
+    home.mkdir()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    kept |= {"HOME": str(home), "TMPDIR": str(home)}
+    if not has_index:
+        return {**kept, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+    settings = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+    links = " ".join([str(wheels), settings.get("PIP_FIND_LINKS", "")])
+    return {**kept, **settings, "PIP_FIND_LINKS": links}
+
+
+def follow(pages: Sequence[Path], folder: Path, environment: Mapping[str, str]) -> Outcome:
+    """Do what pages say, one behind the other, in a folder and a shell that are theirs.
+
+    Args:
+        pages: The first begins the task, the others go on with what it has left.
+        folder: Where the files are written, made here.
+        environment: As `variables` gives it.
+    """
+    folder.mkdir(parents=True)
+    steps = [(page, step) for page in pages for step in steps_of(page)]
+    ports = own_ports(_text(step) for _, step in steps)
+    files = lines = 0
+    failure = ""
+    with Terminal(folder, environment) as terminal:
+        for page, step in steps:
+            if isinstance(step, FileStep):
+                files += 1
+                _write(step, folder, ports)
+                continue
+            lines += 1
+            if failure := _type(step, terminal, ports):
+                failure = f"{page.name}:{step.line}: {failure}"
+                break
+    return Outcome(files=files, lines=lines, failure=failure)
+
+
+def _text(step: Step) -> str:
+    return step.text if isinstance(step, FileStep) else step.command + step.expected
+
+
+def _write(step: FileStep, folder: Path, ports: Mapping[str, str]) -> None:
+    file = folder / step.path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a" if step.is_continued else "w", encoding="utf-8") as output:
+        output.write(replaced(step.text, ports))
+
+
+def _type(step: CommandStep, terminal: Terminal, ports: Mapping[str, str]) -> str:
+    """What was not as the page says; empty if all was."""
+    command, expected = replaced(step.command, ports), replaced(step.expected, ports)
+    if step.keeps_running:
+        printed = terminal.leave_running(command, expected)
+    else:
+        printed = terminal.run(command)
+    if matches(expected, printed, goes_on=step.keeps_running):
+        return ""
+    shown = replaced(printed, {own: named for named, own in ports.items()})
+    return f"$ {step.command}printed\n{shown}\nwhere the page shows\n{step.expected}"

@@ -1,0 +1,102 @@
+"""Wheels for a fresh environment: the project's own, and those of what this environment has.
+
+With the latter ``pip install`` of a page needs no index.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import Distribution, distribution
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+BESIDES: Final = ("pytest", "pytest-twisted")
+"""What pages install besides the project."""
+
+_MADE_AT_INSTALL: Final = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json"})
+
+
+def build_wheel(folder: Path) -> Path:
+    """Make the project's own wheel in a folder, with the build backend of this environment."""
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    finished = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, check=False)
+    if finished.returncode:
+        raise RuntimeError(finished.stdout + finished.stderr)
+    (built,) = folder.glob("wiredaemon-*.whl")
+    return built
+
+
+def pack_installed(folder: Path) -> None:
+    """Make a wheel of each installed distribution that the project and pages need."""
+    names = dependencies("wiredaemon", frozenset({"hg"}))
+    for name in BESIDES:
+        names |= {name, *dependencies(name)}
+    for name in sorted(names - {"wiredaemon"}):
+        _pack(distribution(name), folder)
+
+
+def dependencies(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
+    """Names of the distributions that one needs, itself not included."""
+    found: set[str] = set()
+    for needed, its_extras in _requirements(name, extras):
+        found |= {needed} | dependencies(needed, its_extras)
+    return found
+
+
+def _requirements(name: str, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    for text in distribution(name).requires or ():
+        one = Requirement(text)
+        if one.marker is None or any(
+            one.marker.evaluate({"extra": extra}) for extra in ("", *extras)
+        ):
+            yield one.name, frozenset(one.extras)
+
+
+def _pack(installed: Distribution, folder: Path) -> None:
+    """Put the files of an installed distribution into a wheel again."""
+    information = next(
+        file.parent for file in installed.files or () if file.parent.suffix == ".dist-info"
+    )
+    stem = information.name.removesuffix(".dist-info")
+    names: list[str] = []
+    with zipfile.ZipFile(folder / f"{stem}-{_tag(installed)}.whl", "w") as wheel:
+        for file in installed.files or ():
+            name = _name_in_wheel(file, stem, installed)
+            if name is not None:
+                content = Path(str(installed.locate_file(file))).read_bytes()
+                if "/scripts/" in name:
+                    content = b"#!python\n" + content.partition(b"\n")[2]
+                wheel.writestr(name, content)
+                names.append(name)
+        record = f"{information}/RECORD"
+        wheel.writestr(record, "".join(f"{name},,\n" for name in [*names, record]))
+
+
+def _name_in_wheel(file: PurePosixPath, stem: str, installed: Distribution) -> str | None:
+    """Where a wheel has an installed file; None for those that the installer makes."""
+    if file.name in _MADE_AT_INSTALL or "__pycache__" in file.parts:
+        return None
+    if ".." not in file.parts:
+        return file.as_posix()
+    below = PurePosixPath(*(part for part in file.parts if part != ".."))
+    if below.parts[0] != "bin":
+        return f"{stem}.data/data/{below}"
+    if below.name in installed.entry_points.select(group="console_scripts").names:
+        return None
+    return f"{stem}.data/scripts/{below.name}"
+
+
+def _tag(installed: Distribution) -> str:
+    """The tags in a wheel's file name: for Python, for its binary interface, for platforms."""
+    lines = (installed.read_text("WHEEL") or "").splitlines()
+    tags = [line.removeprefix("Tag: ").split("-") for line in lines if line.startswith("Tag: ")]
+    return "-".join(".".join(dict.fromkeys(part)) for part in zip(*tags, strict=True))
