@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
-.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds newcomer man docs format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds newcomer man reference docs format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -96,6 +96,14 @@ fuzz: $(VENV)/.fuzz-stamp
 # The man page, of the parser of the command line.
 man: $(VENV)/.dev-stamp
 	$(BIN)/python -m tools.man_page > docs/wiredaemon.1
+
+# What the documents say of the code, made of the code: tables of limits and keys, help, transcripts.
+reference: man
+	$(BIN)/python -m tools.limits_table > docs/limits.md
+	$(BIN)/python -m tools.configuration_reference > docs/configuration.md
+	$(BIN)/python -m tools.command_line > docs/command-line.md
+	$(BIN)/python -m tools.dialect_tables > docs/dialects.md
+	PYTHONPATH=tests $(BIN)/python -m transcripts.page > docs/transcripts.md
 
 # The site of the documents; a warning is an error.
 docs: $(VENV)/.dev-stamp

@@ -27,6 +27,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "proxies/": "hg",
     "net/workers/test_pool_of_processes.py": "hg",
     "tools/": "hg",
+    "transcripts/": "daemon",
     "worker/": "hg",
     "test_session.py": "slow",
     "test_wheel.py": "slow",

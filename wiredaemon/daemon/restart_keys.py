@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.wire.limits import Limits
@@ -24,20 +25,20 @@ _KEPT: Final = (
 )
 
 
+_OTHERS: Final = ("data.folder", "commands.load", "redirect.targets")
+
+
+def counts_from_start(key: str) -> bool:
+    """Return whether a key, ``table.key``, counts as it was when the daemon was started."""
+    table, _, name = key.partition(".")
+    return key in _OTHERS or (table == "limits" and name.startswith(_KEPT))
+
+
 def restart_keys(before: Config, after: Config) -> Sequence[str]:
     """Return the keys that differ and count only from the next start on, as ``table.key``."""
-    changed = [
+    keys = [*_OTHERS, *(f"limits.{field.name}" for field in fields(Limits))]
+    return [
         key
-        for key, old, new in (
-            ("data.folder", before.data.folder, after.data.folder),
-            ("commands.load", before.commands.load, after.commands.load),
-            ("redirect.targets", before.redirect.targets, after.redirect.targets),
-        )
-        if old != new
-    ]
-    return changed + [
-        f"limits.{field.name}"
-        for field in fields(Limits)
-        if field.name.startswith(_KEPT)
-        and getattr(before.limits, field.name) != getattr(after.limits, field.name)
+        for key in keys
+        if counts_from_start(key) and attrgetter(key)(before) != attrgetter(key)(after)
     ]
