@@ -15,6 +15,22 @@ from wiredaemon.commands import CommandError
 RUNTIME: Final = TwistedRuntime(Clock())
 
 
+class NotedCarrier:
+    """Notes what a call says; it holds something, so that it is told all."""
+
+    is_holding = True
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[bool, bool]] = []
+        self.closed: list[Call] = []
+
+    def call_changed(self, call: Call) -> None:
+        self.changes.append((call.has_waiting, call.is_awaited))
+
+    def call_closed(self, call: Call) -> None:
+        self.closed.append(call)
+
+
 async def collect(call: Call, into: list[object]) -> None:
     async for value in call:
         into.append(value)  # noqa: PERF401 what came before a failure counts
@@ -75,8 +91,8 @@ async def test_a_response_with_more_or_fewer_objects_has_no_result(
 
 @ensure_deferred
 async def test_the_connection_is_told_when_all_was_taken_and_when_more_is_waited_for() -> None:
-    call, told = Call(RUNTIME), list[tuple[bool, bool]]()
-    call.on_change = lambda: told.append((call.has_waiting, call.is_awaited))
+    call, carrier = Call(RUNTIME), NotedCarrier()
+    call.carrier, told = carrier, carrier.changes
     call.receive_objects([1, 2])
     iterator = aiter(call)
     assert await anext(iterator) == 1
@@ -93,14 +109,14 @@ async def test_the_connection_is_told_when_all_was_taken_and_when_more_is_waited
 
 @ensure_deferred
 async def test_a_closed_call_gives_nothing_and_says_so_once() -> None:
-    call, told = Call(RUNTIME), list[str]()
-    call.on_closed = lambda: told.append("closed")
+    call, carrier = Call(RUNTIME), NotedCarrier()
+    call.carrier = carrier
     call.receive_objects([1])
     seen = list[object]()
     call.close()
     await call.aclose()
     await collect(call, seen)
-    assert (told, seen, call.is_over) == (["closed"], [], True)
+    assert (carrier.closed, seen, call.is_over) == ([call], [], True)
 
 
 @ensure_deferred

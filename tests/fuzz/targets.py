@@ -22,6 +22,7 @@ from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.encodings import DECODED_STEP, DECODERS, ContentError
 from wiredaemon.wire.frames import FrameError, FrameReader
 from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.values import UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -159,7 +160,7 @@ def cbor_items(data: bytes) -> None:
     for value in found or ():
         try:
             again = cbor.encode(value, rules.key_order)  # type: ignore[arg-type]
-        except cbor.UnencodableError:
+        except UnencodableError:
             continue
         assert _decode(again, rules) == [value]
 

@@ -25,8 +25,7 @@ from support.peers import (
     item,
 )
 
-from wiredaemon.wire.cbor import UnencodableError
-from wiredaemon.wire.values import RawBytes
+from wiredaemon.wire.values import RawBytes, UnencodableError
 
 if TYPE_CHECKING:
     from wiredaemon.wire.values import Value

@@ -18,8 +18,8 @@ from wiredaemon.protocol import (
     ResponseDataReceived,
     TextOutputReceived,
 )
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.values import UnencodableError
 
 CONTINUATION, EOS = 1, 2
 NEW, CONTINUED, MORE, DATA = 1, 2, 4, 8

@@ -11,9 +11,8 @@ from support.feeding import ALL, MAPS, joined
 from support.peers import NUMBERS, WireFrame, parse_frames, request_frames, settings_frames
 
 from wiredaemon.protocol import ClientConnection, LocalProtocolError
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import DIALECTS
-from wiredaemon.wire.values import RawBytes
+from wiredaemon.wire.values import RawBytes, UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,3 +229,38 @@ def test_frame_types_have_the_numbers_of_their_dialect() -> None:
         connection.send_data(1, b"", end=True)
         numbers = [one.type_number for one in parse_frames(joined(connection.data_to_send()))]
         assert numbers == [NUMBERS[dialect]["request"], NUMBERS[dialect]["data"]]
+
+
+# --- in one frame ------------------------------------------------------------------------------
+
+ARGUMENTS: Final = st.dictionaries(
+    st.binary(max_size=260),
+    st.one_of(st.binary(max_size=300), st.integers(0, 9), st.lists(st.binary(max_size=9))),
+    max_size=30,
+)
+
+
+@given(st.sampled_from(MAPS), st.binary(max_size=300), ARGUMENTS)
+def test_later_requests_have_the_bytes_of_the_first(
+    dialect: str, name: bytes, arguments: dict[bytes, Any]
+) -> None:
+    connection = client(dialect)
+    both = []
+    for request_id in (1, 3):
+        assert connection.send_command(name, arguments) == request_id
+        both.append(parse_frames(joined(connection.data_to_send())))
+    first, later = both
+    # But for the id, and the flag that begins the stream.
+    assert [frame[3:] for frame in later] == [frame[3:] for frame in first]
+    assert [frame[:3] for frame in later] == [(3, 1, 0)] * len(first)
+    assert connection.active == {1, 3}
+
+
+def test_a_request_behind_others_is_one_frame() -> None:
+    connection = client("0006")
+    connection.send_command(b"first", {})
+    connection.data_to_send()
+    connection.send_command(b"echo", {b"data": b"x"})
+    assert joined(connection.data_to_send()) == (
+        b"\x18\x00\x00\x03\x00\x01\x00\x11" + b"\xa2Dargs\xa1DdataAxDnameDecho"
+    )

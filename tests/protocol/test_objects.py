@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.peers import item
 
 from wiredaemon.protocol import (
@@ -11,6 +13,7 @@ from wiredaemon.protocol import (
     ResponseReader,
     response_reader,
 )
+from wiredaemon.protocol.objects import NOTHING, only_object
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.values import RawBytes
@@ -205,3 +208,59 @@ def test_a_response_may_have_a_size_limit_in_every_dialect(dialect: str) -> None
     assert len(read(limited, data, is_cbor=is_cbor)) == 1
     with pytest.raises(RemoteProtocolError, match="response exceeds the limit of 11 bytes"):
         read(made(dialect, size_limit=11), data, b"x", is_cbor=is_cbor)
+
+
+# --- in one pass -------------------------------------------------------------------------------
+
+ITEMS = st.recursive(
+    st.one_of(st.binary(max_size=300), st.integers(-300, 300), st.booleans(), st.none()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.binary(max_size=9), inner, max_size=4)
+    ),
+    max_leaves=9,
+)
+
+
+@pytest.mark.parametrize("dialect", ["0005", "0006"])
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"@", b""),
+        (b"Ax", b"x"),
+        (b"W" + b"s" * 23, b"s" * 23),
+        (b"X\x18" + b"l" * 24, b"l" * 24),
+        (b"X\xff" + b"l" * 255, b"l" * 255),
+        (b"X\x01x", b"x"),
+        (b"\x81A1", [b"1"]),
+        (b"\xf6", None),
+    ],
+)
+def test_the_only_object_of_a_response_is_read_at_once(
+    dialect: str, data: bytes, value: object
+) -> None:
+    assert only_object(OK + data, DIALECTS[dialect], Limits()) == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", OK, OK + b"AxAy", OK + b"Bx", OK + b"Axy", OK + b"X\x18", OK + b"\xff", b"\x80", b"Ax"],
+)
+def test_another_response_is_left_to_a_reader(data: bytes) -> None:
+    assert only_object(data, DIALECTS["0006"], Limits()) is NOTHING
+
+
+def test_a_response_without_a_status_is_left_to_a_reader() -> None:
+    for dialect in ("0002", "0003", "0004"):
+        assert only_object(OK + b"Ax", DIALECTS[dialect], Limits()) is NOTHING
+
+
+@given(ITEMS, st.sampled_from([(), (0,), (-1,)]), st.sampled_from(["0005", "0006"]))
+def test_what_is_read_at_once_is_what_a_reader_finds(
+    value: object, changed: tuple[int, ...], dialect: str
+) -> None:
+    data = bytearray(OK + item(value, canonical=False))
+    for index in changed:
+        data[len(OK) + index if index == 0 else index] ^= 1
+    found = only_object(bytes(data), DIALECTS[dialect], Limits())
+    if found is not NOTHING:
+        assert read(made(dialect), bytes(data)) == [[found]]

@@ -33,9 +33,8 @@ from support.peers import (
     settings_frames,
 )
 
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.encodings import ENCODERS
-from wiredaemon.wire.values import Encoded, IndefiniteBytes
+from wiredaemon.wire.values import Encoded, IndefiniteBytes, UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -18,13 +18,12 @@ from support.peers import (
 )
 
 from wiredaemon.protocol import ClientConnection, LocalProtocolError, ResponseDataReceived
+from wiredaemon.protocol.errors import MisplacedError
 from wiredaemon.protocol.objects import response_reader
-from wiredaemon.protocol.responses import MisplacedError
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.encodings import ENCODERS
 from wiredaemon.wire.limits import Limits
-from wiredaemon.wire.values import Encoded, Recorded, Redirect
+from wiredaemon.wire.values import Encoded, Recorded, Redirect, UnencodableError
 
 if TYPE_CHECKING:
     from wiredaemon.protocol import ServerConnection

@@ -27,8 +27,7 @@ from support.peers import (
 )
 
 from wiredaemon.protocol.responses import LONGEST_MESSAGE
-from wiredaemon.wire.cbor import UnencodableError
-from wiredaemon.wire.values import IndefiniteBytes, RawBytes
+from wiredaemon.wire.values import IndefiniteBytes, RawBytes, UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

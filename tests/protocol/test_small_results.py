@@ -15,9 +15,15 @@ from wiredaemon.protocol import LocalProtocolError
 from wiredaemon.protocol.output import Output, OutputStreams
 from wiredaemon.protocol.response_forms import RESPONSES
 from wiredaemon.protocol.small_results import SMALL_RESULTS
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import DIALECTS, ResponseForm
-from wiredaemon.wire.values import Encoded, IndefiniteBytes, RawBytes, Recorded, Redirect
+from wiredaemon.wire.values import (
+    Encoded,
+    IndefiniteBytes,
+    RawBytes,
+    Recorded,
+    Redirect,
+    UnencodableError,
+)
 
 if TYPE_CHECKING:
     from wiredaemon.protocol import ServerConnection

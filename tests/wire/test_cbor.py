@@ -12,7 +12,6 @@ from support import peers
 
 from wiredaemon.wire.cbor import (
     ItemReader,
-    UnencodableError,
     decode_all,
     decode_first,
     decode_leading,
@@ -21,7 +20,7 @@ from wiredaemon.wire.cbor import (
 )
 from wiredaemon.wire.cbor_heads import CborError, CborRules, KeyOrder, encode_head
 from wiredaemon.wire.limits import Limits
-from wiredaemon.wire.values import IndefiniteBytes, RawBytes
+from wiredaemon.wire.values import IndefiniteBytes, RawBytes, UnencodableError
 
 if TYPE_CHECKING:
     from wiredaemon.wire.values import Value

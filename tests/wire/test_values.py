@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from wiredaemon.wire import cbor
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import DIALECTS
-from wiredaemon.wire.values import Encoded, IndefiniteBytes, RawBytes
+from wiredaemon.wire.values import Encoded, IndefiniteBytes, RawBytes, UnencodableError
 
 
 def test_values_compare_by_what_they_hold() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wiredaemon.client.errors import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Generator, Iterable
     from typing import Self
 
     from wiredaemon.client.runtime import Runtime, Waiter
@@ -23,6 +23,26 @@ class Observer(Protocol):
 
     def receive_progress(self, progress: ProgressReceived) -> None:
         """Receive the progress of the command."""
+
+
+class Carrier(Protocol):
+    """What brings the objects of calls: the requests and responses of a connection."""
+
+    is_holding: bool
+    """Something waits for callers to take what has come, or is held back until they do."""
+
+    def call_changed(self, call: Call) -> None:
+        """Note that all waiting objects were taken, or that the caller waits for more."""
+
+    def call_closed(self, call: Call) -> None:
+        """Note that the caller has closed the call before its end."""
+
+
+class Recovery(Protocol):
+    """Makes a call once more instead of letting it fail."""
+
+    def recover(self, call: Call, error: BaseException) -> bool:
+        """Return whether it does."""
 
 
 class Call:
@@ -45,10 +65,10 @@ class Call:
         "_objects",
         "_runtime",
         "_waiter",
+        "carrier",
         "observer",
-        "on_change",
-        "on_closed",
-        "recover",
+        "recovery",
+        "request_id",
     )
 
     def __init__(self, runtime: Runtime, observer: Observer | None = None) -> None:
@@ -59,12 +79,12 @@ class Call:
             observer: Receives text and progress; without one the server is asked for neither.
         """
         self.observer = observer
-        self.on_change: Callable[[], None] = _nothing
-        """Is called when all waiting objects were taken, and when the caller waits for more."""
-        self.on_closed: Callable[[], None] = _nothing
-        """Is called when the caller closes the call before its end."""
-        self.recover: Callable[[BaseException], bool] | None = None
-        """Is asked before a failure counts: True if the call is made once more instead."""
+        self.carrier: Carrier = _NOBODY
+        """Brings the objects."""
+        self.request_id = 0
+        """The id that the request has there."""
+        self.recovery: Recovery | None = None
+        """Is asked before a failure counts, until the first object has come."""
         self._runtime = runtime
         self._objects: deque[object] = deque()
         self._failure: BaseException | None = None
@@ -92,8 +112,8 @@ class Call:
         """Return the next object of those that wait: see `has_waiting`."""
         value = self._objects.popleft()
         # Only then: reading stays paused as long as any object waits.
-        if not self._objects:
-            self.on_change()
+        if not self._objects and self.carrier.is_holding:
+            self.carrier.call_changed(self)
         return value
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -108,7 +128,12 @@ class Call:
         objects = self._objects
         try:
             while not self._is_over and len(objects) <= 1:
-                await self._arrive()
+                # As in `_arrive`, whose coroutine nearly all calls do without.
+                waiter = self._begin_waiting()
+                try:
+                    await waiter
+                finally:
+                    self._waiter = None
         except BaseException:
             self.close()
             raise
@@ -120,16 +145,17 @@ class Call:
         if not objects:
             raise ClientError("the response has no object, where one was expected")
         value = objects.popleft()
-        self.on_change()
+        if self.carrier.is_holding:
+            self.carrier.call_changed(self)
         return value
 
     def close(self) -> None:
         """Drop the objects that were not taken, and have the server stop the command."""
         if not self._is_over:
             self._is_over = True
-            self.on_closed()
+            self.carrier.call_closed(self)
         self._objects.clear()
-        self.on_change()
+        self.carrier.call_changed(self)
         self._wake()
 
     async def aclose(self) -> None:
@@ -146,17 +172,27 @@ class Call:
 
     async def _arrive(self) -> None:
         """Wait until something has arrived."""
-        if self._waiter is not None:
-            raise ClientError("another coroutine waits for this call already")
-        # Before the connection is told, because it may have the object at hand and wake us at once.
-        waiter = self._waiter = self._runtime.waiter()
+        waiter = self._begin_waiting()
         try:
-            self.on_change()
             await waiter
         finally:
             # Only now: between the arrival and this turn of the loop the caller is still expected
             # to take what has come.
             self._waiter = None
+
+    def _begin_waiting(self) -> Waiter:
+        """Return what is to be awaited, once.
+
+        Raises:
+            ClientError: Somebody waits already.
+        """
+        if self._waiter is not None:
+            raise ClientError("another coroutine waits for this call already")
+        # Before the carrier is told, because it may have the object at hand and wake us at once.
+        waiter = self._waiter = self._runtime.waiter()
+        if self.carrier.is_holding:
+            self.carrier.call_changed(self)
+        return waiter
 
     # --- the connection's side ---------------------------------------------------------------
 
@@ -178,7 +214,7 @@ class Call:
     def receive_objects(self, objects: Iterable[object]) -> None:
         """Add further objects of the response."""
         if not self._is_over:
-            self.recover = None
+            self.recovery = None
             self._objects.extend(objects)
             self._wake()
 
@@ -196,7 +232,9 @@ class Call:
 
     def fail(self, error: BaseException) -> None:
         """Note a failure, unless the call is made once more; only the first outcome counts."""
-        if self._is_over or (self.recover is not None and self.recover(error)):
+        if self._is_over:
+            return
+        if self.recovery is not None and self.recovery.recover(self, error):
             return
         self._is_over = True
         self._failure = error
@@ -207,5 +245,16 @@ class Call:
             self._waiter.wake()
 
 
-def _nothing() -> None:
-    """Stand for a callback that nobody has set."""
+class _Nobody:
+    """The carrier of a call that was not sent."""
+
+    is_holding = False
+
+    def call_changed(self, call: Call) -> None:
+        """Do nothing."""
+
+    def call_closed(self, call: Call) -> None:
+        """Do nothing."""
+
+
+_NOBODY: Final = _Nobody()

@@ -24,7 +24,7 @@ from wiredaemon.client.errors import (
 from wiredaemon.client.flow_control import FlowControl
 from wiredaemon.client.frame_writer import FrameWriter
 from wiredaemon.client.idle_timer import IdleTimer
-from wiredaemon.client.outcomes import failure_of, is_late
+from wiredaemon.client.outcomes import failure_of
 from wiredaemon.client.outgoing_data import encode_where_known, is_small, send_pieces
 from wiredaemon.client.requests import SentRequest
 from wiredaemon.client.untaken import UntakenObjects
@@ -40,8 +40,8 @@ from wiredaemon.protocol import (
     SessionStarted,
     TextOutputReceived,
 )
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import FrameType
+from wiredaemon.wire.values import UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ class ClientCalls:
         """
         self.flow_control = FlowControl(runtime)
         """Is paused and resumed by the transport."""
-        self.on_go_away: Callable[[str], None] = _ignore
+        self.on_go_away: Callable[[str], None] = lambda _: None
         """Is called when the server will accept no further request."""
         self._wire = wire
         self._dialect = dialect
@@ -104,6 +104,7 @@ class ClientCalls:
         self.writer = FrameWriter(self._connection, wire, runtime, self._silence)
         self._received: deque[bytes] = deque()
         """Received bytes that were not fed to the connection."""
+        self.is_holding = False
         self._is_paused = False
         self._is_pumping = False
         self._input_ended: ClientError | None = None
@@ -145,11 +146,12 @@ class ClientCalls:
         except (LocalProtocolError, UnencodableError, ValueError) as error:
             raise ClientError(f"the request cannot be sent: {error}") from error
         sent = self._requests[request_id] = SentRequest(call)
-        call.on_change = lambda: self._changed(call)
-        call.on_closed = lambda: self._give_up(request_id)
+        call.carrier = self
+        call.request_id = request_id
         if request.deadline is not None:
             sent.timer = self._runtime.call_later(
-                max(request.deadline - now, 0.0), lambda: self._expire(request_id)
+                max(request.deadline - now, 0.0),
+                lambda: self._fail_call(request_id, DeadlineError(PASSED)),
             )
         if is_small(request.data) and self.data_turns.has_turn(request_id):
             self._connection.send_data(request_id, request.data, end=True)
@@ -158,7 +160,8 @@ class ClientCalls:
             sending = send_pieces(self, request_id, request.data)
             sent.sending = self._runtime.run(sending, partial(self._data_sent, request_id, sent))
         self.writer.flush()
-        self._watch()
+        if len(self._requests) == 1:
+            self._watch()
         return request_id
 
     def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:
@@ -223,21 +226,19 @@ class ClientCalls:
     def _silent(self) -> None:
         self.fail(SilentError.after(self._options.silent_seconds))
 
-    def _expire(self, request_id: int) -> None:
-        """Fail a call whose deadline has passed."""
-        self._fail_call(request_id, DeadlineError(PASSED))
-
     def _fail_call(self, request_id: int, error: BaseException) -> None:
         """Fail one call, and have the server stop its command."""
         call = self._requests[request_id].call
-        call.recover = None
+        call.recovery = None
         call.fail(error)
-        self._give_up(request_id)
+        self.call_closed(call)
 
-    def _give_up(self, request_id: int) -> None:
+    def call_closed(self, call: Call) -> None:
         """Have the server stop a command, whose call is over."""
+        request_id = call.request_id
         request = self._requests.get(request_id)
-        if request is None:
+        # An answered call's id may be another's by now.
+        if request is None or request.call is not call:
             return
         if not self._is_shared:
             # HTTP has no other way to stop one response than to close its connection.
@@ -247,10 +248,10 @@ class ClientCalls:
             request.stop()
             self.writer.flush()
 
-    def _changed(self, call: Call) -> None:
+    def call_changed(self, call: Call) -> None:
         """Go on reading after a caller has taken all objects, or waits for more."""
         self._untaken.taken(call)
-        if self._is_paused or self._received or self._connection.pending:
+        if self._is_paused or self._has_more():
             self._pump()
 
     def _pump(self) -> None:
@@ -258,13 +259,16 @@ class ClientCalls:
         # A caller that takes an object in its callback comes back here.
         if self._is_pumping:
             return
-        self._is_pumping = True
+        self._is_pumping = self.is_holding = True
         is_full = self._untaken.are_too_many(self._requests.values())
         try:
             while self._has_more() and self._failure is None and not is_full:
                 data = self._received.popleft() if self._received else b""
                 for event in self._connection.receive_data(data):
-                    if self._failure is None:
+                    # First, because nearly all events are.
+                    if type(event) is ResponseDataReceived:
+                        self._receive_response(event)
+                    elif self._failure is None:
                         self._on_event(event)
                 # Answers to pings, and what callbacks have asked for.
                 self.writer.write()
@@ -274,6 +278,7 @@ class ClientCalls:
         if self._input_ended is not None and self._failure is None and not self._has_more():
             self._end(self._input_ended)
         self._set_paused(paused=self._failure is None and is_full)
+        self.is_holding = self._is_paused or self._has_more() or self._untaken.are_some
 
     def _has_more(self) -> bool:
         return bool(self._received) or self._connection.pending
@@ -304,8 +309,8 @@ class ClientCalls:
 
     def _on_event(self, event: ClientEvent) -> None:
         match event:
-            case ResponseDataReceived(request_id=request_id):
-                self._receive_response(self._requests[request_id], event)
+            case ResponseDataReceived():
+                self._receive_response(event)
             case RequestFailed(request_id=request_id):
                 self._finish(request_id, failure_of(event))
             case TextOutputReceived() | ProgressReceived():
@@ -324,7 +329,10 @@ class ClientCalls:
             case _:
                 assert_never(event)
 
-    def _receive_response(self, request: SentRequest, event: ResponseDataReceived) -> None:
+    def _receive_response(self, event: ResponseDataReceived) -> None:
+        request = self._requests.get(event.request_id)
+        if request is None:
+            return  # the connection has failed meanwhile
         try:
             outcome = request.receive(event, self._dialect, self._options, self._untaken)
         except ClientError as error:
@@ -335,16 +343,7 @@ class ClientCalls:
 
     def _finish(self, request_id: int, error: BaseException | None) -> None:
         request = self._requests.pop(request_id)
-        request.stop()
         self.data_turns.wake()
-        if error is None:
-            request.call.receive_end()
-        elif request.timer is not None and is_late(error):
-            request.call.fail(DeadlineError(PASSED))
-        else:
-            request.call.fail(error)
-        self._watch()
-
-
-def _ignore(_: str) -> None:
-    """Stand for a callback that nobody has set."""
+        request.finish(error)
+        if not self._requests:
+            self._watch()

@@ -61,6 +61,8 @@ class FramedConnection:
         leave of, until their calls are answered."""
         self._stream = self._new_stream()
         self._description: Description | None = None
+        self._reading: set[bytes] = set()
+        """The names of the commands that only read, as the server has told."""
         self._waiting: list[tuple[Call, Request, Cancellable | None]] = []
         """Calls that wait for a connection or their turn, with the timers of their deadlines."""
         self._connecting: Cancellable | None = None
@@ -102,6 +104,8 @@ class FramedConnection:
     def _learn(self, described: object) -> None:
         if described is not None:
             self._description = read_description(described)
+            commands = self._description.commands.items()
+            self._reading = {name for name, one in commands if one.permission is Permission.RO}
 
     # --- calls -------------------------------------------------------------------------------
 
@@ -137,26 +141,17 @@ class FramedConnection:
         return call
 
     def _start(self, call: Call, request: Request) -> None:
-        if self._options.retries and self._may_repeat(request):
-            left = self._options.retries
-
-            def recover(error: BaseException) -> bool:
-                nonlocal left
-                if left <= 0 or self._is_closed or not isinstance(error, ConnectionLostError):
-                    return False
-                left -= 1
-                self._wait_for_stream(call, request)
-                return True
-
-            call.recover = recover
+        # A request may be sent twice if it only reads, and nothing of it is lost.
+        if request.command in self._reading and request.is_repeatable and self._options.retries:
+            call.recovery = _Repetition(self, request, self._options.retries)
         self._stream.calls.start(call, request)
 
-    def _may_repeat(self, request: Request) -> bool:
-        """Return whether a request may be sent twice: it only reads, and nothing of it is lost."""
-        if self._description is None or not request.is_repeatable:
+    def repeat(self, call: Call, request: Request) -> bool:
+        """Make a call once more, on another connection; return whether that can be."""
+        if self._is_closed:
             return False
-        described = self._description.commands.get(request.command)
-        return described is not None and described.permission is Permission.RO
+        self._wait_for_stream(call, request)
+        return True
 
     # --- connecting again --------------------------------------------------------------------
 
@@ -219,7 +214,7 @@ class FramedConnection:
                 continue
             if timer is not None:
                 timer.cancel()
-            call.recover = None
+            call.recovery = None
             call.fail(error)
         self._serve_waiting()
 
@@ -239,7 +234,7 @@ class FramedConnection:
             if call.is_over:
                 continue
             try:
-                if call.recover is None:
+                if call.recovery is None:
                     self._start(call, request)
                 else:  # once more: its retries count on
                     self._stream.calls.start(call, request)
@@ -287,6 +282,23 @@ class FramedConnection:
                 late.cancel()
 
 
+class _Repetition:
+    """Makes a call once more when its connection is lost, a number of times."""
+
+    __slots__ = ("_connection", "_left", "_request")
+
+    def __init__(self, connection: FramedConnection, request: Request, most: int) -> None:
+        self._connection = connection
+        self._request = request
+        self._left = most
+
+    def recover(self, call: Call, error: BaseException) -> bool:
+        if self._left <= 0 or not isinstance(error, ConnectionLostError):
+            return False
+        self._left -= 1
+        return self._connection.repeat(call, self._request)
+
+
 def _expire(call: Call) -> None:
-    call.recover = None
+    call.recovery = None
     call.fail(DeadlineError(PASSED))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from wiredaemon.client.errors import BrokenProtocolError, ClientError
-from wiredaemon.client.outcomes import outcome_of
+from wiredaemon.client.errors import PASSED, BrokenProtocolError, ClientError, DeadlineError
+from wiredaemon.client.outcomes import is_late, outcome_of
 from wiredaemon.protocol import ProgressReceived, RemoteProtocolError, TextOutputReceived
-from wiredaemon.protocol.objects import response_reader
+from wiredaemon.protocol.objects import NOTHING, only_object, response_reader
 from wiredaemon.wire.dialects import FrameType, RequestForm
 
 if TYPE_CHECKING:
@@ -70,21 +69,24 @@ class Request(NamedTuple):
         return extra
 
 
-@dataclass(slots=True)
 class SentRequest:
     """A request that is not answered: its call, and what reads its response."""
 
-    call: Call
-    reader: ObjectReader | None = None
-    """Made with the first part of a response that comes in several."""
-    incomplete: int = 0
-    """Bytes received since the last object was complete."""
-    sending: Cancellable | None = None
-    """Sends the data."""
-    timer: Cancellable | None = None
-    """Ends the call at its deadline."""
-    is_stopped: bool = False
-    """The request is answered or given up: what it sends was stopped by us."""
+    __slots__ = ("_incomplete", "_reader", "call", "is_stopped", "sending", "timer")
+
+    def __init__(self, call: Call) -> None:
+        """Begin without an answer."""
+        self.call = call
+        self.sending: Cancellable | None = None
+        """Sends the data."""
+        self.timer: Cancellable | None = None
+        """Ends the call at its deadline."""
+        self.is_stopped = False
+        """The request is answered or given up: what it sends was stopped by us."""
+        self._reader: ObjectReader | None = None
+        """Made with the first part of a response that comes in several."""
+        self._incomplete = 0
+        """Bytes received since the last object was complete."""
 
     def observe(self, event: TextOutputReceived | ProgressReceived) -> Exception | None:
         """Give text or progress to the observer, if there is one; return what it raises."""
@@ -118,30 +120,44 @@ class SentRequest:
         Raises:
             ClientError: The response is none, or too much of it waits.
         """
-        if self.call.is_over:
+        call = self.call
+        if call.is_over:
             return None  # its caller has closed it
-        reader = self.reader
+        reader = self._reader
         if reader is None:
-            reader = self.reader = response_reader(dialect, options.limits)
+            if event.end and call.is_awaited:
+                # Nearly all answers: the caller takes it in this turn of the loop, or in the next.
+                value = only_object(event.data, dialect, options.limits)
+                if value is not NOTHING:
+                    call.receive_result(value)
+                    return None
+            reader = self._reader = response_reader(dialect, options.limits)
         try:
             objects = reader.receive_event(event)
         except RemoteProtocolError as error:
             raise BrokenProtocolError(f"the server broke the protocol: {error}") from error
         outcome = outcome_of(reader) if event.end else None
-        if event.end and outcome is None and len(objects) == 1 and self.call.is_awaited:
-            # Nearly all answers: the caller takes it in this turn of the loop, or in the next.
-            self.call.receive_result(objects[0])
-        elif objects:
-            self.incomplete = 0
-            untaken.deliver(self.call, objects, len(event.data))
+        if objects:
+            self._incomplete = 0
+            untaken.deliver(call, objects, len(event.data))
         else:
             self._count_incomplete(len(event.data), options.largest_object)
         return outcome
 
     def _count_incomplete(self, size: int, most: int) -> None:
-        self.incomplete += size
-        if self.incomplete > most:
+        self._incomplete += size
+        if self._incomplete > most:
             raise ClientError(f"an object of the response exceeds the limit of {most} bytes")
+
+    def finish(self, error: BaseException | None) -> None:
+        """Give the call its outcome: the end of its objects, or a failure."""
+        self.stop()
+        if error is None:
+            self.call.receive_end()
+        elif self.timer is not None and is_late(error):
+            self.call.fail(DeadlineError(PASSED))
+        else:
+            self.call.fail(error)
 
     def stop(self) -> None:
         """Stop sending and timing: the request is answered, or given up."""
@@ -188,7 +204,10 @@ def named_arguments(
     """
     if not arguments:
         return {}
-    named = {name_bytes(name): value for name, value in arguments.items()}
+    named = {
+        name.encode() if type(name) is str else name_bytes(name): value
+        for name, value in arguments.items()
+    }
     if len(named) != len(arguments):
         raise ClientError("an argument is given twice, as text and as bytes")
     return named

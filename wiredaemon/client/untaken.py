@@ -33,6 +33,11 @@ class UntakenObjects:
         """The calls whose objects wait, with the bytes in which those arrived."""
         self._size = 0
 
+    @property
+    def are_some(self) -> bool:
+        """Objects wait to be taken."""
+        return bool(self._sizes)
+
     def deliver(self, call: Call, objects: Sequence[object], size: int) -> None:
         """Give a call the objects that arrived in so many bytes.
 
@@ -62,6 +67,6 @@ class UntakenObjects:
 
         A caller may wait for one call before going on with another: both must be read then.
         """
-        if all(call.is_awaited for call in self._sizes):
+        if not self._sizes or all(call.is_awaited for call in self._sizes):
             return False
         return not any(request.call.is_awaited for request in requests)

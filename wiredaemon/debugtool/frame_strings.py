@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.debugtool.errors import ScriptError
 from wiredaemon.debugtool.literals import literal, unescape
-from wiredaemon.wire.cbor import UnencodableError, encode
+from wiredaemon.wire.cbor import encode
 from wiredaemon.wire.dialects import FrameType
 from wiredaemon.wire.frames import FrameError, encode_frame
+from wiredaemon.wire.values import UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

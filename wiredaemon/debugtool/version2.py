@@ -20,9 +20,9 @@ from wiredaemon.debugtool.wire import LARGEST_BODY
 from wiredaemon.protocol import ClientConnection, ConnectionFailed, ResponseDataReceived
 from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
 from wiredaemon.protocol.objects import response_reader
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import FrameType
 from wiredaemon.wire.limits import Limits
+from wiredaemon.wire.values import UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from wiredaemon.protocol.responses import Response
 from wiredaemon.wire import cbor
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import CONTINUATION, EOS, RESPONSE_CBOR, FrameType, ResponseForm
 from wiredaemon.wire.limits import SENT_PAYLOAD
-from wiredaemon.wire.values import RawBytes
+from wiredaemon.wire.values import RawBytes, UnencodableError
 
 if TYPE_CHECKING:
     from wiredaemon.protocol.output import OutputStream

@@ -190,14 +190,7 @@ class ClientConnection(ClientOutput):
             end = bool(flags & EOS)
             if end:
                 self._active.discard(request_id)
-            events.append(
-                ResponseDataReceived(
-                    request_id=request_id,
-                    data=payload,
-                    end=end,
-                    is_cbor=flags in self._cbor_flags,
-                )
-            )
+            events.append(ResponseDataReceived(request_id, payload, end, flags in self._cbor_flags))
         return ()
 
     def _read(self, frames: Iterable[RawFrame]) -> Iterator[ClientEvent]:

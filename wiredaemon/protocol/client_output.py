@@ -9,14 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wiredaemon.protocol.client_requests import Command, data_frames, request_frames
+from wiredaemon.protocol.client_requests import (
+    WHOLE_REQUEST,
+    Command,
+    data_frames,
+    plain_request,
+    request_frames,
+)
 from wiredaemon.protocol.errors import LocalProtocolError
 from wiredaemon.protocol.output import Output, OutputStream
 from wiredaemon.protocol.sender_settings import SESSION
 from wiredaemon.protocol.session import CLIENT_SESSION, VERSION, Session, SessionState, SessionStep
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import EOS, FrameType
-from wiredaemon.wire.frames import ENCODED
+from wiredaemon.wire.frames import ENCODED, HEADER_SIZE, pack_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,13 +119,17 @@ class ClientOutput:
                 it goes away, or the dialect has no place for ``redirect`` or ``extra``.
             UnencodableError: The name or an argument has no form on the wire.
         """
-        if self._failed:
-            message = "cannot issue new commands: the connection has failed"
-            raise LocalProtocolError(message)
         session = self._session
-        if session is not None and session.state is SessionState.LEAVING:
-            message = "cannot issue new commands: the connection is going away"
+        if self._failed or (session is not None and session.state is SessionState.LEAVING):
+            why = "the connection has failed" if self._failed else "the connection is going away"
+            message = f"cannot issue new commands: {why}"
             raise LocalProtocolError(message)
+        # Set once the stream has begun, so that settings were sent where there are any.
+        stream_flags = self._stream.plain_flags
+        if stream_flags is not None and not has_data and redirect is None and not extra:
+            payload = plain_request(name, arguments, self._dialect)
+            if payload is not None:
+                return self._send_plain(payload, stream_flags)
         command = Command(name, arguments, has_data, redirect, extra or {})
         # Before an id is taken, because this may raise: then nothing was changed.
         frames = request_frames(command, self._dialect)
@@ -135,6 +145,18 @@ class ClientOutput:
             self._sending.add(request_id)
             if self._data_stream is not None:
                 self._data_streams[request_id] = self._data_stream
+        return request_id
+
+    def _send_plain(self, payload: bytes, stream_flags: int) -> int:
+        """Send a request that is one frame; return its id."""
+        request_id = self._allocate()
+        size = len(payload)
+        header = pack_header(
+            size & 0xFFFF, size >> 16, request_id, _CLIENT_STREAM, stream_flags, WHOLE_REQUEST
+        )
+        self._output.parts += header, payload
+        self._output.size += HEADER_SIZE + size
+        self._active.add(request_id)
         return request_id
 
     def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:

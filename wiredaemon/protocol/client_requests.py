@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from wiredaemon.protocol.errors import LocalProtocolError
 from wiredaemon.protocol.output import slices
 from wiredaemon.wire import cbor
-from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.cbor_strings import SHORT_STRINGS, STRING_HEADS, encode_strings
 from wiredaemon.wire.dialects import (
     ARGUMENT_CONTINUATION,
     ARGUMENT_EOA,
@@ -30,7 +30,7 @@ from wiredaemon.wire.dialects import (
 )
 from wiredaemon.wire.limits import SENT_PAYLOAD
 from wiredaemon.wire.payloads import request_map
-from wiredaemon.wire.values import RawBytes
+from wiredaemon.wire.values import RawBytes, UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
+WHOLE_REQUEST: Final = 1 << 4 | REQUEST_NEW
+"""Type and flags of a request in one frame: the type's number is 1 in all dialects that have it."""
 _BEFORE_ARGUMENTS: Final = b"\xa2Dargs"
 _BEFORE_NAME: Final = b"Dname"
 """The parts of a request map with nothing but name and arguments, in either order of keys."""
@@ -80,6 +82,22 @@ def request_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
     return _FORMS[dialect.request](command, dialect)
 
 
+def plain_request(name: bytes, arguments: Mapping[bytes, Value], dialect: Dialect) -> bytes | None:
+    """Return the payload of a request that is one frame of its name and short arguments.
+
+    Nearly all requests are; `request_frames` writes the same bytes in three times the time.
+
+    Returns:
+        The payload; None for any other request, and where requests are no maps.
+    """
+    if dialect.request is not RequestForm.MAP or not arguments or type(name) is not bytes:
+        return None
+    strings = encode_strings(arguments, dialect.cbor.key_order)
+    if strings is None or len(name) >= SHORT_STRINGS:
+        return None
+    return b"".join((_BEFORE_ARGUMENTS, strings, _BEFORE_NAME, STRING_HEADS[len(name)], name))
+
+
 def data_frames(data: bytes, *, end: bool) -> Iterator[RequestFrame]:
     """Yield the frames of a piece of command data; with ``end`` the last one ends the data."""
     payloads = list(slices(data))
@@ -98,14 +116,8 @@ def _map_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
     extra = command.extra
     if command.redirect is not None:
         extra = {**extra, b"redirect": command.redirect}
-    if extra or not command.arguments or type(command.name) is not bytes:
-        request = request_map(command.name, command.arguments, extra)
-        content = cbor.encode(request, dialect.cbor.key_order)
-    else:
-        # The same bytes; with a map around the arguments' own this takes 1.5 times as long.
-        arguments = cbor.encode(command.arguments, dialect.cbor.key_order)
-        name = cbor.encode(command.name, dialect.cbor.key_order)
-        content = _BEFORE_ARGUMENTS + arguments + _BEFORE_NAME + name
+    request = request_map(command.name, command.arguments, extra)
+    content = cbor.encode(request, dialect.cbor.key_order)
     flags = REQUEST_NEW | (REQUEST_HAVE_DATA if command.has_data else 0)
     if len(content) <= SENT_PAYLOAD:
         return [RequestFrame(FrameType.COMMAND_REQUEST, flags, content)]

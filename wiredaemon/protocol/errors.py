@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wiredaemon.wire.values import UnencodableError
+
 
 class LocalProtocolError(Exception):
     """A caller asked for something that the protocol does not allow; nothing was changed."""
@@ -35,3 +37,7 @@ class RemoteProtocolError(Exception):
     def __repr__(self) -> str:
         """Show the content."""
         return f"RemoteProtocolError({self.message!r}, malformed={self.malformed})"
+
+
+class MisplacedError(UnencodableError):
+    """A value cannot be sent where it stands in its response; the peer may read why."""

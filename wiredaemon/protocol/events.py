@@ -101,9 +101,12 @@ class ConnectionFailed:
     error: RemoteProtocolError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class ResponseDataReceived:
-    """To clients: content of a response, decoded from its content encoding."""
+    """To clients: content of a response, decoded from its content encoding.
+
+    Neither frozen nor by keyword only, as `RequestReceived`.
+    """
 
     request_id: int
     data: bytes

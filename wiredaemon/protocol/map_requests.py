@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wiredaemon.protocol.client_requests import WHOLE_REQUEST
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestReceived
 from wiredaemon.protocol.open_requests import LARGE
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 _LITTLE: Final = 32768
 """Bytes of a request that are decoded at once: 1,500 nodes, in 1 ms."""
-_WHOLE_REQUEST: Final = 1 << 4 | REQUEST_NEW
-"""Type and flags of a request in one frame: the type's number is 1 in all dialects that have it."""
 
 
 class MapRequest(IncomingRequest):
@@ -166,7 +165,7 @@ class MapRequestMachine(RequestMachine[MapRequest]):
         self, request_id: int, kind: int, payload: bytes
     ) -> RequestReceived | DataReceived | None:
         """Receive a request that is complete in one frame, or data that goes on."""
-        if kind != _WHOLE_REQUEST:
+        if kind != WHOLE_REQUEST:
             return self._receive_more_data(request_id, kind, payload)
         # Three tests without a call; `_refuse_known` finds out which of them failed.
         if (

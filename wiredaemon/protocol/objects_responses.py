@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wiredaemon.protocol.errors import MisplacedError
 from wiredaemon.protocol.output import slices
 from wiredaemon.protocol.responses import (
     EncodingWork,
-    MisplacedError,
     Response,
     is_worth_a_thread,
 )

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wiredaemon.protocol.errors import MisplacedError
 from wiredaemon.protocol.output import slices
-from wiredaemon.protocol.responses import LONGEST_MESSAGE, MisplacedError, Response
+from wiredaemon.protocol.responses import LONGEST_MESSAGE, Response
 from wiredaemon.wire.dialects import CONTINUATION, EOS, FrameType
 from wiredaemon.wire.frames import ENCODED, END
 from wiredaemon.wire.payloads import error_response, format_message

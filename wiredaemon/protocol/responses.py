@@ -13,7 +13,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from wiredaemon.wire import cbor
-from wiredaemon.wire.cbor import UnencodableError
 from wiredaemon.wire.dialects import EOS, ERROR_APPLICATION, ErrorForm, FrameType
 from wiredaemon.wire.payloads import error_map, error_response, format_message
 from wiredaemon.wire.values import Encoded, RawBytes
@@ -33,10 +32,6 @@ zstd encodes that much text in 0.2 to 0.6 ms; passing it to a thread and back co
 """
 LONGEST_MESSAGE: Final = 8192
 """Bytes of an error text that are sent; a quarter of a frame, and an error frame cannot be cut."""
-
-
-class MisplacedError(UnencodableError):
-    """A value cannot be sent where it stands in its response; the peer may read why."""
 
 
 class EncodingWork:

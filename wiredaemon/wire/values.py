@@ -32,6 +32,10 @@ A value that was received is an ``object``, whose type must be checked before us
 """
 
 
+class UnencodableError(TypeError):
+    """A value has no form on the wire."""
+
+
 @dataclass(slots=True, unsafe_hash=True)
 class RawBytes:
     """Bytes that dialects 0002 and 0003 send as they are, and later ones as a byte string.

@@ -9,7 +9,7 @@ from support.peers import item
 from wiredaemon import __version__
 from wiredaemon.net.cache import keys as keys_module
 from wiredaemon.net.cache.keys import CachedAs, Keys, is_settled, keys_of
-from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.values import UnencodableError
 
 MEDIA_TYPE: Final = b"application/mercurial-exp-framing-0006"
 ASKED: Final[dict[str, Any]] = {

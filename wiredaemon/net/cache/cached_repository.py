@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from wiredaemon.commands import ServerError
 from wiredaemon.net.cache.keys import is_settled, keys_of
 from wiredaemon.net.cache.recording import IDENTITY
-from wiredaemon.wire.cbor import UnencodableError
-from wiredaemon.wire.values import Encoded, Recorded
+from wiredaemon.wire.values import Encoded, Recorded, UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence

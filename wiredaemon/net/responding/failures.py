@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import CommandError, ServerError
-from wiredaemon.protocol.responses import MisplacedError
-from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.protocol.errors import MisplacedError
 from wiredaemon.wire.dialects import ResponseForm
 from wiredaemon.wire.payloads import format_message
+from wiredaemon.wire.values import UnencodableError
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure

@@ -20,7 +20,7 @@ from wiredaemon.protocol import (
     ResponseDataReceived,
 )
 from wiredaemon.repository.worker_calls import OTHER_EXTENSIONS, WORKER_DIALECT
-from wiredaemon.wire.cbor import UnencodableError
+from wiredaemon.wire.values import UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
