@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
@@ -20,6 +21,19 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The names of the files of the source distribution, without its folder."""
+    folder = tmp_path_factory.mktemp("source")
+    run(
+        *(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(folder)),
+        str(ROOT),
+    )
+    (built,) = folder.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        return {name.partition("/")[2] for name in archive.getnames()}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +117,19 @@ def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
         "twisted/plugins/wiredaemon_plugin.py"
     ]
     assert [name for name in names if name.endswith(("dropin.cache", ".pyc"))] == []
+
+
+def test_the_source_has_the_documents_and_what_makes_their_site(source: set[str]) -> None:
+    documents = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    others = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "Makefile"}
+    made = {"docs/conf.py", "docs/wiredaemon.1", "tools/site_links.py", "findings/README.md"}
+    wanted = {*documents, *others, *made, "conf/wiredaemon.toml", "benchmarks/README.md"}
+    assert wanted - source == set()
+
+
+def test_the_source_has_nothing_that_was_made(source: set[str]) -> None:
+    tops = {name.partition("/")[0] for name in source}
+    assert tops & {".venv", ".cache", "build", "dist", "data", ".git"} == set()
 
 
 def test_the_wheel_installs_the_man_page_where_man_looks(wheel: Path, fresh: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from markdown_it import MarkdownIt
 from sphinx.util.inventory import InventoryFile
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -96,6 +97,27 @@ def test_every_link_within_the_site_leads_to_a_file_and_a_place_in_it(site: Path
             anchors = pages[target].anchors if target in pages else {parts.fragment}
             if not target.is_file() or parts.fragment not in anchors | MADE_BY_THE_THEME:
                 missing.append(f"{page.relative_to(site)}: {link}")
+    assert missing == []
+
+
+def readme_links() -> tuple[set[str], set[str]]:
+    """Return where the README links to, and all URLs that it defines at its end."""
+    environment: dict[str, dict[str, dict[str, str]]] = {}
+    tokens = MarkdownIt().parse((ROOT / "README.md").read_text("utf-8"), environment)
+    inline = [child for token in tokens for child in token.children or ()]
+    used = {str(token.attrs["href"]) for token in inline if token.type == "link_open"}
+    return used, {each["href"] for each in environment["references"].values()}
+
+
+def test_every_link_of_the_readme_is_absolute_and_leads_to_a_page_of_the_site(site: Path) -> None:
+    used, defined = readme_links()
+    assert used == defined
+    missing = []
+    for link in used:
+        path, _, anchor = link.removeprefix(HOME).partition("#")
+        page = site / (path or "index.html")
+        if not page.is_file() or (anchor and anchor not in Links(page).anchors):
+            missing.append(link)
     assert missing == []
 
 
