@@ -84,7 +84,7 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "accounts": frozenset({"twisted", "zope.interface", "bcrypt"}),
     "repository": frozenset(),
     "worker": frozenset({"mercurial"}),
-    "client": frozenset({"twisted", "zope.interface", "h11"}),
+    "client": frozenset({"twisted", "zope.interface", "httptools"}),
     "debugtool": frozenset(),
     "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "boto3", "botocore"}),
     "service": frozenset({"twisted", "zope.interface"}),

@@ -148,7 +148,8 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize(
-    "module", ["wiredaemon.daemon.cli", "argparse", "asyncio", "twisted.internet.defer", "h11"]
+    "module",
+    ["wiredaemon.daemon.cli", "argparse", "asyncio", "twisted.internet.defer", "httptools"],
 )
 def test_while_the_program_is_imported(module: str) -> None:
     finished = subprocess.run(

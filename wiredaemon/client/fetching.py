@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wiredaemon.client.errors import BrokenProtocolError, ClientError, SilentError
-from wiredaemon.client.http_stream import RequestHead
+from wiredaemon.client.http_messages import RequestHead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wiredaemon.client.http_messages import Head
     from wiredaemon.client.http_pool import HttpPool
-    from wiredaemon.client.http_stream import Head, HttpStream
+    from wiredaemon.client.http_stream import HttpStream
     from wiredaemon.client.runtime import Cancellable, Runtime, Waiter
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wiredaemon.client.address import Address
     from wiredaemon.client.call import Observer
     from wiredaemon.client.description import Description
-    from wiredaemon.client.http_stream import Head
+    from wiredaemon.client.http_messages import Head
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.outgoing_data import Data
     from wiredaemon.client.runtime import Runtime, Tls

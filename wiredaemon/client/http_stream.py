@@ -1,47 +1,26 @@
-"""One connection that speaks HTTP/1.1: one exchange after the other, by h11."""
+"""One connection that speaks HTTP/1.1: one exchange after the other."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
-
-import h11
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wiredaemon.client.errors import BrokenProtocolError, ClientError, ConnectionClosedError
+from wiredaemon.client.http_messages import LAST_CHUNK, End, Head, ResponseReader, chunk
 from wiredaemon.wire.frames import HEADER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from wiredaemon.client.address import Address
+    from wiredaemon.client.http_messages import Event, RequestHead
     from wiredaemon.client.runtime import Stream
 
-_LARGEST_HEAD: Final = 65536
-"""The most bytes of a response's head."""
 # Some servers send an alert of TLS to whoever speaks something else, Twisted's just close.
 _SAID_NOTHING: Final = " without a word: if it speaks TLS, the URL must begin with https://"
+_NEW_LINE: Final = b"\r\n"
 _TLS_ALERT: Final = b"\x15\x03"
 _ERROR_FRAME: Final = 5
 """The number of a frame with an error, which raw listeners answer HTTP with."""
-
-
-class Head(NamedTuple):
-    """The head of a response."""
-
-    status: int
-    reason: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-
-    def header(self, name: bytes) -> bytes:
-        """Return the first value of a header, whose name is in lower case; empty without one."""
-        return next((value for key, value in self.headers if key == name), b"")
-
-
-class RequestHead(NamedTuple):
-    """The head of a request."""
-
-    method: bytes
-    target: bytes
-    headers: Sequence[tuple[bytes, bytes]]
 
 
 class Exchange(Protocol):
@@ -79,7 +58,7 @@ class HttpStream:
         """
         self._address = address
         self._on_free = on_free
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
+        self._reader = ResponseReader()
         self._exchange: Exchange | None = None
         self.stream: Stream | None = None
         """The bytes below; set when they are connected."""
@@ -94,9 +73,8 @@ class HttpStream:
         self._has_received = False
         self._has_head = False
         """A head of a response was understood."""
-        self._has_ended = False
-        """No further byte comes."""
-        self._is_reading = False
+        self._is_sending = False
+        """The body of a request has not ended."""
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -110,29 +88,29 @@ class HttpStream:
             head: The head of the request.
             content: Its body, or the beginning of it.
             is_whole: Nothing follows.
+
+        Raises:
+            HttpMessageError: The head cannot be written; nothing was sent.
         """
-        self._exchange = exchange
-        method, target, headers = head
-        parts = [self._http.send(h11.Request(method=method, target=target, headers=list(headers)))]
-        if content:
-            parts.append(self._http.send(h11.Data(data=content)))
-        if is_whole:
-            parts.append(self._http.send(h11.EndOfMessage()))
         # In one write: head and body are one packet, and one read of the server.
-        self._write(b"".join(part for part in parts if part))
+        content = head.encode() + (content if is_whole else chunk(content))
+        self._reader.begin()
+        self._exchange = exchange
+        self._is_sending = not is_whole
+        self._write(content)
 
     def send(self, content: bytes) -> None:
         """Send a piece of the request's body."""
-        if content and not self.is_lost and self._http.our_state is h11.SEND_BODY:
-            self._write(self._http.send(h11.Data(data=content)))
+        if self._is_sending and not self.is_lost:
+            self._write(chunk(content))
 
     def end(self) -> None:
         """Send the end of the request."""
-        if not self.is_lost and self._http.our_state is h11.SEND_BODY:
-            self._write(self._http.send(h11.EndOfMessage()))
-            self._finish_cycle()
+        if self._is_sending and not self.is_lost:
+            self._is_sending = False
+            self._write(LAST_CHUNK)
 
-    def _write(self, data: bytes | None) -> None:
+    def _write(self, data: bytes) -> None:
         if data and self.stream is not None:
             self.stream.write([data])
 
@@ -149,68 +127,40 @@ class HttpStream:
                 text = f"{self._address} does not speak HTTP{other}"
                 self._fail(BrokenProtocolError(text))
                 return
-        self._http.receive_data(data)
-        self._read()
-
-    def _read(self) -> None:
-        # The events of an exchange may make the next one begin.
-        if self._is_reading:
+        # Also a part of one: whoever came next would take it for its own.
+        if self._exchange is None and data.strip(_NEW_LINE):
+            text = f"{self._address} does not speak HTTP: a response that nobody asked for"
+            self._fail(BrokenProtocolError(text))
             return
-        self._is_reading = True
-        try:
-            while not self.is_lost:
-                event = self._http.next_event()
-                if event is h11.NEED_DATA or event is h11.PAUSED:
-                    break
-                self._on_event(event)
-        except h11.RemoteProtocolError as error:
-            self._fail(self._broken(error))
-        finally:
-            self._is_reading = False
+        for event in self._reader.receive_data(data):
+            self._on_event(event)
+        if self._reader.error is not None and not self.is_lost:
+            # Of use for nothing but bodies: what is no head may be anything.
+            more = f": {self._reader.error}" if self._has_head else ""
+            self._fail(BrokenProtocolError(f"{self._address} does not speak HTTP{more}"))
 
-    def _broken(self, error: h11.RemoteProtocolError) -> ClientError:
-        if self._has_ended:
-            more = "" if self._has_received or self._address.scheme.is_secure else _SAID_NOTHING
-            return ConnectionClosedError(f"{self._address} closed the connection{more}")
-        # h11's words show the bytes of a head, and are of use for nothing but bodies.
-        more = f": {error}" if self._has_head else ""
-        return BrokenProtocolError(f"{self._address} does not speak HTTP{more}")
-
-    def _on_event(self, event: object) -> None:
+    def _on_event(self, event: Event) -> None:
         exchange = self._exchange
-        match event:
-            case h11.Response():
-                if exchange is None:
-                    raise h11.RemoteProtocolError("a response that nobody asked for")
-                self._has_head = True
-                headers = event.headers.raw_items()
-                lowered = [(name.lower(), value) for name, value in headers]
-                exchange.receive_head(Head(event.status_code, event.reason, lowered))
-            case h11.Data() if exchange is not None:
-                exchange.receive_body(bytes(event.data))
-            case h11.EndOfMessage() if exchange is not None:
-                # Free first: whoever waited for the response may ask for the next one at once.
-                self._exchange = None
-                self._finish_cycle()
-                exchange.receive_end()
-            case h11.ConnectionClosed():
-                self._close()
-            case _:
-                pass  # heads in front of the response proper, such as "100 Continue"
+        if exchange is None:
+            return  # aborted by its last event; or behind its end, so that the connection is closed
+        if isinstance(event, bytes):
+            exchange.receive_body(event)
+        elif isinstance(event, Head):
+            self._has_head = True
+            exchange.receive_head(event)
+        else:
+            # Free first: whoever waited for the response may ask for the next one at once.
+            self._exchange = None
+            self._finish(keeps_connection=event.keeps_connection)
+            exchange.receive_end()
 
-    def _finish_cycle(self) -> None:
+    def _finish(self, *, keeps_connection: bool) -> None:
         """Make the connection free once request and response are complete; close it if it must."""
-        http = self._http
-        if self.is_lost or self._exchange is not None:
-            return
         # Bytes behind the response belong to no request: whoever came next would take them for its
-        # own answer.
-        is_clean = not http.trailing_data[0]
-        if http.our_state is h11.DONE and http.their_state is h11.DONE and is_clean:
-            http.start_next_cycle()
+        # own answer. And a response that came first leaves the rest of its request behind.
+        if keeps_connection and not self._is_sending and not self._reader.has_surplus:
             self._on_free(self)
-        elif http.their_state in {h11.DONE, h11.MUST_CLOSE, h11.CLOSED}:
-            # The response came first, or the server keeps no connections.
+        else:
             self._close()
 
     # --- the end -----------------------------------------------------------------------------
@@ -221,13 +171,14 @@ class HttpStream:
         if self.is_lost:
             self._on_free(self)
             return
-        # A response without a length ends with its connection, if that has ended in order.
         if self._exchange is not None and isinstance(error, ConnectionClosedError):
-            self._has_ended = True
-            self._http.receive_data(b"")
-            self._read()
-        if not self.is_lost:
-            self._fail(error)
+            # A response without a length ends with its connection, if that has ended in order.
+            if self._reader.ends_with_connection:
+                self._on_event(End(keeps_connection=False))
+                return
+            more = "" if self._has_received or self._address.scheme.is_secure else _SAID_NOTHING
+            error = ConnectionClosedError(f"{self._address} closed the connection{more}")
+        self._fail(error)
 
     def _fail(self, error: ClientError) -> None:
         self.failure = error

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.client.calls import ClientCalls
 from wiredaemon.client.errors import ClientError, ConnectionLostError, HttpAnswerError
-from wiredaemon.client.http_stream import RequestHead
+from wiredaemon.client.http_messages import RequestHead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wiredaemon.client.call import Call
     from wiredaemon.client.http import HttpConnection
+    from wiredaemon.client.http_messages import Head
     from wiredaemon.client.http_pool import Wanted
-    from wiredaemon.client.http_stream import Head, HttpStream
+    from wiredaemon.client.http_stream import HttpStream
     from wiredaemon.client.requests import Request
 
 # A page of text; error pages of proxies have more, and say nothing more in it.
