@@ -59,6 +59,10 @@ class Links(HTMLParser):
         self.anchors |= {value for name, value in attrs if name == "id" and value}
 
 
+# The site takes half a minute, and on a busy machine several times that.
+pytestmark = pytest.mark.timeout(300)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
