@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
-.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds newcomer man reference docs format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds newcomer man reference charts docs screenshots format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -105,6 +105,10 @@ reference: man
 	$(BIN)/python -m tools.dialect_tables > docs/dialects.md
 	PYTHONPATH=tests $(BIN)/python -m transcripts.page > docs/transcripts.md
 
+# The page of charts, from the last run that was kept: `make bench BENCH="--json benchmarks/results.json"`.
+charts: $(VENV)/.dev-stamp
+	$(BIN)/python -m tools.charts_page
+
 # The site of the documents; a warning is an error.
 docs: $(VENV)/.dev-stamp
 	$(BIN)/python -m sphinx -q -n -W --keep-going docs build/docs
@@ -118,6 +122,10 @@ newcomer: $(VENV)/.dev-stamp
 # The scripts of the protocol's two transcripts, by `wiredaemon debugwireproto` against a daemon of their own.
 seeds: $(VENV)/.dev-stamp
 	PYTHONPATH=tests $(BIN)/python -m seeds.replay
+
+# Pictures of its pages, light and dark, wide and narrow; `make screenshots SCREENSHOTS="charts tools"` takes some.
+screenshots: $(VENV)/.dev-stamp
+	PYTHONPATH=tests $(BIN)/python -m screenshots.pages $(SCREENSHOTS)
 
 format: $(VENV)/.dev-stamp
 	$(BIN)/ruff format .

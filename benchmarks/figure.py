@@ -77,6 +77,13 @@ class Figure:
     connections: int = 0
     """Open connections whose memory is measured; 0 measures time."""
 
+    @property
+    def metric(self) -> Metric:
+        """The metric that the candidates are compared by: that of the first goal."""
+        if self.goals:
+            return self.goals[0].metric
+        return Metric.MEMORY if self.connections else Metric.CAPACITY
+
 
 def beside(figure: Figure, root: Path) -> Figure:
     """Return the figure with each of our candidates twice, once from another checkout.

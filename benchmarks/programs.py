@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NEVER: Final = 1_000_000_000
+_CONNECTIONS: Final = 4000
 _COMMANDS: Final = Path(__file__).with_name("servers") / "commands.py"
 _NOT_YET: Final = "not available in this version"
 _HG6_SWITCHES: Final = ("experimental.web.apiserver=true", "experimental.web.api.http-v2=true")
@@ -59,8 +60,9 @@ def wiredaemon(
         lines += ["[paths]"] + ([f'"/" = {_toml(repository)}'] if repository else [])
         lines += ["[commands]", f"load = [{_toml(_COMMANDS)}]"]
         if "[limits]" not in settings:
-            # A load sends all its requests on one connection.
+            # A load sends all its requests on one connection, and one holds thousands of these.
             lines += ["[limits]", f"requests_per_connection = {_NEVER}"]
+            lines += [f"connections = {_CONNECTIONS}"]
         file.write_text("\n".join([*lines, settings, ""]), encoding="utf-8")
         twistd = Path(sysconfig.get_path("scripts"), "twistd")
         return [str(twistd), "--nodaemon", "--pidfile=", "wiredaemon", "--config", str(file)]

@@ -44,7 +44,7 @@ def as_json(results: Sequence[Result], *, rounds: int, seconds: float) -> dict[s
     """Return all values as JSON: times in seconds, memory in bytes, in the order of rounds."""
     return {
         "machine": {
-            "system": platform.platform(),
+            "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
             "cores": os.cpu_count(),
             # Tells a reader whether other programs were running.
@@ -118,6 +118,7 @@ def _figure_json(result: Result) -> dict[str, Any]:
         "name": result.figure.name,
         "title": result.figure.title,
         "unit": result.figure.unit,
+        "metric": result.figure.metric.value,
         "candidates": {
             name: {
                 metric.value: {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import wiredaemon
-from tools import site_api
+from tools import site_api, site_pictures
 from tools.site_links import in_site, pages_of, shown_file
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def setup(app: Sphinx) -> None:
         file = shown_file(page) or page
         app.env.note_dependency(file)
         text = file.read_text("utf-8") if file != page else content[0]
-        content[0] = in_site(text, file=file, page=page, docs=_DOCS, pages=pages)
+        text = in_site(text, file=file, page=page, docs=_DOCS, pages=pages)
+        content[0] = site_pictures.in_site(text)
 
     app.connect("source-read", change)
     site_api.connect(app)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-pytest_plugins = ["support.session", "support.time_limit", "support.clients"]
+pytest_plugins = ["support.session", "support.time_limit", "support.clients", "support.site"]
 
 GROUPS: Final[Mapping[str, str]] = {
     "daemon/": "daemon",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import subprocess
-import sys
 import tomllib
 from html.parser import HTMLParser
 from importlib import import_module
@@ -15,8 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from markdown_it import MarkdownIt
 from sphinx.util.inventory import InventoryFile
-
-ROOT: Final = Path(__file__).resolve().parents[2]
+from support.site import PAGES, ROOT
 
 HOME: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"][
     "Documentation"
@@ -59,34 +56,10 @@ class Links(HTMLParser):
         self.anchors |= {value for name, value in attrs if name == "id" and value}
 
 
-# The site takes half a minute, and on a busy machine several times that.
-pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    made = folder / "made"
-    finished = subprocess.run(
-        [
-            *(sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going"),
-            *("-d", str(folder / "read"), "docs", str(made)),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert (finished.returncode, finished.stdout) == (0, "")
-    return made
-
-
 def test_the_site_is_made_without_a_warning(site: Path) -> None:
     assert (site / "index.html").is_file()
     made = {page.relative_to(site).with_suffix("") for page in site.rglob("*.html")}
-    documents = {page.relative_to(ROOT / "docs") for page in (ROOT / "docs").rglob("*.md")}
-    assert {page.with_suffix("") for page in documents} - made == set()
+    assert {Path(name) for name in PAGES} - made == set()
 
 
 def test_every_link_within_the_site_leads_to_a_file_and_a_place_in_it(site: Path) -> None:

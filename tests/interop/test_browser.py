@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
 import pytest
-from support.browser import Browser
+from support.browser import Browser, chromium
 from support.configuration import ANY_PORT
 from support.daemon import Daemon
 from support.environment import LOOPBACK
@@ -40,13 +38,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        # Whoever promises to have tested everything must not leave this out unseen.
-        if os.environ.get("CI"):
-            pytest.fail("there is no chromium")
-        pytest.skip("there is no chromium: apt-get install chromium")
-    with Browser(program, tmp_path_factory.mktemp("browser") / "profile") as running:
+    with Browser(chromium(), tmp_path_factory.mktemp("browser") / "profile") as running:
         yield running
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +54,17 @@ _DOMAINS: Final = ("Page", "Runtime", "Log", "Network")
 
 class BrowserError(Exception):
     """The browser ended, took too long or refused what it was asked for."""
+
+
+def chromium() -> str:
+    """Return the path of Chromium; without one the test is skipped, and fails on CI."""
+    program = shutil.which("chromium")
+    if program is None:
+        # Whoever promises to have tested everything must not leave this out unseen.
+        if os.environ.get("CI"):
+            pytest.fail("there is no chromium")
+        pytest.skip("there is no chromium: apt-get install chromium")
+    return program
 
 
 class Browser:
@@ -124,6 +139,23 @@ class Browser:
         before = self._loaded
         self.evaluate(f"{link}.click()")
         self._wait(lambda: self._loaded != before)
+
+    def view(self, scheme: str, width: int, height: int) -> None:
+        """Look at the page, and at those to come, as a reader of ``light`` or ``dark`` pages does.
+
+        Args:
+            scheme: What the reader's system prefers.
+            width: Of the window, in pixels.
+            height: The same.
+        """
+        preferred = {"name": "prefers-color-scheme", "value": scheme}
+        self._ask("Emulation.setEmulatedMedia", features=[preferred])
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._ask("Emulation.setDeviceMetricsOverride", **size)
+
+    def screenshot(self) -> bytes:
+        """Return what is seen of the page, as PNG."""
+        return b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression in the page, a promise's when it is kept.
