@@ -51,6 +51,7 @@ ROOMS: Final = (
     "http",
     "hgweb",
     "api",
+    "json",
     "framed",
     "site",
     "mounted",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WIRE: Final = Path(__file__).resolve().parents[1] / "wiredaemon" / "wire"
-SOURCES: Final = (_WIRE / "raw_limits.py", _WIRE / "limits.py")
+SOURCES: Final = (_WIRE / "raw_limits.py", _WIRE / "json_limits.py", _WIRE / "limits.py")
 """The classes of limits, each on top of the one before."""
 _HEAD: Final = """# Limits
 

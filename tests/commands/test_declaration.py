@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import typing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -11,7 +12,8 @@ from wiredaemon.commands import Argument, ArgumentType, Command, Permission, com
 from wiredaemon.commands.declaration import ALL_DIALECTS, MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import collections.abc
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 NODES = {"nodes": Argument(type=ArgumentType.LIST)}
 
@@ -82,7 +84,7 @@ def test_an_argument_name_that_some_transport_cannot_send_is_refused(name: objec
     assert text == expected
 
 
-@pytest.mark.parametrize("name", ["multirequest", "debugreflect", ".", ".."])
+@pytest.mark.parametrize("name", ["multirequest", "debugreflect", "openapi.json", ".", ".."])
 def test_a_name_with_a_meaning_in_urls_is_refused(name: str) -> None:
     text = refusal(lambda context: context, name)
     assert text == f"command {name!r}: the name has a meaning in URLs"
@@ -290,3 +292,59 @@ def test_a_function_without_a_docstring_of_its_own_has_no_help(function: Any) ->
     arguments = NODES if isinstance(function, Summing) else {}
     made = Command(name="a", permission=Permission.RO, function=function, arguments=arguments)
     assert made.with_help() is made
+
+
+# --- generators ----------------------------------------------------------------------------------
+
+
+def objects(_context: object) -> Iterator[int]:
+    yield 1
+
+
+async def async_objects(_context: object) -> AsyncIterator[int]:
+    yield 1
+
+
+def returned(_context: object) -> collections.abc.Generator[int, None, None]:
+    return objects(_context)  # type: ignore[return-value]  # it is one
+
+
+def value(_context: object) -> list[int]:
+    return [1]
+
+
+async def later(_context: object) -> int:
+    return 1
+
+
+def said_as_an_object(_context: object) -> object:
+    return objects(_context)
+
+
+said_as_an_object.__annotations__["return"] = typing.Iterator[int]
+
+
+@functools.wraps(objects)
+def wrapped(_context: object) -> object:
+    return objects(_context)
+
+
+@pytest.mark.parametrize(
+    ("function", "gives"),
+    [
+        (objects, True),
+        (async_objects, True),
+        (returned, True),
+        (said_as_an_object, True),
+        (wrapped, True),
+        (functools.partial(objects), True),
+        (value, False),
+        (later, False),
+        (lambda _context: None, False),
+    ],
+)
+def test_a_declaration_knows_whether_there_may_be_many_objects(
+    function: Callable[..., Any], *, gives: bool
+) -> None:
+    made = Command(name="any", permission=Permission.RO, function=function)
+    assert made.gives_objects is gives

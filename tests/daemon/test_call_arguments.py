@@ -81,10 +81,10 @@ def test_a_word_is_read_as_the_declared_type_or_as_json(word: bytes, value: Valu
         (b"int:=1.5", "^argument int: the protocol has no number like 1.5$"),
         (b"int:=[1.5]", "^argument int: the protocol has no number like 1.5$"),
         (b"float:=[1.5]", "^argument float: the protocol has no number like 1.5$"),
-        (b'dict:={"a": 1, "a": 2}', "^argument dict: the key a is given twice$"),
+        (b'dict:={"a": 1, "a": 2}', "^argument dict is no JSON: the key a is given twice$"),
         (b'bytes:={"hex": "0"}', "^argument bytes: 0 is not hexadecimal$"),
         (b"list:=" + b"[" * 100_000, "^argument list is no JSON: it is nested too deeply$"),
-        (b"int:=NaN", "^argument int: the protocol has no number like nan$"),
+        (b"int:=NaN", "^argument int is no JSON: NaN is no number of JSON$"),
     ],
 )
 def test_what_says_no_value_is_an_error_that_names_the_argument(word: bytes, text: str) -> None:
@@ -133,7 +133,7 @@ def test_a_file_has_all_arguments_beside_those_in_words(tmp_path: Path) -> None:
         ([b"a=1", b"a=2"], "{}", "^argument a is given twice$"),
         ([b"a:=1", b"a=2"], "{}", "^argument a is given twice$"),
         ([b"a=1"], '{"a": 1}', "^argument a is given twice$"),
-        ([], '{"a": 1, "a": 1}', "given.json: the key a is given twice$"),
+        ([], '{"a": 1, "a": 1}', "given.json is no JSON: the key a is given twice$"),
         ([], '{"a": 1, "hex:61": 1}', "^argument a is given twice$"),
         ([], "[]", "given.json is no JSON object of arguments$"),
         ([], "{", "given.json is no JSON: "),

@@ -5,7 +5,6 @@ import pytest
 from wiredaemon.commands import RawBytes
 from wiredaemon.daemon.call_output import (
     OutputError,
-    json_line,
     one_line,
     pretty,
     printable,
@@ -56,22 +55,6 @@ def test_pretty_collections_go_over_lines_with_their_keys_in_order() -> None:
 )
 def test_pretty_values_are_escaped_as_mercurials_debug_tool_does(value: object, shown: str) -> None:
     assert pretty(value).decode() == f"{shown}\n"
-
-
-@pytest.mark.parametrize(
-    ("value", "line"),
-    [
-        (b"text \xc3\xa9", '"text é"'),
-        (b"\xff\x00", '{"hex": "ff00"}'),
-        (RawBytes(b"raw"), '"raw"'),
-        ({b"a": [1, None, True], b"\xff": b""}, '{"a": [1, null, true], "hex:ff": ""}'),
-        ({b"2", b"1"}, '["1", "2"]'),
-        ({1: 2}, '{"1": 2}'),
-        (b"line\n\x1b", r'"line\n\u001b"'),
-    ],
-)
-def test_json_is_one_line_for_each_object(value: object, line: str) -> None:
-    assert json_line(value).decode() == f"{line}\n"
 
 
 def test_raw_writes_byte_strings_as_they_are_and_nothing_else() -> None:

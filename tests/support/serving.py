@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import trustme
 from support.logins import identification_of, logins_of
-from support.web import API, FakeHost, apis_speaking
+from support.web import API, FakeHost, apis_speaking, settings_of
 from twisted.internet.protocol import Factory, Protocol
 
 from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
+from wiredaemon.net.hosting.access import ApiSwitches
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Application
 from wiredaemon.net.site.site import make_site
@@ -72,7 +73,7 @@ def factory_of(
     limits = limits or Limits()
     if guard is None:
         guard = ConnectionGuard(anywhere, limits)
-    host = FakeHost(commands)
+    host = FakeHost(commands, settings=settings_of(switches=ApiSwitches(json=True)))
     factory: IProtocolFactory
     if kind.startswith("http"):
         factory = make_site(

@@ -54,8 +54,9 @@ API = """
 web.apiserver = true
 web.api.http-v2 = 1
 web.api.debugreflect = off
+web.api.json = yes
 """
-API_VALUES = {b"enabled": True, b"http_v2": True, b"debugreflect": False}
+API_VALUES = {b"enabled": True, b"http_v2": True, b"debugreflect": False, b"json": True}
 
 
 def test_a_plain_repository_is_described_in_full(empty: Repository) -> None:

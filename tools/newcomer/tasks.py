@@ -35,5 +35,6 @@ TASKS: Final = (
     Task(name="hosting", goal="host, clone, push with a password", pages=("guides/hosting.md",)),
     Task(name="rights", goal="give rights to a group", pages=("guides/rights.md",)),
     Task(name="tools", goal="list, describe, call, measure", pages=("tools.md",)),
+    Task(name="json", goal="call with curl, and stream", pages=("json.md",)),
     Task(name="mending", goal="mend a configuration", pages=("guides/mending.md",)),
 )

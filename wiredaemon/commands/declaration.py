@@ -109,6 +109,15 @@ class Command:
             message = f"command {self.name}: a blocking function cannot be asynchronous"
             raise TypeError(message)
 
+    @property
+    def gives_objects(self) -> bool:
+        """The function is a generator, or says that it returns one: any number of objects."""
+        function = inspect.unwrap(self.function)
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            return True
+        said = getattr(function, "__annotations__", {}).get("return", "")
+        return _OBJECTS.match(said if isinstance(said, str) else repr(said)) is not None
+
     def bound(self, function: Callable[..., Any]) -> Command:
         """Return the command of a method with the bound method as its function.
 
@@ -125,8 +134,10 @@ class Command:
         return replace(self, details={**self.details, b"help": text})
 
 
-RESERVED: Final = frozenset({"multirequest", "debugreflect", ".", ".."})
-"""Names that mean something else at the end of a URL (http, section 3.1)."""
+RESERVED: Final = frozenset({"multirequest", "debugreflect", "openapi.json", ".", ".."})
+"""Names that mean something else at the end of a URL (http, section 3.1; docs/json.md)."""
+_OBJECTS: Final = re.compile(r"(?:<class ')?(?:[\w.]+\.)?(?:Async)?(?:Generator|Iterator)\b")
+"""Annotations of functions that return a generator."""
 _PRINTABLE: Final = re.compile(r"[ -.0-~]+")
 """Texts of printable ASCII without a slash: one component of a URL's path."""
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.client import ClientError
 from wiredaemon.commands import CommandError, ServerError
-from wiredaemon.daemon.call_output import json_line
 from wiredaemon.daemon.call_subcommand import converted, encodings, given_arguments, permission
 from wiredaemon.daemon.client_run import connected, describe_error, status_of
 from wiredaemon.daemon.client_status import Status
 from wiredaemon.daemon.latencies import Latencies
+from wiredaemon.wire.json_values import json_line
 
 if TYPE_CHECKING:
     import argparse

@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import ArgumentType
 from wiredaemon.daemon.call_files import ArgumentError, read_file
+from wiredaemon.wire.json_values import JsonError, key_of, parse_json, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -180,46 +180,28 @@ _READERS: Final[Mapping[ArgumentType, Callable[[bytes, bytes], Value]]] = {
 def _parse(subject: str, text: bytes) -> object:
     """Parse JSON; errors begin with ``subject``."""
     try:
-        said: object = json.loads(text, object_pairs_hook=lambda pairs: _map(subject, pairs))
-    except RecursionError:
-        raise ArgumentError(f"{subject} is no JSON: it is nested too deeply") from None
-    except ValueError as error:
+        return parse_json(text)
+    except JsonError as error:
         raise ArgumentError(f"{subject} is no JSON: {error}") from None
-    return said
 
 
-def _map(subject: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    # Which of them counts would be a guess.
-    if len(made) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ArgumentError(f"{subject}: the key {twice} is given twice")
-    return made
+def _key(subject: str, key: str) -> bytes:
+    try:
+        return _string(key)
+    except JsonError as error:
+        raise ArgumentError(f"{subject}: {error}") from None
 
 
 def _from_json(subject: str, said: object) -> Value:
-    match said:
-        case None | bool() | int():
-            return said
-        case str():
-            return _key(subject, said)
-        case list():
-            return [_from_json(subject, one) for one in said]
-        # Bytes that are no text, as --output json writes them.
-        case {"hex": str() as digits, **more} if not more:
-            return _read_hex(subject, _encode(digits))
-        case dict():
-            return {_key(subject, key): _from_json(subject, one) for key, one in said.items()}
-        # JSON's floats are missing: 0006 has none (framing, section 5.4).
-        case _:
-            raise ArgumentError(f"{subject}: the protocol has no number like {said}")
+    try:
+        return value_of(said, _string)
+    except JsonError as error:
+        raise ArgumentError(f"{subject}: {error}") from None
 
 
-def _key(subject: str, text: str) -> bytes:
+def _string(text: str) -> bytes:
     """Return a string of JSON as bytes: its own, or those that it writes in hexadecimal."""
-    encoded = _encode(text)
-    return _read_hex(subject, encoded) if encoded.startswith(_HEX) else encoded
+    return key_of(text, _encode)
 
 
 def _encode(text: str) -> bytes:

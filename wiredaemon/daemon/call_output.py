@@ -5,11 +5,11 @@ Source: client-tool, sections 3.2 and 3.6 (the pretty form).
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import RawBytes
-from wiredaemon.debugtool.values import order, over_lines
+from wiredaemon.debugtool.values import over_lines
+from wiredaemon.wire.json_values import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,46 +25,6 @@ class OutputError(Exception):
 def pretty(value: object) -> bytes:
     """Return a value as Mercurial's debug tool prints it, over lines."""
     return (over_lines(value) + "\n").encode("ascii", "backslashreplace")
-
-
-def json_line(value: object) -> bytes:
-    """Return a value as one line of JSON.
-
-    Byte strings are text where they are UTF-8, else ``{"hex": "00ff"}``, and ``"hex:00ff"`` as keys
-    of maps; sets are arrays.
-    """
-    return json.dumps(jsonable(value), ensure_ascii=False).encode("utf-8") + b"\n"
-
-
-def jsonable(value: object) -> object:
-    """Return what JSON can write of a value; it is what `json_line` says."""
-    match value:
-        case RawBytes(data=data):
-            return jsonable(data)
-        case bytes():
-            text = _text(value)
-            return {"hex": value.hex()} if text is None else text
-        case dict():
-            return {_json_key(key): jsonable(element) for key, element in value.items()}
-        case list() | set() | frozenset():
-            elements = value if isinstance(value, list) else sorted(value, key=order)
-            return [jsonable(element) for element in elements]
-        case _:
-            return value
-
-
-def _json_key(key: object) -> str:
-    if not isinstance(key, bytes):
-        return str(key)
-    text = _text(key)
-    return f"hex:{key.hex()}" if text is None else text
-
-
-def _text(data: bytes) -> str | None:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
 
 
 def raw(value: object) -> bytes:

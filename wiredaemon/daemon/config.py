@@ -97,6 +97,7 @@ class Api:
     enabled: bool = True
     http_v2: bool = True
     debugreflect: bool = False
+    json: bool = False
     framings: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(FRAMINGS))
     """API name to its framings, the preferred one first."""
 
@@ -104,7 +105,10 @@ class Api:
     def switches(self) -> ApiSwitches:
         """The switches that a repository's hgrc may override."""
         return ApiSwitches(
-            enabled=self.enabled, http_v2=self.http_v2, debugreflect=self.debugreflect
+            enabled=self.enabled,
+            http_v2=self.http_v2,
+            debugreflect=self.debugreflect,
+            json=self.json,
         )
 
 

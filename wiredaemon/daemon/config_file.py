@@ -207,6 +207,7 @@ def _api(top: Table) -> Api:
         enabled=table.boolean("enabled", default=_API.enabled),
         http_v2=table.boolean("http_v2", default=_API.http_v2),
         debugreflect=table.boolean("debugreflect", default=_API.debugreflect),
+        json=table.boolean("json", default=_API.json),
         framings=_framings(table),
     )
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.client import ClientError, NotOfferedError
 from wiredaemon.commands import Permission
-from wiredaemon.daemon.call_output import json_line, jsonable, one_line, printable
+from wiredaemon.daemon.call_output import one_line, printable
 from wiredaemon.daemon.client_run import connected
 from wiredaemon.daemon.client_status import Status
+from wiredaemon.wire.json_values import json_line, jsonable
 
 if TYPE_CHECKING:
     import argparse

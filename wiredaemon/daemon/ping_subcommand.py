@@ -12,9 +12,10 @@ from cryptography import x509
 from wiredaemon.client import HttpAnswerError
 from wiredaemon.client.address import parse_url
 from wiredaemon.commands import CommandError, ServerError
-from wiredaemon.daemon.call_output import json_line, one_line
+from wiredaemon.daemon.call_output import one_line
 from wiredaemon.daemon.client_run import connected
 from wiredaemon.daemon.client_status import Status
+from wiredaemon.wire.json_values import json_line
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wiredaemon.wire.values import RawBytes
+from wiredaemon.wire.values import RawBytes, order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,9 +96,3 @@ def _collection(begin: str, parts: Iterable[Iterable[str]], end: str, indent: st
         yield from part
         separator = ",\n"
     yield end if separator == "\n" else f"\n{indent}{end}"
-
-
-def order(value: object) -> tuple[str, str | bytes]:
-    """Return a sort key of elements, and of pairs by their keys: bytes by themselves first."""
-    first = value[0] if isinstance(value, tuple) else value
-    return ("", first.hex()) if isinstance(first, bytes) else (type(first).__name__, repr(first))

@@ -17,6 +17,7 @@ from wiredaemon.net.endpoints import server_endpoint
 from wiredaemon.net.framed.raw_login import LOGIN
 from wiredaemon.net.guard.accepting import Accepting
 from wiredaemon.net.guard.draining import Draining
+from wiredaemon.net.hosting.access import ApiSwitches
 from wiredaemon.net.tls import over_tls, server_options
 from wiredaemon.service.listener import DRAIN_SECONDS, Listener, OwnConnections
 from wiredaemon.service.options import access_of
@@ -55,6 +56,8 @@ class Service:
         allow_plain: Calls that need ``Permission.RW``, and passwords, may come over connections
             without TLS. Unix sockets need none, and passwords none on loopback.
         realm: What clients show where they ask for a password.
+        json: Commands can be called with JSON, too, below ``json``, by `resource` and
+            `listen_http`.
 
     Raises:
         TypeError: ``readers`` or ``writers`` are no lists of texts.
@@ -72,12 +75,14 @@ class Service:
         writers: Iterable[str] | None = None,
         allow_plain: bool = False,
         realm: str = "wiredaemon",
+        json: bool = False,
     ) -> None:
         self.state = state
         self.limits = limits or Limits()
         self._reactor = reactor
         self._checks = authenticate, authenticate_token
         self._realm = realm
+        self._json = json
         self.access = access_of(
             readers,
             writers,
@@ -172,6 +177,7 @@ class Service:
                 check_password=check_password,
                 check_token=check_token,
                 realm=self._realm,
+                switches=ApiSwitches(json=self._json),
             )
         return self._made
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from wiredaemon.accounts.called_authenticator import CalledAuthenticator
 from wiredaemon.net.framed.factory import FramedFactory
 from wiredaemon.net.guard.guard import ConnectionGuard
-from wiredaemon.net.hosting.access import ApiSwitches
 from wiredaemon.net.hosting.host import CommandsOnly
 from wiredaemon.net.hosting.host_lookup import HostLookup
 from wiredaemon.net.http.application import Application, apis_of
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.accounts.called_authenticator import CheckPassword, CheckToken
     from wiredaemon.commands.registry import Registry
-    from wiredaemon.net.hosting.access import AccessRules
+    from wiredaemon.net.hosting.access import AccessRules, ApiSwitches
     from wiredaemon.net.site.site import ApiSite
     from wiredaemon.wire.limits import Limits
 
@@ -45,6 +44,7 @@ class Serving:
         check_password: Says whose a password is.
         check_token: Says whose a token is.
         realm: What browsers and clients show where they ask for a password.
+        switches: The ways in over HTTP.
     """
 
     def __init__(  # noqa: PLR0913 all that is joined here
@@ -58,11 +58,12 @@ class Serving:
         check_password: CheckPassword | None,
         check_token: CheckToken | None,
         realm: str,
+        switches: ApiSwitches,
     ) -> None:
         self.reactor = reactor
         self.limits = limits
         self.guard = ConnectionGuard(reactor, limits)
-        self.host = CommandsOnly(registry, ApiSwitches(), access, state=state, reactor=reactor)
+        self.host = CommandsOnly(registry, switches, access, state=state, reactor=reactor)
         self.hosts = HostLookup({"/": self.host}, limits=limits)
         self._authenticator: CalledAuthenticator | None = None
         self._logins: Logins | None = None

@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from wiredaemon.wire.raw_limits import RawLimits
+from wiredaemon.wire.json_limits import JsonLimits
 
 SENT_PAYLOAD: Final = 32768
 """The largest frame payload sent, encoded, in bytes; Mercurial misreads lengths from 65536 on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits(RawLimits):
+class Limits(JsonLimits):
     """The bounds of all that a peer makes the server hold: bytes and seconds, inclusive."""
 
     # --- frames ----------------------------------------------------------------------------------

@@ -118,3 +118,9 @@ class Progress:
     """The unit of the position, such as ``files``."""
     item: bytes | None = None
     """The name of the item that is worked on."""
+
+
+def order(value: object) -> tuple[str, str | bytes]:
+    """Return a sort key of elements, and of pairs by their keys: bytes by themselves first."""
+    first = value[0] if isinstance(value, tuple) else value
+    return ("", first.hex()) if isinstance(first, bytes) else (type(first).__name__, repr(first))

@@ -49,6 +49,7 @@ _API_SWITCHES: Final = (
     (b"enabled", b"web.apiserver"),
     (b"http_v2", b"web.api.http-v2"),
     (b"debugreflect", b"web.api.debugreflect"),
+    (b"json", b"web.api.json"),
 )
 
 

@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 
 from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.http.response_writer import ResponseWriter
-from wiredaemon.net.http.responses import text
+from wiredaemon.net.http.responses import HttpResponse, text
 from wiredaemon.wire.limits import Limits
 
 STAMP: Final = re.compile(rb"Server: [^\r]+\r\nDate: [^\r]+\r\n")
@@ -152,6 +152,9 @@ def test_a_fixed_response_says_where_it_closes_and_head_leaves_its_body_out() ->
     writer.write_fixed(response, closes=True)
     assert channel.take() == headers + b"Connection: close\r\n\r\n"
     assert not channel.persistent
+    channel, writer = begun()
+    writer.write_fixed(HttpResponse(status=204, reason=b"No Content", headers=()), closes=False)
+    assert channel.take() == b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 def test_a_response_that_is_broken_off_has_no_end() -> None:

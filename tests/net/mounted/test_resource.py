@@ -373,3 +373,64 @@ async def test_a_command_that_fails_is_logged_and_says_nothing() -> None:
             with pytest.raises(Exception, match="the server's log says why"):
                 await connection.call(b"broken").result()
     assert [str(one["log_failure"].value) for one in failures(events)] == ["a secret"]
+
+
+# --- calls with JSON -----------------------------------------------------------------------------
+
+JSON: Final[Any] = {"Content-Type": "application/json"}
+
+
+@ensure_deferred
+async def test_commands_are_called_with_json_below_any_path() -> None:
+    async with mounted(service_of(json=True), b"deep/rpc") as place:
+        url = place + "/json"
+        answer = await treq.post(url + "/greet", b'{"name": "you"}', headers=JSON, persistent=False)
+        assert await answer.content() == b'"hello you"\n'
+        answer = await treq.get(url + "/greet?name=me", persistent=False)
+        assert await answer.json() == "hello me"
+        headers: Any = {"Content-Type": "application/octet-stream"}
+        answer = await treq.post(url + "/hash", bytes(MIB), headers=headers, persistent=False)
+        assert await answer.json() == {"hex": hashlib.sha256(bytes(MIB)).hexdigest()}
+        answer = await treq.get(url + "/openapi.json", persistent=False)
+        assert (await answer.json())["servers"] == [{"url": "/deep/rpc/json"}]
+        answer = await treq.get(url + "/", persistent=False)
+        assert "/openapi.json" in str(answer.request.absoluteURI)
+        answer = await treq.request("OPTIONS", url + "/greet", persistent=False)
+        assert (answer.code, answer.headers.getRawHeaders("Content-Length")) == (204, None)
+        answer = await treq.get(url + "/nothing", persistent=False)
+        assert answer.code == 404
+        assert (await answer.json())["status"] == 404
+
+
+@ensure_deferred
+async def test_calls_with_json_are_streamed_and_stop_with_their_client() -> None:
+    service = service_of(json=True)
+    state: Any = service.state
+    async with mounted(service) as url:
+        raw = await raw_to(url)
+        head = b"GET /rpc/json/%s HTTP/1.1\r\nHost: a\r\nAccept: %s\r\n\r\n"
+        raw.transport.write(head % (b"numbers", b"application/x-ndjson"))
+        await raw.until(b'{"end": {"results": 1000}}\n\r\n0\r\n\r\n')
+        raw.transport.write(head % (b"endless", b"text/event-stream"))
+        await raw.until(b"id: 3\n")
+        raw.transport.abortConnection()
+        await state.ended
+        assert 3 <= state.given < 1000
+
+
+@ensure_deferred
+async def test_without_json_its_path_is_unknown_and_logins_are_asked_for_in_json() -> None:
+    async with mounted(service_of()) as url:
+        answer = await treq.get(url + "/json/numbers", persistent=False)
+        assert (answer.code, answer.phrase) == (400, b"no such method: json")
+
+    def check(_user: str, _password: bytes) -> None:
+        """Know nobody."""
+
+    async with mounted(service_of(json=True, authenticate=check)) as url:
+        answer = await treq.get(url + "/json/numbers", persistent=False)
+        assert answer.code == 401
+        assert (await answer.json())["detail"] == "read not authorized"
+        answer = await treq.get(url + "/json/numbers", auth=("ann", "x"), persistent=False)
+        assert answer.code == 401
+        assert (await answer.json())["title"] == "Unauthorized"

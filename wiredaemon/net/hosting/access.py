@@ -63,6 +63,8 @@ class ApiSwitches:
     """Whether ``/api`` exists at all."""
     http_v2: bool = True
     debugreflect: bool = False
+    json: bool = False
+    """Whether commands can be called with JSON, where there is an API at all."""
 
     def overridden_by(self, settings: Mapping[bytes, bool]) -> ApiSwitches:
         """Return the switches of a repository whose hgrc sets some of them."""

@@ -5,7 +5,7 @@ A slow client cannot hold a worker then: the worker is requested when the last b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wiredaemon.net.guard.held_memory import STEP
 from wiredaemon.net.http.growing_content import GrowingContent
@@ -78,10 +78,7 @@ class BufferedBody:
             self._refuse()
         else:
             self._content.append(data)
-            if len(self._content) < STEP and len(data) >= _COUNTED:
-                count_held(self._request.channel)
-            else:
-                tell_held(self._request.channel)
+            count_growth(self._request.channel, len(self._content), len(data))
 
     def receive_end(self) -> None:
         """Pass the whole body to the caller."""
@@ -105,6 +102,20 @@ class BufferedBody:
 
     def _refuse(self) -> None:
         self._request.answer(too_large("request_size", self._limit))
+
+
+def count_growth(channel: Any, size: int, added: int) -> None:  # noqa: ANN401 Twisted's is not annotated
+    """Count a body that is held; its request may be refused for it.
+
+    Args:
+        channel: The connection.
+        size: Bytes of the body so far.
+        added: Those that the last read has brought.
+    """
+    if size < STEP and added >= _COUNTED:
+        count_held(channel)
+    else:
+        tell_held(channel)
 
 
 def too_large(name: str, limit: int) -> HttpResponse:

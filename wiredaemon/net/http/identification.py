@@ -80,6 +80,16 @@ class Identification:
         self.user_header = b"" if proxies is None else proxies.user_header.lower()
         """The header in which proxies name users, in lower case; empty if there is none."""
 
+    @property
+    def is_open(self) -> bool:
+        """Somebody can log in."""
+        return self._logins.is_open
+
+    @property
+    def accepts_tokens(self) -> bool:
+        """A token can be right."""
+        return self._logins.accepts_tokens
+
     def begin(self, request: StreamingRequest) -> None:
         """Find out who sends a request; then its resource decides, or it is refused."""
         # Once for each connection: address and security cannot change, and asking the socket takes

@@ -29,6 +29,8 @@ from wiredaemon.net.twisted_internals import request_line
 from wiredaemon.net.write_now import write_now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
@@ -79,6 +81,8 @@ class StreamingRequest(Request):
     """The sender of this request; None if it is the client of the connection, not logged in."""
     question: Any = None
     """The parts of a remembered head that a decision depends on; None if the head is new."""
+    shows: Callable[[HttpResponse], HttpResponse] | None = None
+    """Gives fixed responses the form that clients of the resource read; None where they have it."""
     repository: RepositoryHandle | None = None
     """Holds the answer of a worker, where it goes to the client as it is."""
     _raw_head: bytes | None = None
@@ -294,6 +298,8 @@ class StreamingRequest(Request):
         if response.status in _LIMITED:
             shown = response.body.decode("ascii", "replace").strip()
             self.site.guard.hits.hit_in(shown, self.limits, self.peer().address)
+        if self.shows is not None:
+            response = self.shows(response)
         # A response written now takes the place of "100 Continue".
         self.requestHeaders.removeHeader(b"Expect")
         self.response.write_fixed(response, closes=closes)

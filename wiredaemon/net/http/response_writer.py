@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.frames import EncodedFrame
 
 SERVER: Final = f"wiredaemon/{__version__}".encode()
-WITHOUT_BODY: Final = (204, 304)
+NO_CONTENT: Final = 204
+WITHOUT_BODY: Final = (NO_CONTENT, 304)
 """Statuses of responses that have no body, whatever length they announce (RFC 9110, 6.4.1)."""
 _OK: Final = 200
 _CLOSE: Final = (b"Connection", b"close")
@@ -181,7 +182,10 @@ class ResponseWriter:
             closes: The connection closes behind it, which a header announces.
         """
         content = b"" if self._is_head else response.body
-        headers = [*response.headers, (b"Content-Length", b"%d" % len(response.body))]
+        headers = list(response.headers)
+        # RFC 9110, 8.6: there is never a body.
+        if response.status != NO_CONTENT:
+            headers.append((b"Content-Length", b"%d" % len(response.body)))
         if closes:
             self._channel.persistent = False
             headers.append(_CLOSE)

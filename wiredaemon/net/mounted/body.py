@@ -39,9 +39,9 @@ class MountedBody:
         self._is_waiting = False
         """A turn of the reactor will come in which it goes on."""
         self._is_feeding = False
-        self.size = content.seek(0, 2)
+        self.declared = content.seek(0, 2)
         """Bytes of it."""
-        self._left = self.size
+        self._left = self.declared
         content.seek(0)
 
     def claim(self, receiver: BodyReceiver) -> None:

@@ -21,6 +21,8 @@ from wiredaemon.net.peer import show_address
 from wiredaemon.net.write_now import not_taken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.defer import Deferred
     from twisted.web.http import Request
     from twisted.web.http_headers import Headers
@@ -115,6 +117,7 @@ class MountedRequest:
 
     question: object = None
     credentials: Password | Token | None = None
+    shows: Callable[[HttpResponse], HttpResponse] | None = None
     repository = None
     may_be_remembered = False
     resource: HeadReceiver
@@ -145,7 +148,7 @@ class MountedRequest:
         refusal = guard.open(self.channel, self.channel.getPeer())
         if refusal is not None:
             self.answer(_refused(refusal))
-        elif self.body.size > limits.command_data + limits.request_size:
+        elif self.body.declared > limits.command_data + limits.request_size:
             self.answer(too_large("command_data", limits.command_data))
         elif self.identification is None:
             resource.headers_received(self.as_streaming())
@@ -199,6 +202,8 @@ class MountedRequest:
         if response.status in _FAILURES:
             # Too many of them, and the guard refuses the next request of the address.
             self.site.guard.failed(self.channel)
+        if self.shows is not None:
+            response = self.shows(response)
         self.response.write_fixed(response)
         self.finish()
 
@@ -208,6 +213,9 @@ class MountedRequest:
             return
         self._end()
         self.response.finish()
+
+    end_stream = finish
+    """The body has arrived: nothing of it is left to be read."""
 
     def _lost(self) -> None:
         """Cancel the commands: the client has gone."""

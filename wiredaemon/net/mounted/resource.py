@@ -11,6 +11,8 @@ from wiredaemon.net.api.resource import ApiResource
 from wiredaemon.net.hgweb.resource import HgwebResource
 from wiredaemon.net.hosting.decision_cache import DecisionCache
 from wiredaemon.net.http.responses import busy
+from wiredaemon.net.json.resource import NAME as JSON
+from wiredaemon.net.json.resource import JsonResource
 from wiredaemon.net.mounted.request import MountedRequest
 
 if TYPE_CHECKING:
@@ -53,12 +55,17 @@ class MountedResource(Resource):
         if self.is_stopping:
             mounted.answer(busy("the server is stopping", _RETRY))
         else:
-            mounted.begin(self._resource_at(tuple(request.postpath or ())))
+            resource = self._resource_at(tuple(request.postpath or ()))
+            if isinstance(resource, JsonResource):
+                mounted.shows = resource.shows
+            mounted.begin(resource)
         return NOT_DONE_YET
 
     def _resource_at(self, names: tuple[bytes, ...]) -> HeadReceiver:
         if names[:1] == (b"api",):
             return ApiResource(self._application, self._decisions, self._host, names[1:])
+        if names[:1] == (JSON,):
+            return JsonResource(self._application, self._host, names[1:], None)
         # A slash at the end names nothing more.
         rest = () if names == (b"",) else names
         return HgwebResource(self._application, self._host, (), rest)

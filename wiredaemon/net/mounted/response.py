@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wiredaemon.net.http.response_writer import NO_CONTENT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,17 +39,31 @@ class MountedResponse:
         self, media_type: bytes, producer: IPushProducer, frames: Sequence[EncodedFrame]
     ) -> None:
         """Begin a response of frames; see `ResponseWriter.begin_frames`."""
+        self.begin_stream(200, b"OK", [(b"Content-Type", media_type)], producer)
+        self.write_frames(frames)
+
+    def begin_stream(
+        self,
+        status: int,
+        reason: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        producer: IPushProducer,
+    ) -> None:
+        """Begin a response whose body follows; see `ResponseWriter.begin_stream`."""
         request: Any = self._http_request  # Twisted annotates a part of it
         self.is_begun = self._is_registered = True
-        request.setResponseCode(200)
-        request.setHeader(b"Content-Type", media_type)
+        request.setResponseCode(status, reason)
+        for name, value in headers:
+            request.setHeader(name, value)
         # Before anything is written, because a write may pause the producer.
         request.registerProducer(producer, True)  # noqa: FBT003 Twisted's signature
-        self.write_frames(frames)
 
     def write_frames(self, frames: Sequence[EncodedFrame]) -> None:
         """Write frames."""
-        data = b"".join([part for frame in frames for part in frame])
+        self.write_body(b"".join([part for frame in frames for part in frame]))
+
+    def write_body(self, data: bytes) -> None:
+        """Write the next part of a body."""
         self.written += len(data)
         self._http_request.write(data)
 
@@ -61,7 +77,9 @@ class MountedResponse:
         for name in dict.fromkeys(name for name, _ in response.headers):
             values = [value for other, value in response.headers if other == name]
             request.responseHeaders.setRawHeaders(name, values)
-        request.setHeader(b"Content-Length", b"%d" % len(response.body))
+        # RFC 9110, 8.6: there is never a body.
+        if response.status != NO_CONTENT:
+            request.setHeader(b"Content-Length", b"%d" % len(response.body))
         self.written += len(response.body)
         request.write(response.body)
 

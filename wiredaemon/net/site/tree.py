@@ -19,6 +19,8 @@ from wiredaemon.net.hgweb.static_files import NAME as STATIC
 from wiredaemon.net.hgweb.static_files import StaticResource
 from wiredaemon.net.hosting.decision_cache import DecisionCache
 from wiredaemon.net.http.responses import HttpResponse, not_found
+from wiredaemon.net.json.resource import NAME as JSON
+from wiredaemon.net.json.resource import JsonResource
 
 if TYPE_CHECKING:
     from wiredaemon.net.api.rules import Accepted
@@ -51,7 +53,11 @@ class RootResource(Resource):
     def getChild(self, name: bytes, request: StreamingRequest) -> Resource:
         """Return the resource at a path, whose first component Twisted has split off."""
         names = (name, *(request.postpath or ()))
-        return self.resource_at(() if names == (b"",) else names)
+        resource = self.resource_at(() if names == (b"",) else names)
+        if isinstance(resource, JsonResource):
+            # Here, because a wrong password is answered in front of the resource.
+            request.shows = resource.shows
+        return resource
 
     def resource_at(self, names: Names) -> Resource:
         """Return the resource that is at a path now."""
@@ -70,6 +76,8 @@ class RootResource(Resource):
                 # again.
                 again=None if found.is_fixed else PathResource(self, names),
             )
+        if rest[:1] == (JSON,):
+            return JsonResource(self._application, found.host, rest[1:], prefix)
         return HgwebResource(self._application, found.host, prefix, rest, moved_to=found.moved_to)
 
     def _resource_beside(self, names: Names) -> Resource:

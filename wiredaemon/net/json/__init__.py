@@ -1,0 +1,1 @@
+"""Commands called with JSON over HTTP, below ``json``, for clients that have no frames."""
