@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wiredaemon.commands.argument_types import ArgumentType
-from wiredaemon.commands.arguments import Argument, check_arguments
+from wiredaemon.commands.arguments import Argument, check_arguments, exact_arguments, take_exact
 from wiredaemon.commands.results import CommandError
 
 if TYPE_CHECKING:
@@ -30,6 +30,32 @@ def failure(
 
 def required(kind: ArgumentType) -> dict[str, Argument]:
     return {"value": Argument(type=kind)}
+
+
+PAIR = exact_arguments(
+    {"größe": Argument(type=ArgumentType.INT), "name": Argument(type=ArgumentType.BYTES)}
+)
+
+
+def test_arguments_of_exact_types_are_taken_as_they_are() -> None:
+    given = {b"name": b"a", b"gr\xc3\xb6\xc3\x9fe": 3}
+    assert take_exact(PAIR, given) == {"größe": 3, "name": b"a"}
+    assert take_exact((), {}) == {}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {b"name": b"a"},
+        {b"name": b"a", b"gr\xc3\xb6\xc3\x9fe": True},
+        {b"name": b"a", b"gr\xc3\xb6\xc3\x9fe": 3, b"more": 1},
+        {b"name": b"a", b"other": 3},
+        [b"name", b"size"],
+        None,
+    ],
+)
+def test_others_are_left_to_the_checks(given: object) -> None:
+    assert take_exact(PAIR, given) is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from wiredaemon.commands.argument_types import (
     CONTAINERS,
@@ -213,6 +213,36 @@ _ELEMENTS: Final = {kind: Argument(type=kind) for kind in ArgumentType}
 """The checks of elements, by their type."""
 
 
+ExactArguments: TypeAlias = tuple[tuple[bytes, str, Any], ...]
+"""The arguments of a command: names as they travel and as keywords, and the types of values that
+need no check."""
+
+
+def exact_arguments(declared: Mapping[str, Argument]) -> ExactArguments:
+    """Return what `take_exact` needs of declared arguments."""
+    return tuple((name.encode(), name, one.exact_type) for name, one in declared.items())
+
+
+def take_exact(exact: ExactArguments, given: object) -> dict[str, object] | None:
+    """Return the keywords of a request whose arguments are all given, and of exact types.
+
+    Nearly all requests are such, and `check_arguments` takes 0.34 us for one argument, this 0.13.
+
+    Returns:
+        The keywords; None for all other requests.
+    """
+    # Then there is no unknown one either.
+    if type(given) is not dict or len(given) != len(exact):
+        return None
+    keywords: dict[str, object] = {}
+    for encoded, name, exact_type in exact:
+        value = given.get(encoded, REQUIRED)
+        if type(value) is not exact_type:
+            return None
+        keywords[name] = value
+    return keywords
+
+
 def check_arguments(
     declared: Mapping[str, Argument], given: object, *, strict: bool
 ) -> dict[str, object]:
@@ -226,23 +256,6 @@ def check_arguments(
     Raises:
         CommandError: An argument is unknown, missing or wrong; the text names it.
     """
-    # Saves 0.15 us of 0.34 for one argument: absent and unknown ones need not be looked for.
-    if type(given) is dict and len(given) == len(declared):
-        keywords: dict[str, object] = {}
-        for name, argument in declared.items():
-            value = given.get(name.encode(), REQUIRED)
-            if type(value) is not argument.exact_type:
-                break
-            keywords[name] = value
-        else:
-            return keywords
-    return _check_each(declared, given, strict=strict)
-
-
-def _check_each(
-    declared: Mapping[str, Argument], given: object, *, strict: bool
-) -> dict[str, object]:
-    """Check arguments of which some are absent, unknown, or not of their exact type."""
     if not isinstance(given, dict):
         # Before 0006 a value that is no map counts as an empty one where nothing is declared:
         # Mercurial's servers of those eras looked no closer.

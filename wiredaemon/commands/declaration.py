@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeGuard, TypeVar
 
-from wiredaemon.commands.arguments import Argument
+from wiredaemon.commands.arguments import Argument, ExactArguments, exact_arguments
 from wiredaemon.commands.permission import Permission
 from wiredaemon.wire.dialects import DIALECTS
 
@@ -61,6 +61,8 @@ class Command:
     """The module that marked the function."""
     is_method: bool = False
     """The function takes the object in front of the context: only `bound` makes a command of it."""
+    exact: ExactArguments = field(init=False, repr=False, compare=False)
+    """What `take_exact` needs of the arguments."""
 
     def __post_init__(self) -> None:
         """Refuse a declaration that could never work.
@@ -86,6 +88,7 @@ class Command:
             message = f"command {self.name}: unknown dialects {', '.join(sorted(unknown))}"
             raise TypeError(message)
         self._check_function()
+        object.__setattr__(self, "exact", exact_arguments(self.arguments))
 
     def _check_function(self) -> None:
         """Refuse a function that cannot be called as commands are."""

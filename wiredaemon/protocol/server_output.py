@@ -57,6 +57,7 @@ class ServerOutput:
         "_streams",
         "dialect",
         "encodes",
+        "output_ended",
     )
 
     def __init__(self, dialect: Dialect, *, half_duplex: bool, limits: Limits) -> None:
@@ -67,6 +68,12 @@ class ServerOutput:
         )
         self._output = Output()
         self._output_state = OutputState.HELD if half_duplex else OutputState.OPEN
+        self.output_ended = False
+        """Nothing can be sent any more: the input has failed, and that was reported.
+
+        In full duplex, requests in front of the failure may be answered until `data_to_send` is
+        called; in half duplex the output ends with the failure.
+        """
         self._failure: tuple[RemoteProtocolError, int] | None = None
         """The error that is still to be reported, and the id of the request that caused it."""
         self._streams = OutputStreams(dialect, self._output, limits.encoding_streams)
@@ -79,6 +86,7 @@ class ServerOutput:
     def _advance_output(self, event: OutputEvent) -> None:
         """Change the state of the output; no other code does."""
         self._output_state = advance_output(self._output_state, event)
+        self.output_ended = self._output_state is _ENDED
 
     # --- what may leave, and what waits -------------------------------------------------------
 
@@ -86,15 +94,6 @@ class ServerOutput:
     def output_held(self) -> bool:
         """Output may not leave yet."""
         return self._output_state is _HELD
-
-    @property
-    def output_ended(self) -> bool:
-        """Nothing can be sent any more: the input has failed, and that was reported.
-
-        In full duplex, requests in front of the failure may be answered until `data_to_send` is
-        called; in half duplex the output ends with the failure.
-        """
-        return self._output_state is _ENDED
 
     @property
     def output_size(self) -> int:
@@ -167,7 +166,7 @@ class ServerOutput:
             # The first test answers nearly always, without a call.
             (request_id in requests.waiting or requests.is_answerable(request_id))
             and request_id not in self._responses.by_id
-            and self._output_state is not _ENDED
+            and not self.output_ended
             and self._send_small(request_id, value, self._streams, self.dialect)
         ):
             requests.answer(request_id)

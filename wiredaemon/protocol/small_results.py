@@ -39,13 +39,16 @@ _NEVER_SMALL: Final = frozenset({IndefiniteBytes, Encoded, Recorded, Redirect})
 """Types whose values are not one CBOR item. A set, because a look-up in it takes a tenth of the
 time of ``isinstance`` with a union of types."""
 
-_BYTES_RESPONSE, _COMMAND_RESPONSE = FrameType.BYTES_RESPONSE, FrameType.COMMAND_RESPONSE
+_COMMAND_RESPONSE = FrameType.COMMAND_RESPONSE
 _CBOR: Final = ResponseForm.CBOR
 """Compared for each response: to find a member in its enumeration takes 0.05 us."""
+# The numbers are those of all dialects that have these frames.
+_BYTES_KIND: Final = DIALECTS["0003"].numbers[FrameType.BYTES_RESPONSE] << 4 | EOS
+"""Type and flags of the only response frame of 0002 to 0004."""
 _RESPONSE_KIND: Final = DIALECTS["0006"].numbers[FrameType.COMMAND_RESPONSE] << 4
 _FIRST_KIND: Final = _RESPONSE_KIND | CONTINUATION
 _LAST_KIND: Final = _RESPONSE_KIND | EOS
-"""Type and flags of the response frames of 0006."""
+"""Type and flags of the response frames of 0005 and 0006."""
 # The bytes of a response of 0006 besides its object: three headers and the ok map.
 _FIXED_SIZE: Final = 3 * HEADER_SIZE + len(OK_MAP)
 
@@ -58,7 +61,7 @@ def _send_bytes(request_id: int, value: Value, streams: OutputStreams, dialect: 
         data, flags = bytes_form(value, dialect)
     if len(data) > SENT_PAYLOAD:
         return False
-    _send_frame(request_id, _BYTES_RESPONSE, EOS | flags, data, streams, dialect)
+    _send_frame(request_id, _BYTES_KIND | flags, data, streams, dialect)
     return True
 
 
@@ -69,31 +72,25 @@ def _send_status_map(
     content = OK_MAP + cbor.encode(value, dialect.cbor.key_order)
     if len(content) > SENT_PAYLOAD:
         return False
-    _send_frame(request_id, _COMMAND_RESPONSE, EOS, content, streams, dialect)
+    _send_frame(request_id, _LAST_KIND, content, streams, dialect)
     return True
 
 
-def _send_frame(  # noqa: PLR0913, PLR0917 one call a request
-    request_id: int,
-    kind: FrameType,
-    flags: int,
-    payload: bytes,
-    streams: OutputStreams,
-    dialect: Dialect,
+def _send_frame(
+    request_id: int, kind: int, payload: bytes, streams: OutputStreams, dialect: Dialect
 ) -> None:
-    """Send the only frame of a response."""
-    stream = streams.borrow()
+    """Send the only frame of a response; ``kind`` is the octet of type and flags."""
+    stream = streams.free[-1] if streams.free else streams.borrow()
     stream_flags = stream.plain_flags
     if stream_flags is None:
-        stream.send(request_id, kind, flags, payload)
+        stream.send(request_id, dialect.types[kind >> 4], kind & 0x0F, payload)
         if dialect.restarts_streams:
             stream.restart()
         return
     size = len(payload)
-    kind_and_flags = dialect.numbers[kind] << 4 | flags
     output = streams.output
     output.parts += (
-        pack_header(size, 0, request_id, stream.stream_id, stream_flags, kind_and_flags),
+        pack_header(size, 0, request_id, stream.stream_id, stream_flags, kind),
         payload,
     )
     output.size += HEADER_SIZE + size
@@ -107,7 +104,7 @@ def _send_objects(request_id: int, value: Value, streams: OutputStreams, dialect
     size = len(content)
     if size >= _SMALL_OBJECT:
         return False
-    stream = streams.borrow()
+    stream = streams.free[-1] if streams.free else streams.borrow()
     flags = stream.plain_flags
     if flags is None:
         _send_on(stream, request_id, content)
@@ -135,7 +132,7 @@ def send_whole(request_id: int, value: Value, streams: OutputStreams, dialect: D
 
     Source: sessions, section 6.
     """
-    stream = streams.borrow()
+    stream = streams.free[-1] if streams.free else streams.borrow()
     flags = stream.plain_flags
     if flags is None or type(value) in _NEVER_SMALL:
         return _send_objects(request_id, value, streams, dialect)

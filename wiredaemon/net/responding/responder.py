@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wiredaemon.commands import CommandError, ServerError
-from wiredaemon.commands.arguments import check_arguments
+from wiredaemon.commands.arguments import take_exact
 from wiredaemon.commands.running import PLAIN, read_arguments, step
 from wiredaemon.net.guard.turns import SECONDS
 from wiredaemon.net.responding.blocking_request import BlockingRequest
@@ -63,7 +63,6 @@ class Responder(ResponderOutput):
         "_aborted",
         "_has_all_input",
         "_is_starting",
-        "_is_strict",
         "_most_running",
         "_queue",
         "_waits_for_end",
@@ -91,7 +90,6 @@ class Responder(ResponderOutput):
         super().__init__(connection, transport, room)
         self.dialect = connection.dialect
         self.is_text = self.dialect.response is ResponseForm.TEXT
-        self._is_strict = self.dialect.strict_arguments
         self.is_full_duplex = not half_duplex
         self._most_running = 1 if half_duplex else limits.running_commands
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
@@ -113,7 +111,9 @@ class Responder(ResponderOutput):
         self, event: RequestReceived, admitted: Admitted, data: IncomingData | NoData
     ) -> None:
         """Accept a request that may run; it starts when no request is in front of it."""
-        if self._queue or self._is_starting or not self._may_start(admitted.command):
+        is_alone = not (self.running or self.stopping or self.output_paused or self._waits_for_end)
+        may_start = is_alone or self._may_start(admitted.command)  # nearly always without a call
+        if self._queue or self._is_starting or not may_start:
             self._queue.append((event, admitted, data))
             self.hold(event)
             return
@@ -225,12 +225,9 @@ class Responder(ResponderOutput):
         try:
             if event.extra or event.redirect is not None or command.cacheable:
                 self._complete(context, event, command)
-            if self.is_text:
+            keywords = None if self.is_text else take_exact(command.exact, event.arguments)
+            if keywords is None:
                 keywords = read_arguments(command, event.arguments, self.dialect)
-            else:
-                keywords = check_arguments(
-                    command.arguments, event.arguments, strict=self._is_strict
-                )
             if command.is_blocking:
                 blocking = BlockingRequest(event.request_id, command, context, data, self)
                 self._keep(event, blocking)
