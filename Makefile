@@ -103,6 +103,7 @@ reference: man
 	$(BIN)/python -m tools.configuration_reference > docs/configuration.md
 	$(BIN)/python -m tools.command_line > docs/command-line.md
 	$(BIN)/python -m tools.dialect_tables > docs/dialects.md
+	$(BIN)/python -m tools.log_messages > docs/log-messages.md
 	PYTHONPATH=tests $(BIN)/python -m transcripts.page > docs/transcripts.md
 
 # The page of charts, from the last run that was kept: `make bench BENCH="--json benchmarks/results.json"`.

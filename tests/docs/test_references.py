@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tools import command_line, dialect_tables
+from tools import command_line, dialect_tables, log_messages
 from tools.configuration_reference import SOURCE, reference, tables
 from wiredaemon.daemon.config import FRAMINGS
 from wiredaemon.wire.dialects import DIALECTS
@@ -67,3 +67,19 @@ def test_the_tables_of_dialects_are_those_of_the_code() -> None:
     made = dialect_tables.document()
     assert text_of("dialects.md") == made, "make reference"
     assert [name for name in DIALECTS if f"`{name}`" not in made] == []
+
+
+def test_the_log_messages_are_those_of_the_code() -> None:
+    assert text_of("log-messages.md") == log_messages.document(), "make reference"
+
+
+def test_messages_have_their_module_and_the_level_that_the_log_shows() -> None:
+    found = {
+        (each.level, each.text)
+        for part in ("daemon", "net")
+        for each in log_messages.messages(part)
+    }
+    assert ("info", "wiredaemon is ready") in found
+    assert ("critical", "a responder broke") in found
+    assert {level for level, _ in found} == {"debug", "info", "warn", "error", "critical"}
+    assert any(text.startswith("limit {name} ({value}) was hit by {peer}") for _, text in found)
