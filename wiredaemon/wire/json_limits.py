@@ -18,6 +18,10 @@ class JsonLimits(RawLimits):
     json_request: int = 1024 * 1024
     """Arguments of a call as JSON, which are held whole."""
 
+    # Strings of 32 bytes fill a body with so many. Measured: 25 ms until the command runs.
+    json_elements: int = 32_768
+    """Values in the arguments of a call as JSON, keys and what is inside of others included."""
+
     # As much as the largest request. Whoever wants more asks for lines or events.
     json_document: int = 4 * 1024 * 1024
     """Answer as one JSON document, or one object of a stream, which is held whole."""

@@ -77,6 +77,8 @@ def test_a_json_object_has_the_arguments(text: str, given: dict[bytes, Value]) -
         ('{"bool": null}', "^argument bool must be of type bool, not null$"),
         ('{"float": "1.5"}', "^argument float: it must be a number$"),
         ('{"float": true}', "^argument float: it must be a number$"),
+        ('{"float": 1e999}', "^argument float: a number is too large$"),
+        ('{"list": [1e999]}', "^argument list: a number is too large$"),
         ('{"text": {"hex": "61"}}', "^argument text: it must be a string$"),
         ('{"text": "\\ud800"}', "^argument text: a string has half of a character$"),
         ('{"bytes": {"hex": "0"}}', "^argument bytes: 0 is not hexadecimal$"),
@@ -109,8 +111,8 @@ def test_a_missing_argument_is_named() -> None:
     ("limits", "said", "fault"),
     [
         (Limits(cbor_depth=3), {"list": [[[]]]}, r"^the arguments have more than 3 levels"),
-        (Limits(cbor_elements=3), {"list": [1, 2, 3]}, r"more than 3 elements \(cbor_elements\)$"),
-        (Limits(cbor_elements=3), {"dict": {"a": 1}}, r"more than 3 elements \(cbor_elements\)$"),
+        (Limits(json_elements=3), {"list": [1, 2, 3]}, r"more than 3 elements \(json_elements\)$"),
+        (Limits(json_elements=3), {"dict": {"a": 1}}, r"more than 3 elements \(json_elements\)$"),
         (Limits(cbor_containers=2), {"list": [[]]}, r"more than 2 arrays and objects"),
     ],
 )

@@ -389,3 +389,38 @@ def test_several_calls_follow_each_other_on_one_connection() -> None:
     ]
     assert answers[0] == answers[2] == len("[0, 1]\n")
     assert not connection.is_closed
+
+
+class Late:
+    """A command that gives a large object, and tells its progress, once a test lets it go on."""
+
+    def __init__(self) -> None:
+        self.gate: Deferred[None] = Deferred()
+        self.ended: list[str] = []
+
+    @property
+    def command(self) -> Command:
+        async def late(context: Any) -> AsyncIterator[bytes]:
+            try:
+                await self.gate
+                yield bytes(5000)
+                context.progress("large", 1)
+                yield b"dropped"
+            finally:
+                self.ended.append("ended")
+
+        return make_command(late)
+
+
+def test_an_answer_may_be_refused_while_its_command_runs() -> None:
+    late = Late()
+    web = json_web([late.command], limits=Limits(json_document=2000))
+    connection, _ = begun(web, get("/late", LINES))
+    with capturedLogs() as logged:
+        late.gate.callback(None)
+    lines = [json.loads(line) for line in answer_of(connection.take()).body.splitlines()]
+    assert [*lines[0]] == ["progress"]
+    assert (lines[1]["error"]["status"], lines[1]["error"]["detail"]) == (406, TOO_LARGE)
+    assert len(lines) == 2
+    assert [str(event["log_failure"]) for event in logged if "log_failure" in event] == []
+    assert late.ended == ["ended"]

@@ -196,6 +196,8 @@ def test_a_form_of_another_site_calls_nothing() -> None:
     answer = answer_of(web.exchange(without))
     assert answer.problem == (415, "the body must be arguments, as Content-Type: application/json")
     assert answer.headers["Accept-Post"] == "application/json"
+    twice = post("/write").replace(b"\r\n\r\n", b"\r\nContent-Type: text/plain\r\n\r\n")
+    assert answer_of(web.exchange(twice)).status == 415
     preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     answer = answer_of(web.exchange(ask("OPTIONS", "/json/write", preflight)))
     assert (answer.status, answer.headers) == (204, {"Allow": "OPTIONS, POST"})

@@ -5,6 +5,7 @@ What is wrong with them is said before the command is called.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
@@ -107,7 +108,7 @@ def _check_size(said: object, limits: Limits) -> None:
         for name, count in (
             ("cbor_depth", depth),
             ("cbor_containers", containers),
-            ("cbor_elements", elements),
+            ("json_elements", elements),
         ):
             most = getattr(limits, name)
             if count > most:
@@ -120,7 +121,7 @@ def _check_size(said: object, limits: Limits) -> None:
 _COUNTED: Final = {
     "cbor_depth": "levels",
     "cbor_containers": "arrays and objects",
-    "cbor_elements": "elements",
+    "json_elements": "elements",
 }
 
 
@@ -136,6 +137,8 @@ def _typed(kind: ArgumentType, elements: ArgumentType | None, said: Any) -> Valu
         case ArgumentType.FLOAT, bool() | str() | list() | dict():
             raise JsonError("it must be a number")
         case ArgumentType.FLOAT, int() | float():
+            if not math.isfinite(said):
+                raise JsonError("a number is too large")
             return carried(float(said))  # type: ignore[no-any-return]  # bytes
         case ArgumentType.TEXT, str():
             return utf8(said)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from wiredaemon.protocol import RequestReceived, ServerConnection
     from wiredaemon.protocol.events import ClientEvent
 
-# Objects of a byte have ten as JSON, and take 3 us each: a turn is to be short all the same.
+# Small objects are joined up to 32 KiB as it is, which takes longer as JSON: a turn is to be short.
 _ROOM: Final = OutputRoom(Limits(output_high=8192))
 """The output of a call in one turn, in front of JSON."""
 _TOO_LARGE: Final = (

@@ -168,7 +168,7 @@ class JsonResource(Resource):
             name=self._path[0],
             query=query if mark else None,
             accept=_joined(request, b"Accept"),
-            content_type=request.header(b"Content-Type"),
+            content_type=_joined(request, b"Content-Type"),
             content_encoding=request.header(b"Content-Encoding"),
             timeout=request.header(TIMEOUT),
             last_event_id=request.header(b"Last-Event-ID"),
@@ -177,7 +177,7 @@ class JsonResource(Resource):
 
 
 def _joined(request: StreamingRequest, name: bytes) -> bytes | None:
-    """Return a header that is a list and may come in several lines (RFC 9110, 5.3)."""
+    """Return all lines of a header, as those of one list (RFC 9110, 5.3)."""
     values = request.requestHeaders.getRawHeaders(name)
     return b",".join(values) if values else None
 
