@@ -49,6 +49,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"wiredaemon\.service\.serving\.Serving|wiredaemon\.wire\.cbor_content\.Content"),
 ]
 
+# Quotes and dashes stay what they are: much of what is quoted is typed into files and shells.
+smartquotes = False
+
 html_theme = "furo"
 html_title = f"wiredaemon {release}"
 html_baseurl = _PROJECT["urls"]["Documentation"]
