@@ -10,6 +10,8 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pygments.lexers.special import TextLexer
+
 import wiredaemon
 from tools import site_api, site_pictures
 from tools.site_links import in_site, pages_of, shown_file
@@ -73,4 +75,7 @@ def setup(app: Sphinx) -> None:
         content[0] = site_pictures.in_site(text)
 
     app.connect("source-read", change)
+    # Languages of blocks for which Pygments has no lexer.
+    for language in ("haproxy", "logrotate"):
+        app.add_lexer(language, TextLexer)
     site_api.connect(app)

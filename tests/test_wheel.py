@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tools.newcomer.wheels import build_wheel, dependencies
+from tools.newcomer.wheels import build_wheel, dependencies, in_wheel
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -48,7 +48,7 @@ def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = environment / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet")
     run(*pip, "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel))
-    link_dependencies("wiredaemon", linked)
+    link_dependencies(wheel, linked)
     (packages,) = environment.glob("lib/python*/site-packages")
     (packages / "linked.pth").write_text(f"{linked}\n")
     for script in ("twistd", "twist"):
@@ -73,10 +73,10 @@ def run(*command: str) -> str:
     return finished.stdout
 
 
-def link_dependencies(name: str, folder: Path) -> None:
-    """Links to every installed file a distribution needs, and to nothing else."""
+def link_dependencies(wheel: Path, folder: Path) -> None:
+    """Links to every installed file that a wheel needs, and to nothing else."""
     folder.mkdir()
-    for needed in sorted(dependencies(name)):
+    for needed in sorted(dependencies(in_wheel(wheel))):
         files = distribution(needed).files
         assert files, f"{needed} does not say what it installed"
         for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:

@@ -153,7 +153,7 @@ def test_the_picture_has_the_packages_of_net_in_the_order_of_their_imports() -> 
         and node.value is not None
     ]
     ordered = list(ast.literal_eval(rooms))
-    words = re.findall(r"^    \|[^|]*\|   (\w+)  ", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)
+    words = re.findall(r"^\|[^|]*\|   (\w+)  ", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)
     assert [word for word in words if word in ordered] == ordered[::-1]
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support.configuration import configuration
 from support.daemon import Daemon
-from support.documents import blocks_of
+from support.documents import blocks
 from support.embedding import calling, reactor
 from support.repositories import make_repository
 from support.responding import ensure_deferred
@@ -21,18 +20,16 @@ from wiredaemon.testing import ServiceTester
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 DATA: Final = bytes(range(256))
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """The examples as a file."""
-    found = blocks_of(DOCUMENT)
-    assert {language for language, _ in found} == {"python"}
     made = tmp_path / "examples.py"
-    made.write_text("".join(text for _, text in found), encoding="utf-8")
+    made.write_text("".join(blocks("docs/commands.md", "python")), encoding="utf-8")
     return made
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from support.configuration import configuration
 from support.daemon import Daemon
-from support.documents import blocks_of
+from support.documents import blocks
 from support.environment import environment
 from support.repositories import make_repository
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "debugwireproto.md"
-BLOCKS: Final = [text for _, text in blocks_of(DOCUMENT)]
+BLOCKS: Final = blocks("docs/debugwireproto.md", "console")
 AUTHORITY: Final = "127.0.0.1:8000"
 
 

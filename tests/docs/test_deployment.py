@@ -2,53 +2,121 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.accounts import write_htpasswd
+from support.documents import blocks, documented
+from support.environment import ROOT, environment
 from support.hg import HG7, client_environment
-from support.proxies import documented, replaced
+from support.proxies import replaced
 from support.repositories import make_repository
 from support.serving import write_certificate
 
-from wiredaemon.daemon.cli import main
 from wiredaemon.daemon.config_file import load_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DOCUMENT = "deployment.md"
+DOCUMENT = "docs/deployment.md"
 
 
 def example_in(first: str, changes: Mapping[str, str]) -> str:
     return replaced(documented(first, DOCUMENT), changes)
 
 
-def test_the_configuration_can_be_used(tmp_path: Path) -> None:
+ELSEWHERE = """
+chown() { echo "chown $@"; }
+systemctl() { echo "systemctl $@"; }
+adduser() { echo "adduser $@"; }
+python3() {
+    mkdir -p "$3/bin"
+    printf '#!/bin/sh\necho "pip $@"\n' > "$3/bin/pip"
+    chmod +x "$3/bin/pip"
+}
+install() { if [ "$1" = -d ]; then mkdir -p "${@: -1}"; else command install "$@"; fi; }
+wiredaemon() {
+    case "$1" in
+        user) echo "a long secret" | command wiredaemon "$@" --stdin ;;
+        *) command wiredaemon "$@" ;;
+    esac
+}
+"""
+"""What a script does in a test instead of what root does on a server, and asks of a person."""
+
+
+def run_elsewhere(script: str) -> list[str]:
+    """What a script for root prints, with harmless programs."""
+    variables = environment()
+    finished = subprocess.run(
+        ["bash", "-e", "-c", ELSEWHERE + script],
+        cwd=ROOT,
+        env={**variables, "PATH": f"{sysconfig.get_path('scripts')}:{variables['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout
+    return finished.stdout.splitlines()
+
+
+def test_the_installation_makes_what_the_unit_names(tmp_path: Path) -> None:
+    changes = {name: f"{tmp_path}{name}" for name in ("/opt", "/etc", "/srv")}
+    script = example_in("install: the program, its user, its folders", changes)
+    assert run_elsewhere(script) == [
+        "pip install wiredaemon[hg]",
+        "adduser --system --group --home /var/lib/wiredaemon hg",
+    ]
+    unit = (ROOT / "conf" / "wiredaemon.service").read_text("utf-8")
+    for made in ("opt/wiredaemon", "etc/wiredaemon", "srv/hg"):
+        assert (tmp_path / made).is_dir()
+        assert f"/{made}" in unit
+    assert "User=hg\n" in unit
+
+
+def test_the_configuration_can_be_used_once_its_users_are_made(tmp_path: Path) -> None:
     write_certificate(tmp_path, "localhost")
     (tmp_path / "cert.pem").rename(tmp_path / "fullchain.pem")
     (tmp_path / "key.pem").rename(tmp_path / "privkey.pem")
-    write_htpasswd(tmp_path / "users.htpasswd", ann="secret")
-    (tmp_path / "groups").write_text("developers: ann\n")
-    (tmp_path / "tokens").touch(mode=0o600)
     (tmp_path / "hg").mkdir()
     file = tmp_path / "wiredaemon.toml"
-    changes = {
-        "/etc/wiredaemon/f": f"{tmp_path}/f",
-        "/etc/wiredaemon/p": f"{tmp_path}/p",
-        "/etc/wiredaemon/u": f"{tmp_path}/u",
-        "/etc/wiredaemon/t": f"{tmp_path}/t",
-        "/etc/wiredaemon/g": f"{tmp_path}/g",
-        "/var/lib": str(tmp_path),
-        "/srv": str(tmp_path),
-    }
-    file.write_text(example_in("/etc/wiredaemon/wiredaemon.toml", changes))
-    assert main(["check-config", str(file)]) == 0
+    places = {"/etc/wiredaemon/": f"{tmp_path}/"}
+    more = {"/var/lib": str(tmp_path), "/srv": str(tmp_path)}
+    text = example_in("/etc/wiredaemon/wiredaemon.toml", {**places, **more})
+    file.write_text(text)
+    script = example_in("users: the first one, its group, and the file of tokens", places)
+    files = [f"{tmp_path}/{name}" for name in ("users.htpasswd", "tokens", "groups")]
+    assert run_elsewhere(script) == [
+        f"added ann to {tmp_path}/users.htpasswd",
+        f"chown hg:hg {' '.join(files)}",
+        f"{file}: OK",
+    ]
     config = load_config(file)
     assert config.listen.https == ("tcp:443",)
+
+
+def test_the_unit_is_the_one_that_there_is(tmp_path: Path) -> None:
+    changes = {"/etc/systemd/system/": f"{tmp_path}/"}
+    assert run_elsewhere(example_in("unit: copied and started", changes)) == [
+        "systemctl daemon-reload",
+        "systemctl enable --now wiredaemon",
+    ]
+    assert [file.name for file in tmp_path.iterdir()] == ["wiredaemon.service"]
+
+
+def test_the_unit_of_the_port_is_one_that_systemd_reads() -> None:
+    (text,) = blocks("docs/deployment.md", "systemd")
+    unit = configparser.ConfigParser()
+    unit.read_string(text)
+    assert {name: dict(unit[name]) for name in unit.sections()} == {
+        "Socket": {"listenstream": "443"},
+        "Install": {"wantedby": "sockets.target"},
+    }
 
 
 def test_a_backup_has_what_was_pushed_and_the_settings(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from support.documents import blocks
 from support.environment import ROOT, environment
 from support.repositories import make_repository
 
@@ -22,15 +23,12 @@ def section(title: str) -> str:
     return TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def lines(title: str) -> list[str]:
-    """The shell lines of a section."""
-    return re.findall(r"^    (.+)$", section(title), re.MULTILINE)
+DOCTOR, RELOAD, COMPLETION = blocks("docs/operation.md", "sh")
+(LOGROTATE,) = blocks("docs/operation.md", "logrotate")
+LINES: Final = DOCTOR.splitlines()
 
 
-LINES: Final = lines("Doctor")
-
-
-def test_the_section_has_lines_to_run() -> None:
+def test_the_first_block_has_lines_to_run() -> None:
     assert len(LINES) == 4
 
 
@@ -79,11 +77,45 @@ def test_the_lines_about_completion_make_the_files_that_they_name(tmp_path: Path
         "HOME": str(tmp_path),
         "PATH": f"{program.parent}:{os.environ['PATH']}",
     }
-    script = "\n".join(lines("Completion and man page"))
-    subprocess.run(["sh", "-e", "-c", script], check=True, env=variables)
+    subprocess.run(["sh", "-e", "-c", COMPLETION], check=True, env=variables)
     made = (
         ".local/share/bash-completion/completions/wiredaemon",
         ".zfunc/_wiredaemon",
         ".config/fish/completions/wiredaemon.fish",
     )
     assert all("doctor" in (tmp_path / name).read_text() for name in made)
+
+
+WAITS: Final = """
+import signal
+awaited = {signal.SIGHUP, signal.SIGUSR1}
+signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+print("ready", flush=True)
+print(signal.sigwait(awaited).name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "shown", "expected"),
+    [
+        (RELOAD, "twistd.pid", "SIGHUP"),
+        (
+            re.findall(r"postrotate\n(.+)endscript", LOGROTATE, re.DOTALL)[0],
+            "/run/wiredaemon.pid",
+            "SIGUSR1",
+        ),
+    ],
+    ids=["reload", "logrotate"],
+)
+def test_a_line_sends_the_signal_that_the_table_names(
+    script: str, shown: str, expected: str, tmp_path: Path
+) -> None:
+    assert f"| {expected} |" in TEXT
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS], stdout=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "ready\n"
+        (tmp_path / "pid").write_text(f"{waiting.pid}\n")
+        subprocess.run(["sh", "-e", "-c", script.replace(shown, str(tmp_path / "pid"))], check=True)
+        assert waiting.stdout.readline() == f"{expected}\n"

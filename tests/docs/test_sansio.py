@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "sansio.md"
+from support.documents import blocks
 
 
 def example() -> str:
-    (code,) = re.findall(
-        r"^```python\n(.*?)^```$", DOCUMENT.read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
-    assert isinstance(code, str)
+    (code,) = blocks("docs/sansio.md", "python")
     return code
 
 
 def test_the_example_adds_numbers_over_a_connection_in_memory() -> None:
     names: dict[str, Any] = {}
-    exec(compile(example(), str(DOCUMENT), "exec"), names)  # noqa: S102 the document's own code
+    exec(compile(example(), "sansio.md", "exec"), names)  # noqa: S102 the document's own code
     assert names["objects"] == [6]
 
 
 def test_the_example_answers_a_command_that_it_does_not_know() -> None:
     names: dict[str, Any] = {}
-    exec(compile(example(), str(DOCUMENT), "exec"), names)  # noqa: S102 the document's own code
+    exec(compile(example(), "sansio.md", "exec"), names)  # noqa: S102 the document's own code
     client = names["client"]
     client.send_command(b"other", {})
     sent = b"".join(header + payload for header, payload in client.data_to_send())

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pytest
+from support.documents import blocks, documented
+from support.hg import HG7
+from support.repositories import make_repository, write_hgrc
 
+from wiredaemon.accounts.groups import parse_groups
 from wiredaemon.daemon.cli import main
 from wiredaemon.wire.limits import Limits
+
+if TYPE_CHECKING:
+    import pytest
 
 TEXT: Final = (Path(__file__).resolve().parents[2] / "docs" / "users.md").read_text("utf-8")
 
@@ -21,16 +27,25 @@ def test_the_table_has_every_limit_of_logins_with_its_default() -> None:
     assert {key: float(value) for key, value in rows.items()} == limits
 
 
-@pytest.mark.parametrize(
-    "command", re.findall(r"^ +wiredaemon ((?:user|token) \w+ [^#\n]+)", TEXT, re.MULTILINE)
-)
-def test_every_command_is_one_that_there_is(
-    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = command.replace("FILE", str(tmp_path / "nosuch.toml")).split()
-    # Its arguments are accepted; the configuration is not there.
-    assert main(words) == 1
-    assert "nosuch.toml: cannot be read" in capsys.readouterr().err
+def test_the_groups_that_it_shows_are_read_as_it_says(tmp_path: Path) -> None:
+    text = documented("/etc/wiredaemon/groups", "docs/users.md")
+    assert parse_groups(tmp_path / "groups", text) == {
+        "ann": frozenset({"crew", "admins"}),
+        "bob": frozenset({"crew"}),
+    }
+
+
+def test_hg_reads_the_login_that_it_shows(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "copy")
+    (hgrc,) = [text for text in blocks("docs/users.md", "ini") if text.startswith("[auth]\n")]
+    write_hgrc(repository, hgrc)
+    assert HG7.text("config", "auth", folder=repository).splitlines() == [
+        "auth.example.prefix=hg.example.org",
+        "auth.example.username=ann",
+        "auth.example.password=wd_...",
+        "auth.example.cert=~/ann.pem",
+        "auth.example.key=~/ann.key",
+    ]
 
 
 def test_the_error_that_it_shows_is_the_one_that_there_is(

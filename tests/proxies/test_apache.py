@@ -10,10 +10,11 @@ import pytest
 from support import behind
 from support.accounts import write_htpasswd
 from support.apache import apache
+from support.documents import documented
 from support.environment import LOOPBACK
 from support.hg import HG7, Hg
 from support.links import fetch, links_in
-from support.proxies import documented, replaced
+from support.proxies import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

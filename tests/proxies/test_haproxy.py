@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from support import behind
+from support.documents import documented
 from support.environment import LOOPBACK
 from support.hg import HG7, Hg
-from support.proxies import documented, haproxy, replaced
+from support.proxies import haproxy, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from support import behind
 from support.accounts import write_htpasswd
+from support.documents import documented
 from support.environment import LOOPBACK
 from support.hg import HG7, Hg
 from support.links import fetch, links_in
-from support.proxies import documented, nginx, replaced
+from support.proxies import nginx, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,3 +182,15 @@ def test_failed_logins_count_for_the_address_that_nginx_names(
         assert "login of 'nobody' from 127.0.0.5 failed" in served.daemon.log
         right = {"Authorization": "Basic YW5uOnNlY3JldA=="}
         assert status(port, right, source="127.0.0.6", certificate=certificate) == 200
+
+
+def test_the_headers_of_docs_users_md_name_the_client(served: Served, tmp_path: Path) -> None:
+    location = replaced(
+        documented("nginx: the headers that it must set", "docs/users.md"),
+        {"127.0.0.1:8000": f"{LOOPBACK}:{served.daemon.port()}"},
+    )
+    with nginx(f"server {{\nlisten @LISTEN@;\n{location}}}\n", tmp_path) as listening:
+        # What a client says of itself does not count.
+        said = {"X-Remote-User": "ann", "X-Forwarded-Proto": "https"}
+        assert status(listening, said, source="127.0.0.9") == 403
+        assert fetch(LOOPBACK, listening, "/?style=raw")[0] == 200

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from support.documents import documented
 from support.environment import LOOPBACK
 from support.hg import HG7, Hg
 from support.links import archives_in, fetch, links_in
-from support.proxies import documented, nginx, replaced
+from support.proxies import nginx, replaced
 from support.repositories import make_repository, write_hgrc
 from support.served import Served
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 OPEN: Final = "[web]\nallow-push = *\npush_ssl = no\nallow-archive = gz\n"
 TRUSTED: Final = f'[proxy]\ntrusted = ["{LOOPBACK}"]\n'
-EXAMPLE: Final = "nginx: a prefix that it takes off"
+EXAMPLE: Final = documented("nginx: a prefix that it takes off")
 TAKEN_OFF: Final = "127.0.0.1:8000/;"
 NAMED: Final = "X-Forwarded-Prefix /hg;"
 FEEDS: Final = ("atom-log", "rss-log", "atom-tags", "rss-branches", "atom-bookmarks")
@@ -49,7 +50,7 @@ def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         changes = {"listen 80": "listen @LISTEN@", TAKEN_OFF: f"{to};" if is_kept else f"{to}/;"}
         if is_kept:
             changes[NAMED] = 'X-Forwarded-Prefix "";'
-        with nginx(replaced(documented(EXAMPLE), changes), folder) as listening:
+        with nginx(replaced(EXAMPLE, changes), folder) as listening:
             yield listening
 
 
@@ -104,7 +105,7 @@ def test_without_a_word_of_nginx_a_configured_url_does_as_well(tmp_path: Path) -
     with served(tmp_path, "", tables) as running:
         to = f"{LOOPBACK}:{running.daemon.port()}"
         text = replaced(
-            documented(EXAMPLE),
+            EXAMPLE,
             {"listen 80": "listen @LISTEN@", TAKEN_OFF: f"{to}/;", f"proxy_set_header {NAMED}": ""},
         )
         with nginx(text, tmp_path) as port:

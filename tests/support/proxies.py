@@ -7,16 +7,14 @@ before the proxy is ready wait for it.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import socket
 import subprocess
-import textwrap
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.environment import LOOPBACK, ROOT
+from support.environment import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,18 +49,6 @@ global
     maxconn 200
     log stdout format raw daemon
 """
-
-
-def documented(first: str, document: str = "proxies.md") -> str:
-    """Return the example of a page of docs/ that begins with a comment.
-
-    Raises:
-        AssertionError: There is no such one.
-    """
-    text = (ROOT / "docs" / document).read_text("utf-8")
-    found = re.search(rf"^    # {re.escape(first)}\n(?:(?:    .*)?\n)+", text, re.MULTILINE)
-    assert found is not None, f"docs/{document} has no example {first!r}"
-    return textwrap.dedent(found[0])
 
 
 def replaced(text: str, changes: Mapping[str, str]) -> str:

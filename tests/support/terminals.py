@@ -17,8 +17,9 @@ import subprocess
 import sysconfig
 from typing import TYPE_CHECKING, Final
 
-from support.documents import blocks_of
 from support.environment import environment
+
+from tools.newcomer.page import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +144,8 @@ def run_terminals(readme: Path, folder: Path) -> None:
     Raises:
         AssertionError: Something else is printed than stands there.
     """
-    terminals = [LINE.findall(text) for kind, text in blocks_of(readme) if kind == "console"]
+    found = blocks_of(readme)
+    terminals = [LINE.findall(block.text) for block in found if block.language == "console"]
     ports = Ports()
     running: list[Shown] = []
     started: list[Shown] = []

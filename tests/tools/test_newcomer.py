@@ -39,8 +39,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     folder = tmp_path_factory.mktemp("newcomer")
     wheels = folder / "wheels"
     wheels.mkdir()
-    build_wheel(wheels)
-    pack_installed(wheels)
+    pack_installed(wheels, build_wheel(wheels))
     environment = variables(folder / "home", wheels, has_index=False)
     return Newcomer(folder, environment, follow([DOCUMENTS / FIRST], folder / "first", environment))
 

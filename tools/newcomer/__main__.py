@@ -40,9 +40,9 @@ def main(words: Sequence[str] | None = None) -> int:
         top = Path(made)
         wheels = top / "wheels"
         wheels.mkdir()
-        build_wheel(wheels)
+        wheel = build_wheel(wheels)
         if arguments.offline:
-            pack_installed(wheels)
+            pack_installed(wheels, wheel)
         environment = variables(top / "home", wheels, has_index=not arguments.offline)
         print("| task | pages | files written | lines run | ends as the page says | seconds |")
         print("|---|---|---|---|---|---|")

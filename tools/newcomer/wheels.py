@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import Distribution, distribution
+from importlib.metadata import Distribution, PathDistribution, distribution
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -35,30 +35,39 @@ def build_wheel(folder: Path) -> Path:
     return built
 
 
-def pack_installed(folder: Path) -> None:
-    """Make a wheel of each installed distribution that the project and pages need."""
-    names = dependencies("wiredaemon", frozenset({"hg"}))
+def pack_installed(folder: Path, wheel: Path) -> None:
+    """Make a wheel of each installed distribution that the project's wheel and pages need."""
+    names = dependencies(in_wheel(wheel), frozenset({"hg"}))
     for name in BESIDES:
-        names |= {name, *dependencies(name)}
-    for name in sorted(names - {"wiredaemon"}):
+        names |= {name, *dependencies(distribution(name))}
+    for name in sorted(names):
         _pack(distribution(name), folder)
 
 
-def dependencies(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
+def in_wheel(wheel: Path) -> Distribution:
+    """What a wheel says of itself; what is installed of a checkout may be older."""
+    tops = zipfile.Path(wheel).iterdir()
+    (information,) = [top for top in tops if top.name.endswith(".dist-info")]
+    return PathDistribution(information)
+
+
+def dependencies(one: Distribution, extras: frozenset[str] = frozenset()) -> set[str]:
     """Names of the distributions that one needs, itself not included."""
     found: set[str] = set()
-    for needed, its_extras in _requirements(name, extras):
-        found |= {needed} | dependencies(needed, its_extras)
+    for needed, its_extras in _requirements(one, extras):
+        found |= {needed} | dependencies(distribution(needed), its_extras)
     return found
 
 
-def _requirements(name: str, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
-    for text in distribution(name).requires or ():
-        one = Requirement(text)
-        if one.marker is None or any(
-            one.marker.evaluate({"extra": extra}) for extra in ("", *extras)
+def _requirements(
+    one: Distribution, extras: frozenset[str]
+) -> Iterator[tuple[str, frozenset[str]]]:
+    for text in one.requires or ():
+        needed = Requirement(text)
+        if needed.marker is None or any(
+            needed.marker.evaluate({"extra": extra}) for extra in ("", *extras)
         ):
-            yield one.name, frozenset(one.extras)
+            yield needed.name, frozenset(needed.extras)
 
 
 def _pack(installed: Distribution, folder: Path) -> None:
