@@ -40,6 +40,7 @@ class Wire:
     def __init__(self) -> None:
         self.sent = bytearray()
         self.did: list[str] = []
+        self.is_connected = True
 
     def write(self, parts: Sequence[bytes]) -> None:
         self.sent += b"".join(parts)
@@ -481,6 +482,20 @@ async def test_a_silent_server_fails_the_calls_after_the_time_that_was_given() -
         await call.result()
     assert talk.wire.did == ["abort"]
     assert talk.clock.getDelayedCalls() == []
+
+
+def test_silence_is_not_the_servers_before_there_is_a_connection() -> None:
+    talk = Talk(silent_seconds=10)
+    talk.wire.is_connected = False
+    call = talk.start()
+    talk.clock.advance(100)
+    assert not call.is_over
+    talk.wire.is_connected = True
+    talk.calls.watch()
+    talk.clock.advance(9)
+    assert not call.is_over
+    talk.clock.advance(1)
+    assert call.is_over
 
 
 def test_silence_is_not_the_servers_while_nothing_is_asked_or_taken() -> None:

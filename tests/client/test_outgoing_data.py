@@ -7,8 +7,9 @@ from support.responding import ensure_deferred
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from wiredaemon.client.errors import ClientError
 from wiredaemon.client.flow_control import FlowControl
-from wiredaemon.client.outgoing_data import pieces
+from wiredaemon.client.outgoing_data import checked_data, pieces
 from wiredaemon.client.twisted_runtime import TwistedRuntime
 
 if TYPE_CHECKING:
@@ -58,3 +59,13 @@ def test_a_closed_flow_holds_everybody_until_it_opens() -> None:
     assert not any(one.called for one in waiting)
     flow.resume()
     assert all(one.called for one in waiting)
+
+
+def test_data_that_is_bytes_in_all_but_name_is_sent() -> None:
+    assert checked_data(bytearray(b"ab")) == checked_data(memoryview(b"ab")) == b"ab"
+
+
+@pytest.mark.parametrize(("data", "kind"), [("text", "str"), (3, "int"), (object(), "object")])
+def test_data_that_cannot_be_sent_is_known_before_anything_is(data: object, kind: str) -> None:
+    with pytest.raises(ClientError, match=rf"^data is bytes, or gives bytes, not {kind}$"):
+        checked_data(data)

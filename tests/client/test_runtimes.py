@@ -490,6 +490,21 @@ async def test_calls_that_are_late_hold_no_connection() -> None:
         await in_loop(main)
 
 
+@pytest.mark.parametrize("scheme", ["http", "hgrpc"])
+@ensure_deferred
+async def test_a_text_is_no_data_and_is_refused_before_anything_is_sent(scheme: str) -> None:
+    async with listening(factory_of(scheme, COMMANDS, framings=["0006"])) as port:
+
+        async def main() -> None:
+            async with await aio.connect(f"{scheme}://127.0.0.1:{port}/") as connection:
+                text: Any = "text"
+                with pytest.raises(ClientError, match=r"^data is bytes, or gives bytes, not str$"):
+                    await connection.call("count", data=text)
+                assert await connection.call("greet", {"name": b"you"}) == b"hello you"
+
+        await in_loop(main)
+
+
 @ensure_deferred
 async def test_many_uploads_side_by_side(certificate: Path) -> None:
     async with listening(factory_of("hgrpc", COMMANDS, framings=["0006"])) as port:

@@ -161,7 +161,7 @@ class ClientCalls:
             sent.sending = self._runtime.run(sending, partial(self._data_sent, request_id, sent))
         self.writer.flush()
         if len(self._requests) == 1:
-            self._watch()
+            self.watch()
         return request_id
 
     def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:
@@ -214,7 +214,7 @@ class ClientCalls:
         self.writer.is_over = True
         requests = list(self._requests.values())
         self._requests.clear()
-        self._watch()
+        self.watch()
         self._wire.abort()
         for request in requests:
             request.stop()
@@ -287,18 +287,18 @@ class ClientCalls:
         if paused == self._is_paused:
             return
         self._is_paused = paused
-        self._watch()
+        self.watch()
         if paused:
             self._wire.pause_input()
         else:
             self._wire.resume_input()
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
         """Run the silence timer while it is the server's turn."""
         if self._options.silent_seconds is None:
             return
         # While reading is paused, the silence is the caller's.
-        is_server_due = bool(self._requests) and not self._is_paused
+        is_server_due = bool(self._requests) and self._wire.is_connected and not self._is_paused
         self._silence.set(self._options.silent_seconds if is_server_due else None)
 
     def _end(self, error: ClientError) -> None:
@@ -346,4 +346,4 @@ class ClientCalls:
         self.data_turns.wake()
         request.finish(error)
         if not self._requests:
-            self._watch()
+            self.watch()

@@ -22,6 +22,7 @@ from wiredaemon.client.errors import (
 )
 from wiredaemon.client.framed_stream import FramedStream
 from wiredaemon.client.options import CLOSE_SECONDS
+from wiredaemon.client.outgoing_data import checked_data
 from wiredaemon.client.requests import Request, moment_of, name_bytes, named_arguments
 from wiredaemon.commands import Permission
 from wiredaemon.wire.dialects import DIALECTS, RequestForm, ResponseForm
@@ -127,7 +128,7 @@ class FramedConnection:
             request = Request(
                 name_bytes(command),
                 named_arguments(arguments),
-                data,
+                None if data is None else checked_data(data),
                 # A raw connection has no URL: only a key of the request can name the repository.
                 None if self._address.path == b"/" else self._address.path,
                 deadline,

@@ -171,6 +171,11 @@ class FramedStream:
 
     # --- as the wire of the calls ------------------------------------------------------------
 
+    @property
+    def is_connected(self) -> bool:
+        """The stream is open."""
+        return self._stream is not None
+
     def write(self, parts: Sequence[bytes]) -> None:
         """Send frames."""
         if self._stream is not None and not self.is_lost:

@@ -16,6 +16,7 @@ from wiredaemon.client.fetching import fetch
 from wiredaemon.client.handshake import HEADERS, LARGEST_ANSWER, Offer, choose, read_answer
 from wiredaemon.client.http_pool import HttpPool
 from wiredaemon.client.options import CLOSE_SECONDS
+from wiredaemon.client.outgoing_data import checked_data
 from wiredaemon.client.posting import Post
 from wiredaemon.client.requests import Request, moment_of, name_bytes, named_arguments
 from wiredaemon.commands import Permission
@@ -170,7 +171,8 @@ class HttpConnection:
             if self.pool.is_closed:
                 raise ConnectionLostError("the connection was closed")
             name = name_bytes(command)
-            request = Request(name, named_arguments(arguments), data, None, deadline)
+            sent = None if data is None else checked_data(data)
+            request = Request(name, named_arguments(arguments), sent, None, deadline)
             Post(self, self._target(name, permission), call, request).send()
         except ClientError as error:
             call.fail(error)

@@ -38,6 +38,19 @@ class Sender(Protocol):
         """Send a piece of command data at once."""
 
 
+def checked_data(data: object) -> Data:
+    """Return what can be sent.
+
+    Raises:
+        ClientError: It cannot be: a text, for instance, must be encoded.
+    """
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data)
+    if isinstance(data, str) or not isinstance(data, Iterable | AsyncIterable):
+        raise ClientError(f"data is bytes, or gives bytes, not {type(data).__name__}")
+    return data
+
+
 async def send_pieces(calls: Sender, request_id: int, data: Data) -> None:
     """Send command data, as fast as the transport takes it.
 

@@ -78,11 +78,17 @@ class Post:
         if not is_whole:
             self._held = []
         stream.begin(self, head, content, is_whole=is_whole)
+        self._calls.watch()
         # The head and the beginning alone may be as much as the stream takes.
         if not (is_whole or stream.is_full):
             self._calls.flow_control.resume()
 
     # --- as the wire of the calls ------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """It has a connection of the pool."""
+        return self._stream is not None
 
     def write(self, parts: Sequence[bytes]) -> None:
         """Send frames, or hold them until there is a stream."""
@@ -159,6 +165,7 @@ class Post:
         if self._is_repeatable(error):
             self._retries += 1
             self._stream = None
+            self._calls.watch()
             self._wanted = self._connection.pool.take(self._begin, self._failed, is_fresh=True)
             return
         self._failed(error)

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 class Wire(Protocol):
     """The transport of the calls of a connection."""
 
+    @property
+    def is_connected(self) -> bool:
+        """It has a connection; until then its server is no silent one."""
+
     def write(self, parts: Sequence[bytes]) -> None:
         """Send headers and payloads of frames, in turn."""
 
