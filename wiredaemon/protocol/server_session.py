@@ -14,7 +14,7 @@ from wiredaemon.protocol.events import RequestCancelled, SessionStarted
 from wiredaemon.protocol.input_streams import SERVER_SIDE, InputStreams
 from wiredaemon.protocol.sender_settings import SenderSettingsReceiver
 from wiredaemon.protocol.server_output import ServerOutput
-from wiredaemon.protocol.session import SERVER_SESSION, Session
+from wiredaemon.protocol.session import SERVER_SESSION, Session, SessionState
 from wiredaemon.protocol.small_results import send_whole
 from wiredaemon.wire.encodings import DECODERS
 from wiredaemon.wire.frames import ENCODED, FrameReader, whole_frame
@@ -61,6 +61,11 @@ class ServerSession(ServerOutput, ABC):
     def has_session(self) -> bool:
         """The client has asked for a session, and was told that there is one."""
         return self._session is not None
+
+    @property
+    def is_session_open(self) -> bool:
+        """There is a session, and neither side has said that it goes away."""
+        return self._session is not None and self._session.state is SessionState.OPEN
 
     @property
     def frames_received(self) -> int:

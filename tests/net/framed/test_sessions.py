@@ -160,3 +160,35 @@ def test_a_client_may_say_that_it_goes_and_end() -> None:
     raw.end()
     assert raw.answers[1].error is None
     assert not raw.transport.is_open()
+
+
+@pytest.mark.parametrize("goes", [False, True])
+def test_a_client_that_ends_without_a_word_has_left(*, goes: bool) -> None:
+    stopped: list[str] = []
+
+    def gated(_: Any) -> Deferred[bytes]:
+        return Deferred(lambda _: stopped.append("stopped"))
+
+    raw = in_session(make_command(gated))
+    raw.ask(1, "gated")
+    if goes:
+        raw.receive(session(GO_AWAY, item({b"reason": b"done"}, canonical=False)))
+    raw.end()
+    assert raw.transport.is_open() == goes
+    raw.lose()
+    assert stopped == ["stopped"]
+
+
+def test_without_a_session_a_client_may_end_its_side_and_wait() -> None:
+    result: Deferred[bytes] = Deferred()
+
+    def slow(_: Any) -> Deferred[bytes]:
+        return result
+
+    raw = Raw("0006", make_command(slow))
+    raw.ask(1, "slow")
+    raw.end()
+    assert raw.transport.is_open()
+    result.callback(b"late")
+    assert raw.answers[1].error is None
+    assert not raw.transport.is_open()

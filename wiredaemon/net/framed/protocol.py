@@ -130,6 +130,9 @@ class FramedServerProtocol(Protocol):
         self._input_ended = True
         if self._drained is not None or self._input is None:
             self.transport.loseConnection()
+        elif self._responder is not None and self._responder.connection.is_session_open:
+            # The client has left without a word (sessions, section 2.3): nobody wants its answers.
+            self.transport.abortConnection()
         else:
             self._input.receive_end()
 
