@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
+import subprocess
+import sys
 import threading
 import warnings
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from support.environment import environment
 from support.responding import ensure_deferred, make_command
 from support.serving import factory_of, listening, write_certificate
 from twisted.internet.defer import Deferred
@@ -637,3 +640,17 @@ def test_inside_of_an_event_loop_nothing_is_blocked() -> None:
             blocking.connect("hgrpc://127.0.0.1:1/")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("module", ["wiredaemon.client.aio", "wiredaemon.client.blocking"])
+def test_other_faces_start_without_twisted(module: str) -> None:
+    program = f"import sys, {module}; print([one for one in sys.modules if 'twisted' in one])"
+    shown = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert shown.stdout == "[]\n"

@@ -149,7 +149,7 @@ sys.exit(main())
 
 @pytest.mark.parametrize(
     "module",
-    ["wiredaemon.daemon.cli", "argparse", "asyncio", "twisted.internet.defer", "httptools"],
+    ["wiredaemon.daemon.cli", "argparse", "asyncio", "wiredaemon.client.calls", "httptools"],
 )
 def test_while_the_program_is_imported(module: str) -> None:
     finished = subprocess.run(

@@ -11,7 +11,6 @@ from wiredaemon.client.errors import NotOfferedError, UrlError
 from wiredaemon.client.framed import FramedConnection
 from wiredaemon.client.http import HttpConnection
 from wiredaemon.client.options import DEFAULT_OPTIONS
-from wiredaemon.client.twisted_runtime import TwistedRuntime
 from wiredaemon.wire.encodings import DECODERS
 
 if TYPE_CHECKING:
@@ -97,6 +96,9 @@ async def connect(
     Raises:
         ClientError: The server cannot be reached, or does not offer what the options ask for.
     """
+    # Here: scripts need none of Twisted, which takes most of the time in which they start.
+    from wiredaemon.client.twisted_runtime import TwistedRuntime  # noqa: PLC0415
+
     return await open_connection(TwistedRuntime(reactor), url, options)
 
 
