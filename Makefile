@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
 
-.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds newcomer man reference charts docs screenshots format clean
+.PHONY: run test check interop test-long test-oldest lint types unit bench memory transfers stress attacks crash clones storm large-history slow-clone fuzz seeds newcomer man reference charts sessions docs screenshots format clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/wiredaemon serve --data data
@@ -109,6 +109,10 @@ reference: man
 # The page of charts, from the last run that was kept: `make bench BENCH="--json benchmarks/results.json"`.
 charts: $(VENV)/.dev-stamp
 	$(BIN)/python -m tools.charts_page
+
+# Pictures of terminals in the documents, of a daemon that runs.
+sessions: $(VENV)/.dev-stamp
+	$(BIN)/python -m tools.sessions
 
 # The site of the documents; a warning is an error.
 docs: $(VENV)/.dev-stamp
