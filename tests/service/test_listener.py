@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +11,7 @@ from support.embedding import calling, reactor
 from support.responding import ensure_deferred
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.threads import deferToThread
 
 from wiredaemon import Permission, Service
 from wiredaemon.client import ConnectError, connect
@@ -130,4 +133,32 @@ async def test_a_port_that_cannot_be_opened_says_why() -> None:
         await service.listen(f"tcp:{listener.address.port}:interface=127.0.0.1")
     with pytest.raises(EndpointError):
         await service.listen_http("nowhere:0")
+    await service.stop()
+
+
+@ensure_deferred
+async def test_a_command_that_says_nothing_ends_with_the_process_of_its_caller() -> None:
+    service = waiting()
+    ended: Deferred[None] = Deferred()
+
+    @service.command("silent", permission=Permission.RO)
+    async def silent(_: Any) -> None:
+        try:
+            await Deferred()
+        finally:
+            ended.callback(None)
+
+    listener = await service.listen(LOOPBACK)
+    program = f"""if True:
+        import os
+        from wiredaemon.client import blocking
+        connection = blocking.connect("{listener.url}")
+        call = connection.call("silent")
+        try:
+            connection.call("quick").result()
+        finally:
+            os._exit(0)  # what the system then closes is all that the server sees
+    """
+    await deferToThread(subprocess.run, [sys.executable, "-c", program], check=True)
+    await ended
     await service.stop()
