@@ -60,6 +60,18 @@ def inputs() -> Iterator[tuple[str, str, bytes]]:
     for era in API:
         yield "http", era, b"\xff" + posted(era, "customreadonly", requests(era, b"customreadonly"))
     yield "http", "pipelined", b"\x40" + 2 * ask("GET", "/api/") + ask("GET", "/?cmd=capabilities")
+    everything = (
+        b'{"bytes": {"hex": "00ff"}, "int": -3, "list": ["a", [1.0, null]], "dict": {"hex:ff": {}},'
+        b' "set": ["a", 1], "bool": true, "float": 0.5, "text": "\\u00e9"}'
+    )
+    yield "json", "object", b"\0\0" + everything
+    yield "json", "lines", b"\1\0" + everything
+    yield "json", "query", b"\2\1" + b"bytes=%00%ff&int=-3&bool=true&float=1.5e3&text=a+b"
+    yield (
+        "json",
+        "twice",
+        b"\0\0" + b'{"int": 1, "int": NaN, "list": [1e999, 99999999999999999999]}',
+    )
     chunked = {"Transfer-Encoding": "chunked"}
     yield (
         "http",

@@ -6,21 +6,27 @@ limit allows, and results that depend on how the bytes were cut.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote_from_bytes
 
 from support.feeding import ALL, joined, server
+from support.json_calls import EVENTS, JSON, LINES, answer_of, get, json_web, post
 from support.logs import observed, texts_of
 from support.peers import frame
 from support.web import API, Web
 from twisted.logger import LogLevel
 
 from fuzz.cuts import Input, pieces
+from wiredaemon.commands import Argument, ArgumentType, Command, Permission
+from wiredaemon.commands.argument_types import CONTAINERS
 from wiredaemon.protocol import ClientConnection, ConnectionFailed, RequestReceived
 from wiredaemon.wire import cbor
 from wiredaemon.wire.cbor_heads import CborError
 from wiredaemon.wire.dialects import DIALECTS
 from wiredaemon.wire.encodings import DECODED_STEP, DECODERS, ContentError
 from wiredaemon.wire.frames import FrameError, FrameReader
+from wiredaemon.wire.json_values import JsonError, jsonable, parse_json, value_of, write_json
 from wiredaemon.wire.limits import Limits
 from wiredaemon.wire.values import UnencodableError
 
@@ -42,6 +48,8 @@ LIMITS: Final = Limits(
     concurrent_requests=5,
     cbor_depth=8,
     cbor_elements=64,
+    json_request=1024,
+    json_elements=64,
     command_data=2048,
     undeclared_data=256,
 )
@@ -217,6 +225,50 @@ def http(data: bytes) -> None:
     assert not failures, texts_of(failures)
 
 
+def json_calls(data: bytes) -> None:
+    """A call with JSON is answered with JSON, and values are read as they were written."""
+    given = Input(data)
+    form = given.choose([{}, LINES, EVENTS])
+    in_query = given.choose([False, True])
+    said = given.rest()
+    query = quote_from_bytes(said, safe="&=+%")
+    with observed() as events:
+        web = json_web(_COMMANDS, limits=LIMITS)
+        asked = get(f"/scalars?{query}", form) if in_query else post("/all", said, {**JSON, **form})
+        answer = answer_of(web.connect().exchange(asked))
+    failures = [event for event in events if event["log_level"] >= LogLevel.error]
+    assert not failures, texts_of(failures)
+    assert answer.status in _STATUSES, answer
+    if answer.status != _OK:
+        assert answer.problem[1]
+    elif form is LINES:
+        assert [*json.loads(answer.body.splitlines()[-1])] == ["end"]
+    elif not form:
+        assert isinstance(answer.said, str)
+    try:
+        value = value_of(parse_json(said))
+    except JsonError:
+        return
+    assert value_of(parse_json(write_json(jsonable(value)))) == value
+
+
+def _echo(context: Any, **given: object) -> str:  # noqa: ARG001 every command is given its context
+    return repr(given)
+
+
+def _taking(name: str, kinds: Iterable[ArgumentType]) -> Command:
+    arguments = {kind.value: Argument(type=kind, default=None) for kind in kinds}
+    return Command(name=name, permission=Permission.RO, function=_echo, arguments=arguments)
+
+
+_COMMANDS: Final = [
+    _taking("all", ArgumentType),
+    _taking("scalars", set(ArgumentType) - CONTAINERS),
+]
+_OK: Final = 200
+_STATUSES: Final = frozenset({_OK, 400, 406, 413, 431})
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "frames": frames,
     "requests": requests,
@@ -225,5 +277,6 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "cbor": cbor_items,
     "decoders": decoders,
     "http": http,
+    "json": json_calls,
 }
 """Each target by the name of its corpus."""

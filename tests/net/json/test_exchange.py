@@ -77,6 +77,7 @@ def test_an_object_goes_out_when_the_command_waits_for_the_next() -> None:
         b"Content-Type: application/x-ndjson\r\n"
         b"Cache-Control: no-store\r\n"
         b"X-Content-Type-Options: nosniff\r\n"
+        b"X-Accel-Buffering: no\r\n"
         b"Transfer-Encoding: chunked"
     )
     assert chunks_of(rest) == (b'{"result": {"a": 1}}\n', False)

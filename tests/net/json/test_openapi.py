@@ -93,7 +93,13 @@ def test_a_command_has_its_help_its_arguments_and_its_answers() -> None:
     integer = {"type": "integer", "minimum": -(1 << 64), "maximum": (1 << 64) - 1, "default": 1}
     assert get["parameters"] == [
         TIMEOUT,
-        {"name": "name", "in": "query", "required": True, "schema": {"type": "string"}},
+        {
+            "name": "name",
+            "in": "query",
+            "required": True,
+            "schema": {"type": "string"},
+            "example": "world",
+        },
         {"name": "times", "in": "query", "required": False, "schema": integer},
     ]
     assert post["parameters"] == [TIMEOUT]

@@ -143,6 +143,10 @@ def _parameters(command: Command) -> list[Part]:
             parameter["content"] = {DOCUMENT.decode(): {"schema": schema}}
         else:
             parameter["schema"] = argument_schema(argument, is_text=True)
+            example = example_of(argument)
+            # A query has bytes as they are, and a description has no string for such.
+            if example is not REQUIRED and not isinstance(example, dict):
+                parameter["example"] = example
         parameters.append(parameter)
     return parameters
 

@@ -99,6 +99,8 @@ class DocumentOutput:
 
 
 _BETWEEN: Final = b", "
+_UNBUFFERED: Final = (b"X-Accel-Buffering", b"no")
+"""nginx would keep parts until it has 8 KiB of them; other proxies pass them on as they come."""
 
 
 class StreamOutput:
@@ -189,7 +191,7 @@ class StreamOutput:
         response = self._request.response
         if not self.is_begun:
             self.is_begun = True
-            headers = [(b"Content-Type", self._media_type), *PLAIN_HEADERS]
+            headers = [(b"Content-Type", self._media_type), *PLAIN_HEADERS, _UNBUFFERED]
             response.begin_stream(200, b"OK", headers, self._responder)
         response.write_body(data)
 
