@@ -100,7 +100,7 @@ class DocumentOutput:
 
 _BETWEEN: Final = b", "
 _UNBUFFERED: Final = (b"X-Accel-Buffering", b"no")
-"""nginx would keep parts until it has 8 KiB of them; other proxies pass them on as they come."""
+"""nginx would keep parts until it has some KiB of them."""
 
 
 class StreamOutput:
