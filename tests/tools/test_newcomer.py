@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tools.newcomer.__main__ import main
 from tools.newcomer.follow import Outcome, follow, variables
 from tools.newcomer.matching import matches
 from tools.newcomer.page import CommandStep, FileStep, PageError, blocks_of, steps_of
@@ -200,3 +201,12 @@ def test_dots_stand_for_anything_and_for_nothing_else(
 ) -> None:
     assert matches(expected, printed) is outcome
     assert matches(expected, f"{printed.rstrip()}\nmore\n", goes_on=True) is outcome or not outcome
+
+
+def test_a_task_that_there_is_not_is_an_error_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["nosuch"])
+    assert caught.value.code == 2
+    assert "no such task: nosuch (there are quickstart, kinds, " in capsys.readouterr().err
