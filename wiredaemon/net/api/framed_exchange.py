@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wiredaemon.net.api.rules import MULTIREQUEST, Accepted, insufficient_permissions
 from wiredaemon.net.guard.held_memory import STEP
+from wiredaemon.net.http.exchange import HttpExchange
 from wiredaemon.net.http.held_body import tell_held
 from wiredaemon.net.http.responses import HttpResponse, bad_request, protocol_error, text
 from wiredaemon.net.responding.exchange import begin_exchange
@@ -16,16 +17,12 @@ from wiredaemon.net.responding.held_input import held_by, holds_much
 from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
 
 if TYPE_CHECKING:
-    from twisted.python.failure import Failure
-
     from wiredaemon.commands import Command
     from wiredaemon.net.guard.command_threads import CommandThreads
     from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
     from wiredaemon.net.http.request import StreamingRequest
-    from wiredaemon.net.responding.connection_input import ConnectionInput
     from wiredaemon.net.responding.context import Origin
-    from wiredaemon.net.responding.responder import Responder
     from wiredaemon.protocol import RemoteProtocolError, RequestReceived, ServerConnection
     from wiredaemon.wire.limits import Limits
 
@@ -104,7 +101,7 @@ def _unavailable(name: object, accepted: Accepted) -> HttpResponse:
     return _ok(b"wire protocol command not available: %s" % shown)
 
 
-class FramedExchange:
+class FramedExchange(HttpExchange):
     """The transport of one exchange in half duplex: a body of frames, and its response."""
 
     def __init__(  # noqa: PLR0913 all that an exchange needs
@@ -123,8 +120,6 @@ class FramedExchange:
         self._dialect = accepted.dialect
         self._address = origin.peer.address
         self._begun = False
-        self._input: ConnectionInput | None
-        self._responder: Responder | None
         self._input, self._responder = begin_exchange(
             self,
             UrlAdmission(accepted, origin),
@@ -166,24 +161,10 @@ class FramedExchange:
             return 0, 0
         return held_by(self._responder, self._input, 0, is_known=False)
 
-    def connection_lost(self) -> None:
-        """Cancel the commands: the client has gone."""
-        self._stop()
-
     def refuse(self, response: HttpResponse) -> None:
         """Cancel the commands, and answer."""
         self._stop()
         self.refused(response)
-
-    def _stop(self) -> None:
-        responder = self._responder
-        self._end()
-        if responder is not None:
-            responder.stop()
-
-    def _end(self) -> None:
-        """Forget input and Responder, which know this object: else all three would stay."""
-        self._input = self._responder = None
 
     # --- called by the input and the Responder -----------------------------------------------
 
@@ -198,27 +179,6 @@ class FramedExchange:
         elif self._responder is not None:
             self._begun = True
             response.begin_frames(self._dialect.media_type, self._responder, frames)
-
-    def share_output(self) -> None:
-        """Do nothing: requests are answered one after the other."""
-
-    def pause_input(self) -> None:
-        """Stop reading the body."""
-        self._request.body.pause()
-
-    def resume_input(self) -> None:
-        """Read the body again."""
-        self._request.body.resume()
-
-    def request_failed(self, message: str) -> None:
-        """Count the limit that the error of a request names, if it names one."""
-        request = self._request
-        request.site.guard.hits.hit_in(message, request.limits, request.peer().address)
-
-    def command_crashed(self, failure: Failure, command: str) -> None:
-        """Log the exception of a command."""
-        # Of a command that fails as it is stopped the client may have gone.
-        self._request.site.guard.crashes.log(failure, command, self._address)
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Answer broken input with a text; frames that were queued are dropped."""

@@ -175,7 +175,7 @@ class HgwebResource(Resource):
             return exchange
 
         # The body holds arguments, which Mercurial reads completely before it runs the command.
-        BufferedBody(request, limits.request_size, on_body).start()
+        BufferedBody(request, on_body).start()
 
     def _kept_or(
         self,

@@ -5,7 +5,8 @@ A slow client cannot hold a worker then: the worker is requested when the last b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wiredaemon.net.guard.held_memory import STEP
 from wiredaemon.net.http.growing_content import GrowingContent
@@ -34,37 +35,23 @@ class Waiting(Protocol):
         """End the request with a fixed response."""
 
 
-class BufferedBody:
+class GrowingBody(ABC):
     """Receives the body of a request, up to a limit; a larger one is refused.
-
-    It counts as not ended until a worker has read it: what many hold that way is no less.
 
     Args:
         request: The request, of whose body nothing was received.
-        limit: The largest body in bytes (`Limits.request_size`).
-        complete: Is called with the whole body, and returns what it waits in.
+        name: The field of `Limits` that bounds it.
     """
 
-    def __init__(
-        self,
-        request: StreamingRequest,
-        limit: int,
-        complete: Callable[[bytearray | memoryview], Waiting],
-    ) -> None:
+    def __init__(self, request: StreamingRequest, name: str) -> None:
         self._request = request
-        self._limit = limit
-        self._complete = complete
+        self._name = name
+        self._limit: int = getattr(request.limits, name)
         self._content = GrowingContent()
-        self._waiting: Waiting | None = None
-
-    def held(self) -> tuple[int, int]:
-        """Return the bytes that are held, and those of them in what has not ended."""
-        size = len(self._content) if self._waiting is None else self._waiting.held
-        return size, size
 
     def start(self) -> None:
         """Receive the body, or refuse it unread if its announced length is too large."""
-        declared = self._request.content_length
+        declared = self._request.body.declared
         # Before a byte is read: a client that waits for "100 Continue" has sent none yet.
         if declared is not None and declared > self._limit:
             self._refuse()
@@ -73,49 +60,74 @@ class BufferedBody:
 
     def receive_data(self, data: bytes) -> None:
         """Keep the next bytes, or refuse the body if it is too large by now."""
-        if len(self._content) + len(data) > self._limit:
-            self._drop()
+        size = len(self._content) + len(data)
+        if size > self._limit:
+            self._content.drop()
             self._refuse()
+            return
+        self._content.append(data)
+        channel = self._request.channel
+        if size < STEP and len(data) >= _COUNTED:
+            count_held(channel)
         else:
-            self._content.append(data)
-            count_growth(self._request.channel, len(self._content), len(data))
+            tell_held(channel)
+
+    @abstractmethod
+    def receive_end(self) -> None:
+        """Hand the body over."""
+
+    @abstractmethod
+    def held(self) -> tuple[int, int]:
+        """Return the bytes that are held, and those of them in what has not ended."""
+
+    def connection_lost(self) -> None:
+        """Drop the bytes that were kept."""
+        self._content.drop()
+
+    def refuse(self, response: HttpResponse) -> None:
+        """Drop the bytes that were kept, and answer."""
+        self._content.drop()
+        self._request.answer(response)
+
+    def _refuse(self) -> None:
+        self._request.answer(too_large(self._name, self._limit))
+
+
+class BufferedBody(GrowingBody):
+    """Receives the arguments of a command of version 1, for a worker.
+
+    They count as not ended until a worker has read them: what many hold that way is no less.
+
+    Args:
+        request: The request, of whose body nothing was received.
+        complete: Is called with the whole body, and returns what it waits in.
+    """
+
+    def __init__(
+        self,
+        request: StreamingRequest,
+        complete: Callable[[bytearray | memoryview], Waiting],
+    ) -> None:
+        super().__init__(request, "request_size")
+        self._complete = complete
+        self._waiting: Waiting | None = None
+
+    def held(self) -> tuple[int, int]:
+        """Return the bytes that are held, and those of them in what has not ended."""
+        size = len(self._content) if self._waiting is None else self._waiting.held
+        return size, size
 
     def receive_end(self) -> None:
         """Pass the whole body to the caller."""
         self._waiting = self._complete(self._content.take())
         tell_held(self._request.channel)
 
-    def connection_lost(self) -> None:
-        """Drop the bytes that were kept."""
-        self._drop()
-
     def refuse(self, response: HttpResponse) -> None:
         """Drop the bytes that were kept, and answer."""
-        self._drop()
         if self._waiting is None:
-            self._request.answer(response)
+            super().refuse(response)
         else:
             self._waiting.refuse(response)
-
-    def _drop(self) -> None:
-        self._content.drop()
-
-    def _refuse(self) -> None:
-        self._request.answer(too_large("request_size", self._limit))
-
-
-def count_growth(channel: Any, size: int, added: int) -> None:  # noqa: ANN401 Twisted's is not annotated
-    """Count a body that is held; its request may be refused for it.
-
-    Args:
-        channel: The connection.
-        size: Bytes of the body so far.
-        added: Those that the last read has brought.
-    """
-    if size < STEP and added >= _COUNTED:
-        count_held(channel)
-    else:
-        tell_held(channel)
 
 
 def too_large(name: str, limit: int) -> HttpResponse:

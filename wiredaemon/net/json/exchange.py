@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.net.guard.held_memory import STEP
 from wiredaemon.net.guard.output_room import OutputRoom
+from wiredaemon.net.http.exchange import HttpExchange
 from wiredaemon.net.http.held_body import tell_held
 from wiredaemon.net.json.forms import STREAMS
 from wiredaemon.net.json.outputs import DocumentOutput, StreamOutput
@@ -37,15 +38,12 @@ from wiredaemon.wire.payloads import format_message
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twisted.python.failure import Failure
-
     from wiredaemon.commands import Command, Value
     from wiredaemon.net.http.application import Application
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.net.json.outputs import Output
     from wiredaemon.net.json.rules import Call
-    from wiredaemon.net.responding.connection_input import ConnectionInput
     from wiredaemon.net.responding.context import Origin
     from wiredaemon.net.responding.responder import Responder
     from wiredaemon.protocol import RequestReceived, ServerConnection
@@ -79,7 +77,7 @@ class CallAdmission:
         return self._admitted
 
 
-class JsonExchange:
+class JsonExchange(HttpExchange):
     """The call of one command; receives the body of the request where that is command data.
 
     Args:
@@ -112,8 +110,6 @@ class JsonExchange:
         """The id of the request; 0 until it is sent."""
         self._failure: HttpResponse | None = None
         """The end of the answer, if the command has failed."""
-        self._input: ConnectionInput | None
-        self._responder: Responder | None
         self._input, self._responder = begin_exchange(
             self,
             CallAdmission(call.command, origin),
@@ -186,23 +182,13 @@ class JsonExchange:
 
     def connection_lost(self) -> None:
         """Cancel the command: the client has gone."""
-        self._stop()
+        super().connection_lost()
         self._output.stop()
 
     def refuse(self, response: HttpResponse) -> None:
         """Cancel the command, and answer."""
         self._stop()
         self._output.fail(response)
-
-    def _stop(self) -> None:
-        responder = self._responder
-        self._end()
-        if responder is not None:
-            responder.stop()
-
-    def _end(self) -> None:
-        """Forget input and Responder, which know this object: else all three would stay."""
-        self._input = self._responder = None
 
     def _tell_held(self) -> None:
         # Twisted takes the channel from a request that is answered.
@@ -261,26 +247,6 @@ class JsonExchange:
                 }
                 known = {name: value for name, value in shown.items() if value is not None}
                 self._output.note("progress", jsonable(known))
-
-    def share_output(self) -> None:
-        """Do nothing: there is one request."""
-
-    def pause_input(self) -> None:
-        """Stop reading the body."""
-        self._request.body.pause()
-
-    def resume_input(self) -> None:
-        """Read the body again."""
-        self._request.body.resume()
-
-    def request_failed(self, message: str) -> None:
-        """Count the limit that the error of a request names, if it names one."""
-        request = self._request
-        request.site.guard.hits.hit_in(message, request.limits, self._address)
-
-    def command_crashed(self, failure: Failure, command: str) -> None:
-        """Log the exception of a command."""
-        self._request.site.guard.crashes.log(failure, command, self._address)
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
         """Answer a request that crosses a limit of the connection."""

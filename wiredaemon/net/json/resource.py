@@ -154,7 +154,7 @@ class JsonResource(Resource):
                 return None
             return self._exchange(request, call, origin, given)
 
-        ArgumentsBody(request, self._application.limits.json_request, complete).start()
+        ArgumentsBody(request, complete).start()
 
     def _exchange(
         self, request: StreamingRequest, call: Call, origin: Origin, arguments: dict[bytes, Value]
