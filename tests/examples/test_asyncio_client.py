@@ -42,10 +42,10 @@ def running(folder: Path, name: str, *arguments: str) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[None]:
+def server(folder: Path) -> Iterator[IO[str]]:
     with running(folder, "weather.py", place(folder)) as shown:
         assert next(shown) == f"weather at {place(folder)}\n"
-        yield
+        yield shown
 
 
 def test_a_stream_goes_on_when_the_server_is_back(tmp_path: Path) -> None:
@@ -63,6 +63,23 @@ def test_a_stream_goes_on_when_the_server_is_back(tmp_path: Path) -> None:
             assert next(shown) == "change 2\n"
     finally:
         follower.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("action", "others", "answer"),
+    [
+        ("report", [], "South Pole: no answer in time\n"),
+        ("first", ["Cairo"], "Cairo: 28 °C\n"),
+    ],
+)
+def test_what_nobody_waits_for_is_stopped(
+    tmp_path: Path, action: str, others: list[str], answer: str
+) -> None:
+    with server(tmp_path) as printed:
+        arguments = (place(tmp_path), action, "South Pole", *others)
+        with running(tmp_path, "ask_weather.py", *arguments) as shown:
+            assert list(shown) == [answer]
+        assert next(printed) == "nobody waits for South Pole\n"
 
 
 def test_where_there_is_no_server_a_line_says_so(tmp_path: Path) -> None:

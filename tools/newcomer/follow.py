@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tools.newcomer.matching import matches
-from tools.newcomer.page import CommandStep, FileStep, steps_of
+from tools.newcomer.page import CommandStep, FileStep, files_of, steps_of
 from tools.newcomer.ports import own_ports, replaced
 from tools.newcomer.terminal import Terminal
 
@@ -49,16 +49,24 @@ def variables(home: Path, wheels: Path, *, has_index: bool) -> dict[str, str]:
     return {**kept, **settings, "PIP_FIND_LINKS": links}
 
 
-def follow(pages: Sequence[Path], folder: Path, environment: Mapping[str, str]) -> Outcome:
+def follow(
+    pages: Sequence[Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    program: Path | None = None,
+) -> Outcome:
     """Do what pages say, one behind the other, in a folder and a shell that are theirs.
 
     Args:
         pages: The first begins the task, the others go on with what it has left.
         folder: Where the files are written, made here.
         environment: As `variables` gives it.
+        program: A folder whose files are copied first.
     """
     folder.mkdir(parents=True)
-    steps = [(page, step) for page in pages for step in steps_of(page)]
+    steps = [(program, step) for step in files_of(program)] if program else []
+    steps += [(page, step) for page in pages for step in steps_of(page)]
     ports = own_ports(_text(step) for _, step in steps)
     files = lines = 0
     failure = ""

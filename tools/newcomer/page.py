@@ -79,6 +79,20 @@ def blocks_of(document: Path) -> list[Block]:
     ]
 
 
+def files_of(program: Path) -> list[Step]:
+    """Every file of a program that somebody has copied, without what has run in its folder."""
+    return [
+        FileStep(
+            line=1,
+            path=file.relative_to(program).as_posix(),
+            text=file.read_text("utf-8"),
+            is_continued=False,
+        )
+        for file in sorted(program.rglob("*"))
+        if file.is_file() and file.parent.name != "__pycache__"
+    ]
+
+
 def steps_of(document: Path) -> list[Step]:
     """What a page tells its reader to do, in its order.
 
