@@ -81,6 +81,22 @@ def test_the_next_request_of_every_connection_is_served_as_the_new_configuration
     assert len(served.daemon.ports("http")) == 1
 
 
+def test_calls_with_json_are_switched_on_and_off(served: Served) -> None:
+    call = b"GET /json/capabilities HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with served.daemon.connect() as connection:
+        assert connection.exchange(call).status == 400
+        served.write(served.first + "[api]\njson = true\n[limits]\njson_document = 100\n")
+        served.reload()
+        refused = connection.exchange(call)
+        assert (refused.status, b"limit of 100 bytes" in refused.body) == (406, True)
+        served.write(served.first + "[api]\njson = true\n")
+        served.reload()
+        assert b'"commands"' in connection.exchange(call).body
+        served.write(served.first)
+        served.reload()
+        assert connection.exchange(call).status == 400
+
+
 @pytest.mark.parametrize(
     ("added", "message"),
     [
