@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.protocol.client_requests import WHOLE_REQUEST
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestReceived
+from wiredaemon.protocol.incoming_request import IncomingRequest
 from wiredaemon.protocol.open_requests import LARGE
-from wiredaemon.protocol.requests import IncomingRequest, RequestMachine, RequestsState, Steps
+from wiredaemon.protocol.requests import RequestMachine, RequestsState, Steps
 from wiredaemon.protocol.small_requests import DEPTH, SMALL, read_small
 from wiredaemon.wire.cbor import decode_content, decode_first, decode_leading
 from wiredaemon.wire.cbor_content import Content
@@ -141,6 +142,8 @@ def _nameless() -> RemoteProtocolError:
 
 class MapRequestMachine(RequestMachine[MapRequest]):
     """Receives the requests of dialects 0003 and later."""
+
+    __slots__ = ("_answered", "_may_be_small", "_waiting")
 
     expected_text = "expected command request frame; got %d"
 

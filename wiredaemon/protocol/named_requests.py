@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestReceived
-from wiredaemon.protocol.requests import IncomingRequest, RequestMachine, RequestsState, Steps
+from wiredaemon.protocol.incoming_request import IncomingRequest
+from wiredaemon.protocol.requests import RequestMachine, RequestsState, Steps
 from wiredaemon.wire.dialects import (
     ARGUMENT_CONTINUATION,
     ARGUMENT_EOA,
@@ -108,6 +109,8 @@ class NamedRequest(IncomingRequest):
 
 class NamedRequestMachine(RequestMachine[NamedRequest]):
     """Receives the requests of dialect 0002."""
+
+    __slots__ = ()
 
     expected_text = "expected command frame; got %d"
 

@@ -5,7 +5,7 @@ Source: server-state-machine, section 1.12; framing, section 13.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.objects_responses import ObjectsResponse
 from wiredaemon.protocol.recorded_responses import RecordedResponse
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 
+# Shared: most connections answer each request at once.
+_NONE: Final[dict[int, Response]] = {}
+
+
 class OpenResponses:
     """The open responses, by the ids of their requests; each holds a stream."""
 
@@ -31,7 +35,7 @@ class OpenResponses:
         self._requests = requests
         self._streams = streams
         self._response_class = RESPONSES[dialect.response]
-        self.by_id: dict[int, Response] = {}
+        self.by_id = _NONE
         """Responses that were begun and not ended."""
 
     def get(self, request_id: int, value: Value = None) -> Response:
@@ -51,7 +55,7 @@ class OpenResponses:
         if response is None:
             self._requests.check_answerable(request_id)
             response = self._response_class(request_id, self._dialect, self._streams.acquire())
-            self.by_id[request_id] = response
+            self._keep(response)
         return response
 
     def _get_recorded(self, request_id: int, encoding: bytes) -> Response:
@@ -64,8 +68,13 @@ class OpenResponses:
         self._requests.check_answerable(request_id)
         stream = self._streams.acquire_recorded(encoding)
         recorded = RecordedResponse(request_id, self._dialect, stream)
-        self.by_id[request_id] = recorded
+        self._keep(recorded)
         return recorded
+
+    def _keep(self, response: Response) -> None:
+        if self.by_id is _NONE:
+            self.by_id = {}
+        self.by_id[response.request_id] = response
 
     def finish(self, response: Response) -> None:
         """Forget a response whose last frame was sent, and its request."""

@@ -200,7 +200,7 @@ class OutputStreams:
         # Mercurial's servers use stream 2 and no other: what is answered one after the other looks
         # the same here (framing, section 13).
         self._next_id = _FIRST_SERVER_STREAM
-        self._retired: list[int] = []
+        self._retired: tuple[int, ...] = ()
         """Ids of streams that have ended, in that order."""
         self.encoding = _DEFAULT_ENCODING if dialect.sender_settings else None
         """The content encoding that streams get as long as not too many have one."""
@@ -252,7 +252,9 @@ class OutputStreams:
             return self._next_id - 2
         # The one that ended longest ago.
         if self._retired:
-            return self._retired.pop(0)
+            oldest, *rest = self._retired
+            self._retired = tuple(rest)
+            return oldest
         message = "every stream is held by a response that has not ended"
         raise LocalProtocolError(message)
 
@@ -269,7 +271,7 @@ class OutputStreams:
     def release(self, stream: OutputStream) -> None:
         """Free a stream whose response has ended."""
         if stream.is_recorded:
-            self._retired.append(stream.stream_id)
+            self._retired += (stream.stream_id,)
             return
         # 0002 begins its stream anew with each response.
         if self._dialect.restarts_streams:

@@ -13,6 +13,9 @@ from support.responding import make_command
 from support.web import FakeHost, settings_of
 from twisted.internet.defer import Deferred
 
+from wiredaemon.net.responding import context, data_input, deadlines, responder
+from wiredaemon.protocol import open_requests, open_responses, requests
+from wiredaemon.wire import frames
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -179,6 +182,22 @@ class Exchange:
             pass
 
 
+SHARED: Final = {
+    f"{module.__name__}.{name}": empty
+    for module in (
+        *(context, data_input, deadlines, responder),
+        *(frames, open_requests, open_responses, requests),
+    )
+    for name, empty in vars(module).items()
+    if name.startswith("_NO") and isinstance(empty, dict | list | set)
+}
+"""Empty containers that all connections share until they need their own."""
+
+
+def test_connections_share_what_is_empty() -> None:
+    assert len(SHARED) == 10
+
+
 @settings(deadline=None)
 @given(data=st.data())
 def test_every_request_is_answered_once_whatever_comes_first(data: st.DataObject) -> None:
@@ -225,3 +244,4 @@ def test_every_request_is_answered_once_whatever_comes_first(data: st.DataObject
     exchange.raw.end()
     assert exchange.raw.transport.is_closed()
     assert not exchange.raw.transport.is_aborted()
+    assert [name for name, empty in SHARED.items() if empty] == []

@@ -96,7 +96,7 @@ class ConnectionInput(InputFlow):
         """Events behind a request whose admission is being decided."""
         self._completed = False
         """At least one request of the connection has arrived completely."""
-        self._aborted: list[RequestAborted] = []
+        self._aborted: tuple[RequestAborted, ...] = ()
         """Requests that ended half way and were not admitted; they are answered last."""
         self._pinged, self._pings, self._most_pings = 0.0, 0, limits.session_pings
         """The begin of the second in which pings are counted, and their number."""
@@ -210,9 +210,7 @@ class ConnectionInput(InputFlow):
                 if requests.is_over:
                     return
                 if self._stage in DECIDING and type(event) is not RequestCancelled:
-                    self.backlog.append(event)
-                    if type(event) is RequestReceived:
-                        requests.hold(event)
+                    self._hold(event)
                 # The two commonest events by their exact types, in front of the match below.
                 elif type(event) is RequestReceived and not event.has_data:
                     self._completed = True
@@ -226,8 +224,13 @@ class ConnectionInput(InputFlow):
         # The last data of this read: its command is woken once for all of it.
         if self._data.unfed is not None:
             self._data.wake()
-        # Once for all events of a read: their answers leave in one write.
-        requests.settle()
+        requests.settle()  # once for all events of a read: their answers leave in one write
+
+    def _hold(self, event: ServerEvent) -> None:
+        """Keep an event until a request in front of it is admitted or refused."""
+        self.backlog.append(event)
+        if type(event) is RequestReceived:
+            self._requests.hold(event)
 
     def _check_turn(self) -> None:
         """Let others go first, if this connection has had its turn; what follows waits inside."""
@@ -267,7 +270,7 @@ class ConnectionInput(InputFlow):
                     self._admit(request)
             case RequestAborted():
                 if not self._data.abort(event):
-                    self._aborted.append(event)
+                    self._aborted += (event,)
             case RequestCancelled():
                 self.forget(event.request_id)
                 self._requests.cancel(event.request_id)

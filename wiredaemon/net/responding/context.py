@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.commands import Followed
 from wiredaemon.commands.capabilities import describe_api
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from wiredaemon.net.hosting.repository_handle import RepositoryHandle
     from wiredaemon.protocol import RequestReceived, ServerConnection
     from wiredaemon.wire.dialects import Dialect
+
+
+# Shared: a dict of its own would take 64 bytes of each idle connection.
+_NO_HANDLES: Final[dict[Permission, RepositoryHandle]] = {}
 
 
 class Origin:
@@ -61,7 +65,7 @@ class Origin:
         self.permission = permission
         # One handle for each permission that a command needed: a handle keeps nothing of a single
         # request, so all requests share it (docs/decisions.md).
-        self.repositories: dict[Permission, RepositoryHandle] = {}
+        self.repositories = _NO_HANDLES
 
     @property
     def held(self) -> int:
@@ -134,6 +138,8 @@ class CommandContext:
         origin, needs = self._origin, self._needs
         handle = origin.repositories.get(needs)
         if handle is None:
+            if origin.repositories is _NO_HANDLES:
+                origin.repositories = {}
             handle = origin.repositories[needs] = origin.host.repository(origin.peer, needs)
         # Only a cacheable command gets a handle of its own, which keeps the request's form.
         return handle if self.cached_as is None else handle.cached(self.cached_as, self.followed)

@@ -5,7 +5,7 @@ Source: reliability, section 3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.net.responding.command_data import IncomingData
 from wiredaemon.protocol import RemoteProtocolError
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from wiredaemon.net.responding.interfaces import Requests
     from wiredaemon.protocol import DataReceived, RequestAborted, RequestReceived
     from wiredaemon.wire.limits import Limits
+
+
+# Shared: a dict of its own would take 64 bytes of each idle connection.
+_NONE: Final[dict[int, tuple[RequestReceived, int]]] = {}
 
 
 class DataInput:
@@ -31,7 +35,7 @@ class DataInput:
     def __init__(self, requests: Requests, limits: Limits) -> None:
         self._requests = requests
         self._limits = limits
-        self._unwanted: dict[int, tuple[RequestReceived, int]] = {}
+        self._unwanted = _NONE
         """Requests whose commands read no data, until it is complete, and its bytes so far."""
         self.incoming: dict[int, IncomingData] = {}
         """The incomplete data of requests, by id."""
@@ -54,6 +58,8 @@ class DataInput:
 
     def drop(self, event: RequestReceived) -> None:
         """Hold a request until `complete`, and drop its data, which its command does not read."""
+        if self._unwanted is _NONE:
+            self._unwanted = {}
         self._unwanted[event.request_id] = (event, 0)
 
     def complete(self, request_id: int) -> RequestReceived | None:

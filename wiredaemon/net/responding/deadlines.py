@@ -107,6 +107,6 @@ class Deadlines:
         def answer(request_id: int) -> None:
             send_failure(responder.connection, responder.transport, request_id, error)
 
-        responder.on_late(event.request_id)
+        responder.source.forget(event.request_id)
         stop_request(responder, event.request_id, answer)
         responder.progress()

@@ -56,6 +56,6 @@ def begin_exchange(  # noqa: PLR0913 all that one needs
         room=room,
     )
     received = ConnectionInput(connection, transport, admission, responder, limits, turns)
-    # Each needs the other one: the Responder is made first, with callbacks that do nothing.
-    responder.on_progress, responder.on_late = received.proceed, received.forget
+    # Each needs the other one: the Responder is made first.
+    responder.source = received
     return received, responder

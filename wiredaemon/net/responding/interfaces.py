@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, auto
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,12 +104,27 @@ class Admission(Protocol):
         """
 
 
-def nothing() -> object:
-    """Do nothing, in place of a callback."""
+class Source(Protocol):
+    """Where the requests of a connection come from."""
+
+    def proceed(self) -> None:
+        """Go on with input: a request has ended, or the peer accepts answers."""
+
+    def forget(self, request_id: int) -> None:
+        """Drop what waits of a request whose deadline has passed."""
 
 
-def ignore(request_id: int) -> object:
-    """Do nothing with the id of a request, in place of a callback."""
+class _NoSource:
+    """Gives nothing: the input is not made yet, or over."""
+
+    def proceed(self) -> None:
+        """Do nothing."""
+
+    def forget(self, request_id: int) -> None:
+        """Do nothing."""
+
+
+NO_SOURCE: Final = _NoSource()
 
 
 class Load(IntEnum):

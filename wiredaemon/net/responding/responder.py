@@ -7,7 +7,7 @@ to failures. The transport owns answers outside of frames; the `ConnectionInput`
 from __future__ import annotations
 
 from types import CoroutineType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,7 +22,7 @@ from wiredaemon.net.responding.command_data import NO_DATA
 from wiredaemon.net.responding.context import CommandContext, complete_context
 from wiredaemon.net.responding.deadlines import TIMEOUT, Deadlines
 from wiredaemon.net.responding.failures import answer_failure, send_failure
-from wiredaemon.net.responding.interfaces import ExchangeRefusedError, Load, ignore, nothing
+from wiredaemon.net.responding.interfaces import NO_SOURCE, ExchangeRefusedError, Load
 from wiredaemon.net.responding.responder_output import ResponderOutput
 from wiredaemon.net.responding.running_request import RunningRequest
 from wiredaemon.protocol import RemoteProtocolError
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from wiredaemon.net.responding.interfaces import Admitted, ResponseTransport
     from wiredaemon.protocol import RequestAborted, RequestReceived, ServerConnection
     from wiredaemon.wire.limits import Limits
+
+
+# Shared by idle connections: a list of its own takes 72 bytes of each, and a deque 776.
+_NO_QUEUE: Final[list[tuple[RequestReceived, Admitted, IncomingData | NoData]]] = []
 
 
 class Responder(ResponderOutput):
@@ -95,8 +99,7 @@ class Responder(ResponderOutput):
         self._waits_for_end = half_duplex and self.dialect.runs_at_end
         """Commands without data wait for the end of input."""
         self.threads, self.turns = threads, turns
-        # No deque, although items leave at the front: that takes 760 bytes, a list 56.
-        self._queue: list[tuple[RequestReceived, Admitted, IncomingData | NoData]] = []
+        self._queue = _NO_QUEUE
         self.running: dict[int, RunningRequest] = {}
         """Requests whose command was called and that are not answered, by id."""
         self._is_starting = self._has_all_input = False
@@ -114,6 +117,8 @@ class Responder(ResponderOutput):
         is_alone = not (self.running or self.stopping or self.output_paused or self._waits_for_end)
         may_start = is_alone or self._may_start(admitted.command)  # nearly always without a call
         if self._queue or self._is_starting or not may_start:
+            if self._queue is _NO_QUEUE:
+                self._queue = []
             self._queue.append((event, admitted, data))
             self.hold(event)
             return
@@ -297,7 +302,7 @@ class Responder(ResponderOutput):
         if not self.is_over:
             self.settle()
             if not self._has_all_input:  # else there is nothing to go on with
-                self.on_progress()
+                self.source.proceed()
 
     def on_failed(self, request: RunningRequest, failure: Failure) -> None:
         """Answer a request whose command failed."""
@@ -329,7 +334,7 @@ class Responder(ResponderOutput):
 
     def _forget_callbacks(self) -> None:
         # Else cycles would keep the output of the transport.
-        self.on_progress, self.on_late = nothing, ignore
+        self.source = NO_SOURCE
         self.deadlines.stop()
 
     def stop(self) -> None:
