@@ -29,7 +29,7 @@ def test_people_see_each_finding_with_its_remedy_and_a_count() -> None:
         "        -> do this\n"
         "error   c: worst\n"
         "        -> do that\n"
-        "1 errors, 1 warnings, 1 fine\n"
+        "1 error, 1 warning, 1 fine\n"
     )
 
 

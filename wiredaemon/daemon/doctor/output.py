@@ -54,8 +54,11 @@ def write_text(findings: Sequence[Finding], output: TextIO, *, colours: bool) ->
         if each.remedy:
             output.write(f"        -> {_shown(each.remedy)}\n")
     counts = {level: sum(each.level is level for each in findings) for level in Level}
-    errors, warnings = counts[Level.ERROR], counts[Level.WARNING]
-    output.write(f"{errors} errors, {warnings} warnings, {counts[Level.FINE]} fine\n")
+    errors, warnings = (
+        f"{counts[level]} {level.value}{'s' * (counts[level] != 1)}"
+        for level in (Level.ERROR, Level.WARNING)
+    )
+    output.write(f"{errors}, {warnings}, {counts[Level.FINE]} fine\n")
 
 
 def _shown(text: str) -> str:
