@@ -654,3 +654,96 @@ def test_other_faces_start_without_twisted(module: str) -> None:
         check=True,
     )
     assert shown.stdout == "[]\n"
+
+
+# --- what only scripts do ------------------------------------------------------------------------
+
+
+def interrupt_soon(connection: BlockingConnection) -> None:
+    """Do as Ctrl-C, which comes while the loop waits."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    connection._runtime.call_later(0.01, interrupt)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensure_deferred
+async def test_ctrl_c_ends_one_wait_and_its_command_and_the_connection_goes_on(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    def blocked(url: str) -> None:
+        with blocking.connect(url, options_for(certificate)) as connection:
+            call = connection.call("ever")
+            assert next(call) == 1
+            # An iteration may go on.
+            for _ in range(2):
+                interrupt_soon(connection)
+                with pytest.raises(KeyboardInterrupt):
+                    next(call)
+            call.close()
+            waited = connection.call("ever")
+            interrupt_soon(connection)
+            with pytest.raises(KeyboardInterrupt):
+                waited.result()
+            assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+
+    async with served(kind, certificate, tmp_path) as url:
+        await deferToThread(blocked, url)
+        await gone()
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_an_observer_that_waits_for_its_own_connection_is_refused(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    class Asking(Watching):
+        def receive_text(self, text: bytes) -> None:
+            super().receive_text(text)
+            connections[0].call("greet", {"name": b"you"}).result()
+
+    connections: list[BlockingConnection] = []
+
+    def blocked(url: str) -> None:
+        with blocking.connect(url, options_for(certificate)) as connection:
+            connections.append(connection)
+            call = connection.call("numbers", {"count": 3}, observer=Asking())
+            with pytest.raises(ClientError, match=r"^somebody waits for this connection already"):
+                list(call)
+            assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+
+    async with served(kind, certificate, tmp_path) as url:
+        await deferToThread(blocked, url)
+
+
+@ensure_deferred
+async def test_data_may_come_from_another_connection(certificate: Path, tmp_path: Path) -> None:
+    def blocked(url: str) -> None:
+        options = options_for(certificate)
+        with blocking.connect(url, options) as one, blocking.connect(url, options) as other:
+            pieces = (b"%d" % number for number in one.call("numbers", {"count": 10}))
+            assert other.call("size", data=pieces).result() == 10
+
+    async with served("hgrpc", certificate, tmp_path) as url:
+        await deferToThread(blocked, url)
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_a_connection_that_is_forgotten_is_closed_and_not_before_its_calls(kind: str) -> None:
+    def blocked(url: str) -> None:
+        call = blocking.connect(url).call("numbers", {"count": 2})
+        gc.collect()
+        assert list(call) == [0, 1]
+        del call
+
+    wrapped = WrappingFactory(factory_of(kind, COMMANDS, framings=["0006"]))
+    async with listening(wrapped) as port:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            await deferToThread(blocked, f"{kind}://127.0.0.1:{port}/")
+            gc.collect()
+        while wrapped.protocols:
+            await deferLater(here(), 0)

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import ssl
-import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from wiredaemon.client.errors import (
-    ClientError,
-    ConnectError,
-    ConnectionClosedError,
-    ConnectionLostError,
-    SilentError,
-)
+from wiredaemon.client.errors import ConnectionClosedError, ConnectionLostError, SilentError
 from wiredaemon.client.runtime import Tls
-from wiredaemon.client.trust import Trust, describe_tls
+from wiredaemon.client.sockets import HEAD_START, describe_failure, reset_when_closed
+from wiredaemon.client.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -25,11 +16,6 @@ if TYPE_CHECKING:
     from wiredaemon.client.address import Address
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.runtime import Cancellable, Receiver, Stream, Waiter
-
-# What curl and browsers wait before they try another address of the host beside the first.
-_NEXT_ADDRESS: Final = 0.25
-_NO_LINGER: Final = struct.pack("ii", 1, 0)
-"""The value of SO_LINGER for a connection that is reset."""
 
 
 class _Waiter(asyncio.Future[None]):
@@ -99,7 +85,7 @@ class AioRuntime:
             text = f"{address} did not answer within {options.connect_seconds:g} s"
             raise SilentError(text) from None
         except Exception as error:
-            raise _describe(error, address) from error
+            raise describe_failure(error, address) from error
         return protocol
 
     async def _connect(
@@ -121,7 +107,7 @@ class AioRuntime:
             address.port,
             ssl=context,
             server_hostname=address.host if context is not None else None,
-            happy_eyeballs_delay=_NEXT_ADDRESS,
+            happy_eyeballs_delay=HEAD_START,
         )
 
 
@@ -144,7 +130,7 @@ class _StreamProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if exc is not None:
-            error = _describe(exc, self._address)
+            error = describe_failure(exc, self._address)
         elif self._is_aborted:
             error = ConnectionLostError(f"the connection to {self._address} was lost")
         else:
@@ -196,24 +182,6 @@ class _StreamProtocol(asyncio.Protocol):
         self._is_aborted = True
         if self._transport is not None:
             connection = self._transport.get_extra_info("socket")
-            if connection is not None and connection.family != socket.AF_UNIX:
-                # Reset, as Twisted does: the end of our side alone would not say that nobody reads.
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            if connection is not None:
+                reset_when_closed(connection)
             self._transport.abort()
-
-
-def _describe(error: Exception, address: Address) -> ClientError:
-    """Return the client's error for a failure of a connection."""
-    if isinstance(error, ClientError):
-        return error
-    if isinstance(error, ssl.SSLError):
-        return describe_tls(error, address)
-    if isinstance(error, socket.gaierror):
-        return ConnectError(f"cannot connect to {address}: no such host")
-    if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return ConnectionLostError(f"the connection to {address} was lost")
-    if isinstance(error, OSError):
-        # By its number: the texts of asyncio repeat the address, and some name several.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        return ConnectError(f"cannot connect to {address}: {reason}")
-    return ConnectionLostError(f"the connection to {address} failed: {error}")

@@ -13,17 +13,14 @@ thread that uses it.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from wiredaemon.client.aio_runtime import AioRuntime
+from wiredaemon.client.blocking_runtime import BlockingRuntime
 from wiredaemon.client.connecting import open_connection
-from wiredaemon.client.errors import ClientError, ConnectionLostError
 from wiredaemon.client.options import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Self
 
     from wiredaemon.client.call import Call, Observer
@@ -35,10 +32,8 @@ if TYPE_CHECKING:
     from wiredaemon.wire.dialects import Dialect
     from wiredaemon.wire.values import Value
 
-_T = TypeVar("_T")
-_END: Final = object()
 _UNWATCHED: Final = 0.05
-"""Seconds after which the loop has a turn before a call, which takes some 30 us."""
+"""Seconds after which the loop has a turn before a call, which costs as much as a tenth of one."""
 
 
 def connect(url: str, options: ClientOptions = DEFAULT_OPTIONS) -> BlockingConnection:
@@ -51,57 +46,23 @@ def connect(url: str, options: ClientOptions = DEFAULT_OPTIONS) -> BlockingConne
     Raises:
         ClientError: The server cannot be reached, or does not offer what the options ask for.
     """
-    loop = asyncio.new_event_loop()
+    runtime = BlockingRuntime()
     try:
-        connection = _wait(loop, open_connection(AioRuntime(loop), url, options))
+        connection = runtime.complete(open_connection(runtime, url, options))
     except BaseException:
-        loop.close()
+        runtime.close()
         raise
-    return BlockingConnection(loop, connection)
-
-
-def _wait(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine to its end.
-
-    Raises:
-        ClientError: An event loop runs in this thread, which must not be blocked.
-    """
-    if asyncio._get_running_loop() is not None:  # noqa: SLF001 the public one raises, which is slower
-        coroutine.close()
-        raise ClientError("an event loop runs in this thread: use wiredaemon.client.aio there")
-    if loop.is_closed():
-        return _outcome(coroutine)
-    task = loop.create_task(coroutine)
-    try:
-        return loop.run_until_complete(task)
-    except BaseException:
-        # Ctrl-C, for instance: the wait ends with its caller, and leaves nothing to the next one.
-        if not task.done():
-            task.cancel()
-            with suppress(BaseException):
-                loop.run_until_complete(task)
-        raise
-
-
-def _outcome(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Return what a coroutine has to say that need not wait, because its connection is closed."""
-    try:
-        coroutine.send(None)
-    except StopIteration as ended:
-        value: _T = ended.value
-        return value
-    coroutine.close()
-    raise ConnectionLostError("the connection was closed")
+    return BlockingConnection(runtime, connection)
 
 
 class BlockingConnection:
     """A connection to a server, over any transport."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connection: Connection) -> None:
+    def __init__(self, runtime: BlockingRuntime, connection: Connection) -> None:
         """Wrap a connection that is open; `connect` makes them."""
-        self._loop = loop
+        self._runtime = runtime
         self._connection = connection
-        self._used = loop.time()
+        self._used = runtime.now()
         """The time of the last call."""
 
     @property
@@ -133,10 +94,10 @@ class BlockingConnection:
 
         The arguments are those of `wiredaemon.client.connecting.Connection.call`.
         """
-        now = self._loop.time()
-        if now - self._used > _UNWATCHED and not self._loop.is_closed():
+        now = self._runtime.now()
+        if now - self._used > _UNWATCHED:
             # A server may have closed the connection while nobody looked: it is made anew then.
-            _wait(self._loop, asyncio.sleep(0))
+            self._runtime.look()
         self._used = now
         call = self._connection.call(
             command,
@@ -146,18 +107,21 @@ class BlockingConnection:
             observer=observer,
             timeout=timeout,
         )
-        return BlockingCall(self._loop, call)
+        return BlockingCall(self, self._runtime, call)
 
     def describe(self) -> Description | None:
         """Return the server's description of its commands; None if it gives none."""
-        return _wait(self._loop, self._connection.describe())
+        return self._runtime.complete(self._connection.describe())
 
     def close(self) -> None:
         """Close the connection; calls without a complete response fail."""
-        if self._loop.is_closed():
-            return
-        _wait(self._loop, self._connection.close())
-        self._loop.close()
+        if not self._runtime.is_closed:
+            self._runtime.complete(self._connection.close())
+            self._runtime.close()
+
+    def __del__(self) -> None:
+        """Close the sockets of a connection that was forgotten."""
+        self._runtime.drop()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -171,11 +135,20 @@ class BlockingConnection:
 class BlockingCall:
     """The objects of one response, as they arrive; an iterator."""
 
-    __slots__ = ("_call", "_loop")
+    __slots__ = ("_call", "_connection", "_runtime")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: Call) -> None:
-        """Wrap a call."""
-        self._loop = loop
+    def __init__(
+        self, connection: BlockingConnection, runtime: BlockingRuntime, call: Call
+    ) -> None:
+        """Wrap a call.
+
+        Args:
+            connection: Stays open as long as there is the call.
+            runtime: Runs while the call is waited for.
+            call: The call.
+        """
+        self._connection = connection
+        self._runtime = runtime
         self._call = call
 
     def __iter__(self) -> Iterator[Any]:
@@ -184,23 +157,16 @@ class BlockingCall:
 
     def __next__(self) -> Any:  # noqa: ANN401 whatever the command gives
         """Return the next object, once it has arrived."""
-        # Without a turn of the loop, which takes ten times as long as all else.
         if self._call.has_waiting:
             return self._call.take()
-        value = _wait(self._loop, self._next())
-        if value is _END:
-            raise StopIteration
-        return value
-
-    async def _next(self) -> object:
-        # A coroutine must not raise StopIteration, nor the asynchronous one through a Future.
-        async for value in self._call:
-            return value
-        return _END
+        try:
+            return self._runtime.complete(self._call.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
 
     def result(self) -> Any:  # noqa: ANN401 whatever the command gives
         """Return the object of a response that consists of exactly one."""
-        return _wait(self._loop, self._call.result())
+        return self._runtime.complete(self._call.result())
 
     def close(self) -> None:
         """Drop the objects that were not taken, and have the server stop the command."""

@@ -227,8 +227,9 @@ class Call:
 
     def receive_end(self) -> None:
         """Note that the response is complete."""
-        self._is_over = True
-        self._wake()
+        if not self._is_over:
+            self._is_over = True
+            self._wake()
 
     def fail(self, error: BaseException) -> None:
         """Note a failure, unless the call is made once more; only the first outcome counts."""

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 class FrameWriter:
     """Hands the frames that a connection has made to its transport."""
 
-    __slots__ = ("_connection", "_is_flushing", "_runtime", "_silence", "_wire", "is_over")
+    __slots__ = (
+        "_connection",
+        "_has_rest",
+        "_is_flushing",
+        "_runtime",
+        "_silence",
+        "_wire",
+        "is_over",
+    )
 
     def __init__(
         self, connection: ClientConnection, wire: Wire, runtime: Runtime, silence: IdleTimer
@@ -33,6 +41,8 @@ class FrameWriter:
         self._silence = silence
         self._is_flushing = False
         """Frames that are made now leave together, in the loop's next turn."""
+        self._has_rest = False
+        """There are such frames."""
         self.is_over = False
         """Nothing is sent any more."""
 
@@ -41,7 +51,9 @@ class FrameWriter:
 
         64 calls that are started side by side are two writes so, and not 64.
         """
-        if not self._is_flushing:
+        if self._is_flushing:
+            self._has_rest = True
+        else:
             self._is_flushing = True
             self._runtime.call_soon(self._flush_rest)
             self.write()
@@ -53,11 +65,12 @@ class FrameWriter:
 
     def _flush_rest(self) -> None:
         self._is_flushing = False
-        self.write()
+        if self._has_rest:
+            self._has_rest = False
+            self.write()
 
     def write(self) -> None:
         """Send all frames that wait."""
-        parts = [] if self.is_over else self._connection.parts_to_send()
-        if parts:
+        if self._connection.has_output and not self.is_over:
             self._silence.touch()
-            self._wire.write(parts)
+            self._wire.write(self._connection.parts_to_send())

@@ -254,6 +254,11 @@ class ClientOutput:
 
     # --- frames ------------------------------------------------------------------------------
 
+    @property
+    def has_output(self) -> bool:
+        """Frames wait to be sent."""
+        return bool(self._output.parts)
+
     def data_to_send(self) -> list[EncodedFrame]:
         """Return the frames to send, and forget them."""
         return self._output.take()

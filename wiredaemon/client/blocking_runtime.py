@@ -1,0 +1,193 @@
+"""The client in a loop of its own, which runs only while a script waits."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
+
+from wiredaemon.client.blocking_connecting import Attempts
+from wiredaemon.client.blocking_loop import BlockingLoop
+from wiredaemon.client.blocking_names import Names, SocketAddress, numeric_address
+from wiredaemon.client.blocking_stream import BlockingStream
+from wiredaemon.client.blocking_tls import BlockingTls
+from wiredaemon.client.blocking_waits import (
+    BlockingWaiter,
+    Cancelled,
+    Patience,
+    RunningCoroutine,
+)
+from wiredaemon.client.errors import ClientError, ConnectionLostError, SilentError
+from wiredaemon.client.sockets import describe_failure
+from wiredaemon.client.trust import Trust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from wiredaemon.client.address import Address
+    from wiredaemon.client.blocking_names import Resolve
+    from wiredaemon.client.options import ClientOptions
+    from wiredaemon.client.runtime import Cancellable, Receiver, Stream
+
+_T = TypeVar("_T")
+_OTHER_LOOP: Final = "an event loop runs in this thread: use wiredaemon.client.aio there"
+_NESTED: Final = (
+    "somebody waits for this connection already: it belongs to one thread, and observers and data "
+    "of its calls must not wait for it"
+)
+
+
+class BlockingRuntime(BlockingLoop):
+    """The event loop of one connection for scripts."""
+
+    cancelled = Cancelled
+
+    def __init__(self, resolve: Resolve = socket.getaddrinfo) -> None:
+        """Begin with nothing that runs.
+
+        Args:
+            resolve: Finds the addresses of a host; it may block, for it has a thread of its own.
+        """
+        super().__init__()
+        self._names = Names(self, resolve)
+        self._trust = Trust()
+        self._running: dict[RunningCoroutine, Callable[[BaseException | None], None]] = {}
+        """The coroutines that run beside the caller's, and who wants to know of their ends."""
+        self._streams: WeakSet[BlockingStream] = WeakSet()
+        self._is_waiting = False
+        self.is_closed = False
+        """Nothing happens any more."""
+
+    # --- the caller's waits ------------------------------------------------------------------
+
+    def complete(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine to its end, and others beside it, in as many turns as it has to wait.
+
+        Raises:
+            ClientError: Somebody waits already.
+            BaseException: Whatever the coroutine raises. Ctrl-C ends the coroutine where it waits,
+                and leaves nothing to the next one.
+        """
+        # The public function raises where there is none, which is slower.
+        if self._is_waiting or asyncio._get_running_loop() is not None:  # noqa: SLF001
+            coroutine.close()
+            raise ClientError(_NESTED if self._is_waiting else _OTHER_LOOP)
+        self._is_waiting = True
+        try:
+            while True:
+                try:
+                    waiter = coroutine.send(None)
+                except StopIteration as ended:
+                    value: _T = ended.value
+                    return value
+                if self.is_closed:
+                    coroutine.close()
+                    raise ConnectionLostError("the connection was closed")
+                try:
+                    self.wait(waiter)
+                except BaseException:
+                    self._cancel(coroutine)
+                    raise
+        finally:
+            self._is_waiting = False
+
+    def _cancel(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Have the coroutine of a caller who is interrupted tidy up."""
+        # A second Ctrl-C ends also this.
+        with suppress(BaseException):
+            waiter = coroutine.throw(Cancelled())
+            while True:
+                self.wait(waiter)
+                waiter = coroutine.send(None)
+        self.call_waiting()
+
+    # --- as the runtime ----------------------------------------------------------------------
+
+    def waiter(self) -> BlockingWaiter:
+        """Return a new wait."""
+        return BlockingWaiter()
+
+    def run(
+        self, coroutine: Coroutine[Any, Any, None], on_done: Callable[[BaseException | None], None]
+    ) -> Cancellable:
+        """Run a coroutine beside others, from the next turn on."""
+        running = RunningCoroutine(self, coroutine, self._done)
+        self._running[running] = on_done
+        return running
+
+    def _done(self, running: RunningCoroutine, error: BaseException | None) -> None:
+        self._running.pop(running)(error)
+
+    async def open(
+        self,
+        address: Address,
+        receiver: Receiver,
+        options: ClientOptions,
+        protocols: Sequence[bytes] = (),
+    ) -> Stream:
+        """Connect, with the TLS handshake where the address asks for TLS."""
+        patience = Patience(self, options.connect_seconds)
+        try:
+            if not address.scheme.is_secure:
+                return await self._connect(address, receiver, patience)
+            names = () if address.scheme.is_http else protocols
+            secure = BlockingTls(self, self._trust.context(options, names), address, receiver)
+            await secure.shake(await self._connect(address, secure, patience), patience)
+        except TimeoutError:
+            text = f"{address} did not answer within {options.connect_seconds:g} s"
+            raise SilentError(text) from None
+        except Exception as error:
+            raise describe_failure(error, address) from error
+        else:
+            return secure
+        finally:
+            patience.end()
+
+    async def _connect(
+        self, address: Address, receiver: Receiver, patience: Patience
+    ) -> BlockingStream:
+        """Connect a socket.
+
+        Raises:
+            OSError: No address accepts.
+        """
+        attempts = Attempts(self, await self._places(address, patience))
+        try:
+            await patience.wait(attempts.over)
+            stream = BlockingStream(self, attempts.take(), address, receiver)
+        finally:
+            attempts.close()
+        self._streams.add(stream)
+        return stream
+
+    async def _places(self, address: Address, patience: Patience) -> Sequence[SocketAddress]:
+        if address.scheme.is_unix:
+            return [SocketAddress(socket.AF_UNIX, address.host)]
+        found = numeric_address(address.host, address.port)
+        if found:
+            return found
+        search = self._names.find(address.host, address.port)
+        await patience.wait(search.waiter())
+        return search.addresses()
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Run nothing any more, and close what is open."""
+        for running in list(self._running):
+            running.cancel()
+        # They tidy up; who waits for more than that is dropped.
+        self.look()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close what is open without a word to anybody, also in a process that was forked."""
+        self.is_closed = True
+        for running in list(self._running):
+            running.drop()
+        self._running.clear()
+        self._names.drop()
+        for stream in list(self._streams):
+            stream.drop()
