@@ -122,6 +122,6 @@ class BlockingLoop:
             if function is not None:
                 function(events)
         # Behind the sockets: after a long time without a turn, an answer that has come counts.
-        if moment is not None:
-            self._timers.call_due(self.now())
+        if moment is not None and moment <= (now := self.now()):
+            self._timers.call_due(now)
         return bool(ready)

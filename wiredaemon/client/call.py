@@ -61,11 +61,11 @@ class Call:
 
     __slots__ = (
         "_failure",
-        "_is_over",
         "_objects",
         "_runtime",
         "_waiter",
         "carrier",
+        "is_over",
         "observer",
         "recovery",
         "request_id",
@@ -88,7 +88,8 @@ class Call:
         self._runtime = runtime
         self._objects: deque[object] = deque()
         self._failure: BaseException | None = None
-        self._is_over = False
+        self.is_over = False
+        """The response has ended, or the call was closed."""
         self._waiter: Waiter | None = None
 
     # --- the caller's side -------------------------------------------------------------------
@@ -103,7 +104,7 @@ class Call:
         while not self._objects:
             if self._failure is not None:
                 raise self._failure
-            if self._is_over:
+            if self.is_over:
                 raise StopAsyncIteration
             await self._arrive()
         return self.take()
@@ -127,7 +128,7 @@ class Call:
         """
         objects = self._objects
         try:
-            while not self._is_over and len(objects) <= 1:
+            while not self.is_over and len(objects) <= 1:
                 # As in `_arrive`, whose coroutine nearly all calls do without.
                 waiter = self._begin_waiting()
                 try:
@@ -151,8 +152,8 @@ class Call:
 
     def close(self) -> None:
         """Drop the objects that were not taken, and have the server stop the command."""
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self.carrier.call_closed(self)
         self._objects.clear()
         self.carrier.call_changed(self)
@@ -206,38 +207,34 @@ class Call:
         """The caller waits for the next object, or is about to take it."""
         return self._waiter is not None
 
-    @property
-    def is_over(self) -> bool:
-        """The response has ended, or the call was closed."""
-        return self._is_over
-
     def receive_objects(self, objects: Iterable[object]) -> None:
         """Add further objects of the response."""
-        if not self._is_over:
+        if not self.is_over:
             self.recovery = None
             self._objects.extend(objects)
             self._wake()
 
     def receive_result(self, value: object) -> None:
         """Add the only object of a response, and end it."""
-        if not self._is_over:
+        if not self.is_over:
             self._objects.append(value)
-            self._is_over = True
-            self._wake()
+            self.is_over = True
+            if self._waiter is not None:
+                self._waiter.wake()
 
     def receive_end(self) -> None:
         """Note that the response is complete."""
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self._wake()
 
     def fail(self, error: BaseException) -> None:
         """Note a failure, unless the call is made once more; only the first outcome counts."""
-        if self._is_over:
+        if self.is_over:
             return
         if self.recovery is not None and self.recovery.recover(self, error):
             return
-        self._is_over = True
+        self.is_over = True
         self._failure = error
         self._wake()
 

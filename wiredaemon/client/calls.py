@@ -149,15 +149,14 @@ class ClientCalls:
         call.carrier = self
         call.request_id = request_id
         if request.deadline is not None:
-            sent.timer = self._runtime.call_later(
-                max(request.deadline - now, 0.0),
-                lambda: self._fail_call(request_id, DeadlineError(PASSED)),
-            )
-        if is_small(request.data) and self.data_turns.has_turn(request_id):
-            self._connection.send_data(request_id, request.data, end=True)
-        elif request.data is not None:
+            late = partial(self._fail_call, request_id, DeadlineError(PASSED))
+            sent.timer = self._runtime.call_later(max(request.deadline - now, 0.0), late)
+        data = request.data
+        if data is not None and is_small(data) and self.data_turns.has_turn(request_id):
+            self._connection.send_data(request_id, data, end=True)
+        elif data is not None:
             self.data_turns.begin(request_id)
-            sending = send_pieces(self, request_id, request.data)
+            sending = send_pieces(self, request_id, data)
             sent.sending = self._runtime.run(sending, partial(self._data_sent, request_id, sent))
         self.writer.flush()
         if len(self._requests) == 1:
@@ -235,8 +234,7 @@ class ClientCalls:
 
     def call_closed(self, call: Call) -> None:
         """Have the server stop a command, whose call is over."""
-        request_id = call.request_id
-        request = self._requests.get(request_id)
+        request = self._requests.get(call.request_id)
         # An answered call's id may be another's by now.
         if request is None or request.call is not call:
             return
@@ -244,14 +242,14 @@ class ClientCalls:
             # HTTP has no other way to stop one response than to close its connection.
             self.fail(ConnectionLostError("the call was closed"))
             return
-        if self._connection.cancel(request_id):
+        if self._connection.cancel(call.request_id):
             request.stop()
             self.writer.flush()
 
     def call_changed(self, call: Call) -> None:
         """Go on reading after a caller has taken all objects, or waits for more."""
         self._untaken.taken(call)
-        if self._is_paused or self._has_more():
+        if self._is_paused or self._received or self._connection.pending:
             self._pump()
 
     def _pump(self) -> None:
@@ -260,32 +258,34 @@ class ClientCalls:
         if self._is_pumping:
             return
         self._is_pumping = self.is_holding = True
-        is_full = self._untaken.are_too_many(self._requests.values())
+        untaken, connection, received = self._untaken, self._connection, self._received
         try:
-            while self._has_more() and self._failure is None and not is_full:
-                data = self._received.popleft() if self._received else b""
-                for event in self._connection.receive_data(data):
+            while True:
+                has_more = bool(received) or connection.pending
+                # Asked here and not by a call: nearly always nothing is untaken.
+                is_full = bool(untaken.sizes) and untaken.are_too_many(self._requests.values())
+                if not has_more or is_full or self._failure is not None:
+                    break
+                data = received.popleft() if received else b""
+                for event in connection.receive_data(data):
                     # First, because nearly all events are.
                     if type(event) is ResponseDataReceived:
                         self._receive_response(event)
                     elif self._failure is None:
                         self._on_event(event)
                 # Answers to pings, and what callbacks have asked for.
-                self.writer.write()
-                is_full = self._untaken.are_too_many(self._requests.values())
+                if connection.has_output:
+                    self.writer.write()
         finally:
             self._is_pumping = False
-        if self._input_ended is not None and self._failure is None and not self._has_more():
+        if self._input_ended is not None and self._failure is None and not has_more:
             self._end(self._input_ended)
-        self._set_paused(paused=self._failure is None and is_full)
-        self.is_holding = self._is_paused or self._has_more() or self._untaken.are_some
-
-    def _has_more(self) -> bool:
-        return bool(self._received) or self._connection.pending
+        is_paused = is_full and self._failure is None
+        if is_paused is not self._is_paused:
+            self._set_paused(paused=is_paused)
+        self.is_holding = is_paused or has_more or bool(untaken.sizes)
 
     def _set_paused(self, *, paused: bool) -> None:
-        if paused == self._is_paused:
-            return
         self._is_paused = paused
         self.watch()
         if paused:
@@ -343,7 +343,8 @@ class ClientCalls:
 
     def _finish(self, request_id: int, error: BaseException | None) -> None:
         request = self._requests.pop(request_id)
-        self.data_turns.wake()
+        if self.data_turns.waiting:
+            self.data_turns.wake()
         request.finish(error)
         if not self._requests:
             self.watch()

@@ -18,7 +18,7 @@ class DataTurns:
     have to be kept, and stand in front of the data that those which run wait for.
     """
 
-    __slots__ = ("_runtime", "_sending", "_unanswered", "_waiting", "most", "on_room")
+    __slots__ = ("_runtime", "_sending", "_unanswered", "most", "on_room", "waiting")
 
     def __init__(self, runtime: Runtime, unanswered: Collection[int], most: int) -> None:
         """Begin with nobody waiting.
@@ -30,7 +30,7 @@ class DataTurns:
         """
         self._runtime = runtime
         self._unanswered = unanswered
-        self._waiting: list[Waiter] = []
+        self.waiting: list[Waiter] = []
         self.most = most
         self._sending: set[int] = set()
         """Requests whose data has not ended."""
@@ -64,13 +64,13 @@ class DataTurns:
         """Return when a request is among the oldest, or answered."""
         while not self.has_turn(request_id):
             waiter = self._runtime.waiter()
-            self._waiting.append(waiter)
+            self.waiting.append(waiter)
             await waiter
 
     def wake(self) -> None:
         """Note that a request was answered."""
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
+        if self.waiting:
+            waiting, self.waiting = self.waiting, []
             for waiter in waiting:
                 waiter.wake()
 

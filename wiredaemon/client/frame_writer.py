@@ -71,6 +71,7 @@ class FrameWriter:
 
     def write(self) -> None:
         """Send all frames that wait."""
-        if self._connection.has_output and not self.is_over:
+        parts = [] if self.is_over else self._connection.parts_to_send()
+        if parts:
             self._silence.touch()
-            self._wire.write(self._connection.parts_to_send())
+            self._wire.write(parts)

@@ -124,7 +124,7 @@ class FramedConnection:
         call = Call(self._runtime, observer)
         seconds = self._options.timeout if timeout is None else timeout
         try:
-            deadline = moment_of(seconds, self._runtime.now())
+            deadline = None if seconds is None else moment_of(seconds, self._runtime.now())
             request = Request(
                 name_bytes(command),
                 named_arguments(arguments),
@@ -133,7 +133,7 @@ class FramedConnection:
                 None if self._address.path == b"/" else self._address.path,
                 deadline,
             )
-            if self._stream.is_usable and self._has_room(request):
+            if self._stream.is_usable and (data is None or self._has_room(request)):
                 self._start(call, request)
             else:
                 self._wait_for_stream(call, request)

@@ -71,7 +71,7 @@ async def send_pieces(calls: Sender, request_id: int, data: Data) -> None:
         calls.send_data(request_id, b"", end=True)
 
 
-def is_small(data: Data | None) -> TypeGuard[bytes]:
+def is_small(data: Data) -> TypeGuard[bytes]:
     """Return whether data is one piece that is there, so that no coroutine is needed for it."""
     return isinstance(data, bytes) and len(data) <= PIECE
 

@@ -151,7 +151,8 @@ class SentRequest:
 
     def finish(self, error: BaseException | None) -> None:
         """Give the call its outcome: the end of its objects, or a failure."""
-        self.stop()
+        if self.sending is not None or self.timer is not None:
+            self.stop()
         if error is None:
             self.call.receive_end()
         elif self.timer is not None and is_late(error):

@@ -20,7 +20,7 @@ _OBJECT: Final = 64
 class UntakenObjects:
     """Counts them, so that reading is paused before they are many."""
 
-    __slots__ = ("_most", "_size", "_sizes")
+    __slots__ = ("_most", "_size", "sizes")
 
     def __init__(self, most: int) -> None:
         """Begin with none.
@@ -29,14 +29,9 @@ class UntakenObjects:
             most: The most bytes that may wait while another call is waited for.
         """
         self._most = most
-        self._sizes: dict[Call, int] = {}
+        self.sizes: dict[Call, int] = {}
         """The calls whose objects wait, with the bytes in which those arrived."""
         self._size = 0
-
-    @property
-    def are_some(self) -> bool:
-        """Objects wait to be taken."""
-        return bool(self._sizes)
 
     def deliver(self, call: Call, objects: Sequence[object], size: int) -> None:
         """Give a call the objects that arrived in so many bytes.
@@ -49,7 +44,7 @@ class UntakenObjects:
             return
         # Small objects take more memory than bytes on the wire.
         size += _OBJECT * len(objects)
-        self._sizes[call] = self._sizes.get(call, 0) + size
+        self.sizes[call] = self.sizes.get(call, 0) + size
         self._size += size
         if self._size > self._most:
             raise ClientError(
@@ -59,14 +54,14 @@ class UntakenObjects:
 
     def taken(self, call: Call) -> None:
         """Note that a call's caller may have taken its objects."""
-        if self._sizes and not call.has_waiting:
-            self._size -= self._sizes.pop(call, 0)
+        if self.sizes and not call.has_waiting:
+            self._size -= self.sizes.pop(call, 0)
 
     def are_too_many(self, requests: Iterable[SentRequest]) -> bool:
         """Return whether objects wait that nobody is about to take, and no caller waits for more.
 
         A caller may wait for one call before going on with another: both must be read then.
         """
-        if not self._sizes or all(call.is_awaited for call in self._sizes):
+        if not self.sizes or all(call.is_awaited for call in self.sizes):
             return False
         return not any(request.call.is_awaited for request in requests)
