@@ -54,9 +54,10 @@ class FrameWriter:
         if self._is_flushing:
             self._has_rest = True
         else:
+            # First, so that the server has it while we go on.
+            self.write()
             self._is_flushing = True
             self._runtime.call_soon(self._flush_rest)
-            self.write()
 
     def ping(self) -> None:
         """Ask the server for a sign of life; only in a session."""

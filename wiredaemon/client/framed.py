@@ -57,6 +57,8 @@ class FramedConnection:
         self._runtime = runtime
         self._address = address
         self._options = options
+        # A raw connection has no URL: only a key of the request can name the repository.
+        self._path = None if address.path == b"/" else address.path
         self._streams: list[FramedStream] = []
         """The connections that are there: besides the current one those that a server has taken
         leave of, until their calls are answered."""
@@ -129,8 +131,7 @@ class FramedConnection:
                 name_bytes(command),
                 named_arguments(arguments),
                 None if data is None else checked_data(data),
-                # A raw connection has no URL: only a key of the request can name the repository.
-                None if self._address.path == b"/" else self._address.path,
+                self._path,
                 deadline,
             )
             if self._stream.is_usable and (data is None or self._has_room(request)):
