@@ -65,18 +65,22 @@ class BlockingStream:
     # --- the loop's side ---------------------------------------------------------------------
 
     def _watch(self) -> None:
-        events = (POLLIN if self._is_reading else 0) | (POLLOUT if self._unsent else 0)
-        self._loop.watch(self._descriptor, events, self._on_ready)
+        if self._unsent:
+            events = POLLOUT | POLLIN if self._is_reading else POLLOUT
+            self._loop.watch(self._descriptor, events, self._on_ready)
+        else:
+            self._loop.watch(self._descriptor, POLLIN if self._is_reading else 0, self._read)
 
     def _on_ready(self, events: int) -> None:
         # An error or a hang-up is found by the one that tries.
         if self._is_reading and events != POLLOUT:
-            self._read()
+            self._read(events)
         if self._unsent and events != POLLIN:
             self._send_rest()
 
-    def _read(self) -> None:
-        assert self._socket is not None  # noqa: S101 it is watched
+    def _read(self, _: int) -> None:
+        if self._socket is None or not self._is_reading:
+            return  # the event was for another socket, which had the same number
         try:
             data = self._socket.recv(self._read_size)
         except (BlockingIOError, InterruptedError):
@@ -133,7 +137,7 @@ class BlockingStream:
         if self._is_closing and self._failure is not None:
             self._lose(self._failure)
         elif self._is_reading:
-            self._read()
+            self._read(POLLIN)
             self._loop.call_soon(self._read_last)
 
     def _closed(self) -> ClientError:

@@ -224,9 +224,8 @@ class Call:
 
     def receive_end(self) -> None:
         """Note that the response is complete."""
-        if not self.is_over:
-            self.is_over = True
-            self._wake()
+        self.is_over = True
+        self._wake()
 
     def fail(self, error: BaseException) -> None:
         """Note a failure, unless the call is made once more; only the first outcome counts."""

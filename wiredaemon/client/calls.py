@@ -104,9 +104,7 @@ class ClientCalls:
         self.writer = FrameWriter(self._connection, wire, runtime, self._silence)
         self._received: deque[bytes] = deque()
         """Received bytes that were not fed to the connection."""
-        self.is_holding = False
-        self._is_paused = False
-        self._is_pumping = False
+        self.is_holding = self._is_paused = self._is_pumping = False
         self._input_ended: ClientError | None = None
         """The error of calls without a complete response, once the input has ended."""
         self._failure: BaseException | None = None
@@ -196,7 +194,8 @@ class ClientCalls:
 
     def receive_data(self, data: bytes) -> None:
         """Receive bytes, cut in any way."""
-        self._silence.touch()
+        if self._silence.timer is not None:
+            self._silence.touch()
         self._received.append(data)
         self._pump()
 

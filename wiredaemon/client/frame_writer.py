@@ -74,5 +74,6 @@ class FrameWriter:
         """Send all frames that wait."""
         parts = [] if self.is_over else self._connection.parts_to_send()
         if parts:
-            self._silence.touch()
+            if self._silence.timer is not None:
+                self._silence.touch()
             self._wire.write(parts)

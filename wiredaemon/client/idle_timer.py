@@ -16,7 +16,7 @@ class IdleTimer:
     Touching only notes the time: one delayed call serves many touches.
     """
 
-    __slots__ = ("_last", "_on_idle", "_runtime", "_seconds", "_timer")
+    __slots__ = ("_last", "_on_idle", "_runtime", "_seconds", "timer")
 
     def __init__(self, runtime: Runtime, on_idle: Callable[[], None]) -> None:
         """Begin stopped.
@@ -29,7 +29,8 @@ class IdleTimer:
         self._on_idle = on_idle
         self._seconds: float | None = None
         self._last = 0.0
-        self._timer: Cancellable | None = None
+        self.timer: Cancellable | None = None
+        """What looks from time to time; None while stopped, so that touching is of no use."""
 
     def set(self, seconds: float | None) -> None:
         """Run for so many seconds from the last touch, or stop."""
@@ -37,9 +38,9 @@ class IdleTimer:
             return
         was_stopped = self._seconds is None
         self._seconds = seconds
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         if seconds is None:
             return
         if was_stopped:
@@ -48,15 +49,15 @@ class IdleTimer:
 
     def touch(self) -> None:
         """Note that something happens."""
-        if self._timer is not None:
+        if self.timer is not None:
             self._last = self._runtime.now()
 
     def _wait(self, seconds: float) -> None:
         left = self._last + seconds - self._runtime.now()
-        self._timer = self._runtime.call_later(max(left, 0.0), self._check)
+        self.timer = self._runtime.call_later(max(left, 0.0), self._check)
 
     def _check(self) -> None:
-        self._timer = None
+        self.timer = None
         if self._seconds is None:
             return
         if self._runtime.now() - self._last < self._seconds:

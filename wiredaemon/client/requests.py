@@ -158,7 +158,8 @@ class SentRequest:
         if self.sending is not None or self.timer is not None:
             self.stop()
         if error is None:
-            self.call.receive_end()
+            if not self.call.is_over:
+                self.call.receive_end()
         elif self.timer is not None and is_late(error):
             self.call.fail(DeadlineError(PASSED))
         else:
