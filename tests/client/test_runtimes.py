@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IProtocolFactory
 
-    from wiredaemon.client.blocking import BlockingConnection
+    from wiredaemon.client.blocking import BlockingCall, BlockingConnection
     from wiredaemon.client.connecting import Connection
     from wiredaemon.protocol import ProgressReceived
 
@@ -713,6 +713,33 @@ async def test_an_observer_that_waits_for_its_own_connection_is_refused(
             with pytest.raises(ClientError, match=r"^somebody waits for this connection already"):
                 list(call)
             assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+
+    async with served(kind, certificate, tmp_path) as url:
+        await deferToThread(blocked, url)
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_an_observer_may_call_without_waiting(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    class Calling(Watching):
+        def receive_text(self, text: bytes) -> None:
+            super().receive_text(text)
+            connection = connections[0]
+            connection._used -= 1  # as after a long time without a call
+            calls.append(connection.call("greet", {"name": text.strip()}))
+
+    connections: list[BlockingConnection] = []
+    calls: list[BlockingCall] = []
+
+    def blocked(url: str) -> None:
+        with blocking.connect(url, options_for(certificate)) as connection:
+            connections.append(connection)
+            call = connection.call("numbers", {"count": 3}, observer=Calling())
+            assert list(call) == [0, 1, 2]
+            answers = [each.result() for each in calls]
+            assert answers == [b"hello at 0", b"hello at 1", b"hello at 2"]
 
     async with served(kind, certificate, tmp_path) as url:
         await deferToThread(blocked, url)

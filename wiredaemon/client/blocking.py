@@ -95,7 +95,7 @@ class BlockingConnection:
         The arguments are those of `wiredaemon.client.connecting.Connection.call`.
         """
         now = self._runtime.now()
-        if now - self._used > _UNWATCHED:
+        if now - self._used > _UNWATCHED and not self._runtime.is_waiting:
             # A server may have closed the connection while nobody looked: it is made anew then.
             self._runtime.look()
         self._used = now

@@ -56,7 +56,8 @@ class BlockingRuntime(BlockingLoop):
         self._running: dict[RunningCoroutine, Callable[[BaseException | None], None]] = {}
         """The coroutines that run beside the caller's, and who wants to know of their ends."""
         self._streams: WeakSet[BlockingStream] = WeakSet()
-        self._is_waiting = False
+        self.is_waiting = False
+        """A caller waits; what is called meanwhile must not."""
         self.is_closed = False
         """Nothing happens any more."""
 
@@ -71,10 +72,10 @@ class BlockingRuntime(BlockingLoop):
                 and leaves nothing to the next one.
         """
         # The public function raises where there is none, which is slower.
-        if self._is_waiting or asyncio._get_running_loop() is not None:  # noqa: SLF001
+        if self.is_waiting or asyncio._get_running_loop() is not None:  # noqa: SLF001
             coroutine.close()
-            raise ClientError(_NESTED if self._is_waiting else _OTHER_LOOP)
-        self._is_waiting = True
+            raise ClientError(_NESTED if self.is_waiting else _OTHER_LOOP)
+        self.is_waiting = True
         try:
             while True:
                 try:
@@ -91,7 +92,7 @@ class BlockingRuntime(BlockingLoop):
                     self._cancel(coroutine)
                     raise
         finally:
-            self._is_waiting = False
+            self.is_waiting = False
 
     def _cancel(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Have the coroutine of a caller who is interrupted tidy up."""
