@@ -134,12 +134,13 @@ class ClientCalls:
         if self._failure is not None:
             raise ConnectionLostError(f"the connection is gone: {self._failure}")
         now = self._runtime.now() if request.deadline is not None else 0.0
+        has_extra = request.path is not None or request.deadline is not None or call.observer
         try:
             request_id = self._connection.send_command(
                 request.command,
                 request.arguments,
                 has_data=request.data is not None,
-                extra=request.further_keys(call, self._dialect, now),
+                extra=request.further_keys(call, self._dialect, now) if has_extra else None,
             )
         except (LocalProtocolError, UnencodableError, ValueError) as error:
             raise ClientError(f"the request cannot be sent: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wiredaemon.client.errors import PASSED, BrokenProtocolError, ClientError, DeadlineError
 from wiredaemon.client.outcomes import is_late, outcome_of
@@ -30,9 +30,6 @@ _LONGEST = (1 << 31) - 1
 """Milliseconds: more than three weeks, and the most that the protocol has (sessions, section 3)."""
 
 
-_NO_KEYS: Final[Mapping[bytes, Value]] = {}
-
-
 class Request(NamedTuple):
     """A command to be called."""
 
@@ -57,10 +54,9 @@ class Request(NamedTuple):
             dialect: The dialect of the connection.
             now: The time of the runtime's clock.
         """
-        # Nearly all requests have none, and one of a dialect without a map has no room for any.
-        is_plain = self.path is None and self.deadline is None and call.observer is None
-        if is_plain or dialect.request is not RequestForm.MAP:
-            return _NO_KEYS
+        # The request of a dialect without a map has no room for further keys.
+        if dialect.request is not RequestForm.MAP:
+            return {}
         extra: dict[bytes, Value] = {}
         if self.path is not None:
             extra[b"path"] = self.path
@@ -210,10 +206,10 @@ def named_arguments(
     """
     if not arguments:
         return {}
-    named = {
-        name.encode() if type(name) is str else name_bytes(name): value
-        for name, value in arguments.items()
-    }
+    named: dict[bytes, Value] = {}
+    # No comprehension, which is a call of its own.
+    for name, value in arguments.items():
+        named[name.encode() if type(name) is str else name_bytes(name)] = value
     if len(named) != len(arguments):
         raise ClientError("an argument is given twice, as text and as bytes")
     return named
