@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,13 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 
 def test_the_first_page_installs_and_calls_the_first_command(newcomer: Newcomer) -> None:
     assert newcomer.installed == Outcome(files=3, lines=9, failure="")
+
+
+def test_a_newcomer_has_none_of_our_programs_and_settings(newcomer: Newcomer) -> None:
+    found = [shutil.which(name, path=newcomer.environment["PATH"]) for name in ("python3", "bash")]
+    assert None not in found
+    assert shutil.which("wiredaemon", path=newcomer.environment["PATH"]) is None
+    assert {"PYTHONPATH", "VIRTUAL_ENV", "HGRCPATH"} & set(newcomer.environment) == set()
 
 
 @pytest.mark.parametrize("task", TASKS[1:], ids=lambda task: task.name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tools.newcomer.matching import matches
@@ -13,7 +15,6 @@ from tools.newcomer.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from tools.newcomer.page import Step
 
@@ -41,12 +42,20 @@ def variables(home: Path, wheels: Path, *, has_index: bool) -> dict[str, str]:
     """
     home.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
-    kept |= {"HOME": str(home), "TMPDIR": str(home)}
+    kept |= {"HOME": str(home), "TMPDIR": str(home), "PATH": _path()}
     if not has_index:
         return {**kept, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     settings = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
     links = " ".join([str(wheels), settings.get("PIP_FIND_LINKS", "")])
     return {**kept, **settings, "PIP_FIND_LINKS": links}
+
+
+def _path() -> str:
+    """Where programs are looked for: not in this environment, but in the one of its Python."""
+    own = Path(sys.executable).parent
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    others = [folder for folder in folders if Path(folder) != own]
+    return os.pathsep.join([str(Path(sys.base_prefix) / "bin"), *others])
 
 
 def follow(

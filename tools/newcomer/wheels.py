@@ -11,6 +11,7 @@ import zipfile
 from importlib.metadata import Distribution, PathDistribution, distribution
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
+from zipfile import ZipInfo
 
 from packaging.requirements import Requirement
 
@@ -81,10 +82,12 @@ def _pack(installed: Distribution, folder: Path) -> None:
         for file in installed.files or ():
             name = _name_in_wheel(file, stem, installed)
             if name is not None:
-                content = Path(str(installed.locate_file(file))).read_bytes()
+                source = Path(str(installed.locate_file(file)))
+                content = source.read_bytes()
                 if "/scripts/" in name:
                     content = b"#!python\n" + content.partition(b"\n")[2]
-                wheel.writestr(name, content)
+                # With its permissions: programs can be executed.
+                wheel.writestr(ZipInfo.from_file(source, name), content)
                 names.append(name)
         record = f"{information}/RECORD"
         wheel.writestr(record, "".join(f"{name},,\n" for name in [*names, record]))
