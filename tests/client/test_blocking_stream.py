@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import struct
 from contextlib import suppress
@@ -13,6 +15,7 @@ from wiredaemon.client.blocking_stream import BlockingStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CLOSED = ("ConnectionClosedError", "server.example:8010 closed the connection")
 LOST = ("ConnectionLostError", "the connection to server.example:8010 was lost")
@@ -54,6 +57,14 @@ def test_bytes_come_and_go(pair: Pair) -> None:
     pair.stream.write([b"to ", b"the ", b"server"])
     pair.stream.write([b"!"])
     assert pair.peer.recv(100) == b"to the server!"
+
+
+def test_a_connection_that_fails_was_lost_and_not_unreachable(pair: Pair, tmp_path: Path) -> None:
+    # No network can be cut here: what takes the socket's place fails as reads do then.
+    with (tmp_path / "file").open("wb") as file:
+        os.dup2(file.fileno(), pair.stream._descriptor)
+    pair.wait(lambda: pair.receiver.ends)
+    assert pair.receiver.end == (LOST[0], f"{LOST[1]}: {os.strerror(errno.ENOTSOCK)}")
 
 
 def test_a_peer_that_does_not_read_pauses_the_writer_and_gets_all_in_order(pair: Pair) -> None:

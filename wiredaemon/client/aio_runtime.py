@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from wiredaemon.client.errors import ConnectionClosedError, ConnectionLostError, SilentError
 from wiredaemon.client.runtime import Tls
-from wiredaemon.client.sockets import HEAD_START, describe_failure, reset_when_closed
+from wiredaemon.client.sockets import (
+    HEAD_START,
+    describe_failure,
+    describe_loss,
+    reset_when_closed,
+)
 from wiredaemon.client.trust import Trust
 
 if TYPE_CHECKING:
@@ -130,7 +135,7 @@ class _StreamProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if exc is not None:
-            error = describe_failure(exc, self._address)
+            error = describe_loss(exc, self._address)
         elif self._is_aborted:
             error = ConnectionLostError(f"the connection to {self._address} was lost")
         else:

@@ -7,7 +7,7 @@ from select import POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.client.errors import ConnectionClosedError, ConnectionLostError
-from wiredaemon.client.sockets import describe_failure, reset_when_closed
+from wiredaemon.client.sockets import describe_loss, reset_when_closed
 
 if TYPE_CHECKING:
     import socket
@@ -88,7 +88,7 @@ class BlockingStream:
                 self._lose(self._failure)
             return
         except OSError as error:
-            self._lose(self._failure or describe_failure(error, self._address))
+            self._lose(self._failure or describe_loss(error, self._address))
             return
         if not data:
             self._lose(self._failure or self._closed())
@@ -98,7 +98,7 @@ class BlockingStream:
             self._receiver.receive_data(data)
         except BaseException as error:
             # Of what was received nobody knows how much was understood, also after a Ctrl-C.
-            self._lose(describe_failure(error, self._address))
+            self._lose(describe_loss(error, self._address))
             if not isinstance(error, Exception):
                 raise
 
@@ -126,7 +126,7 @@ class BlockingStream:
 
         It may say why: an answer that refuses the rest, or an alert of TLS.
         """
-        self._failure = describe_failure(error, self._address)
+        self._failure = describe_loss(error, self._address)
         self._unsent.clear()
         self._watch()
         self._loop.call_soon(self._read_last)

@@ -92,7 +92,7 @@ class HttpStream:
         Raises:
             HttpMessageError: The head cannot be written; nothing was sent.
         """
-        # In one write: head and body are one packet, and one read of the server.
+        # In one write: head and body leave together, and are one read of the server.
         content = head.encode() + (content if is_whole else chunk(content))
         self._reader.begin()
         self._exchange = exchange

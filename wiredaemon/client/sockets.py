@@ -44,8 +44,22 @@ def describe_failure(error: BaseException, address: Address) -> ClientError:
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return ConnectionLostError(f"the connection to {address} was lost")
     if isinstance(error, OSError):
-        # By its number: the texts of asyncio repeat the address, and some name several.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        return ConnectError(f"cannot connect to {address}: {reason}")
+        return ConnectError(f"cannot connect to {address}: {_reason(error)}")
     reason = str(error) or type(error).__name__
     return ConnectionLostError(f"the connection to {address} failed: {reason}")
+
+
+def describe_loss(error: BaseException, address: Address) -> ClientError:
+    """Return the client's error for a failure of a connection that was there.
+
+    A network that is gone ends one as a server does that resets it: calls may be made once more.
+    """
+    is_described = ssl.SSLError | ConnectionResetError | BrokenPipeError
+    if isinstance(error, OSError) and not isinstance(error, is_described):
+        return ConnectionLostError(f"the connection to {address} was lost: {_reason(error)}")
+    return describe_failure(error, address)
+
+
+def _reason(error: OSError) -> str:
+    # By its number: the texts of asyncio repeat the address, and some name several.
+    return os.strerror(error.errno) if error.errno else str(error)
