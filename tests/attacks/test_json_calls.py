@@ -9,6 +9,7 @@ from support.attacked import attacked
 from support.json_calls import EVENTS, JSON, LINES, answer_of, get, json_web, post
 from support.responding import ensure_deferred, make_command
 from support.web import ask
+from twisted.internet.defer import Deferred
 
 from wiredaemon.commands import Argument, ArgumentType
 from wiredaemon.wire.limits import Limits
@@ -99,6 +100,35 @@ def test_the_beginnings_of_many_bodies_are_counted() -> None:
     assert len(answers) >= 20 - 400 // 60
     assert {answer.problem[0] for answer in answers} == {503}
     assert web.guard.hits.counts == {"unfinished_bytes": len(answers)}
+
+
+def test_bodies_that_have_ended_are_not_counted_as_beginnings() -> None:
+    waiting: list[Deferred[None]] = []
+
+    async def wait(_: Any, **given: object) -> int:
+        waiting.append(Deferred())
+        await waiting[-1]
+        return len(given)
+
+    listed = {"list": Argument(type=ArgumentType.LIST, default=())}
+    web = json_web(
+        [LISTED, make_command(wait, arguments=listed)], limits=Limits(unfinished_bytes=400 * KIB)
+    )
+    body = b'{"list": ["' + b"x" * (100 * KIB) + b'"]}'
+    for _ in range(20):
+        assert answer_of(web.connect().exchange(post("/take", body, JSON))).said == 1
+    # Answered, and gone.
+    assert (web.guard.memory.size, web.guard.memory.unfinished) == (0, 0)
+    clients = [web.connect() for _ in range(20)]
+    for client in clients:
+        assert client.exchange(post("/wait", body, JSON)) == b""
+    # Their commands run: the bodies are still there, but nobody waits for the rest of one.
+    assert web.guard.memory.size >= 20 * 100 * KIB
+    assert web.guard.memory.unfinished == 0
+    for each in waiting:
+        each.callback(None)
+    assert [answer_of(client.take()).said for client in clients] == [1] * 20
+    assert web.guard.hits.counts == {}
 
 
 @pytest.mark.parametrize("form", [LINES, EVENTS])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wiredaemon.net.http.buffered_body import GrowingBody
+from wiredaemon.net.http.held_body import count_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +35,14 @@ class ArgumentsBody(GrowingBody):
 
     def receive_end(self) -> None:
         """Hand the body over."""
+        # Twisted takes it from a request that is answered.
+        channel = self._request.channel
         self._call = self._complete(self._content.take())
         if self._call is not None:
             self._call.receive_end()
+        # However little has changed: the body has ended, and may be answered by now.
+        if channel in channel.site.guard.memory:
+            count_held(channel)
 
     def held(self) -> tuple[int, int]:
         """Return the bytes that are held, and those of them in what has not ended."""
