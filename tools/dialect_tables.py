@@ -26,8 +26,8 @@ commands never see which. [Framing](spec/framing.md) describes them in words, an
 These tables are made by `make reference` from `wiredaemon/wire/dialects.py`, which is all that the
 code knows of the differences.
 """
-_RAW: Final = """On raw sockets it is 0006, or the one that the endpoint has in front of it; over
-TLS a client may
+_RAW: Final = """\
+On raw sockets it is 0006, or the one that the endpoint has in front of it; over TLS a client may
 ask for another one by ALPN, with its media type. Mercurial never released 0004.
 """
 _RULES: Final[Mapping[str, Callable[[Dialect], str]]] = {
