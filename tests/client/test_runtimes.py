@@ -442,9 +442,11 @@ async def test_a_script_that_did_something_else_meanwhile_may_write(kind: str) -
 @ensure_deferred
 async def test_data_of_a_loop_that_ends_is_not_whole(certificate: Path, kind: str) -> None:
     counted: list[int] = []
+    has_begun = threading.Event()
     ended: Deferred[None] = Deferred()
 
     async def count(context: Any) -> int:
+        has_begun.set()
         try:
             counted.append(sum([len(piece) async for piece in context.data]))
         finally:
@@ -464,7 +466,7 @@ async def test_data_of_a_loop_that_ends_is_not_whole(certificate: Path, kind: st
         async def main() -> None:
             connection = await aio.connect(f"{kind}://127.0.0.1:{port}/", options_for(certificate))
             connection.call("count", data=endless())
-            await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(has_begun.wait, 20)
 
         await in_loop(main)
         await ended
