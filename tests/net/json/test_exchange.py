@@ -108,7 +108,7 @@ def test_a_failure_behind_objects_is_told_in_the_stream() -> None:
     connection.take()
     feed.fail(CommandError("no %s", ["more"]))
     assert part_of(connection) == (
-        b'{"error": {"title": "Unprocessable Entity", "status": 422, "detail": "no more"}}\n',
+        b'{"error": {"title": "Unprocessable Content", "status": 422, "detail": "no more"}}\n',
         True,
     )
     connection, _ = begun(json_web([(feed := Feed()).command]), get("/feed", EVENTS))

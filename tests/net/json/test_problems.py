@@ -5,6 +5,7 @@ import json
 import pytest
 
 from wiredaemon.net.hosting.access import UNAVAILABLE
+from wiredaemon.net.http.buffered_body import too_large
 from wiredaemon.net.http.responses import HttpResponse, busy, text
 from wiredaemon.net.json.problems import as_problem, failure_of, members, wrong_method
 
@@ -30,6 +31,15 @@ def test_an_error_in_text_becomes_a_problem_document_and_keeps_its_headers() -> 
 def test_a_reason_phrase_of_its_own_gives_way_to_that_of_the_status() -> None:
     assert as_problem(text(401, b"pull not authorized", b"no\xff")).reason == b"Unauthorized"
     assert members(text(401, b"x", b"no\xff\n"))["detail"] == "no\ufffd"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [failure_of(b"command", b"no"), too_large("json_request", 1), wrong_method([b"GET"])],
+)
+def test_titles_are_the_same_with_each_version_of_python(response: HttpResponse) -> None:
+    assert as_problem(response).reason == response.reason
+    assert members(response)["title"] == response.reason.decode()
 
 
 @pytest.mark.parametrize("status", [200, 204, 302])

@@ -15,7 +15,7 @@ from wiredaemon.net.http.responses import HttpResponse, busy, text
 from wiredaemon.wire.json_values import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PROBLEM: Final = b"application/problem+json"
 PLAIN_HEADERS: Final = (
@@ -33,6 +33,8 @@ RETRY: Final = 1
 _BUSY: Final = re.compile(r"\((?:blocking_waiting|worker_queue)\)$")
 _LATE: Final = re.compile(r"the deadline of \d+ ms has passed")
 _COMMAND: Final = b"command"
+# Those of RFC 9110: Python before 3.13 has others, and answers are to be the same everywhere.
+_RENAMED: Final[Mapping[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 def as_problem(response: HttpResponse) -> HttpResponse:
@@ -59,7 +61,7 @@ def members(response: HttpResponse) -> dict[str, Any]:
 
 
 def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
 
 
 def wrong_request(fault: str) -> HttpResponse:
