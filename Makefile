@@ -101,6 +101,7 @@ man: $(VENV)/.dev-stamp
 reference: man
 	$(BIN)/python -m tools.limits_table > docs/limits.md
 	$(BIN)/python -m tools.configuration_reference > docs/configuration.md
+	$(BIN)/python -m tools.metrics_reference > docs/metrics.md
 	$(BIN)/python -m tools.command_line > docs/command-line.md
 	$(BIN)/python -m tools.dialect_tables > docs/dialects.md
 	$(BIN)/python -m tools.log_messages > docs/log-messages.md

@@ -55,6 +55,7 @@ ROOMS: Final = (
     "framed",
     "site",
     "mounted",
+    "admin",
 )
 """The packages of ``net``. Each may import those in front of it, and the modules that all share."""
 
@@ -87,7 +88,17 @@ DISTRIBUTIONS: Final[Mapping[str, frozenset[str]]] = {
     "worker": frozenset({"mercurial"}),
     "client": frozenset({"twisted", "zope.interface", "httptools"}),
     "debugtool": frozenset(),
-    "net": frozenset({"twisted", "zope.interface", "OpenSSL", "cryptography", "boto3", "botocore"}),
+    "net": frozenset(
+        {
+            "twisted",
+            "zope.interface",
+            "OpenSSL",
+            "cryptography",
+            "boto3",
+            "botocore",
+            "prometheus_client",
+        }
+    ),
     "service": frozenset({"twisted", "zope.interface"}),
     "testing": frozenset({"twisted", "pytest"}),
     "daemon": frozenset({"twisted", "zope.interface", "cryptography", "shtab"}),
@@ -100,6 +111,7 @@ ONLY_IN: Final[Mapping[str, str]] = {
     "OpenSSL": "wiredaemon/net/tls.py",
     "boto3": "wiredaemon/net/cache/uploaders.py",
     "botocore": "wiredaemon/net/cache/uploaders.py",
+    "prometheus_client": "wiredaemon/net/admin/",
     "mercurial": "wiredaemon/worker/",
     "shtab": "wiredaemon/daemon/completion_subcommand.py",
 }

@@ -26,9 +26,9 @@ _LEVELS: Final = {"failure": "critical"}
 """The levels of methods that are named otherwise."""
 _HEAD: Final = """# Log messages
 
-What the daemon writes to its log, for people who watch one, and for programs that count lines; it
-has no other figures of itself. A line has a time, the place that it comes from with its level, and
-one of these texts, in which words in braces stand for what differs:
+What the daemon writes to its log, for people who watch one, and for programs that look for
+lines; its figures are [metrics](metrics.md). A line has a time, the place that it comes from with
+its level, and one of these texts, in which words in braces stand for what differs:
 
     2026-01-31T12:00:00+0000 [wiredaemon.daemon.service#info] wiredaemon is ready
 

@@ -227,7 +227,7 @@ def test_tables_do_not_grow_with_attackers(tmp_path: Path) -> None:
     door = Door(tmp_path, replace(Limits(), login_records=10))
     for number in range(100):
         door.fail(1, f"203.0.113.{number}", f"user{number}")
-    failures = door.authenticator._failures
+    failures = door.authenticator.failures
     assert (len(failures._places), len(failures._names), len(failures._pairs)) == (10, 10, 0)
 
 

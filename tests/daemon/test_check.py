@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from wiredaemon.accounts.config import AuthConfig
 from wiredaemon.daemon.certificate import development_certificate
 from wiredaemon.daemon.check import check, mistakes
-from wiredaemon.daemon.config import Commands, Config, Data, Framed, Listen, Tls
+from wiredaemon.daemon.config import Admin, Commands, Config, Data, Framed, Listen, Tls
 from wiredaemon.daemon.toml_table import ConfigurationError
 
 NOW: Final = datetime.now(UTC)
@@ -79,6 +80,32 @@ def test_a_wrong_endpoint_is_named_with_its_list(
     assert found.startswith(f"{endpoint!r} is no endpoint: ")
     assert problem in found
     assert "tcp:8000:interface=127.0.0.1" in accepted
+
+
+def test_listeners_of_metrics_are_checked_as_all_others(config: Config) -> None:
+    check(replace(config, admin=Admin(listen=("tcp:0",))), MemoryReactorClock())
+    key, problem, _ = problem_of(replace(config, admin=Admin(listen=("nosuch:1",))))
+    assert (key, problem) == (
+        "admin.listen",
+        "'nosuch:1' is no endpoint: Unknown endpoint type: 'nosuch'",
+    )
+
+
+def test_metrics_without_their_library_are_refused(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    check(config, MemoryReactorClock())
+    assert problem_of(replace(config, admin=Admin(listen=("tcp:0",)))) == (
+        "admin.listen",
+        "metrics need prometheus_client, which is not installed",
+        "an installation with the extra: pip install 'wiredaemon[metrics]'",
+    )
+
+
+def test_a_daemon_of_metrics_alone_is_refused(config: Config) -> None:
+    key, problem, _ = problem_of(replace(config, listen=Listen(), admin=Admin(listen=("tcp:0",))))
+    assert (key, problem) == ("listen", "nothing to listen on")
 
 
 def test_a_daemon_without_any_listener_is_refused(config: Config) -> None:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from wiredaemon.accounts.config import AuthConfig
-from wiredaemon.daemon.config import LOOPBACK, Api, Commands, Config, Data, Framed, Listen, Log, Tls
+from wiredaemon.daemon.config import (
+    LOOPBACK,
+    Admin,
+    Api,
+    Commands,
+    Config,
+    Data,
+    Framed,
+    Listen,
+    Log,
+    Tls,
+)
 from wiredaemon.daemon.config_file import load_all, load_config
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.hosting.access import AccessRules
@@ -46,6 +57,7 @@ def test_an_empty_file_gives_the_defaults(load: Callable[[str], Config], tmp_pat
             framed=(Framed("tcp:8010:interface=127.0.0.1", "0006"),),
             framed_tls=(Framed("tcp:8011:interface=127.0.0.1", "0006"),),
         ),
+        admin=Admin(listen=()),
         tls=Tls(certificate=None, private_key=None),
         api=Api(
             enabled=True,
@@ -81,6 +93,8 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
         https = ["tcp:0"]
         framed = ["tcp:0:interface=127.0.0.1", "0003 unix:/run/hg framed"]
         framed_tls = ["0005  tcp:0"]
+        [admin]
+        listen = ["tcp:9310:interface=127.0.0.1", "unix:/run/admin"]
         [tls]
         certificate = "cert.pem"
         private_key = "/etc/key.pem"
@@ -131,6 +145,7 @@ def test_every_key_is_read(load: Callable[[str], Config], tmp_path: Path) -> Non
             ),
             framed_tls=(Framed("tcp:0", "0005"),),
         ),
+        admin=Admin(listen=("tcp:9310:interface=127.0.0.1", "unix:/run/admin")),
         tls=Tls(certificate=conf / "cert.pem", private_key=Path("/etc/key.pem")),
         api=Api(
             enabled=False,
@@ -217,7 +232,7 @@ def test_a_number_of_seconds_may_be_whole(load: Callable[[str], Config]) -> None
 
 
 WRONG: Final = [
-    ("[nosuch]", "nosuch", "unknown key", "data, listen, tls, api, web, paths, moved, "),
+    ("[nosuch]", "nosuch", "unknown key", "data, listen, admin, tls, api, web, paths, moved, "),
     ("listen = 1", "listen", "1 is not a table", "[listen]"),
     ("[data]\ndir = ''", "data.dir", "unknown key", "folder"),
     ("[data]\nfolder = 1", "data.folder", "1 is not accepted", "a path"),
@@ -237,6 +252,13 @@ WRONG: Final = [
         "listen.framed_tls",
         "'0006 ' is not accepted",
         "each perhaps behind a dialect",
+    ),
+    ("[admin]\nport = 9310", "admin.port", "unknown key", "listen"),
+    (
+        "[admin]\nlisten = 9310",
+        "admin.listen",
+        "9310 is not accepted",
+        "a list of Twisted endpoint",
     ),
     ("[tls]\nca = ''", "tls.ca", "unknown key", "certificate, private_key, client_ca"),
     ("[tls]\ncertificate = 'a'", "tls.private_key", "missing", "both PEM files, or neither"),

@@ -9,9 +9,13 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import yaml
 from support.documents import blocks
 from support.environment import ROOT, environment
 from support.repositories import make_repository
+
+from wiredaemon.net.admin.metrics import GROUPS
+from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +29,7 @@ def section(title: str) -> str:
 
 DOCTOR, RELOAD, COMPLETION = blocks("docs/operation.md", "sh")
 (LOGROTATE,) = blocks("docs/operation.md", "logrotate")
+(PROMETHEUS,) = blocks("docs/operation.md", "yaml")
 LINES: Final = DOCTOR.splitlines()
 
 
@@ -55,6 +60,25 @@ def test_every_line_runs_and_finds_nothing_wrong(line: str, tmp_path: Path) -> N
     # Whoever is not root cannot look as root: that is a warning.
     may_warn = "--user" in words and " user: " in finished.stdout
     assert (finished.returncode, finished.stderr) == (int(may_warn), "")
+
+
+def test_prometheus_reads_where_the_daemon_listens() -> None:
+    (job,) = yaml.safe_load(PROMETHEUS)["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+    host, _, port = target.partition(":")
+    assert job["job_name"] == "wiredaemon"
+    assert f'[admin]\nlisten = ["tcp:{port}:interface={host}"]\n' in section("Metrics and health")
+    # By default it asks for this path.
+    assert "| `/metrics` |" in section("Metrics and health")
+
+
+def test_expressions_for_alerts_name_metrics_and_limits_that_there_are() -> None:
+    names = {metric.name for group in GROUPS for metric in group.metrics}
+    text = section("Metrics and health")
+    asked = set(re.findall(r"\bwiredaemon_\w+", text))
+    assert len(asked) == 7
+    assert asked <= names
+    assert set(re.findall(r'limit="(\w+)"', text)) <= set(Limits.__dataclass_fields__)
 
 
 def test_the_table_has_every_exit_status() -> None:

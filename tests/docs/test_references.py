@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tools import command_line, dialect_tables, log_messages
+from tools import command_line, dialect_tables, log_messages, metrics_reference
 from tools.configuration_reference import SOURCE, reference, tables
 from wiredaemon.daemon.config import FRAMINGS
 from wiredaemon.wire.dialects import DIALECTS
@@ -67,6 +67,10 @@ def test_the_tables_of_dialects_are_those_of_the_code() -> None:
     made = dialect_tables.document()
     assert text_of("dialects.md") == made, "make reference"
     assert [name for name in DIALECTS if f"`{name}`" not in made] == []
+
+
+def test_the_metrics_are_those_of_the_code() -> None:
+    assert text_of("metrics.md") == metrics_reference.document(), "make reference"
 
 
 def test_the_log_messages_are_those_of_the_code() -> None:

@@ -49,7 +49,7 @@ class Authenticator:
         self._portal = portal
         self._accounts = accounts
         self._passwords = passwords
-        self._failures = failures
+        self.failures = failures
         self._log = log
 
     @property
@@ -66,6 +66,11 @@ class Authenticator:
     def is_open(self) -> bool:
         """There is a way to log in: by password or by token."""
         return self.accepts_passwords or self.accepts_tokens
+
+    @property
+    def waiting(self) -> int:
+        """Passwords that wait to be checked."""
+        return len(self._passwords.queue)
 
     def reload(self, config: AuthConfig) -> None:
         """Use the files of another configuration; what is known of failures stays.
@@ -93,7 +98,7 @@ class Authenticator:
         # Looked at for each login: a user who was removed must not get in by what is remembered.
         if self._accounts.refresh():
             self._passwords.forget()
-        return self._passwords.age, self._failures.count
+        return self._passwords.age, self.failures.count
 
     def authenticate(
         self, credentials: Password | Token | Named, address: str
@@ -130,7 +135,7 @@ class Authenticator:
             return _at_once(log_in(self._portal, credentials))
         except LoginError:
             expired = find_token(self._accounts.tokens, credentials.secret)
-            refusal = None if expired else self._failures.refusal_of_place(place)
+            refusal = None if expired else self.failures.refusal_of_place(place)
             if refusal is not None:
                 self._log.refuse(place, _NOBODY)
                 raise refusal from None
@@ -138,7 +143,7 @@ class Authenticator:
                 # No guess: whoever has it had the right one.
                 self._log.fail(place, f"{expired.user!a} by the expired token {expired.id}")
             else:
-                self._failures.add_at(place)
+                self.failures.add_at(place)
                 self._log.fail(place, _NOBODY)
             raise
 

@@ -38,6 +38,10 @@ class CheckQueue:
         # What a check of `NEW_COST` takes, until one was measured.
         self._seconds = 0.3
 
+    def __len__(self) -> int:
+        """Return how many checks wait."""
+        return len(self._known) + len(self._strangers)
+
     def add(self, start: Start, *, is_known: bool) -> None:
         """Start a check, now or when its turn comes.
 

@@ -38,6 +38,10 @@ class LoginFailures:
         self._pairs: FailureBuckets[tuple[str, str]] = FailureBuckets(size, seconds, most, now)
         self._known = KnownPlaces(limits.login_known_seconds, most, now)
 
+    def __len__(self) -> int:
+        """Return the number of places, names and pairs of both that failures are kept of."""
+        return len(self._places) + len(self._names) + len(self._pairs)
+
     def is_known(self, name: str, place: str) -> bool:
         """Return whether a user has logged in from a place before."""
         return (name, place) in self._known

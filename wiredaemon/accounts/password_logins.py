@@ -47,7 +47,7 @@ class PasswordLogins:
         log: FailureLog,
     ) -> None:
         self._check = check
-        self._queue = queue
+        self.queue = queue
         self._failures = failures
         self._verified = verified
         self._log = log
@@ -89,7 +89,7 @@ class PasswordLogins:
             return self._start(check, digest)
 
         def give_up(check: PasswordCheck) -> None:
-            self._queue.discard(start)
+            self.queue.discard(start)
             self._drop(check, digest)
 
         check = PasswordCheck(credentials, give_up)
@@ -97,7 +97,7 @@ class PasswordLogins:
         # Remembered first: a check may end while it is being added.
         self._checks[digest] = check
         try:
-            self._queue.add(start, is_known=self._failures.is_known(credentials.name, place))
+            self.queue.add(start, is_known=self._failures.is_known(credentials.name, place))
         except LoginBusyError:
             self._drop(check, digest)
             self._log.refuse(place, name_of(credentials.name))

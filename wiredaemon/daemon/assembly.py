@@ -7,56 +7,35 @@ outlives a reload of the configuration is `Kept` apart from them.
 from __future__ import annotations
 
 import os
-import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from twisted.internet.threads import deferToThreadPool
 
-from wiredaemon.accounts.files import AccountsFileError
-from wiredaemon.accounts.make import make_authenticator
-from wiredaemon.commands import capabilities as capabilities_module
-from wiredaemon.commands.registry import (
-    CommandLoadError,
-    Registry,
-    load_commands,
-    load_installed_commands,
-    marked_commands,
-)
-from wiredaemon.daemon.auth_config import accounts_error
+from wiredaemon.daemon.kept import knows_users
+from wiredaemon.daemon.listening import ADMIN
 from wiredaemon.daemon.toml_table import ConfigurationError
-from wiredaemon.net.cache.bundle_maker import BundleMaker
-from wiredaemon.net.cache.bundle_shelf import BUNDLE_COPIES, BundleShelf
-from wiredaemon.net.cache.cache import ResponseCache
-from wiredaemon.net.cache.clones import Clones
-from wiredaemon.net.cache.redirects import Redirects
+from wiredaemon.net.admin.figures import Figures
 from wiredaemon.net.framed.factory import FramedFactory
-from wiredaemon.net.guard.guard import ConnectionGuard
 from wiredaemon.net.hgweb.static_files import StaticFiles
 from wiredaemon.net.hosting.collection import names_of
 from wiredaemon.net.hosting.host import CommandsOnly, HostedRepository
 from wiredaemon.net.hosting.host_lookup import HostLookup
-from wiredaemon.net.hosting.push_answers import PushAnswers
 from wiredaemon.net.http.application import Application, apis_of
 from wiredaemon.net.http.identification import Identification
 from wiredaemon.net.http.public_urls import PublicUrls
 from wiredaemon.net.logins import Logins
 from wiredaemon.net.site.site import make_site
 from wiredaemon.net.tls import TlsError, over_tls, server_options
-from wiredaemon.net.workers.pool import WorkerPool
-from wiredaemon.net.workers.staff import most_workers
-from wiredaemon.repository import data_declarations, declarations
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IProtocolFactory
 
-    from wiredaemon.accounts.authenticator import Authenticator
-    from wiredaemon.commands import Command
     from wiredaemon.daemon.config import Config, Framed
+    from wiredaemon.daemon.kept import Kept
     from wiredaemon.net.site.site import ApiSite
 
 _T = TypeVar("_T")
@@ -70,137 +49,6 @@ class Listener(NamedTuple):
     factory: IProtocolFactory
     dialect: str = "0006"
     """The dialect of a raw listener."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """The objects that outlive a reload: commands, processes, kept answers, what is counted."""
-
-    commands_only: Registry
-    with_repository: Registry
-    pool: WorkerPool
-    guard: ConnectionGuard
-    pushes: PushAnswers
-    cache: ResponseCache | None = None
-    clones: Clones | None = None
-    bundles: BundleMaker | None = None
-    authenticator: Authenticator | None = None
-
-    @property
-    def caches(self) -> list[ResponseCache]:
-        """The caches there are."""
-        clones = None if self.clones is None else self.clones.cache
-        bundles = None if self.bundles is None else self.bundles.shelf.cache
-        return [cache for cache in (self.cache, clones, bundles) if cache is not None]
-
-
-def keep(config: Config, reactor: Any, before: Kept | None = None) -> Kept:  # noqa: ANN401 zope interfaces do not intersect
-    """Return what a configuration needs of the objects that are kept, those of before and new ones.
-
-    Raises:
-        ConfigurationError: Commands cannot be loaded, or a file of accounts cannot be used.
-    """
-    kept = before
-    if kept is None:
-        pool = WorkerPool(reactor, config.limits)
-        guard = ConnectionGuard(reactor, config.limits, is_exempt=trusts_of(config))
-        only, with_repository = _load(config)
-        kept = Kept(
-            commands_only=only,
-            with_repository=with_repository,
-            pool=pool,
-            guard=guard,
-            pushes=PushAnswers(config.data.folder / "pushes"),
-        )
-    if kept.cache is None:
-        kept = replace(kept, cache=_make_cache(config, reactor))
-    if kept.clones is None:
-        clones, bundles = _make_clones(config, reactor, kept.pool)
-        kept = replace(kept, clones=clones, bundles=bundles)
-    if kept.authenticator is None and _knows_users(config):
-        try:
-            authenticator = make_authenticator(config.auth, config.limits, reactor)
-        except AccountsFileError as error:
-            raise accounts_error(error, config.auth, config.file) from error
-        kept = replace(kept, authenticator=authenticator)
-    return kept
-
-
-def _load(config: Config) -> tuple[Registry, Registry]:
-    """Return the commands of daemons without and with repositories.
-
-    They are loaded once: a module of a user's may hold a state that others know.
-    """
-    try:
-        loaded = [*load_commands(map(str, config.commands.load)), *load_installed_commands()]
-        return registries_of(loaded)
-    except CommandLoadError as error:
-        raise ConfigurationError(
-            config.file, "commands.load", str(error), "modules and files that mark commands"
-        ) from error
-
-
-def registries_of(loaded: Iterable[Command]) -> tuple[Registry, Registry]:
-    """Return the registries of daemons without and with repositories, our own commands included.
-
-    Two of them: a daemon without repositories must not describe commands that it cannot run.
-
-    Raises:
-        CommandLoadError: A name is declared twice.
-    """
-    # Each once: a module may be both installed and named.
-    documented = [known.with_help() for known in {id(one): one for one in loaded}.values()]
-    commands = [*marked_commands(capabilities_module), *documented]
-    # The project's own in front: a user's command of the same name is reported as declared
-    # twice, by both names.
-    own = [*marked_commands(declarations), *marked_commands(data_declarations)]
-    return Registry(commands), Registry([*own, *commands])
-
-
-def trusts_of(config: Config) -> Callable[[Any], bool]:
-    """Return what says whether an address is that of a trusted proxy."""
-    return (lambda _: False) if config.proxy is None else config.proxy.trusts
-
-
-def _make_cache(config: Config, reactor: Any) -> ResponseCache | None:  # noqa: ANN401 the same
-    if not config.limits.cache_size or not config.paths:
-        return None
-    folder = config.data.folder / "cache"
-    redirects = None
-    if config.redirect.targets:
-        redirects = Redirects(config.redirect.targets, folder, config.limits, reactor, time.time)
-    return ResponseCache(folder, config.limits, reactor, redirects)
-
-
-def _make_clones(
-    config: Config,
-    reactor: Any,  # noqa: ANN401 the same
-    pool: WorkerPool,
-) -> tuple[Clones | None, BundleMaker | None]:
-    limits = config.limits
-    if not limits.cache_clones or not config.paths:
-        return None, None
-    folder = config.data.folder / "cache"
-    # Half of the room for each: a bundle that clients were told of must not go for an answer.
-    half, quarter = limits.cache_clones // 2, limits.cache_clones // 4
-    own = replace(limits, cache_size=half, cache_entry=quarter)
-    clones = Clones(ResponseCache(folder / "clones", own, reactor), reactor)
-    if most_workers(limits) == 1:
-        return clones, None  # it would keep everybody waiting for as long as a clone takes
-    targets = [target for target in config.redirect.targets if target.bundles]
-    redirects = None
-    if targets:
-        kept, clock = folder / "bundles", time.time
-        redirects = Redirects(targets, kept, limits, reactor, clock, kind=BUNDLE_COPIES)
-    cache = ResponseCache(folder / "bundles", own, reactor, redirects)
-    shelf = BundleShelf(cache, own, reactor.seconds)
-    return clones, BundleMaker(shelf, reactor, pool.is_quiet)
-
-
-def _knows_users(config: Config) -> bool:
-    """Return whether anybody can be known: otherwise requests need not be asked who sends them."""
-    auth = config.auth
-    return bool(auth.htpasswd or auth.tokens or config.proxy or config.tls.client_ca)
 
 
 class Assembly:
@@ -267,7 +115,7 @@ class Assembly:
     def _make_logins(self) -> Logins | None:
         """Return the logins; None where nobody can log in, which costs no request anything."""
         config, authenticator = self.config, self._kept.authenticator
-        if authenticator is None or not _knows_users(config):
+        if authenticator is None or not knows_users(config):
             return None
         return Logins(
             authenticator,
@@ -291,7 +139,26 @@ class Assembly:
             made = self._make_framed(framed)
             secure = self._over_tls(made, made.media_types)
             listeners.append(Listener("framed_tls", framed.endpoint, secure, framed.dialect))
-        return listeners
+        return [*listeners, *self._make_admin_listeners()]
+
+    def _make_admin_listeners(self) -> list[Listener]:
+        endpoints = self.config.admin.listen
+        if not endpoints:
+            return []
+        # Not at the top: the library of metrics is an extra, which only this needs.
+        from wiredaemon.net.admin.site import AdminSite  # noqa: PLC0415
+
+        kept = self._kept
+        figures = Figures(
+            guard=kept.guard,
+            pool=kept.pool,
+            watchdog=kept.watchdog,
+            health=kept.health,
+            caches=kept.caches,
+            authenticator=kept.authenticator,
+        )
+        site = AdminSite(figures, self.config.limits, self._reactor)
+        return [Listener(ADMIN, endpoint, site) for endpoint in endpoints]
 
     def _make_framed(self, framed: Framed) -> FramedFactory:
         return FramedFactory(

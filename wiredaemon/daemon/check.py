@@ -45,6 +45,7 @@ def mistakes(config: Config, reactor: IReactorCore) -> Iterator[ConfigurationErr
     """Yield all that `check` refuses, in the order of the file that documents the keys."""
     yield from _data_mistakes(config)
     yield from _listen_mistakes(config, reactor)
+    yield from _admin_mistakes(config)
     yield from _tls_mistakes(config)
     yield from _command_mistakes(config)
     yield from _redirect_mistakes(config)
@@ -65,12 +66,13 @@ def _data_mistakes(config: Config) -> Iterator[ConfigurationError]:
 
 
 def _listen_mistakes(config: Config, reactor: IReactorCore) -> Iterator[ConfigurationError]:
-    lists = {f"listen.{kind}": each for kind, each in config.listen.endpoints().items()}
-    if not any(lists.values()):
+    kinds = config.listen.endpoints()
+    if not any(kinds.values()):
+        keys = " or ".join(f"listen.{kind}" for kind in kinds)
         yield ConfigurationError(
-            config.file, "listen", "nothing to listen on", f"one endpoint in {' or '.join(lists)}"
+            config.file, "listen", "nothing to listen on", f"one endpoint in {keys}"
         )
-    for key, descriptions in lists.items():
+    for key, descriptions in config.endpoints().items():
         for description in descriptions:
             problem = _endpoint_problem(description, reactor)
             if problem:
@@ -93,6 +95,16 @@ def _endpoint_problem(description: str, reactor: Any) -> str | None:  # noqa: AN
     except EndpointError as error:
         return str(error)
     return None
+
+
+def _admin_mistakes(config: Config) -> Iterator[ConfigurationError]:
+    if config.admin.listen and find_spec("prometheus_client") is None:
+        yield ConfigurationError(
+            config.file,
+            "admin.listen",
+            "metrics need prometheus_client, which is not installed",
+            "an installation with the extra: pip install 'wiredaemon[metrics]'",
+        )
 
 
 def _tls_mistakes(config: Config) -> Iterator[ConfigurationError]:

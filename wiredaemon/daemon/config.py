@@ -81,6 +81,13 @@ LOOPBACK: Final = Listen(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """Twisted endpoint strings of metrics and health; an empty list is off."""
+
+    listen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """PEM files of the TLS listeners; no certificate stands for the development certificate."""
 
@@ -145,6 +152,7 @@ class Config:
     file: Path | None = None
     """The file that it was read from; None for the embedded default."""
     listen: Listen = LOOPBACK
+    admin: Admin = Admin()
     tls: Tls = Tls()
     api: Api = field(default_factory=Api)
     web: AccessRules = field(default_factory=AccessRules)
@@ -166,6 +174,11 @@ class Config:
     """Paths, as in ``paths`` without stars, to the URLs by which clients know them."""
     limits: Limits = field(default_factory=Limits)
     auth: AuthConfig = field(default_factory=AuthConfig)
+
+    def endpoints(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the endpoint strings of all listeners, by their keys."""
+        kinds = {f"listen.{kind}": each for kind, each in self.listen.endpoints().items()}
+        return {**kinds, "admin.listen": self.admin.listen}
 
     @property
     def repositories(self) -> Mapping[str, Path]:

@@ -15,6 +15,7 @@ from wiredaemon.daemon.auth_config import read_auth
 from wiredaemon.daemon.config import (
     FRAMINGS,
     LOOPBACK,
+    Admin,
     Api,
     Commands,
     Config,
@@ -91,6 +92,7 @@ def _config_of(file: Path, values: dict[str, Any]) -> Config:
         file=file,
         data=_data(top),
         listen=_listen(top),
+        admin=_admin(top),
         tls=_tls(top),
         api=_api(top),
         web=_web(web := _web_table(top)),
@@ -114,6 +116,7 @@ def _config_of(file: Path, values: dict[str, Any]) -> Config:
 _TABLES: Final = (
     "data",
     "listen",
+    "admin",
     "tls",
     "api",
     "web",
@@ -166,6 +169,10 @@ def _listen(top: Table) -> Listen:
         framed=_framed(table, "framed"),
         framed_tls=_framed(table, "framed_tls"),
     )
+
+
+def _admin(top: Table) -> Admin:
+    return Admin(listen=top.table("admin", _names(Admin)).strings("listen", _ENDPOINTS))
 
 
 def _framed(table: Table, key: str) -> tuple[Framed, ...]:

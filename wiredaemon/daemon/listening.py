@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 _log: Final = Logger()
 
+ADMIN: Final = "admin"
+"""The kind of the listeners of metrics and health."""
 _SCHEMES: Final = {
     "http": "http",
     "https": "https",
     "framed": "hgrpc",
     "framed_tls": "hgrpcs",
+    ADMIN: "http",
 }
 """The URL scheme of each kind of listener."""
 _LOOPBACK_OF: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 listens nowhere
@@ -129,10 +132,11 @@ class Listening:
             raise
         return change
 
-    def close(self) -> Deferred[None]:
-        """Close all listeners; open connections stay."""
+    def close(self, *, but: str = "") -> Deferred[None]:
+        """Close all listeners but those of one kind; open connections stay."""
         self._accepting.stop()
-        closing, self.open = self.open, []
+        closing = [each for each in self.open if each.listener.kind != but]
+        self.open = [each for each in self.open if each.listener.kind == but]
         return _close(closing)
 
     @inlineCallbacks
@@ -162,6 +166,9 @@ def _tell(listener: Listener, address: Any, config: Config) -> None:  # noqa: AN
     _log.info("{name} listening on {where}", name=listener.kind, where=where)
     if host is not None:
         url = _url(scheme, _LOOPBACK_OF.get(host, host), number)
+        if listener.kind == ADMIN:
+            _log.info("  try: {example}", example=f"curl -s {url}metrics")
+            return
         example = example_command(config, url, listener.dialect)
         _log.info("  try: {example}", example=example)
         clone = example_clone(config, url)

@@ -12,18 +12,18 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock, inlineC
 from twisted.logger import Logger
 
 from wiredaemon.accounts.files import AccountsFileError
-from wiredaemon.daemon.assembly import Assembly, keep, trusts_of
+from wiredaemon.daemon.assembly import Assembly
 from wiredaemon.daemon.auth_config import accounts_error
 from wiredaemon.daemon.descriptors import fit_connections
 from wiredaemon.daemon.folders import folder_warnings
-from wiredaemon.daemon.listening import Listening, StartError
+from wiredaemon.daemon.kept import keep, trusts_of
+from wiredaemon.daemon.listening import ADMIN, Listening, StartError
 from wiredaemon.daemon.restart_keys import restart_keys
 from wiredaemon.daemon.service_manager import ServiceManager
 from wiredaemon.daemon.signals import Signals
 from wiredaemon.daemon.stopping import LAST_SECONDS, end_in_time, handle_impatience
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.guard.draining import Draining
-from wiredaemon.net.guard.watchdog import Watchdog
 from wiredaemon.net.hosting.recovery_gate import recover_all, transactions_of
 from wiredaemon.net.workers.memory_watch import MemoryWatch
 from wiredaemon.repository.returned_memory import set_up_memory
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
-    from wiredaemon.daemon.assembly import Kept
     from wiredaemon.daemon.config import Config
+    from wiredaemon.daemon.kept import Kept
 
 __all__ = ["StartError", "WireDaemonService"]
 
@@ -72,7 +72,6 @@ class WireDaemonService(Service):
         self._assembly = Assembly(config, reactor, self._kept)
         self._listening = Listening(reactor)
         self._memory = MemoryWatch(reactor)
-        self._watchdog = Watchdog(reactor, self._kept.guard.turns.current)
         self._load = load
         self._signals = Signals(reactor, self._reload_file)
         # Inside of another program the manager is that program's.
@@ -106,8 +105,8 @@ class WireDaemonService(Service):
             set_up_memory()  # before there are threads
         self._memory.start()
         if self._load is not None:
-            self._watchdog.start()
-        for cache in self._kept.caches:
+            self._kept.watchdog.start()
+        for cache in self._kept.caches.values():
             cache.start()
         if self._assembly.config.paths:
             # Not in `__init__`: twistd forks and changes its user behind that, and workers are
@@ -187,8 +186,8 @@ class WireDaemonService(Service):
     def _begin(self, kept: Kept, *, had_paths: bool) -> None:
         """Start what the former configuration did not need."""
         before, self._kept = self._kept, kept
-        for cache in kept.caches:
-            if cache not in before.caches:
+        for name, cache in kept.caches.items():
+            if name not in before.caches:
                 cache.start()
         if self._assembly.config.paths and not had_paths:
             kept.pool.start()
@@ -200,9 +199,10 @@ class WireDaemonService(Service):
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         """Close the listeners, let requests end or abort them, and end the workers."""
         super().stopService()
+        self._kept.health.is_stopping = True
         self._manager.tell_stopping()
         self._memory.stop()
-        self._watchdog.stop()
+        self._kept.watchdog.stop()
         if self._kept.bundles is not None:
             self._kept.bundles.stop()
         guard = self._kept.guard
@@ -211,7 +211,8 @@ class WireDaemonService(Service):
         if self._load is not None:
             handle_impatience(self._reactor, draining.abort)
             end_in_time(seconds + LAST_SECONDS)
-        yield self._listening.close()
+        # Who watches the daemon sees it end.
+        yield self._listening.close(but=ADMIN)
         if len(guard):
             _log.info(
                 "stopping: {count} connections have {seconds:g} s to end",
@@ -220,8 +221,9 @@ class WireDaemonService(Service):
             )
         yield draining.begin()
         guard.stop()
-        ending = [self._kept.pool.stop(), *(cache.stop() for cache in self._kept.caches)]
+        ending = [self._kept.pool.stop(), *(cache.stop() for cache in self._kept.caches.values())]
         yield DeferredList(ending, consumeErrors=True)
+        yield self._listening.close()
 
 
 def _fitted(config: Config) -> Config:

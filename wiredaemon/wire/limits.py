@@ -147,6 +147,13 @@ class Limits(JsonLimits):
     keep_alive_seconds: float = 60.0
     """Time for which an HTTP connection stays open without a request."""
 
+    # Prometheus, a supervisor that asks for the health, and a few people.
+    admin_connections: int = 16
+    """Connections to the listeners of `[admin]`, which `connections` leaves out."""
+
+    admin_seconds: float = 10.0
+    """Time of one of these connections: for one request, and its answer to the last byte."""
+
     # nginx has 1,000.
     requests_per_connection: int = 10_000
     """Requests on one HTTP connection, which is closed behind the last; none on raw TCP."""

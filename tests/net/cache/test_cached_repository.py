@@ -268,7 +268,7 @@ async def test_a_file_that_was_damaged_meanwhile_is_a_miss_and_is_said_once(
     assert len(kept.handle.asked) == 2
     assert await kept.ask() == kept.handle.content
     assert len(kept.handle.asked) == 2
-    assert (kept.cache.hits, kept.cache.misses) == (1, 2)
+    assert (kept.cache.hits, kept.cache.misses, kept.cache.unusable) == (2, 1, 1)
     await kept.stop()
 
 

@@ -11,9 +11,9 @@ from wiredaemon.commands.registry import (
     load_commands,
     load_installed_commands,
 )
-from wiredaemon.daemon.assembly import registries_of
 from wiredaemon.daemon.check import source_exists
 from wiredaemon.daemon.doctor.finding import error, fine
+from wiredaemon.daemon.kept import registries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -56,11 +56,11 @@ def examine_ports(config: Config) -> Iterator[Finding]:
     Each port is bound and let go again; nobody could connect meanwhile. Endpoints that are wrong
     are left out: ``daemon.check`` reports them.
     """
-    for kind, endpoints in config.listen.endpoints().items():
+    for key, endpoints in config.endpoints().items():
         for endpoint in endpoints:
             for place in _places(endpoint):
                 examine = _examine_path if place.path else _examine_port
-                yield examine(f"listen.{kind}", endpoint, place)
+                yield examine(key, endpoint, place)
 
 
 def _places(endpoint: str) -> list[Place]:

@@ -70,9 +70,9 @@ class ResponseCache:
         """Keys of what is being recorded."""
         self._working: set[Deferred[None]] = set()
         self._suspended_until = 0.0
-        self.hits = 0
-        self.misses = 0
-        self.recorded = 0
+        self.hits = self.misses = self.recorded = 0
+        self.unusable = 0
+        """Hits that a worker answered after all, because they could not be read."""
 
     # --- its life ----------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class ResponseCache:
             return None
         except OSError as error:
             # No descriptors left, perhaps: what is kept is no worse for that.
-            self.hits, self.misses = self.hits - 1, self.misses + 1
+            self.unusable += 1
             self._unreadable.log(f"a kept response cannot be read: {error}")
             return None
         # Once for each file and process: CRC-32 reads 2 GB a second, so that the largest answer
@@ -181,8 +181,7 @@ class ResponseCache:
     def report_damage(self, entry: KeptResponse, reason: str) -> None:
         """Log that an entry cannot be used, and remove it."""
         _log.error("a kept response is damaged and dropped: {reason}", reason=reason)
-        # It had been counted as a hit, and a worker answers after all.
-        self.hits, self.misses = self.hits - 1, self.misses + 1
+        self.unusable += 1
         self._store.remove(entry)
 
     # --- recording ---------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class FramedServerProtocol(Protocol):
     _log = Logger()
     transport: Any
     _input: ConnectionInput | None = None
-    _responder: Responder | None = None
+    responder: Responder | None = None
     _admission: RawAdmission | None = None
     _login: RawLogin | None = None
     """The login of the peer; None where nobody can log in, or before the first byte."""
@@ -77,7 +77,7 @@ class FramedServerProtocol(Protocol):
     """Reads so far."""
     _pinged: int | None = None
     """Reads before our last ping, in a session."""
-    _written = 0
+    written = 0
     """Bytes of output so far."""
     _is_paused = False
     _was_paused = False
@@ -116,7 +116,7 @@ class FramedServerProtocol(Protocol):
             if received is None:
                 return
         received.receive_data(data)
-        memory, responder = self._factory.guard.memory, self._responder
+        memory, responder = self._factory.guard.memory, self.responder
         is_held = (
             responder is None
             or self._is_paused
@@ -130,7 +130,7 @@ class FramedServerProtocol(Protocol):
         self._input_ended = True
         if self._drained is not None or self._input is None:
             self.transport.loseConnection()
-        elif self._responder is not None and self._responder.connection.is_session_open:
+        elif self.responder is not None and self.responder.connection.is_session_open:
             # The client has left without a word (sessions, section 2.3): nobody wants its answers.
             self.transport.abortConnection()
         else:
@@ -147,12 +147,12 @@ class FramedServerProtocol(Protocol):
         """Cancel the commands of a peer that has gone."""
         self._factory.departures.forget(self.transport)
         guard = self._factory.guard
-        if self._responder is not None and self._responder.running:
+        if self.responder is not None and self.responder.running:
             guard.failed(self)
-        guard.close(self)
+        guard.close(self, written=self.written)
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        responder, self._responder, self._input = self._responder, None, None
+        responder, self.responder, self._input = self.responder, None, None
         if responder is not None:
             responder.stop()
         if self._login is not None:
@@ -183,7 +183,7 @@ class FramedServerProtocol(Protocol):
             turns=factory.guard.turns,
             room=factory.guard.memory.room,
         )
-        self._input, self._responder = received, responder
+        self._input, self.responder = received, responder
         self.transport.registerProducer(responder, True)  # noqa: FBT003 Twisted's signature
         return received
 
@@ -194,7 +194,7 @@ class FramedServerProtocol(Protocol):
         parts = connection.parts_to_send()
         if parts:
             size = write_now(self.transport, parts)
-            self._written += size
+            self.written += size
             memory = self._factory.guard.memory
             if size > STEP:
                 memory.tell(self, self._held())
@@ -209,7 +209,7 @@ class FramedServerProtocol(Protocol):
         """Stop reading."""
         self._is_paused = self._was_paused = True
         self.transport.pauseProducing()
-        if self._responder is not None and self._responder.connection.pending:
+        if self.responder is not None and self.responder.connection.pending:
             follow_read(self.transport, 0)  # more at once would only wait as well
         # Over TLS nobody can read answers who has closed the sending side.
         missing = never_half_closed if ISSLTransport.providedBy(self.transport) else nothing_missing
@@ -261,23 +261,23 @@ class FramedServerProtocol(Protocol):
         if self._waits_for_tls:
             return Look(Wait.HANDSHAKE)
         unsent = not_taken(self.transport)
-        if self._input is None or self._responder is None:
+        if self._input is None or self.responder is None:
             wait = Wait.NEXT_FRAME if self._drained is None else Wait.CLOSE
-            return Look(wait, written=self._written, unsent=unsent, held=self._held())
-        wait, number = wait_of(self._responder, self._reads, self._pinged)
-        return Look(wait, number, was_paused, 0, self._written, unsent, self._held())
+            return Look(wait, written=self.written, unsent=unsent, held=self._held())
+        wait, number = wait_of(self.responder, self._reads, self._pinged)
+        return Look(wait, number, was_paused, 0, self.written, unsent, self._held())
 
     def _held(self) -> Held:
         """Return what the peer makes us hold."""
         unsent = unsent_output(self.transport)
-        if self._responder is None or self._input is None:
+        if self.responder is None or self._input is None:
             return Held(unsent) if unsent else NOTHING_HELD
         is_known = self._login is not None and self._login.peer.user is not None
-        return held_by(self._responder, self._input, unsent, is_known=is_known)
+        return held_by(self.responder, self._input, unsent, is_known=is_known)
 
     def expire(self, expiry: Expiry) -> None:
         """Close; a peer that has sent half of something learns why."""
-        responder = self._responder
+        responder = self.responder
         if expiry.name == "session_ping_seconds" and responder is not None:
             self._pinged = self._reads
             responder.connection.send_ping(b"")
@@ -295,7 +295,7 @@ class FramedServerProtocol(Protocol):
 
     def drain(self, now: float) -> None:  # noqa: ARG002 raw clients need no time for more requests
         """Refuse further requests, and close when those before are answered."""
-        responder, admission = self._responder, self._admission
+        responder, admission = self.responder, self._admission
         if self._drained is not None:
             return  # closed by us, and not yet by the peer
         if responder is None or admission is None:
@@ -333,16 +333,16 @@ class FramedServerProtocol(Protocol):
             message: The text of an error frame of no request, which is the last one.
         """
         if message is not None:
-            if self._responder is None:
+            if self.responder is None:
                 dialect, limits = self._factory.dialect_of(self.transport), self._factory.limits
                 connection = ServerConnection(dialect, half_duplex=False, limits=limits)
             else:
-                connection = self._responder.connection
+                connection = self.responder.connection
             connection.fail(RemoteProtocolError(message))
             self.send_output(connection)
         # Reading goes on, and all is dropped: a paused transport would not see the peer close.
         self._drained = 0
-        self._responder = self._input = None
+        self.responder = self._input = None
         transport = self.transport
         transport.unregisterProducer()
         self.resume_input()

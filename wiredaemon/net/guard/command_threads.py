@@ -36,7 +36,8 @@ class CommandThreads:
 
     def __init__(self, reactor: Any, limits: Limits) -> None:  # noqa: ANN401 zope interfaces do not intersect
         self.reactor = reactor
-        self._most = max(1, limits.blocking_threads)
+        self.most = max(1, limits.blocking_threads)
+        """Threads that there may be."""
         self._most_waiting = limits.blocking_waiting
         self._pool: ThreadPool | None = None
         self._trigger: Any = None
@@ -55,7 +56,7 @@ class CommandThreads:
             `ServerError` if too many calls wait already.
         """
         later: Deferred[Any] = Deferred(self._forget)
-        if self.running < self._most:
+        if self.running < self.most:
             self._run(later, call)
         elif len(self.waiting) < self._most_waiting:
             self.waiting[later] = call
@@ -98,7 +99,7 @@ class CommandThreads:
 
     def _started(self) -> ThreadPool:
         if self._pool is None:
-            self._pool = ThreadPool(minthreads=0, maxthreads=self._most, name="commands")
+            self._pool = ThreadPool(minthreads=0, maxthreads=self.most, name="commands")
             self._pool.start()
             self._trigger = self.reactor.addSystemEventTrigger("during", "shutdown", self._stop)
         return self._pool

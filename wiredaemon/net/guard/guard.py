@@ -134,8 +134,14 @@ class ConnectionGuard:
         self._entries: dict[Guarded, _Entry] = {}
         self._of_client: Counter[str] = Counter()
         """Open connections of each client."""
-        self._refused = 0
+        self.refused = 0
         """Refused connections that are still open."""
+        self.opened = 0
+        """Connections that were opened so far, refused ones among them."""
+        self.written = 0
+        """Bytes that were sent on the connections that are closed."""
+        self.requests = 0
+        """Requests over HTTP that came on the connections that are closed."""
         self._looked: float = 0.0
         self._timer: IDelayedCall | None = None
 
@@ -169,6 +175,16 @@ class ConnectionGuard:
         """Return the number of open connections."""
         return len(self._entries)
 
+    @property
+    def clients(self) -> int:
+        """The number of addresses that open connections are counted for."""
+        return len(self._of_client)
+
+    @property
+    def most(self) -> int:
+        """The number of connections that may be open."""
+        return self._limits.connections
+
     def connections(self) -> list[Guarded]:
         """Return the open connections, those that were opened first in front."""
         return list(self._entries)
@@ -178,9 +194,10 @@ class ConnectionGuard:
         if self._timer is None:
             self._looked = self._reactor.seconds()
             self._timer = self._reactor.callLater(self._interval, self._look)
+        self.opened += 1
         entry = self._entries[connection] = _Entry(connection, address)
         most = self._limits.connections
-        if len(self._entries) - self._refused > most:
+        if len(self._entries) - self.refused > most:
             return self._refuse(entry, "connections", most, "there are %d connections already")
         return self._enter(entry, address)
 
@@ -195,12 +212,20 @@ class ConnectionGuard:
         self._leave(entry)
         return self._enter(entry, address)
 
-    def close(self, connection: Guarded) -> None:
-        """Forget a connection that is closed."""
+    def close(self, connection: Guarded, *, written: int = 0, requests: int = 0) -> None:
+        """Forget a connection that is closed.
+
+        Args:
+            connection: The connection.
+            written: Bytes that were sent on it.
+            requests: Requests over HTTP that came on it.
+        """
         entry = self._entries.pop(connection, None)
         if entry is not None:
+            self.written += written
+            self.requests += requests
             self._leave(entry)
-            self._refused -= entry.is_refused
+            self.refused -= entry.is_refused
             self.memory.forget(connection)
         if not self._entries and self._timer is not None:
             self._timer.cancel()
@@ -237,9 +262,9 @@ class ConnectionGuard:
     ) -> Refusal:
         self.hits.hit(name, most, show_address(entry.address))
         entry.is_refused = True
-        self._refused += 1
+        self.refused += 1
         shown = f"{shown % most} ({name}); try again in {retry} s"
-        return Refusal(name, shown, retry, self._refused > _TOLD)
+        return Refusal(name, shown, retry, self.refused > _TOLD)
 
     def _leave(self, entry: _Entry) -> None:
         client, entry.client = entry.client, None

@@ -54,6 +54,10 @@ class Turns:
         self.now = now
         self.current = ReactorTurn()
 
+    def __len__(self) -> int:
+        """Return how many connections wait for their turn."""
+        return len(self._waiting)
+
     @property
     def are_late(self) -> bool:
         """The turn of the reactor has taken so long that whatever can wait should wait."""

@@ -83,7 +83,8 @@ class KnownHeadChannel(HalfClosedChannel):
     """The connection would go on behind this request if the daemon did not stop."""
     _quiet: tuple[int, float] | None = None
     """Requests so far, and the time, when there was first no other one while the daemon stops."""
-    _requests_begun = 0
+    requests_begun = 0
+    """Requests so far."""
     _waits_for_tls = False
     _is_identified = False
     """Bytes have arrived, so that it is known whom they come from."""
@@ -116,7 +117,7 @@ class KnownHeadChannel(HalfClosedChannel):
         self.input.forget()
         self.rest = b""
         super().connectionLost(reason)
-        self.site.guard.close(self)
+        self.site.guard.close(self, written=self.written, requests=self.requests_begun)
 
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes, as many as are worked off in one turn; the others wait for another one."""
@@ -225,8 +226,8 @@ class KnownHeadChannel(HalfClosedChannel):
 
     def begin_request(self) -> None:
         """Count a request whose head is complete; the last one closes the connection politely."""
-        self._requests_begun += 1
-        if self._requests_begun >= self.site.limits.requests_per_connection:
+        self.requests_begun += 1
+        if self.requests_begun >= self.site.limits.requests_per_connection:
             limit = self.site.limits.requests_per_connection
             self.site.guard.hits.hit("requests_per_connection", limit, self.getPeer())
             self.end_behind_request()
@@ -261,7 +262,7 @@ class KnownHeadChannel(HalfClosedChannel):
         if self._waits_for_tls:
             return Look(Wait.HANDSHAKE)
         unsent = not_taken(self.transport)
-        number, requests = self._requests_begun, self.requests
+        number, requests = self.requests_begun, self.requests
         wait, is_paused, received = Wait.NOTHING, False, 0
         if self._refused is not None or self.transport.disconnecting:
             wait = Wait.CLOSE
@@ -304,8 +305,8 @@ class KnownHeadChannel(HalfClosedChannel):
                 self.end_behind_request()
             return
         if self.is_followed:
-            if self._quiet is None or self._quiet[0] != self._requests_begun:
-                self._quiet = self._requests_begun, now
+            if self._quiet is None or self._quiet[0] != self.requests_begun:
+                self._quiet = self.requests_begun, now
             if now - self._quiet[1] < _FOLLOWING:
                 return
         self.loseConnection()

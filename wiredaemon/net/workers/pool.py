@@ -74,25 +74,25 @@ class WorkerPool:
         self.spool_budget = SpoolBudget(limits.worker_spool)
         self.recoveries = 0
         """Abandoned transactions that were rolled back."""
-        self._queue = CallQueue(most_workers(limits), limits.worker_queue)
-        self.is_quiet = self._queue.is_quiet
+        self.queue = CallQueue(most_workers(limits), limits.worker_queue)
+        self.is_quiet = self.queue.is_quiet
         """Tells whether a worker is free that nobody else needs."""
-        self._workers: set[WorkerProcess] = set()
+        self.workers: set[WorkerProcess] = set()
         """All workers whose process is not gone."""
-        self._calls = RunningCalls(reactor, limits, self._queue)
+        self._calls = RunningCalls(reactor, limits, self.queue)
         self._idle = IdleWorkers(reactor, limits.worker_idle_seconds, self._end_idle)
         self._slow_readers = SlowReaders(reactor, limits, self._blocking_streams)
         self.relieve = self._slow_readers.relieve
         """Checks whether slow readers keep others waiting."""
         self._sets = ExtensionSets(limits.known_repositories)
-        self._restarts = Restarts(reactor, self._balance)
-        self._staff = Staff(
+        self.restarts = Restarts(reactor, self._balance)
+        self.staff = Staff(
             limits,
-            workers=self._workers,
+            workers=self.workers,
             idle=self._idle.since,
-            queue=self._queue,
+            queue=self.queue,
             calls=self._calls,
-            restarts=self._restarts,
+            restarts=self.restarts,
         )
         self._stopped: Deferred[None] | None = None
 
@@ -107,23 +107,23 @@ class WorkerPool:
     def stop(self) -> Deferred[None]:
         """End all workers and wait for them; a command that runs may finish if it is quick."""
         self._running = False
-        for part in (self._restarts, self._slow_readers, self._idle, self._calls, self.repeated):
+        for part in (self.restarts, self._slow_readers, self._idle, self._calls, self.repeated):
             part.stop()
-        self._queue.refuse_all(NOT_RUNNING)
-        if not self._workers:
+        self.queue.refuse_all(NOT_RUNNING)
+        if not self.workers:
             return succeed(None)
         if self._stopped is None:
             self._stopped = Deferred()
         waiter: Deferred[None] = Deferred()
         self._stopped.addCallback(waiter.callback)
-        for worker in list(self._workers):
+        for worker in list(self.workers):
             self._end(worker)
         return waiter
 
     def renew(self) -> None:
         """Replace workers, which have read old settings; idle ones when another one is ready."""
-        has_place = self._staff.has_place and not self._restarts.must_wait
-        if not wear_out(self._workers) and has_place:
+        has_place = self.staff.has_place and not self.restarts.must_wait
+        if not wear_out(self.workers) and has_place:
             self._start_worker()
 
     # --- calls -------------------------------------------------------------------------------
@@ -197,41 +197,41 @@ class WorkerPool:
             call.refuse(ServerError(NOT_RUNNING))
             return
         # The count first: it is asked for each command.
-        if self._restarts.failed_starts and self._restarts.have_failed and not self._staff.lasting:
+        if self.restarts.failed_starts and self.restarts.have_failed and not self.staff.lasting:
             call.refuse(ServerError(CANNOT_START))
             return
-        self._queue.add(call)
+        self.queue.add(call)
         self._hand_out()
         # Looked at behind the handing out: a call that runs needs neither a place nor a worker, but
         # one that is long may have taken the last.
         if call.worker is None or call.is_long:
             self._start_if_wanted()
         if call.worker is None:
-            surplus = self._queue.surplus(call)
+            surplus = self.queue.surplus(call)
             # Starting a worker may have failed at once, and refused all.
-            if surplus is not None and self._queue.remove(surplus):
+            if surplus is not None and self.queue.remove(surplus):
                 surplus.refuse(WorkersBusyError(self._limits.worker_queue))
 
     def cancel(self, call: Call[Any]) -> None:
         """Note that nobody waits for a call any more."""
         if call.worker is None:
-            self._queue.remove(call)
+            self.queue.remove(call)
         else:
             self._calls.leave(call)
 
     def _blocking_streams(self) -> Sequence[StreamCall]:
         """Return the streams that hold workers, if another stream waits and cannot begin."""
-        if not self._queue.has_waiting_streams:
+        if not self.queue.has_waiting_streams:
             return ()
-        has_place = bool(self._idle.since) or self._staff.has_place
-        return () if has_place and self._queue.next() is not None else self._queue.running
+        has_place = bool(self._idle.since) or self.staff.has_place
+        return () if has_place and self.queue.next() is not None else self.queue.running
 
     # --- workers -----------------------------------------------------------------------------
 
     def _balance(self) -> None:
         """Let idle workers run what waits, and start others where that is not enough."""
         # Before a long call takes the last worker, because the one that follows is not counted yet.
-        while self._may_start and self._staff.lacks_one:
+        while self._may_start and self.staff.lacks_one:
             self._start_worker()
         self._hand_out()
         self._start_if_wanted()
@@ -240,29 +240,29 @@ class WorkerPool:
         """Let idle workers run what waits: the one place that decides what goes where."""
         idle = self._idle.since
         pick = partial(self._sets.pick, idle)
-        while idle and self._queue.has_waiting and (call := self._next(pick)) is not None:
+        while idle and self.queue.has_waiting and (call := self._next(pick)) is not None:
             worker = self._sets.take(idle, call)
             if worker.has_exited():
                 continue  # we are notified soon, and it is replaced then
-            self._queue.begin(call)
+            self.queue.begin(call)
             self._calls.begin(worker, call)
             call.run(worker)
 
     def _next(self, suits: Callable[[Call[Any]], object] = bool) -> Call[Any] | None:
-        return self._queue.next(suits, may_be_long=self._staff.spares_one)
+        return self.queue.next(suits, may_be_long=self.staff.spares_one)
 
     def _start_if_wanted(self) -> None:
         """Start workers: the one place that decides how many there are."""
-        while self._may_start and self._staff.wants_one:
+        while self._may_start and self.staff.wants_one:
             self._start_worker()
         # What waits now, while workers are idle, waits for one with other extensions.
-        is_full = self._running and self._staff.is_settled and not self._staff.has_place
+        is_full = self._running and self.staff.is_settled and not self.staff.has_place
         if is_full and (idle := self._idle.since) and self._next() is not None:
             self._end(next(iter(idle)))
 
     @property
     def _may_start(self) -> bool:
-        return self._running and not self._restarts.must_wait
+        return self._running and not self.restarts.must_wait
 
     def _start_worker(self) -> None:
         worker = WorkerProcess(self.reactor, self._limits, self)
@@ -271,7 +271,7 @@ class WorkerPool:
         except OSError as error:
             self._start_failed(f"{self._command[0]}: {error}")
             return
-        self._workers.add(worker)
+        self.workers.add(worker)
 
     def _offer(self, worker: WorkerProcess) -> None:
         """Let a free worker run the next command, or end it if it is worn out."""
@@ -280,7 +280,7 @@ class WorkerPool:
             return
         self._idle.add(worker)
         # An idle pool has nothing to weigh: it spares each command 10 calls.
-        if self._queue.has_waiting:
+        if self.queue.has_waiting:
             self._balance()
 
     def _end(self, worker: WorkerProcess) -> None:
@@ -289,14 +289,14 @@ class WorkerPool:
 
     def _end_idle(self, worker: WorkerProcess) -> None:
         """End a worker that has long been idle, unless it is kept ready."""
-        if self._staff.may_end_idle:
+        if self.staff.may_end_idle:
             self._end(worker)
 
     # --- ProcessOwner ------------------------------------------------------------------------
 
     def worker_ready(self, worker: WorkerProcess) -> None:
         """Let a worker run its first command."""
-        self._restarts.start_succeeded()
+        self.restarts.start_succeeded()
         for idle in filter(is_worn_out, list(self._idle.since)):
             self._end(idle)
         self._offer(worker)
@@ -308,8 +308,8 @@ class WorkerPool:
             self._sets.refused(worker, call, other)
         is_moved = call is not None and self._running and self._calls.move(worker)
         self._calls.end(worker)
-        if self._restarts.deaths:
-            self._restarts.command_answered()
+        if self.restarts.deaths:
+            self.restarts.command_answered()
         self._offer(worker)
         return is_moved
 
@@ -319,11 +319,11 @@ class WorkerPool:
 
     def worker_lost(self, worker: WorkerProcess, state: WorkerState, reason: str) -> None:
         """Replace a worker, at once or later."""
-        self._workers.discard(worker)
+        self.workers.discard(worker)
         self._idle.remove(worker)
         self._calls.end(worker)
         if not self._running:
-            stopped = None if self._workers else self._stopped
+            stopped = None if self.workers else self._stopped
             if stopped is not None:
                 self._stopped = None
                 self.repeated.stop()  # workers may write until they end
@@ -334,16 +334,16 @@ class WorkerPool:
             self._balance()
         else:
             _log.error("repository worker {pid} died: {reason}", pid=worker.pid, reason=reason)
-            self._restarts.worker_died()
+            self.restarts.worker_died()
             self._balance()
 
     def _start_failed(self, reason: str) -> None:
-        delay = self._restarts.start_failed()
+        delay = self.restarts.start_failed()
         _log.error(
             "the repository worker cannot be started, next try in {delay} s: {command}: {reason}",
             delay=delay,
             command=" ".join(self._command),
             reason=reason,
         )
-        if self._restarts.have_failed and not self._staff.lasting:
-            self._queue.refuse_all(CANNOT_START)
+        if self.restarts.have_failed and not self.staff.lasting:
+            self.queue.refuse_all(CANNOT_START)

@@ -49,6 +49,11 @@ class CallQueue:
         return [call for call in self._running if isinstance(call, StreamCall)]
 
     @property
+    def waiting(self) -> tuple[int, int]:
+        """How many calls wait: values, with the streams that are short, and streams."""
+        return len(self._values), len(self._streams)
+
+    @property
     def has_waiting(self) -> bool:
         """A call waits, though perhaps it may not begin yet."""
         return bool(self._values or self._streams)

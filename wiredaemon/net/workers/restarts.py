@@ -42,6 +42,8 @@ class Restarts:
         """Starts that failed in a row."""
         self.deaths = 0
         """Workers that died in a row, without a command that was answered between them."""
+        self.all_starts = self.all_failed_starts = self.all_deaths = 0
+        """Starts that succeeded, starts that failed and deaths, since the pool was made."""
 
     @property
     def must_wait(self) -> bool:
@@ -60,17 +62,20 @@ class Restarts:
         """Count a start that failed; return the seconds until the next one."""
         delay = _delay(self.failed_starts)
         self.failed_starts += 1
+        self.all_failed_starts += 1
         self._wait(delay)
         return delay
 
     def start_succeeded(self) -> None:
-        """Forget the starts that failed."""
+        """Count a start, and forget those that failed."""
+        self.all_starts += 1
         self.failed_starts = 0
 
     def worker_died(self) -> None:
         """Count a worker that died; the first one may be replaced at once."""
         delay = _delay(self.deaths)
         self.deaths += 1
+        self.all_deaths += 1
         if self.deaths > 1:
             self._wait(delay)
 

@@ -60,8 +60,9 @@ class Staff:
         calls: RunningCalls,
         restarts: Restarts,
     ) -> None:
-        self._most = most_workers(limits)
-        self._least = min(self._most, max(1, limits.worker_least))
+        self.most = most_workers(limits)
+        """Workers that there may be."""
+        self._least = min(self.most, max(1, limits.worker_least))
         self._workers = workers
         self._idle = idle
         self._queue = queue
@@ -71,7 +72,7 @@ class Staff:
     @property
     def has_place(self) -> bool:
         """There may be one more."""
-        return len(self._workers) < self._most
+        return len(self._workers) < self.most
 
     @property
     def lasting(self) -> list[WorkerProcess]:
@@ -92,7 +93,7 @@ class Staff:
     def spares_one(self) -> bool:
         """A long call may take an idle worker (rules 1 and 2)."""
         idle = len(self._idle)
-        if idle > 1 or self._most == 1:
+        if idle > 1 or self.most == 1:
             return idle > 0
         # A worker that has died is replaced after a pause, and starts that fail are tried again for
         # ever: the first is worth waiting for.

@@ -1,0 +1,1 @@
+"""What the daemon shows of itself: metrics and health, on listeners of their own."""
