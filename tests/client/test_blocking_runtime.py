@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from support.interrupts import interrupt_poll
 from support.receiving import Receiving
 from support.serving import write_certificate
 from support.tls_peers import over_tls, reset, serving
@@ -186,11 +187,6 @@ def runtime() -> Iterator[BlockingRuntime]:
     made.close()
 
 
-def interrupt() -> None:
-    """Do as the handler of Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def test_an_interrupted_wait_is_tidied_up_and_others_go_on(runtime: BlockingRuntime) -> None:
     done: list[str] = []
 
@@ -201,7 +197,7 @@ def test_an_interrupted_wait_is_tidied_up_and_others_go_on(runtime: BlockingRunt
 
     async def main() -> None:
         try:
-            runtime.call_soon(interrupt)
+            interrupt_poll(runtime)
             await BlockingWaiter()
         except Cancelled:
             runtime.call_soon(lambda: done.append("said"))
@@ -229,10 +225,10 @@ def test_an_interrupted_wait_is_tidied_up_and_others_go_on(runtime: BlockingRunt
 def test_a_second_interrupt_ends_the_tidying_up(runtime: BlockingRuntime) -> None:
     async def main() -> None:
         try:
-            runtime.call_soon(interrupt)
+            interrupt_poll(runtime)
             await BlockingWaiter()
         finally:
-            runtime.call_soon(interrupt)
+            interrupt_poll(runtime)
             await BlockingWaiter()
 
     with pytest.raises(KeyboardInterrupt):

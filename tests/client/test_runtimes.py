@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import warnings
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from support.environment import environment
+from support.interrupts import interrupt_poll, interrupted_at
 from support.responding import ensure_deferred, make_command
 from support.serving import factory_of, listening, write_certificate
 from twisted.internet.defer import Deferred
@@ -661,15 +662,6 @@ def test_other_faces_start_without_twisted(module: str) -> None:
 # --- what only scripts do ------------------------------------------------------------------------
 
 
-def interrupt_soon(connection: BlockingConnection) -> None:
-    """Do as Ctrl-C, which comes while the loop waits."""
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    connection._runtime.call_later(0.01, interrupt)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @ensure_deferred
 async def test_ctrl_c_ends_one_wait_and_its_command_and_the_connection_goes_on(
@@ -681,15 +673,73 @@ async def test_ctrl_c_ends_one_wait_and_its_command_and_the_connection_goes_on(
             assert next(call) == 1
             # An iteration may go on.
             for _ in range(2):
-                interrupt_soon(connection)
+                interrupt_poll(connection._runtime)
                 with pytest.raises(KeyboardInterrupt):
                     next(call)
             call.close()
             waited = connection.call("ever")
-            interrupt_soon(connection)
+            interrupt_poll(connection._runtime)
             with pytest.raises(KeyboardInterrupt):
                 waited.result()
             assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+
+    async with served(kind, certificate, tmp_path) as url:
+        await deferToThread(blocked, url)
+        await gone()
+
+
+def call_in_many_ways(connection: BlockingConnection) -> None:
+    call = connection.call("numbers", {"count": 9})
+    next(call)
+    next(call)
+    call.close()
+    assert connection.call("size", data=iter([b"some", b"data"])).result() == 8
+    assert connection.call("greet", {"name": b"you"}, timeout=60).result() == b"hello you"
+
+
+# A coroutine that was made and not begun says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("kind", "step"), [("hgrpc", 2), ("http", 5), ("hgrpcs", 7)])
+@ensure_deferred
+async def test_ctrl_c_may_come_at_any_moment_and_the_connection_is_of_use(
+    certificate: Path, tmp_path: Path, kind: str, step: int
+) -> None:
+    def blocked(url: str) -> None:
+        number = 1
+        while True:
+            with blocking.connect(url, options_for(certificate)) as connection:
+                assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+                with interrupted_at(number) as moment, suppress(KeyboardInterrupt):
+                    call_in_many_ways(connection)
+                    assert not moment.has_come, "Ctrl-C was lost"
+                for name in (b"you", b"all"):
+                    call = connection.call("greet", {"name": name}, timeout=20)
+                    assert call.result() == b"hello " + name
+                assert connection.call("size", data=iter([b"data"]), timeout=20).result() == 4
+            if not moment.has_come:
+                return
+            number += step
+
+    async with served(kind, certificate, tmp_path) as url:
+        await deferToThread(blocked, url)
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@ensure_deferred
+async def test_ctrl_c_where_something_is_half_done_ends_the_calls_that_run(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    def blocked(url: str) -> None:
+        with blocking.connect(url, options_for(certificate)) as connection:
+            call = connection.call("ever")
+            assert next(call) == 1
+            with interrupted_at(20), pytest.raises(KeyboardInterrupt):
+                connection.call("greet", {"name": b"you"})
+            with pytest.raises(ConnectionLostError, match="an interruption came while it was used"):
+                next(call)
+            assert connection.call("greet", {"name": b"you"}).result() == b"hello you"
+        with pytest.raises(ConnectionLostError, match=r"^the connection was closed$"):
+            connection.call("greet", {"name": b"you"}).result()
 
     async with served(kind, certificate, tmp_path) as url:
         await deferToThread(blocked, url)

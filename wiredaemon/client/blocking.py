@@ -16,14 +16,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.client.blocking_runtime import BlockingRuntime
+from wiredaemon.client.call import Call
 from wiredaemon.client.connecting import open_connection
+from wiredaemon.client.errors import ClientError
 from wiredaemon.client.options import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Self
 
-    from wiredaemon.client.call import Call, Observer
+    from wiredaemon.client.call import Observer
     from wiredaemon.client.connecting import Connection
     from wiredaemon.client.description import Description
     from wiredaemon.client.options import ClientOptions
@@ -46,22 +48,29 @@ def connect(url: str, options: ClientOptions = DEFAULT_OPTIONS) -> BlockingConne
     Raises:
         ClientError: The server cannot be reached, or does not offer what the options ask for.
     """
-    runtime = BlockingRuntime()
-    try:
-        connection = runtime.complete(open_connection(runtime, url, options))
-    except BaseException:
-        runtime.close()
-        raise
-    return BlockingConnection(runtime, connection)
+    return BlockingConnection(url, options)
 
 
 class BlockingConnection:
     """A connection to a server, over any transport."""
 
-    def __init__(self, runtime: BlockingRuntime, connection: Connection) -> None:
-        """Wrap a connection that is open; `connect` makes them."""
-        self._runtime = runtime
-        self._connection = connection
+    def __init__(self, url: str, options: ClientOptions) -> None:
+        """Connect, as `connect` says."""
+        self._url = url
+        self._options = options
+        self._is_closed = False
+        """Its owner has closed it."""
+        self._open()
+
+    def _open(self) -> None:
+        runtime = BlockingRuntime()
+        try:
+            connection = runtime.complete(open_connection(runtime, self._url, self._options))
+        except BaseException:
+            runtime.close()
+            raise
+        self._runtime: BlockingRuntime = runtime
+        self._connection: Connection = connection
         self._used = runtime.now()
         """The time of the last call."""
 
@@ -94,20 +103,42 @@ class BlockingConnection:
 
         The arguments are those of `wiredaemon.client.connecting.Connection.call`.
         """
-        now = self._runtime.now()
-        if now - self._used > _UNWATCHED and not self._runtime.is_waiting:
-            # A server may have closed the connection while nobody looked: it is made anew then.
-            self._runtime.look()
-        self._used = now
-        call = self._connection.call(
-            command,
-            arguments,
-            data=data,
-            permission=permission,
-            observer=observer,
-            timeout=timeout,
-        )
+        try:
+            self._prepare()
+            call = self._connection.call(
+                command,
+                arguments,
+                data=data,
+                permission=permission,
+                observer=observer,
+                timeout=timeout,
+            )
+        except ClientError as error:
+            call = Call(self._runtime)
+            call.fail(error)
+        except BaseException as error:
+            self._runtime.note_error(error)
+            raise
         return BlockingCall(self, self._runtime, call)
+
+    def _prepare(self) -> None:
+        """Connect anew where the connection is gone.
+
+        Raises:
+            ClientError: That fails.
+        """
+        runtime = self._runtime
+        if runtime.is_waiting:
+            return
+        if runtime.is_closed and not self._is_closed:
+            # Interrupted where something was half done.
+            self._open()
+            return
+        now = runtime.now()
+        if now - self._used > _UNWATCHED:
+            # A server may have closed the connection while nobody looked: it is made anew then.
+            runtime.look()
+        self._used = now
 
     def describe(self) -> Description | None:
         """Return the server's description of its commands; None if it gives none."""
@@ -115,13 +146,15 @@ class BlockingConnection:
 
     def close(self) -> None:
         """Close the connection; calls without a complete response fail."""
+        self._is_closed = True
         if not self._runtime.is_closed:
             self._runtime.complete(self._connection.close())
             self._runtime.close()
 
     def __del__(self) -> None:
         """Close the sockets of a connection that was forgotten."""
-        self._runtime.drop()
+        if hasattr(self, "_runtime"):  # it was open
+            self._runtime.drop()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -158,7 +191,11 @@ class BlockingCall:
     def __next__(self) -> Any:  # noqa: ANN401 whatever the command gives
         """Return the next object, once it has arrived."""
         if self._call.has_waiting:
-            return self._call.take()
+            try:
+                return self._call.take()
+            except BaseException as error:
+                self._runtime.note_error(error)
+                raise
         try:
             return self._runtime.complete(self._call.__anext__())
         except StopAsyncIteration:
@@ -170,7 +207,11 @@ class BlockingCall:
 
     def close(self) -> None:
         """Drop the objects that were not taken, and have the server stop the command."""
-        self._call.close()
+        try:
+            self._call.close()
+        except BaseException as error:
+            self._runtime.note_error(error)
+            raise
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -44,6 +44,8 @@ class BlockingLoop:
         self._poll = select.poll()
         self._on_ready: dict[int, Callable[[int], object]] = {}
         """What is called with the events of a descriptor."""
+        self.is_polling = False
+        """Nothing is done but waiting: what a signal's handler raises leaves nothing half done."""
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> Timer:
         """Call a function after some time."""
@@ -78,8 +80,9 @@ class BlockingLoop:
         """Return once a waiter was woken.
 
         Raises:
-            BaseException: What is called raises, or a signal's handler does; the rest waits for the
-                next turn.
+            BaseException: What is called raises, or a signal's handler does. If it has come while
+                the loop was polling (`is_polling` is left so then), the rest waits for the next
+                turn; else anything may be half done.
         """
         while not waiter.is_awake:
             self.call_waiting()
@@ -114,7 +117,10 @@ class BlockingLoop:
             if left < longest:
                 longest = max(left, 0.0)
         # Rounded up: a poll that ends before its timer would be followed by others.
-        ready = self._poll.poll(math.ceil(longest * 1000.0))
+        milliseconds = math.ceil(longest * 1000.0)
+        self.is_polling = True
+        ready = self._poll.poll(milliseconds)
+        self.is_polling = False
         on_ready = self._on_ready
         for descriptor, events in ready:
             # One that was called in front of it may have closed it.

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from wiredaemon.client.runtime import Cancellable, Receiver, Stream
 
 _T = TypeVar("_T")
+_CLOSED: Final = "the connection was closed"
+_HALF_DONE: Final = "the connection was closed, because an interruption came while it was used"
 _OTHER_LOOP: Final = "an event loop runs in this thread: use wiredaemon.client.aio there"
 _NESTED: Final = (
     "somebody waits for this connection already: it belongs to one thread, and observers and data "
@@ -60,6 +62,8 @@ class BlockingRuntime(BlockingLoop):
         """A caller waits; what is called meanwhile must not."""
         self.is_closed = False
         """Nothing happens any more."""
+        self._end = _CLOSED
+        """Why that is so."""
 
     # --- the caller's waits ------------------------------------------------------------------
 
@@ -69,7 +73,8 @@ class BlockingRuntime(BlockingLoop):
         Raises:
             ClientError: Somebody waits already.
             BaseException: Whatever the coroutine raises. Ctrl-C ends the coroutine where it waits,
-                and leaves nothing to the next one.
+                and leaves nothing to the next one; if it comes anywhere else, the runtime is closed
+                then.
         """
         # The public function raises where there is none, which is slower.
         if self.is_waiting or asyncio._get_running_loop() is not None:  # noqa: SLF001
@@ -83,26 +88,50 @@ class BlockingRuntime(BlockingLoop):
                 except StopIteration as ended:
                     value: _T = ended.value
                     return value
+                except Exception:
+                    raise
+                except BaseException:
+                    self._give_up()
+                    raise
                 if self.is_closed:
                     coroutine.close()
-                    raise ConnectionLostError("the connection was closed")
+                    raise ConnectionLostError(self._end)
                 try:
                     self.wait(waiter)
                 except BaseException:
-                    self._cancel(coroutine)
+                    self._interrupt(coroutine)
                     raise
         finally:
             self.is_waiting = False
 
-    def _cancel(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        """Have the coroutine of a caller who is interrupted tidy up."""
-        # A second Ctrl-C ends also this.
-        with suppress(BaseException):
-            waiter = coroutine.throw(Cancelled())
-            while True:
-                self.wait(waiter)
-                waiter = coroutine.send(None)
-        self.call_waiting()
+    def _interrupt(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Have the coroutine of a caller who is interrupted tidy up, if nothing is half done."""
+        is_safe, self.is_polling = self.is_polling, False
+        try:
+            if is_safe:
+                with suppress(Exception, Cancelled):
+                    waiter = coroutine.throw(Cancelled())
+                    while True:
+                        self.wait(waiter)
+                        waiter = coroutine.send(None)
+                self.call_waiting()
+        except BaseException:  # noqa: BLE001 a second Ctrl-C ends also this
+            is_safe = False
+        if not is_safe:
+            # It may want to wait once more.
+            with suppress(RuntimeError):
+                coroutine.close()
+            self._give_up()
+
+    def note_error(self, error: BaseException) -> None:
+        """Note what was raised out of the client outside of a wait: an interruption ends all."""
+        if not (isinstance(error, Exception) or self.is_waiting):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Close what is open: anything may be half done."""
+        self._end = _HALF_DONE
+        self.drop()
 
     # --- as the runtime ----------------------------------------------------------------------
 

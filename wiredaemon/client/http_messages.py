@@ -123,7 +123,10 @@ class ResponseReader:
             if not (self._events or self._body):
                 self._count(len(data))
         except httptools.HttpParserCallbackError as error:
-            self.error = HttpMessageError(str(error.__context__))
+            raised = error.__context__
+            if raised is not None and not isinstance(raised, Exception):
+                raise raised from None  # Ctrl-C, for instance
+            self.error = HttpMessageError(str(raised))
         except httptools.HttpParserUpgrade:
             self.error = HttpMessageError("the server wants to speak something else")
         except httptools.HttpParserError as error:
