@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from support.environment import LOOPBACK
 
-from wiredaemon.daemon.config import Config, Data, Framed, Listen
+from wiredaemon.daemon.config import Admin, Config, Data, Framed, Listen
 from wiredaemon.daemon.doctor.finding import Finding, Level
 from wiredaemon.daemon.doctor.ports import examine_ports
 from wiredaemon.daemon.privileges import as_user
@@ -72,6 +72,21 @@ def test_each_listener_is_looked_at_under_its_own_key() -> None:
         ("listen.http", Level.FINE),
         ("listen.framed_tls", Level.FINE),
     ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "levels"),
+    [
+        ("tcp:0:interface=127.0.0.1", [Level.FINE]),
+        ("tcp:0", [Level.FINE, Level.WARNING]),
+        ("tcp6:0:interface=\\:\\:1", [Level.FINE]),
+    ],
+)
+def test_metrics_on_all_addresses_are_a_warning(endpoint: str, levels: list[Level]) -> None:
+    admin = Admin(listen=(endpoint,))
+    config = Config(data=Data(folder=Path("/nosuch")), listen=Listen(), admin=admin)
+    found = list(examine_ports(config))
+    assert [(each.area, each.level) for each in found] == [("admin.listen", one) for one in levels]
 
 
 def test_an_address_of_another_machine_is_an_error() -> None:

@@ -39,6 +39,10 @@ def test_a_start_that_fails_is_tried_again_later_and_later(
     reactor.workers[-1].become_ready()
     reactor.workers[-1].answer(b"served")
     assert result(served) == b"served"
+    # What is counted in a row has begun anew; what is counted for metrics has not.
+    restarts = pool.restarts
+    assert (restarts.failed_starts, restarts.all_failed_starts) == (0, 9)
+    assert (restarts.all_starts, restarts.all_deaths) == (1, 0)
 
 
 def test_a_process_that_the_system_refuses_is_a_start_that_failed(
@@ -89,6 +93,7 @@ def test_a_first_death_is_replaced_at_once_and_the_next_ones_later(
     reactor.workers[2].become_ready()
     reactor.workers[2].answer(b"served")
     assert result(waiting) == b"served"
+    assert (pool.restarts.all_starts, pool.restarts.all_deaths) == (3, 2)
 
 
 def test_a_pool_stops_while_its_worker_starts_and_while_it_waits_to_try_again(

@@ -29,6 +29,11 @@ _LISTENS: Final = "0A"
 """Columns of ``/proc/net/tcp``, and the state of a socket that listens (proc(5))."""
 
 
+_ALL: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 nothing listens there
+"""Addresses that stand for all of this machine."""
+_PRIVATE: Final = "add :interface= with 127.0.0.1, or with an address of a private network"
+
+
 class Place(NamedTuple):
     """What an endpoint would open: an address and a port, or the path of a Unix socket."""
 
@@ -61,6 +66,8 @@ def examine_ports(config: Config) -> Iterator[Finding]:
             for place in _places(endpoint):
                 examine = _examine_path if place.path else _examine_port
                 yield examine(key, endpoint, place)
+                if key == "admin.listen" and not place.path and place.address in _ALL:
+                    yield warning(key, f"{endpoint} shows metrics to all that reach it", _PRIVATE)
 
 
 def _places(endpoint: str) -> list[Place]:
