@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,15 @@ def test_comes_next():
     pass
 """
 
+INTERRUPTS: Final = """
+import signal
+import subprocess
+
+def test_interrupts_a_program():
+    ended = subprocess.run(["sh", "-c", "kill -INT $$; exit 3"])
+    assert ended.returncode == -signal.SIGINT
+"""
+
 
 def run(folder: Path, tests: str, *options: str, **environment: str) -> tuple[int, str]:
     """Run tests in a session of their own: the exit status, and what was printed."""
@@ -84,6 +94,15 @@ def test_a_test_that_does_not_end_fails_and_the_next_one_runs(inside: Path, test
 def test_a_reactor_that_a_signal_has_stopped_ends_the_session(inside: Path) -> None:
     _, printed = run(inside, STOPS)
     assert "the reactor was stopped, by a signal" in printed, printed
+
+
+def test_programs_can_be_interrupted_also_in_the_background_of_a_shell(inside: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status, printed = run(inside, INTERRUPTS)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert status == 0, printed
 
 
 def test_tests_of_another_checkout_are_refused(tmp_path: Path) -> None:

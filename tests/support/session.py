@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,10 @@ _WHERE: Final = "import wiredaemon; print(wiredaemon.__file__)"
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Check the package, and watch the reactor until the session ends."""
+    # Shells have what runs in the background ignore Ctrl-C, and programs hand that on: those that
+    # tests interrupt would go on for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         _check_package(session.config.rootpath)
     _stop_with_reactor(session)
