@@ -98,17 +98,26 @@ def test_every_link_of_the_readme_is_absolute_and_leads_to_a_page_of_the_site(si
     assert missing == []
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_public_name_is_in_the_api(site: Path, package: str) -> None:
+def documented(site: Path) -> set[str]:
+    """The names in the API."""
     with (site / "objects.inv").open("rb") as file:
         entries = InventoryFile.load(file, "", posixpath.join)
-    documented = {
-        name for kind, of_kind in entries.items() if kind.startswith("py:") for name in of_kind
-    }
+    return {name for kind, of_kind in entries.items() if kind.startswith("py:") for name in of_kind}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_in_the_api(site: Path, package: str) -> None:
+    found = documented(site)
     names = import_module(package).__all__
     assert [
-        name for name in names if not {f"{home}.{name}" for home in (package, *HOMES)} & documented
+        name for name in names if not {f"{home}.{name}" for home in (package, *HOMES)} & found
     ] == []
+
+
+def test_the_api_has_of_a_call_what_its_caller_may_use(site: Path) -> None:
+    prefix = "wiredaemon.client.Call."
+    found = {name.removeprefix(prefix) for name in documented(site) if name.startswith(prefix)}
+    assert found == {"is_over", "result", "close", "aclose"}
 
 
 def test_a_browser_asks_no_other_server_for_a_page(site: Path) -> None:
