@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from support.printing import printed_by
 
 from tools.newcomer.wheels import build_wheel, dependencies, in_wheel
 
@@ -60,17 +61,7 @@ def run(*command: str) -> str:
     """What a program prints; a failure shows all of it."""
     # Not the folder or the path of the tests: the checkout must not stand in for the wheel.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    finished = subprocess.run(
-        command,
-        env=environment,
-        cwd="/",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
+    return printed_by(command, Path("/"), environment)
 
 
 def link_dependencies(wheel: Path, folder: Path) -> None:

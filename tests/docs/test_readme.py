@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sysconfig
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from support.configuration import configuration
 from support.daemon import Daemon
 from support.documents import blocks
 from support.environment import environment
+from support.printing import printed_by
 from support.repositories import make_repository
 
 if TYPE_CHECKING:
@@ -44,18 +44,11 @@ def run(script: str, daemon: Daemon, folder: Path) -> str:
         r"(?<=127\.0\.0\.1:)\d+", lambda found: str(daemon.port(PORTS[found[0]])), script
     )
     variables = environment()
-    finished = subprocess.run(
+    return printed_by(
         ["bash", "-e", "-o", "pipefail", "-c", placed.replace(".venv/bin/", "")],
-        cwd=folder,
-        env={**variables, "PATH": f"{sysconfig.get_path('scripts')}:{variables['PATH']}"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+        folder,
+        {**variables, "PATH": f"{sysconfig.get_path('scripts')}:{variables['PATH']}"},
     )
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
 
 
 @pytest.mark.parametrize(

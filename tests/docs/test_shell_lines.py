@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
 from functools import cache
@@ -19,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from support.documents import blocks
 from support.environment import ROOT, environment
+from support.printing import printed_by
 
 from wiredaemon.daemon.cli import _parse
 
@@ -46,18 +46,7 @@ OTHERS: Final = frozenset({"printf", "curl", "od"})
 
 def run(*command: str) -> str:
     """What a program prints; it must succeed."""
-    finished = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
+    return printed_by(command, ROOT, environment())
 
 
 @cache

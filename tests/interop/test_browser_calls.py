@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 from support.browser import Browser, chromium
-from support.configuration import ANY_PORT
+from support.configuration import EVERYBODY_WRITES, JSON_CALLS
 from support.daemon import Daemon
 
 if TYPE_CHECKING:
@@ -40,19 +40,7 @@ async def fail(context):
     await deferLater(context.reactor, 0)
     raise CommandError("no more")
 '''
-CONFIGURATION: Final = f"""
-[data]
-folder = "data"
-[listen]
-http = ["{ANY_PORT}"]
-[api]
-json = true
-[web]
-push_ssl = false
-allow-push = ["*"]
-[commands]
-load = ["commands.py"]
-"""
+CONFIGURATION: Final = JSON_CALLS + EVERYBODY_WRITES
 LISTEN: Final = """
 new Promise(done => {
     const got = [], source = new EventSource("%s");

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 from openapi_spec_validator import validate
-from support.configuration import ANY_PORT
+from support.configuration import EVERYBODY_WRITES, JSON_CALLS
 from support.daemon import Daemon
 from support.environment import environment
 
@@ -62,17 +62,7 @@ def objects(context, text):
 async def data(context, text):
     return {text: len(await context.data.read())}
 '''
-CONFIGURATION: Final = f"""
-[listen]
-http = ["{ANY_PORT}"]
-[api]
-json = true
-[web]
-push_ssl = false
-allow-push = ["*"]
-[commands]
-load = ["commands.py"]
-"""
+CONFIGURATION: Final = JSON_CALLS + EVERYBODY_WRITES
 CHECKS: Final = """
 [checks]
 not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "504"]
@@ -105,7 +95,7 @@ def run(folder: Path, port: int, options: Sequence[str] = ()) -> subprocess.Comp
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("schemathesis")
     (folder / "commands.py").write_text(COMMANDS, encoding="utf-8")
-    with Daemon.start(f'[data]\nfolder = "data"\n{CONFIGURATION}', folder) as running:
+    with Daemon.start(CONFIGURATION, folder) as running:
         yield running
 
 
@@ -136,7 +126,7 @@ def test_the_commands_of_a_repository_answer_as_they_are_described(
         check=True,
         capture_output=True,
     )
-    text = f'[data]\nfolder = "data"\n[paths]\n"/" = "data/repository"\n{CONFIGURATION}'
+    text = f'{CONFIGURATION}[paths]\n"/" = "data/repository"\n'
     (folder / "demo" / "commands.py").write_text(COMMANDS, encoding="utf-8")
     with Daemon.start(text, folder / "demo") as daemon:
         # Whether a revision or a file exists, no schema says; and a name that is not known is a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.configuration import ANY_PORT
+from support.configuration import JSON_CALLS
 from support.daemon import Daemon
 from support.environment import LOOPBACK
 from support.proxies import haproxy, nginx
@@ -30,16 +30,6 @@ async def once(context):
     finally:
         Logger().info("the stream has ended")
 """
-CONFIGURATION: Final = f"""
-[data]
-folder = "data"
-[listen]
-http = ["{ANY_PORT}"]
-[api]
-json = true
-[commands]
-load = ["commands.py"]
-"""
 # All that is not said here is nginx's default: it keeps answers back, and speaks HTTP/1.0.
 NGINX: Final = "server {{ listen @LISTEN@; location / {{ proxy_pass http://{address}; }} }}"
 HAPROXY: Final = """
@@ -61,7 +51,7 @@ backend daemon
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("daemon")
     (folder / "commands.py").write_text(COMMANDS, encoding="utf-8")
-    with Daemon.start(CONFIGURATION, folder) as running:
+    with Daemon.start(JSON_CALLS, folder) as running:
         yield running
 
 

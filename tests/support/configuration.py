@@ -13,6 +13,22 @@ if TYPE_CHECKING:
 
 ANY_PORT: Final = f"tcp:0:interface={LOOPBACK}"
 """A Twisted endpoint string: loopback, a port the system chooses."""
+JSON_CALLS: Final = f"""
+[data]
+folder = "data"
+[listen]
+http = ["{ANY_PORT}"]
+[api]
+json = true
+[commands]
+load = ["commands.py"]
+"""
+"""The commands of a file, which can be called with JSON."""
+EVERYBODY_WRITES: Final = """
+[web]
+push_ssl = false
+allow-push = ["*"]
+"""
 
 
 def configuration(
