@@ -123,6 +123,7 @@ def test_others_do_not(content: bytes) -> None:
     "content",
     [
         b"garbage",
+        b"HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nhi",
         b"HTTP/2 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
@@ -153,6 +154,8 @@ def test_what_came_before_an_error_is_given() -> None:
         [b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 40_000],
         [CHUNKED, b"0\r\nX: ", *[b"x" * 1024] * 65],
         [b"HTTP/1.1 200 ", *[b"x" * 1024] * 65],
+        [b"HTTP/1.1 100 Continue\r\n\r\n"] * 3000,
+        [b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n"] * 3000,
     ],
 )
 def test_heads_have_a_limit(pieces: list[bytes]) -> None:
@@ -176,7 +179,7 @@ def test_what_nobody_asked_for_is_known(surplus: bytes) -> None:
 
 def test_each_request_has_a_response() -> None:
     reader = ResponseReader()
-    for _ in range(3):
+    for _ in range(3000):
         reader.begin()
         assert reader.receive_data(WHOLE) == [WHOLE_HEAD, b"hi", End(keeps_connection=True)]
     assert not reader.has_surplus

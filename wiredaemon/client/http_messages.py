@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 LAST_CHUNK: Final = b"0\r\n\r\n"
 """The end of a body in chunks."""
 _LARGEST_HEAD: Final = 65536
-"""The most bytes of a response's head, and of what is behind its last chunk."""
+"""The most bytes of a response's head, with those of the interim responses in front of it, and of
+what is behind its last chunk."""
+_FIRST: Final = 100
+"""The lowest status. Source: RFC 9110, section 15."""
 _FIRST_FINAL: Final = 200
 """The lowest status of a response that no other one follows."""
 
@@ -107,6 +110,7 @@ class ResponseReader:
     def begin(self) -> None:
         """Expect one more response, because one more request is sent."""
         self._has_ended = False
+        self._head_size = 0
 
     @property
     def ends_with_connection(self) -> bool:
@@ -150,7 +154,7 @@ class ResponseReader:
     def on_message_begin(self) -> None:
         """Begin with a response."""
         self.has_surplus = self.has_surplus or self._has_ended
-        self._reason, self._headers, self._head_size = b"", [], 0
+        self._reason, self._headers = b"", []
         self._has_head = self._is_framed = False
 
     def on_status(self, reason: bytes) -> None:
@@ -171,6 +175,8 @@ class ResponseReader:
     def on_headers_complete(self) -> None:
         """Give the head, unless another one follows, as behind "100 Continue"."""
         status = self._parser.get_status_code()
+        if status < _FIRST:
+            raise HttpMessageError(f"a status of {status}")
         if status >= _FIRST_FINAL:
             self._has_head, self._head_size = True, 0
             self._events.append(Head(status, self._reason, self._headers))
