@@ -817,6 +817,11 @@ async def test_a_connection_that_is_forgotten_is_closed_and_not_before_its_calls
         gc.collect()
         assert list(call) == [0, 1]
         del call
+        # In a circle, all of which is found at once.
+        circle: list[object] = [blocking.connect(url)]
+        circle.append(circle)
+        del circle
+        gc.collect()
 
     wrapped = WrappingFactory(factory_of(kind, COMMANDS, framings=["0006"]))
     async with listening(wrapped) as port:

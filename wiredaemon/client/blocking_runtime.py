@@ -6,7 +6,6 @@ import asyncio
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from weakref import WeakSet
 
 from wiredaemon.client.blocking_connecting import Attempts
 from wiredaemon.client.blocking_loop import BlockingLoop
@@ -57,7 +56,8 @@ class BlockingRuntime(BlockingLoop):
         self._trust = Trust()
         self._running: dict[RunningCoroutine, Callable[[BaseException | None], None]] = {}
         """The coroutines that run beside the caller's, and who wants to know of their ends."""
-        self._streams: WeakSet[BlockingStream] = WeakSet()
+        # Not weak: what is forgotten together with its connection would not be found there.
+        self._streams: list[BlockingStream] = []
         self.is_waiting = False
         """A caller waits; what is called meanwhile must not."""
         self.is_closed = False
@@ -189,7 +189,8 @@ class BlockingRuntime(BlockingLoop):
             stream = BlockingStream(self, attempts.take(), address, receiver)
         finally:
             attempts.close()
-        self._streams.add(stream)
+        self._streams = [one for one in self._streams if not one.is_gone]
+        self._streams.append(stream)
         return stream
 
     async def _places(self, address: Address, patience: Patience) -> Sequence[SocketAddress]:
@@ -219,5 +220,5 @@ class BlockingRuntime(BlockingLoop):
             running.drop()
         self._running.clear()
         self._names.drop()
-        for stream in list(self._streams):
+        for stream in self._streams:
             stream.drop()

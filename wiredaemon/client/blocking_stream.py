@@ -62,6 +62,11 @@ class BlockingStream:
         """Why nothing can be sent any more."""
         self._watch()
 
+    @property
+    def is_gone(self) -> bool:
+        """The socket is closed."""
+        return self._socket is None
+
     # --- the loop's side ---------------------------------------------------------------------
 
     def _watch(self) -> None:
