@@ -14,6 +14,7 @@ from twisted.logger import capturedLogs
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from wiredaemon.client import (
+    ClientError,
     ClientOptions,
     DescribedArgument,
     HttpAnswerError,
@@ -446,6 +447,30 @@ async def test_arguments_that_cannot_be_sent_fail_the_call(certificate: Path, ki
     async with connected(kind, certificate) as connection:
         call = connection.call(b"greet", {b"name": 1.5})  # type: ignore[arg-type]
         with pytest.raises(Exception, match="the request cannot be sent"):
+            await call.result()
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpc"])
+@pytest.mark.parametrize(
+    ("command", "arguments", "seconds", "text"),
+    [
+        ("\ud800", None, None, r"^a name has half of a character: '\\ud800'$"),
+        ("greet", {"\ud800": b""}, None, "^a name has half of a character"),
+        ("greet", {1: b""}, None, "^a name must be text or bytes, not int$"),
+        ("greet", [b"name"], None, "^arguments are given by name, not as list$"),
+        ("greet", None, "soon", "^a timeout is a number of seconds, not 'soon'$"),
+        ("greet", None, 10**400, "^a timeout is a number of seconds, not 10{49}$"),
+        ("greet", None, float("nan"), "^a timeout is a number of seconds, not nan$"),
+    ],
+    ids=["command", "name", "number", "list", "text", "huge", "nan"],
+)
+@ensure_deferred
+async def test_a_wrong_use_is_raised_where_the_answer_is_taken(
+    certificate: Path, kind: str, command: str, arguments: Any, seconds: Any, text: str
+) -> None:
+    async with connected(kind, certificate) as connection:
+        call = connection.call(command, arguments, timeout=seconds)
+        with pytest.raises(ClientError, match=text):
             await call.result()
 
 

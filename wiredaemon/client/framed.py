@@ -128,7 +128,7 @@ class FramedConnection:
         try:
             deadline = None if seconds is None else moment_of(seconds, self._runtime.now())
             request = Request(
-                command.encode() if type(command) is str else name_bytes(command),
+                name_bytes(command),
                 named_arguments(arguments),
                 None if data is None else checked_data(data),
                 self._path,

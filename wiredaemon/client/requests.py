@@ -178,8 +178,12 @@ def moment_of(timeout: float | None, now: float) -> float | None:
     """
     if timeout is None:
         return None
-    if not math.isfinite(timeout):
-        raise ClientError(f"a timeout is a number of seconds, not {timeout!r}")
+    try:
+        is_number = math.isfinite(timeout)
+    except (TypeError, OverflowError):  # a text, or an integer beyond all floats
+        is_number = False
+    if not is_number:
+        raise ClientError(f"a timeout is a number of seconds, not {timeout!r:.50}")
     return now + max(timeout, 0.0)
 
 
@@ -187,12 +191,15 @@ def name_bytes(name: bytes | str) -> bytes:
     """Return a name as it travels.
 
     Raises:
-        ClientError: It is neither bytes nor text.
+        ClientError: It is neither bytes nor text, or has half of a character.
     """
     if isinstance(name, bytes):
         return name
     if isinstance(name, str):
-        return name.encode()
+        try:
+            return name.encode()
+        except UnicodeEncodeError:
+            raise ClientError(f"a name has half of a character: {name!r:.50}") from None
     raise ClientError(f"a name must be text or bytes, not {type(name).__name__}")
 
 
@@ -202,14 +209,16 @@ def named_arguments(
     """Return arguments with their names as they travel.
 
     Raises:
-        ClientError: A name is neither bytes nor text, or is given as both.
+        ClientError: They are no mapping, or a name is neither bytes nor text, or given as both.
     """
     if not arguments:
         return {}
     named: dict[bytes, Value] = {}
+    if not hasattr(arguments, "items"):
+        raise ClientError(f"arguments are given by name, not as {type(arguments).__name__}")
     # No comprehension, which is a call of its own.
     for name, value in arguments.items():
-        named[name.encode() if type(name) is str else name_bytes(name)] = value
+        named[name_bytes(name)] = value
     if len(named) != len(arguments):
         raise ClientError("an argument is given twice, as text and as bytes")
     return named
