@@ -8,7 +8,7 @@ import pytest
 from support.web import FakeHost, Web, posted, requests
 
 from wiredaemon.commands import Command, Permission, RawBytes
-from wiredaemon.net.http.strict_heads import ENCODED, FOLDED, LINE_END, fault_of_line
+from wiredaemon.net.http.strict_heads import ASCII, ENCODED, FOLDED, LINE_END, fault_of_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,6 +112,8 @@ def test_the_refusal_says_what_is_wrong(web: Web) -> None:
         (b"Host: x", b"HTTP/1.1", None),
         (b"", b"HTTP/1.1", None),
         (b"GET / HTTP/1.1", b"", None),
+        (b"GET /?name=\xc3\xa9 HTTP/1.1", b"", ASCII),
+        (b"X-Name: \xc3\xa9", b"HTTP/1.1", None),
         (b" x", b"HTTP/1.1", FOLDED),
         (b"\tx", b"HTTP/1.1", FOLDED),
         (b"Host: x\r", b"HTTP/1.1", LINE_END),

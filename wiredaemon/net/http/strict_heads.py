@@ -17,6 +17,8 @@ LINE_END: Final = "lines of a request end in CR and LF"
 FOLDED: Final = "a header may not go on in the next line"
 ENCODED: Final = "the only Transfer-Encoding is chunked, in HTTP/1.1"
 
+ASCII: Final = "the target of a request is ASCII: percent-encode all else"
+
 _ENCODING: Final = b"transfer-encoding"
 
 
@@ -30,6 +32,8 @@ def fault_of_line(line: bytes, version: bytes) -> str | None:
     # Twisted cuts at CR and LF alone, so that either by itself is inside of a line here.
     if b"\n" in line or b"\r" in line:
         return LINE_END
+    if not (version or line.isascii()):
+        return ASCII
     if line[:1] in {b" ", b"\t"}:
         return FOLDED
     name, _, value = line.partition(b":")
