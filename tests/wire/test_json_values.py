@@ -61,6 +61,8 @@ def test_json_is_one_line_for_each_object(value: object, line: str) -> None:
         (b'{"hex:ff": {"hex:686578": null}}', {b"\xff": {b"hex": None}}),
         (b"[1, -2, true, 3.0, 1e2]", [1, -2, True, 3, 100]),
         (b"18446744073709551615", (1 << 64) - 1),
+        (b"9007199254740993", (1 << 53) + 1),
+        (b"-9007199254740991.0", 1 - (1 << 53)),
         (b"-18446744073709551616", -(1 << 64)),
     ],
 )
@@ -97,6 +99,8 @@ def test_what_is_no_json_says_so(text: bytes, fault: str) -> None:
         (b"1.5", "^the protocol has no number like 1.5$"),
         (b"18446744073709551616", "^the number 18446744073709551616 has more than 64 bits$"),
         (b"1e300", "has more than 64 bits$"),
+        (b"9007199254740993.0", "^the number 9007199254740992.0 is not exact: write it without"),
+        (b"-1e17", "is not exact"),
         (b"1e999", "^a number is too large$"),
         (b'"\\ud800"', "^a string has half of a character$"),
         (b'{"\\ud800": 1}', "^a string has half of a character$"),

@@ -33,6 +33,8 @@ HEX: Final = "hex"
 HEX_KEY: Final = "hex:"
 """Stands in front of a key in hexadecimal."""
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+_NOT_EXACT: Final = 1 << 53
+"""The first number that not every reader of floats tells from the next one (RFC 7493)."""
 _BITS: Final = 64
 """Bits of CBOR's numbers, besides their sign."""
 _MOST_DIGITS: Final = 20
@@ -185,7 +187,7 @@ def whole_number(number: float) -> int:
     """Return the integer that a number is; JSON has no other kind of number than ``1.0``.
 
     Raises:
-        JsonError: It has a fraction, or more than 64 bits.
+        JsonError: It has a fraction, or more than 64 bits, or is a float that stands for several.
     """
     if not math.isfinite(number):
         raise JsonError("a number is too large")
@@ -195,6 +197,9 @@ def whole_number(number: float) -> int:
         raise JsonError(f"the protocol has no number like {number}")
     if not -(1 << _BITS) <= whole < 1 << _BITS:
         raise JsonError(f"the number {number} has more than {_BITS} bits")
+    # It may have been another one: a reader of floats takes 9007199254740993.0 for its neighbour.
+    if type(number) is float and abs(whole) >= _NOT_EXACT:
+        raise JsonError(f"the number {number} is not exact: write it without point and exponent")
     return whole
 
 
