@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -32,6 +33,12 @@ def words_of(column: int) -> set[str]:
 def test_each_row_has_a_cell_for_each_tool() -> None:
     assert len(ROWS) > 30
     assert [row for row in ROWS if len(row) != 6 or not all(row)] == []
+
+
+def test_the_programs_of_twisted_are_those_that_it_has() -> None:
+    named = re.findall(r"`(\w+)`", TEXT.partition("Twisted's programs (")[2].partition(")")[0])
+    scripts = distribution("twisted").entry_points.select(group="console_scripts")
+    assert sorted(named) == sorted(scripts.names)
 
 
 def test_ours_has_what_the_table_says() -> None:
