@@ -81,6 +81,19 @@ def test_expressions_for_alerts_name_metrics_and_limits_that_there_are() -> None
     assert set(re.findall(r'limit="(\w+)"', text)) <= set(Limits.__dataclass_fields__)
 
 
+def test_expressions_compare_metrics_of_the_same_labels() -> None:
+    # Where one side has another label Prometheus compares nothing, and does not say so.
+    labels = {metric.name: set(metric.labels) for group in GROUPS for metric in group.metrics}
+    compared = [
+        (name, set(re.findall(r"\w+", without)))
+        for row in re.findall(r"^\| `(.*)` \|", section("Metrics and health"), re.MULTILINE)
+        if len(re.findall(r"\bwiredaemon_\w+", row)) > 1
+        for without, name in re.findall(r"(?:without \((.*?)\) \()?\b(wiredaemon_\w+)", row)
+    ]
+    assert len(compared) == 4
+    assert [name for name, without in compared if labels[name] != without] == []
+
+
 def test_the_table_has_every_exit_status() -> None:
     assert re.findall(r"^\| (\d+) \|", section("Doctor"), re.MULTILINE) == [
         "0",
