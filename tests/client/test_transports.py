@@ -89,6 +89,11 @@ def endless(context: Any) -> Iterator[bytes]:  # noqa: ARG001 not needed
         produced.clear()
 
 
+def zeros(context: Any, count: int) -> Iterator[bytes]:  # noqa: ARG001 not needed
+    for _ in range(count):
+        yield bytes(MIB)
+
+
 async def one_now(context: Any) -> AsyncIterator[int]:  # noqa: ARG001 not needed
     yield 1
     await Deferred()  # until it is stopped
@@ -121,6 +126,7 @@ COMMANDS: Final = [
     make_command(echo, has_data=True),
     make_command(size, has_data=True, text=PLAIN),
     make_command(endless),
+    make_command(zeros, arguments=COUNT),
     make_command(hold, has_data=True),
     make_command(one_now),
     make_command(branches),
@@ -239,6 +245,21 @@ async def test_encoded_responses_are_decoded(certificate: Path, kind: str, encod
             call = connection.call(b"echo", data=bytes(200_000))
             given = [value async for value in call]
             assert b"".join(one for one in given if isinstance(one, bytes)) == bytes(200_000)
+
+
+@pytest.mark.parametrize("kind", ["http", "https", "hgrpc"])
+@ensure_deferred
+async def test_a_complete_response_that_nobody_takes_holds_up_no_other(
+    certificate: Path, kind: str
+) -> None:
+    async with connected(kind, certificate, content_encodings=[b"zstd-8mb"]) as connection:
+        # Some hundred bytes on the wire, which are there before the first object is taken.
+        untaken = connection.call("zeros", {"count": 4})
+        while not untaken.has_waiting:
+            assert await connection.call("greet", {"name": b"you"}) == b"hello you"
+        others = [connection.call("greet", {"name": b"%d" % one}) for one in range(3)]
+        assert [await other for other in others] == [b"hello 0", b"hello 1", b"hello 2"]
+        assert [len(value) async for value in untaken] == [MIB] * 4
 
 
 class Counting(ProtocolWrapper):

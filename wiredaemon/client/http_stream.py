@@ -75,6 +75,8 @@ class HttpStream:
         """A head of a response was understood."""
         self._is_sending = False
         """The body of a request has not ended."""
+        self._is_paused = False
+        """The exchange has paused reading."""
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -149,6 +151,9 @@ class HttpStream:
             self._has_head = True
             exchange.receive_head(event)
         else:
+            # What it has paused was its own response, and whoever comes next waits for another one.
+            if self._is_paused:
+                self.resume_input()
             # Free first: whoever waited for the response may ask for the next one at once.
             self._exchange = None
             self._finish(keeps_connection=event.keeps_connection)
@@ -230,11 +235,13 @@ class HttpStream:
 
     def pause_input(self) -> None:
         """Stop reading the response."""
+        self._is_paused = True
         if self.stream is not None:
             self.stream.pause_input()
 
     def resume_input(self) -> None:
         """Go on reading it."""
+        self._is_paused = False
         if self.stream is not None:
             self.stream.resume_input()
 

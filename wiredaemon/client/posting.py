@@ -100,13 +100,13 @@ class Post:
             self._stream.end()
 
     def pause_input(self) -> None:
-        """Pause reading the response."""
-        if self._stream is not None:
+        """Pause reading the response; behind its end the stream is another one's."""
+        if self._stream is not None and not self._is_over:
             self._stream.pause_input()
 
     def resume_input(self) -> None:
         """Resume reading."""
-        if self._stream is not None:
+        if self._stream is not None and not self._is_over:
             self._stream.resume_input()
 
     def abort(self) -> None:
