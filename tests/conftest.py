@@ -20,7 +20,9 @@ pytest_plugins = ["support.session", "support.time_limit", "support.clients", "s
 
 GROUPS: Final[Mapping[str, str]] = {
     "daemon/": "daemon",
+    "docs/test_readme.py": "daemon",
     "docs/test_site.py": "slow",
+    "examples/": "daemon",
     "faults/": "daemon",
     "seeds/": "daemon",
     "interop/": "hg",

@@ -10,6 +10,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from support.documents import blocks, documented
 from support.environment import ROOT, environment
 from support.hg import HG7, client_environment
@@ -119,6 +120,7 @@ def test_the_unit_of_the_port_is_one_that_systemd_reads() -> None:
     }
 
 
+@pytest.mark.hg
 def test_a_backup_has_what_was_pushed_and_the_settings(tmp_path: Path) -> None:
     served, copies = tmp_path / "hg", tmp_path / "copies"
     (served / "a plain folder" / "deep").mkdir(parents=True)

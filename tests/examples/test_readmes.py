@@ -20,7 +20,6 @@ NAMES: Final = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_
 
 
 @pytest.mark.hg
-@pytest.mark.daemon
 @pytest.mark.parametrize("name", NAMES)
 def test_all_lines_print_what_stands_below_them(name: str, tmp_path: Path) -> None:
     program, variables = EXAMPLES / name, environment()
