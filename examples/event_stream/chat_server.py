@@ -58,6 +58,9 @@ class Chat:
 class Work:
     """Commands that take their time."""
 
+    def __init__(self):
+        self._sleeping = 0
+
     @command("upload", permission=Permission.RW, has_data=True)
     async def upload(self, context):
         """Return the size and the SHA-256 of the command data."""
@@ -74,12 +77,19 @@ class Work:
     @command("sleep", permission=Permission.RO, arguments={"seconds": INT})
     async def sleep(self, context, seconds):
         """Return after some seconds."""
+        self._sleeping += 1
         try:
             await task.deferLater(context.reactor, seconds)
         finally:
+            self._sleeping -= 1
             if context.cancelled:
                 print("sleep was stopped", flush=True)
         return "good morning"
+
+    @command("sleepers", permission=Permission.RO)
+    def sleepers(self, _context):
+        """Return how many sleep."""
+        return self._sleeping
 
     @command("count_slowly", permission=Permission.RO, arguments={"to": INT})
     async def count_slowly(self, context, to):
