@@ -49,6 +49,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!wiredaemon\.).*"),
     ("py:.*", r"wiredaemon\..*\._\w+"),
     ("py:.*", r"wiredaemon\.service\.serving\.Serving|wiredaemon\.wire\.cbor_content\.Content"),
+    ("py:.*", r"wiredaemon\.client\.blocking_runtime\.BlockingRuntime"),
 ]
 
 # Quotes and dashes stay what they are: much of what is quoted is typed into files and shells.

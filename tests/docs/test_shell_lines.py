@@ -73,7 +73,7 @@ def check_module(name: str, words: Sequence[str]) -> None:
 
 def check_make(words: Sequence[str]) -> None:
     """Have make say what it would do, and check the last line of that if it is a module of ours."""
-    last = run("make", "--dry-run", *words).splitlines()[-1]
+    last = run("make", "--no-print-directory", "--dry-run", *words).splitlines()[-1]
     found = re.match(r"(?:\w+=\S+ )?\.venv/bin/python -m ((?:benchmarks|tools)\S*)(.*)$", last)
     if found:
         check_module(found[1], shlex.split(found[2]))
