@@ -26,6 +26,7 @@ class OpenRequests:
         "_unfinished",
         "answered",
         "held",
+        "is_simple",
         "waiting",
     )
 
@@ -45,6 +46,8 @@ class OpenRequests:
         self._sizes = _NO_SIZES
         """Bytes of each of them, by id; a dict of its own where there is any."""
         self._keeps_ids = keeps_ids
+        self.is_simple = not keeps_ids
+        """To answer one that waits takes no more than to remove it: nothing is counted or kept."""
         self.waiting: set[int] = set()
         """Complete requests without an answer."""
         # Only data changes the first, and half duplex the second; an empty set of its own would
@@ -75,6 +78,7 @@ class OpenRequests:
             self._sizes = {}
         self._sizes[request_id] = size
         self.held += size
+        self.is_simple = False
         if self._keeps_ids and self.held > self._most_bytes:
             message = (
                 f"requests not answered exceed the limit of {self._most_bytes} bytes "
@@ -142,6 +146,7 @@ class OpenRequests:
         """Remove a request whose last frame was made."""
         if self._sizes:
             self.held -= self._sizes.pop(request_id, 0)
+            self.is_simple = not (self._sizes or self._keeps_ids)
         if request_id in self.waiting:
             self.waiting.remove(request_id)
             if self._keeps_ids:

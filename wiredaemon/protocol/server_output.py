@@ -169,7 +169,10 @@ class ServerOutput:
             and not self.output_ended
             and self._send_small(request_id, value, self._streams, self.dialect)
         ):
-            requests.answer(request_id)
+            if requests.is_simple and request_id in requests.waiting:
+                requests.waiting.remove(request_id)  # all that `answer` would do, without a call
+            else:
+                requests.answer(request_id)
             return
         response = self._response(request_id, value)
         response.send_result(value)

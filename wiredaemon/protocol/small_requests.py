@@ -19,6 +19,7 @@ DEPTH: Final = 2
 """The depth of containers in a small request."""
 
 _NAME_FIRST: Final = b"\xa1Dname"
+_ONE_ARGUMENT: Final = b"\xa2Dargs\xa1"
 _ARGUMENTS_FIRST: Final = b"\xa2Dargs"
 """The beginning of the map; by length and bytewise, the keys have the same order here."""
 _NAME_KEY: Final = b"Dname"
@@ -44,29 +45,26 @@ def read_small(request_id: int, payload: bytes) -> RequestReceived | None:
         request_id: The request's id.
         payload: The map of the request, at most `SMALL` bytes.
     """
-    arguments: dict[bytes, object] = {}
-    position = 6
     try:
-        if payload[:6] == _ARGUMENTS_FIRST:
-            left = _ENTRIES[payload[6]]
-            position = 7
-            while left:
-                start = position + 1
-                position = start + _SIZES[payload[position]]
-                key = payload[start:position]
-                head = payload[position]
-                if head == _LONG:
-                    start = position + 2
-                    position = start + payload[position + 1]
-                else:
-                    start = position + 1
-                    position = start + _SIZES[head]
-                arguments[key] = payload[start:position]
-                left -= 1
+        if payload[:7] == _ONE_ARGUMENT:
+            # Most requests: a fifth less time than by the loop below.
+            middle = 8 + _SIZES[payload[7]]
+            head = payload[middle]
+            if head == _LONG:
+                start = middle + 2
+                position = start + payload[middle + 1]
+            else:
+                start = middle + 1
+                position = start + _SIZES[head]
+            arguments: dict[bytes, object] = {payload[8:middle]: payload[start:position]}
             if payload[position : position + 5] != _NAME_KEY:
                 return None
             position += 5
-        elif payload[:6] != _NAME_FIRST:
+        elif payload[:6] == _ARGUMENTS_FIRST:
+            arguments, position = _read_arguments(payload)
+        elif payload[:6] == _NAME_FIRST:
+            arguments, position = {}, 6
+        else:
             return None
         start = position + 1
         # A slice that reached too far has left the position behind the end, too.
@@ -75,3 +73,29 @@ def read_small(request_id: int, payload: bytes) -> RequestReceived | None:
     except (IndexError, KeyError):
         return None
     return RequestReceived(request_id, payload[start:], arguments, False, None, {})  # noqa: FBT003 a call by name takes 0.03 us more
+
+
+def _read_arguments(payload: bytes) -> tuple[dict[bytes, object], int]:
+    """Return the arguments of a request, and the offset of its name.
+
+    Raises:
+        IndexError, KeyError: It is no small one.
+    """
+    arguments: dict[bytes, object] = {}
+    left, position = _ENTRIES[payload[6]], 7
+    while left:
+        start = position + 1
+        position = start + _SIZES[payload[position]]
+        key = payload[start:position]
+        head = payload[position]
+        if head == _LONG:
+            start = position + 2
+            position = start + payload[position + 1]
+        else:
+            start = position + 1
+            position = start + _SIZES[head]
+        arguments[key] = payload[start:position]
+        left -= 1
+    if payload[position : position + 5] != _NAME_KEY:
+        return arguments, _NOWHERE
+    return arguments, position + 5
