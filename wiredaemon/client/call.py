@@ -26,7 +26,7 @@ class Observer(Protocol):
 
 
 class Carrier(Protocol):
-    """What brings the objects of calls: the requests and responses of a connection."""
+    """The requests and responses of a connection, which brings calls their objects."""
 
     is_holding: bool
     """Something waits for callers to take what has come, or is held back until they do."""

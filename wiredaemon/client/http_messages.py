@@ -75,7 +75,7 @@ class End(NamedTuple):
 
 
 Event = Head | bytes | End
-"""What a response consists of; bytes are pieces of its body."""
+"""A part of a response; bytes are a piece of its body."""
 
 
 def chunk(data: bytes) -> bytes:

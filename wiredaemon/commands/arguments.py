@@ -226,7 +226,7 @@ def exact_arguments(declared: Mapping[str, Argument]) -> ExactArguments:
 def take_exact(exact: ExactArguments, given: object) -> dict[str, object] | None:
     """Return the keywords of a request whose arguments are all given, and of exact types.
 
-    Nearly all requests are such, and `check_arguments` takes 0.34 us for one argument, this 0.13.
+    Nearly all requests are such, and `check_arguments` takes 0.35 us for one argument, this 0.12.
 
     Returns:
         The keywords; None for all other requests.

@@ -62,7 +62,7 @@ class Command:
     is_method: bool = False
     """The function takes the object in front of the context: only `bound` makes a command of it."""
     exact: ExactArguments = field(init=False, repr=False, compare=False)
-    """What `take_exact` needs of the arguments."""
+    """The arguments, in the form that `take_exact` reads."""
 
     def __post_init__(self) -> None:
         """Refuse a declaration that could never work.

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.client_requests import (
-    WHOLE_REQUEST,
     Command,
     data_frames,
     plain_request,
@@ -21,7 +20,7 @@ from wiredaemon.protocol.output import Output, OutputStream
 from wiredaemon.protocol.sender_settings import SESSION
 from wiredaemon.protocol.session import CLIENT_SESSION, VERSION, Session, SessionState, SessionStep
 from wiredaemon.wire import cbor
-from wiredaemon.wire.dialects import EOS, FrameType
+from wiredaemon.wire.dialects import EOS, WHOLE_REQUEST, FrameType
 from wiredaemon.wire.frames import ENCODED, HEADER_SIZE, pack_header
 
 if TYPE_CHECKING:

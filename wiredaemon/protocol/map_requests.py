@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wiredaemon.protocol.client_requests import WHOLE_REQUEST
 from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestReceived
 from wiredaemon.protocol.incoming_request import IncomingRequest
@@ -22,6 +21,7 @@ from wiredaemon.wire.dialects import (
     REQUEST_HAVE_DATA,
     REQUEST_MORE,
     REQUEST_NEW,
+    WHOLE_REQUEST,
     FrameType,
 )
 

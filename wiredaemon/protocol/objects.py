@@ -227,7 +227,8 @@ NOTHING: Final = object()
 def only_object(data: bytes, dialect: Dialect, limits: Limits) -> object:
     """Return the object of a response that is whole, succeeded and has exactly one plain object.
 
-    Nearly all responses are such, and a reader finds the same in four times the time.
+    Nearly all responses are such. A reader takes 2 us for them, this 0.2 for a byte string of less
+    than 256 bytes, and 0.8 for a short list.
 
     Args:
         data: The content of the whole response.

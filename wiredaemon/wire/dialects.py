@@ -48,6 +48,8 @@ class FrameType(_Kind):
 NAME_EOS, NAME_HAVE_ARGUMENTS, NAME_HAVE_DATA = 0x01, 0x02, 0x04
 ARGUMENT_CONTINUATION, ARGUMENT_EOA = 0x01, 0x02
 REQUEST_NEW, REQUEST_CONTINUATION, REQUEST_MORE, REQUEST_HAVE_DATA = 0x01, 0x02, 0x04, 0x08
+WHOLE_REQUEST: Final = 1 << 4 | REQUEST_NEW
+"""Type and flags of a request in one frame, in all dialects whose requests are maps."""
 CONTINUATION, EOS = 0x01, 0x02
 """Flags of data, response and settings frames."""
 RESPONSE_CBOR = 0x04
