@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from support import peers
+from support import peers, signalled
 from support.configuration import configuration
 from support.daemon import Daemon
 from support.objects import object_store
@@ -119,7 +119,7 @@ def standing_still(daemon: Daemon) -> Iterator[None]:
     workers = workers_of(daemon)
     assert workers
     for pid in workers:
-        os.kill(pid, signal.SIGSTOP)
+        signalled.stop(pid)
     try:
         yield
     finally:

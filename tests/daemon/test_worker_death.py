@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 from typing import TYPE_CHECKING
 
+from support import signalled
 from support.commands_over_http import PUSHKEY, send_command
 from support.configuration import configuration
 from support.daemon import Daemon
@@ -47,7 +47,7 @@ def test_a_worker_killed_while_it_answers_costs_only_its_own_request(tmp_path: P
             send_command(killed, "rw", "pushkey", PUSHKEY)
             # Opening for writing returns when the hook has opened the other end.
             with pipe.open("wb"):
-                os.kill(int(started[1]), signal.SIGKILL)
+                signalled.kill(int(started[1]))
                 broken = answer(killed)
             assert broken.error is not None
             assert b"the repository worker ended before it answered" in broken.error

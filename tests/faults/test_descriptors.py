@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import resource
-import signal
 import socket
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from faults.conftest import Work, ask, commit, files_of
+from support import signalled
 from support.environment import LOOPBACK
 from support.hg import HG7
 from support.raw_http import RawConnection
@@ -135,7 +135,7 @@ def test_a_worker_that_cannot_be_started_is_said_and_tried_again(
             assert ask(connection, "heads").status == 200
             ready = daemon.wait_for_log(r"repository worker (\d+) is ready")
             with descriptors_left(daemon, 0):
-                os.kill(int(ready[1]), signal.SIGKILL)
+                signalled.kill(int(ready[1]))
                 after = daemon.lines_logged()
                 response = ask(connection, "heads")
                 assert b"the repository worker cannot be started" in response.body

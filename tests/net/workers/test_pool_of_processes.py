@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import pytest_twisted
+from support import signalled
 from support.repositories import make_repository, run_hg, write_hgrc
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.fdesc import setNonBlocking
@@ -176,7 +177,7 @@ async def test_a_worker_killed_while_it_answers_costs_only_its_own_command(
     pid = line(began)
     pushed = push(pool, repository)
     waiting = heads(pool, other)
-    os.kill(int(await pid), signal.SIGKILL)
+    signalled.kill(int(await pid))
     with pytest.raises(ServerError, match=f"^{ENDED_TOO_EARLY}$"):
         await pushed
     assert await waiting == EMPTY
@@ -350,7 +351,7 @@ async def test_a_large_answer_waits_in_the_worker_while_its_reader_is_slow(
     for _ in range(100):
         await next_turn()
     assert stream.state is StreamState.PAUSED
-    os.kill(pids.last(), signal.SIGKILL)
+    signalled.kill(pids.last())
     with pytest.raises(ServerError, match=f"^{ENDED_TOO_EARLY}$"):
         await read_all(stream)
     stream.close()
@@ -444,7 +445,7 @@ async def test_a_push_goes_through_a_worker_that_pauses_it_while_it_does_not_rea
     stream = await unbundle(pool, repository, len(content) if is_declared else None)
     upload: Any = PausedUpload()
     stream.watch_input(upload)
-    os.kill(pids.last(), signal.SIGSTOP)
+    signalled.stop(pids.last())
     sent = 0
     while not upload.paused:
         stream.send_data(content[sent : sent + 10_000])
