@@ -125,7 +125,7 @@ def test_an_upload_shows_its_progress_on_both_sides(server: Server, client: str)
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("kind", ["https", "hgrpc"])
 def test_more_is_sent_than_a_program_may_hold(tmp_path: Path, client: str, kind: str) -> None:
-    # Half of it would be too much; the lines of the README send 500 MB.
+    # Half of it would be too much; `make transfers` sends 500 MB.
     with serving(kind, tmp_path) as server:
         output = server.run(client, "upload", "200")
     assert output[-1] == "all 200000000 bytes are there"

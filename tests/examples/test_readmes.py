@@ -1,10 +1,14 @@
-"""The README of each example is followed word by word, in a copy of its folder elsewhere."""
+"""The README of each example is followed word by word, in a copy of its folder elsewhere.
+
+A page of the same name in ``further/`` goes on where the ten lines of the README end.
+"""
 
 from __future__ import annotations
 
 import re
 import sysconfig
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import pytest
 from support.environment import ROOT, environment
@@ -12,10 +16,8 @@ from support.environment import ROOT, environment
 from tools.newcomer.follow import follow
 from tools.newcomer.page import steps_of
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 EXAMPLES: Final = ROOT / "examples"
+FURTHER: Final = Path(__file__).with_name("further")
 NAMES: Final = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir())
 
 
@@ -24,11 +26,17 @@ NAMES: Final = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_
 def test_all_lines_print_what_stands_below_them(name: str, tmp_path: Path) -> None:
     program, variables = EXAMPLES / name, environment()
     path = f"{sysconfig.get_path('scripts')}:{variables['PATH']}"
-    outcome = follow(
-        [program / "README.md"], tmp_path / name, {**variables, "PATH": path}, program=program
-    )
+    pages = [program / "README.md", *FURTHER.glob(f"{name}.md")]
+    outcome = follow(pages, tmp_path / name, {**variables, "PATH": path}, program=program)
     assert outcome.failure == ""
-    assert outcome.lines == len(steps_of(program / "README.md"))
+    assert outcome.lines == sum(len(steps_of(page)) for page in pages)
+
+
+def test_each_readme_has_ten_lines_and_each_further_page_an_example() -> None:
+    assert {
+        name: len((EXAMPLES / name / "README.md").read_text("utf-8").splitlines()) for name in NAMES
+    } == dict.fromkeys(NAMES, 10)
+    assert {page.stem for page in FURTHER.iterdir()} <= set(NAMES)
 
 
 def test_the_table_has_each_example() -> None:
