@@ -20,8 +20,8 @@ _HEAD: Final = """# Metrics
 What a daemon with `[admin]` in its configuration answers to `GET /metrics`
 ([operation.md](operation.md#metrics-and-health)). A counter only grows, and begins at 0 when the
 daemon is started; a gauge is of the moment at which it is read. Names in parentheses are keys of
-`[limits]` ([limits.md](limits.md)). Requests pay nothing for any of them: they are read from what
-the daemon counts for itself.
+`[limits]` ([limits.md](limits.md)). Requests pay next to nothing for them: all but the number of
+commands is read from what the daemon counts for itself.
 
 This page is made by `make reference` of the table in the code.
 """

@@ -68,7 +68,8 @@ def running(
         load=(commands,),
         more=admin + more,
     )
-    with Daemon.start(text.replace("false", "true"), folder) as daemon:
+    text = text.replace("false", "true").replace("[api]", "[api]\njson = true")
+    with Daemon.start(text, folder) as daemon:
         yield daemon
 
 
@@ -151,6 +152,7 @@ def test_connections_and_requests_are_those_of_the_known_traffic(tmp_path: Path)
                 "framed": 2,
                 "framed_tls": 0,
             }
+            assert of(values, "wiredaemon_commands_total")["framed"] == 2
             assert values["wiredaemon_connections_opened_total",] == 6
             assert values["wiredaemon_http_requests_total",] == 7
             assert values["wiredaemon_sent_bytes_total",] >= sum(len(one.wire) for one in answers)
@@ -177,13 +179,29 @@ def read_pipe(pipe: Path, waiting: list[RawConnection]) -> None:
             os.close(reader)
 
 
-def test_a_limit_that_was_hit_is_counted(tmp_path: Path) -> None:
+def test_limits_that_were_hit_and_commands_of_all_transports_are_counted(tmp_path: Path) -> None:
+    asked = b"".join(request_frames("0006", 1, b"capabilities"))
+    unknown = b"".join(request_frames("0006", 3, b"nothing"))
+    by_json = b"GET /json/capabilities HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with running(tmp_path, "[limits]\ncommand_data = 1000\n") as daemon:
         with daemon.connect() as connection:
+            assert connection.exchange(by_json).status == 200
             call(connection, "count", data=bytes(1001))
             assert b"(command_data)" in connection.receive_response().body
-        hits = of(scrape(daemon), "wiredaemon_limit_hits_total")
+        with daemon.connect("framed_tls", tls=trusting(None)) as connection:
+            for each in (asked, unknown, asked.replace(b"\x01\0", b"\x05\0", 1)):
+                connection.send(each)
+                connection.receive_some()
+        values = scrape(daemon)
+    hits = of(values, "wiredaemon_limit_hits_total")
     assert {name: count for name, count in hits.items() if count} == {"command_data": 1}
+    assert of(values, "wiredaemon_commands_total") == {
+        "http": 1,
+        "json": 1,
+        "framed": 0,
+        "framed_tls": 2,
+        "framed_unix": 0,
+    }
 
 
 def test_workers_and_caches_are_counted(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class MemoryConnection:
         guard = serving.guard
         self._input, self._responder = begin_exchange(
             self,
-            RawAdmission(serving.hosts, dialect, peer),
+            RawAdmission(serving.hosts, dialect, peer, guard.calls["framed"]),
             dialect,
             half_duplex=False,
             threads=guard.threads,

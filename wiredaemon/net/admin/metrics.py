@@ -137,6 +137,14 @@ GROUPS: Final = (
                 lambda it: it.http_requests(),
             ),
             _counter(
+                "commands",
+                "Commands that were admitted, refused and version 1's not among them: over http "
+                "(and HTTPS) in frames or as json, on raw connections over TCP (framed), TLS and "
+                "Unix sockets.",
+                lambda it: it.guard.calls.read(),
+                "transport",
+            ),
+            _counter(
                 "sent_bytes",
                 "Bytes of answers, before TLS.",
                 lambda it: it.written(),

@@ -18,6 +18,7 @@ from wiredaemon.net.responding.interfaces import Admitted, ExchangeRefusedError
 
 if TYPE_CHECKING:
     from wiredaemon.commands import Command
+    from wiredaemon.net.guard.call_counts import CallCount
     from wiredaemon.net.guard.command_threads import CommandThreads
     from wiredaemon.net.guard.output_room import OutputRoom
     from wiredaemon.net.guard.turns import Turns
@@ -33,10 +34,11 @@ class UrlAdmission:
     Source: http, section 6.2.
     """
 
-    def __init__(self, accepted: Accepted, origin: Origin) -> None:
+    def __init__(self, accepted: Accepted, origin: Origin, calls: CallCount) -> None:
         """Admit the URL's command, or any command for a multirequest."""
         self._accepted = accepted
         self._origin = origin
+        self._calls = calls
         self._registry = origin.host.registry
         self._ran = False
 
@@ -60,14 +62,17 @@ class UrlAdmission:
         name, accepted = event.command, self._accepted
         if accepted.command == MULTIREQUEST:
             # By the exact type: other names may be unhashable, or equal to a name in bytes.
-            command = accepted.commands.get(name) if type(name) is bytes else None
-            return Admitted(command or self._admit_any(name), self._origin)
+            known = accepted.commands.get(name) if type(name) is bytes else None
+            command = known or self._admit_any(name)
+            self._calls.begun += 1
+            return Admitted(command, self._origin)
         if self._ran:
             raise ExchangeRefusedError(_ok(b"multiple commands cannot be issued to this URL"))
         # The URL's command was found when the head was decided.
         if name != accepted.command or accepted.declaration is None:
             raise ExchangeRefusedError(_ok(b"command in frame must match command in URL"))
         self._ran = True
+        self._calls.begun += 1
         return Admitted(accepted.declaration, self._origin)
 
     def _admit_any(self, name: object) -> Command:
@@ -114,6 +119,7 @@ class FramedExchange(HttpExchange):
         limits: Limits,
         turns: Turns,
         room: OutputRoom,
+        calls: CallCount,
     ) -> None:
         """Process the body of ``request``, whose head was accepted."""
         self._request = request
@@ -122,7 +128,7 @@ class FramedExchange(HttpExchange):
         self._begun = False
         self._input, self._responder = begin_exchange(
             self,
-            UrlAdmission(accepted, origin),
+            UrlAdmission(accepted, origin, calls),
             accepted.dialect,
             half_duplex=True,
             threads=threads,

@@ -151,5 +151,6 @@ class ApiResource(Resource):
                 limits=application.limits,
                 turns=application.guard.turns,
                 room=application.guard.memory.room,
+                calls=application.guard.calls["http"],
             )
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.commands import Command, Peer
     from wiredaemon.net.framed.raw_login import RawLogin
+    from wiredaemon.net.guard.call_counts import CallCount
     from wiredaemon.net.hosting.host import Host, Settings
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.protocol import RequestReceived
@@ -43,6 +44,7 @@ class RawAdmission:
 
     __slots__ = (
         "_admitted",
+        "_calls",
         "_deciding",
         "_dialect",
         "_hosts",
@@ -55,7 +57,12 @@ class RawAdmission:
     )
 
     def __init__(
-        self, hosts: HostLookup, dialect: Dialect, peer: Peer, login: RawLogin | None = None
+        self,
+        hosts: HostLookup,
+        dialect: Dialect,
+        peer: Peer,
+        calls: CallCount,
+        login: RawLogin | None = None,
     ) -> None:
         """Admit the commands that the hosts' settings allow a peer to run.
 
@@ -63,11 +70,13 @@ class RawAdmission:
             hosts: Finds the host at a path.
             dialect: The dialect of the connection.
             peer: The client.
+            calls: Counts the commands that are admitted, without logins.
             login: Who the client has logged in as; None where nobody can log in.
         """
         self._use(hosts)
         self._dialect = dialect
         self._peer = peer
+        self._calls = calls
         self._login = login
         self._settings: Settings | None = None
         """The root's settings under which commands were admitted last."""
@@ -130,6 +139,7 @@ class RawAdmission:
                     settings = root.settings()
                     self._is_current = settings is self._settings
                 if self._is_current:
+                    self._calls.begun += 1
                     return known
         if self._is_stopping:
             raise ServerError(STOPPING)
@@ -216,6 +226,7 @@ class RawAdmission:
             peer=self._peer,
             permission=command.permission,
         )
+        self._calls.begun += 1
         admitted = Admitted(command, origin)
         # Of the root alone: hosts of collections may be replaced, and their decisions would outlive
         # them.

@@ -138,10 +138,8 @@ class FramedServerProtocol(Protocol):
 
     def writeConnectionLost(self) -> None:
         """Return the peer ``drain_seconds`` to close its side: all our output was sent."""
-        limits = self._factory.limits
-        self._timer = self._factory.reactor.callLater(
-            limits.drain_seconds, self.transport.abortConnection
-        )
+        factory, abort = self._factory, self.transport.abortConnection
+        self._timer = factory.reactor.callLater(factory.limits.drain_seconds, abort)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 Twisted's signature
         """Cancel the commands of a peer that has gone."""
@@ -172,7 +170,8 @@ class FramedServerProtocol(Protocol):
             again, seconds = factory.limits.login_cache_seconds, factory.reactor.seconds
             self._login = RawLogin(factory.logins, self.transport, seconds, again)
             peer = self._login.peer
-        self._admission = RawAdmission(factory.hosts, dialect, peer, self._login)
+        calls = factory.guard.calls.of_raw(self.transport)
+        self._admission = RawAdmission(factory.hosts, dialect, peer, calls, self._login)
         received, responder = begin_exchange(
             self,
             self._admission,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from twisted.logger import Logger
 
+from wiredaemon.net.guard.call_counts import CallCounts
 from wiredaemon.net.guard.clients import client_key
 from wiredaemon.net.guard.command_threads import CommandThreads
 from wiredaemon.net.guard.crash_log import CrashLog
@@ -118,6 +119,8 @@ class ConnectionGuard:
         self.memory = HeldMemory(limits, self._end, self._cut_off)
         """The bytes that the peers of all connections make the daemon hold."""
         self.hits = LimitHits(reactor)
+        self.calls = CallCounts()
+        """The commands that were called so far."""
         self.forwarded = ForwardedRequests(self.hits, limits.connections_per_address)
         """The requests of clients behind trusted proxies."""
         self.use(limits, is_exempt)

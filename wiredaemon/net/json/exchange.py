@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wiredaemon.commands import Command, Value
+    from wiredaemon.net.guard.call_counts import CallCount
     from wiredaemon.net.http.application import Application
     from wiredaemon.net.http.request import StreamingRequest
     from wiredaemon.net.http.responses import HttpResponse
@@ -62,7 +63,8 @@ _ACCEPTED: Final[list[Value]] = [b"text-output", b"progress"]
 class CallAdmission:
     """Admits the command of a call, whose head was accepted."""
 
-    def __init__(self, command: Command, origin: Origin) -> None:
+    def __init__(self, command: Command, origin: Origin, calls: CallCount) -> None:
+        self._calls = calls
         self._admitted = Admitted(command, origin)
 
     def begin_read(self) -> None:
@@ -74,6 +76,7 @@ class CallAdmission:
 
     def admit(self, event: RequestReceived) -> Admitted:  # noqa: ARG002 as above
         """Return the command."""
+        self._calls.begun += 1
         return self._admitted
 
 
@@ -112,7 +115,7 @@ class JsonExchange(HttpExchange):
         """The end of the answer, if the command has failed."""
         self._input, self._responder = begin_exchange(
             self,
-            CallAdmission(call.command, origin),
+            CallAdmission(call.command, origin, guard.calls["json"]),
             DIALECT,
             half_duplex=True,
             threads=guard.threads,

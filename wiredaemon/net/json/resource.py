@@ -170,7 +170,7 @@ class JsonResource(Resource):
             accept=_joined(request, b"Accept"),
             content_type=_joined(request, b"Content-Type"),
             content_encoding=request.header(b"Content-Encoding"),
-            timeout=request.header(TIMEOUT),
+            timeout=_joined(request, TIMEOUT),
             last_event_id=request.header(b"Last-Event-ID"),
             has_body=request.body.declared != 0,
         )

@@ -57,6 +57,7 @@ class CallHead(NamedTuple):
     content_type: bytes | None = None
     content_encoding: bytes | None = None
     timeout: bytes | None = None
+    """All lines of the header together: two numbers of seconds are none."""
     last_event_id: bytes | None = None
     has_body: bool = False
 
@@ -133,7 +134,7 @@ def _check_form(command: Command, head: CallHead) -> HttpResponse | Call:
     if head.timeout is not None:
         milliseconds = _milliseconds(head.timeout)
         if not milliseconds:
-            return wrong_request(f"Request-Timeout must be seconds, from 0.001 to {LONGEST}")
+            return wrong_request(f"Request-Timeout must be seconds, from 0.001 to {LONGEST}, once")
     is_in_query = command.has_data or head.method == b"GET"
     return Call(
         command=command,
