@@ -471,7 +471,7 @@ def test_a_session_begins_with_hello() -> None:
     with pytest.raises(LocalProtocolError, match="a ping needs a session"):
         connection.send_ping(b"")
     with pytest.raises(LocalProtocolError, match="a goaway needs a session"):
-        connection.go_away(b"")
+        connection.send_go_away(b"")
     assert sent_by(connection) == []
     content = item(
         {b"version": 1, b"contentencodings": [b"zlib", b"zstd-8mb"], b"x": 1}, canonical=False
@@ -534,7 +534,7 @@ def test_behind_a_goaway_of_either_side_there_is_no_further_request(who: str) ->
         content = item({b"reason": b"stopping"}, canonical=False)
         assert receive(connection, told(GO_AWAY, content)) == [GoAwayReceived(reason=b"stopping")]
     else:
-        connection.go_away(b"done")
+        connection.send_go_away(b"done")
         content = item({b"reason": b"done"}, canonical=False)
         assert sent_by(connection) == [WireFrame(0, 1, 0, 13, GO_AWAY, content)]
     with pytest.raises(LocalProtocolError, match="the connection is going away"):

@@ -19,6 +19,7 @@ from wiredaemon.protocol.errors import LocalProtocolError
 from wiredaemon.protocol.output import Output, OutputStream
 from wiredaemon.protocol.sender_settings import SESSION
 from wiredaemon.protocol.session import CLIENT_SESSION, VERSION, Session, SessionState, SessionStep
+from wiredaemon.protocol.session_output import SessionOutput
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import EOS, WHOLE_REQUEST, FrameType
 from wiredaemon.wire.frames import ENCODED, HEADER_SIZE, pack_header
@@ -39,7 +40,7 @@ _DATA_STREAM: Final = 3
 _REQUEST_IDS: Final = 1 << 16
 
 
-class ClientOutput:
+class ClientOutput(SessionOutput):
     """The output of a client on one connection."""
 
     def __init__(
@@ -225,31 +226,6 @@ class ClientOutput:
         if request_id in self._sending:
             self.send_data(request_id, b"", end=True)
         return is_active
-
-    def send_ping(self, payload: bytes) -> None:
-        """Ask the server for a `PongReceived` with the same payload of at most 64 bytes.
-
-        Raises:
-            LocalProtocolError: There is no session, or the payload is too long.
-        """
-        self._running_session("a ping").send_ping(payload)
-
-    def go_away(self, reason: bytes) -> None:
-        """Tell the server that no further request follows.
-
-        Args:
-            reason: A text for people, of which 1024 bytes are sent at most.
-
-        Raises:
-            LocalProtocolError: There is no session.
-        """
-        self._running_session("a goaway").send_go_away(reason)
-
-    def _running_session(self, subject: str) -> Session:
-        if self._session is None or not self._session.is_running:
-            message = f"{subject} needs a session, and the connection has none"
-            raise LocalProtocolError(message)
-        return self._session
 
     # --- frames ------------------------------------------------------------------------------
 

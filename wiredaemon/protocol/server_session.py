@@ -9,12 +9,13 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.protocol.encoded_data import EncodedData
-from wiredaemon.protocol.errors import LocalProtocolError, RemoteProtocolError
+from wiredaemon.protocol.errors import RemoteProtocolError
 from wiredaemon.protocol.events import RequestCancelled, SessionStarted
 from wiredaemon.protocol.input_streams import SERVER_SIDE, InputStreams
 from wiredaemon.protocol.sender_settings import SenderSettingsReceiver
 from wiredaemon.protocol.server_output import ServerOutput
 from wiredaemon.protocol.session import SERVER_SESSION, Session, SessionState
+from wiredaemon.protocol.session_output import SessionOutput
 from wiredaemon.protocol.small_results import send_whole
 from wiredaemon.wire.encodings import DECODERS
 from wiredaemon.wire.frames import ENCODED, FrameReader, whole_frame
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _CANCELLED: Final = b"the call was cancelled"
 
 
-class ServerSession(ServerOutput, ABC):
+class ServerSession(ServerOutput, SessionOutput, ABC):
     """The output of a server on one connection, and the session that its client may ask for."""
 
     __slots__ = (
@@ -78,25 +79,6 @@ class ServerSession(ServerOutput, ABC):
         has_room = self._is_half_duplex or self._open_requests.room > 0
         return has_room or self._is_session_next()
 
-    def send_ping(self, payload: bytes) -> None:
-        """Ask the client for a `PongReceived` with the same payload of at most 64 bytes.
-
-        Raises:
-            LocalProtocolError: There is no session, or the payload is too long.
-        """
-        self._running_session("a ping").send_ping(payload)
-
-    def send_go_away(self, reason: bytes) -> None:
-        """Tell the client that no further request will be answered.
-
-        Args:
-            reason: A text for people, of which 1024 bytes are sent at most.
-
-        Raises:
-            LocalProtocolError: There is no session.
-        """
-        self._running_session("a goaway").send_go_away(reason)
-
     def is_answerable(self, request_id: int) -> bool:
         """Return whether a request waits for its answer, or for the rest of it."""
         return self._open_requests.is_answerable(request_id)
@@ -110,12 +92,6 @@ class ServerSession(ServerOutput, ABC):
         response = self._response(request_id)
         response.send_error_frame(b"command", _CANCELLED)
         self._responses.finish(response)
-
-    def _running_session(self, subject: str) -> Session:
-        if self._session is None:
-            message = f"{subject} needs a session, and the connection has none"
-            raise LocalProtocolError(message)
-        return self._session
 
     # --- receiving ---------------------------------------------------------------------------
 

@@ -232,6 +232,15 @@ def test_a_deadline_stops_the_command_and_has_a_status() -> None:
     assert feed.ended == ["ended"]
 
 
+def test_two_deadlines_are_refused_even_if_they_are_one() -> None:
+    web = json_web([Feed().command])
+    asked = get("/feed", {"Request-Timeout": "3"}).replace(
+        b"\r\n", b"\r\nRequest-Timeout: 3\r\n", 1
+    )
+    said = "Request-Timeout must be seconds, from 0.001 to 2000000, once"
+    assert answer_of(web.exchange(asked)).problem == (400, said)
+
+
 def test_a_deadline_behind_objects_is_told_in_the_stream() -> None:
     feed = Feed()
     web = json_web([feed.command])
