@@ -47,10 +47,10 @@ _SETTINGS: Final[dict[Any, Any]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measure:
-    """How the values of a metric are shown."""
+    """The scale and the words with which the values of a metric are shown."""
 
     axis: str
-    """What the axis says; `{unit}` is the figure's."""
+    """The text at the axis; `{unit}` is the figure's."""
     shown: Callable[[float], float]
 
 

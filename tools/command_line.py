@@ -1,4 +1,4 @@
-"""What the command line says of itself, as a document: ``make reference``.
+"""The help texts of the command line, as a document: ``make reference``.
 
 ``tests/docs/test_references.py`` compares the document with the parser.
 """

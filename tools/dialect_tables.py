@@ -1,4 +1,4 @@
-"""How the dialects differ, as a document: ``make reference``.
+"""The differences between the dialects, as a document: ``make reference``.
 
 It is read from the table in ``wiredaemon/wire/dialects.py``; ``tests/docs/test_references.py``
 compares the two.

@@ -1,4 +1,4 @@
-"""What the daemon logs, as a document: ``make reference``.
+"""The messages of the log, as a document: ``make reference``.
 
 It is read from the calls of loggers in the source; ``tests/docs/test_references.py`` compares the
 document with them.

@@ -42,7 +42,7 @@ _UNREACHABLE: Final = re.compile(
     r"from versions: none|NewConnectionError|Name or service not known|"
     r"Temporary failure in name resolution|ConnectTimeoutError|ReadTimeoutError|ProxyError"
 )
-"""What pip says when it has found no registry."""
+"""The text of pip when it has found no registry."""
 
 
 class UnavailableError(Exception):

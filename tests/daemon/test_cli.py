@@ -26,24 +26,6 @@ def status_of(arguments: list[str]) -> int:
         return ended.code if isinstance(ended.code, int) else -1
 
 
-def test_check_config_says_ok(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "a.toml"
-    file.touch()
-    assert status_of(["check-config", str(file)]) == 0
-    assert capsys.readouterr() == (f"{file}: OK\n", "")
-
-
-def test_check_config_says_what_is_wrong(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "a.toml"
-    file.write_text('[listen]\nhttp = ["tcp:nosuch"]')
-    assert status_of(["check-config", str(file)]) == 1
-    output, errors = capsys.readouterr()
-    assert output == ""
-    assert errors.startswith(f"wiredaemon: {file}: listen.http: 'tcp:nosuch' is no endpoint: ")
-
-
 def test_init_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "new folder"
     assert status_of(["init", str(folder)]) == 0

@@ -147,13 +147,25 @@ sys.exit(main())
 """
 
 
+LIST: Final = ("list", "hgrpc://127.0.0.1:1/")
+
+
 @pytest.mark.parametrize(
-    "module",
-    ["wiredaemon.daemon.cli", "argparse", "asyncio", "wiredaemon.client.calls", "httptools"],
+    ("module", "words"),
+    [
+        ("wiredaemon.daemon.cli", LIST),
+        ("argparse", LIST),
+        ("asyncio", LIST),
+        ("wiredaemon.client.calls", LIST),
+        ("httptools", LIST),
+        ("wiredaemon.daemon.check", ("check-config", "nosuch.toml")),
+        ("wiredaemon.daemon.doctor.examination", ("doctor", "--config", "nosuch.toml")),
+        ("wiredaemon.debugtool.tool", ("debugwireproto", "http://127.0.0.1:1/")),
+    ],
 )
-def test_while_the_program_is_imported(module: str) -> None:
+def test_while_the_program_is_imported(module: str, words: tuple[str, ...]) -> None:
     finished = subprocess.run(
-        [sys.executable, "-c", FIRST.format(module=module), "list", "hgrpc://127.0.0.1:1/"],
+        [sys.executable, "-c", FIRST.format(module=module), *words],
         env=environment(),
         capture_output=True,
         timeout=60,

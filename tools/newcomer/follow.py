@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from tools.newcomer.page import Step
 
 _FOREIGN: Final = ("HG", "PIP_", "PYTHON", "VIRTUAL_ENV", "WIREDAEMON")
-"""What the variables of settings begin with that a newcomer does not have."""
+"""The variables of settings that a newcomer does not have begin with one of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a page has ended."""
+    """The end of a page."""
 
     files: int
     lines: int
     failure: str
-    """What was not as the page says, with its line; empty if all of it was."""
+    """The first difference from the page, with its line; empty if there is none."""
 
 
 def variables(home: Path, wheels: Path, *, has_index: bool) -> dict[str, str]:
@@ -104,7 +104,7 @@ def _write(step: FileStep, folder: Path, ports: Mapping[str, str]) -> None:
 
 
 def _type(step: CommandStep, terminal: Terminal, ports: Mapping[str, str]) -> str:
-    """What was not as the page says; empty if all was."""
+    """Type a line; return the difference from the page, empty if there is none."""
     command, expected = replaced(step.command, ports), replaced(step.expected, ports)
     if step.keeps_running:
         printed = terminal.leave_running(command, expected)

@@ -1,4 +1,4 @@
-"""Whether something printed is what a page shows."""
+"""Compares what was printed with what a page shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def matches(expected: str, printed: str, *, goes_on: bool = False) -> bool:
-    """Whether a text is as expected, where ``...`` is anything on a line, or whole lines.
+    """Return whether a text is as expected, where ``...`` is anything on a line, or whole lines.
 
     Args:
         expected: What a page shows; empty lines at its ends do not count.

@@ -1,4 +1,4 @@
-"""What a page tells its reader to do: files to write, and lines to type into a shell.
+"""Reads the steps of a page: files to write, and lines to type into a shell.
 
 A block whose first line is a comment with a path, ``# greetings.py``, is the content of that file;
 ``# greetings.py, continued`` goes behind what the file has. A block of the language ``console`` has
@@ -56,7 +56,7 @@ class CommandStep:
     command: str
     expected: str
     keeps_running: bool
-    """Whether the page says that it is left running, in a terminal of its own."""
+    """The page says that it is left running, in a terminal of its own."""
 
 
 Step: TypeAlias = FileStep | CommandStep
@@ -94,7 +94,7 @@ def files_of(program: Path) -> list[Step]:
 
 
 def steps_of(document: Path) -> list[Step]:
-    """What a page tells its reader to do, in its order.
+    """Return the steps of a page, in its order.
 
     Raises:
         PageError: A block is neither a file, nor a session, nor an illustration.

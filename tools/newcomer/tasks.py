@@ -15,7 +15,7 @@ FIRST: Final = "quickstart.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What somebody wants to have done, and the pages that say how."""
+    """A task of a newcomer, and the pages that say how to do it."""
 
     name: str
     goal: str

@@ -52,7 +52,7 @@ class Terminal:
         self.close()
 
     def run(self, line: str) -> str:
-        """What a line prints, with its exit status in brackets below if it is not 0."""
+        """Run a line; return what it prints, and in brackets an exit status other than 0."""
         marker = "--- the end of a line: "
         shown = f"printf '\\n%s%d\\n' {shlex.quote(marker)} $?"
         printed = self._ask(f"eval {shlex.quote(line)} < /dev/null; {shown}", marker)
@@ -62,7 +62,7 @@ class Terminal:
         return text + (f"[{status.strip()}]\n" if failed else "")
 
     def leave_running(self, line: str, expected: str) -> str:
-        """What a program has printed once it has printed what is expected, or has ended.
+        """Start a program; return its output once that is as expected, or the program has ended.
 
         It is ended by `close`, as Ctrl-C would, in the order opposite to that of the starts.
         """

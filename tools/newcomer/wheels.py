@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 BESIDES: Final = ("pytest", "pytest-twisted")
-"""What pages install besides the project."""
+"""The requirements that pages install besides the project."""
 
 _MADE_AT_INSTALL: Final = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json"})
 
@@ -46,7 +46,7 @@ def pack_installed(folder: Path, wheel: Path) -> None:
 
 
 def in_wheel(wheel: Path) -> Distribution:
-    """What a wheel says of itself; what is installed of a checkout may be older."""
+    """Return the metadata of a wheel; those installed of a checkout may be older."""
     tops = zipfile.Path(wheel).iterdir()
     (information,) = [top for top in tops if top.name.endswith(".dist-info")]
     return PathDistribution(information)

@@ -1,4 +1,4 @@
-"""What shell lines show on a terminal, with escapes for colours."""
+"""Runs shell lines on a terminal and records what they show, with escapes for colours."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Place:
     folder: Path
     variables: Mapping[str, str]
     shown: Mapping[str, str]
-    """What stands for texts of this machine and this run; in lines the other way round."""
+    """The placeholder for each text of this machine and this run; lines have placeholders too."""
 
     def record(self, line: Line) -> str:
         """Run a line on a terminal of its own, and return what it shows."""

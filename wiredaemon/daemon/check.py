@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.daemon.auth_config import auth_mistakes
 from wiredaemon.daemon.certificate import CertificateError, CertificateFiles, check_pair
+from wiredaemon.daemon.config_file import load_all
 from wiredaemon.daemon.toml_table import ConfigurationError
 from wiredaemon.net.cache.targets import S3
 from wiredaemon.net.endpoints import EndpointError, server_endpoint
@@ -39,6 +40,25 @@ def check(config: Config, reactor: IReactorCore) -> None:
     """
     for mistake in mistakes(config, reactor):
         raise mistake
+
+
+def read_all(file: Path, reactor: IReactorCore) -> tuple[Config | None, list[ConfigurationError]]:
+    """Read a configuration file and all that it names, in spite of what is wrong with it.
+
+    Returns:
+        What `load_all` returns, its mistakes followed by those of `mistakes`.
+    """
+    config, wrong = load_all(file)
+    if config is None:
+        return None, wrong
+    # What a wrong table leads to is no mistake of its own.
+    known = {_table_of(each) for each in wrong}
+    later = [each for each in mistakes(config, reactor) if _table_of(each) not in known]
+    return config, wrong + later
+
+
+def _table_of(mistake: ConfigurationError) -> str:
+    return mistake.key.partition(".")[0]
 
 
 def mistakes(config: Config, reactor: IReactorCore) -> Iterator[ConfigurationError]:

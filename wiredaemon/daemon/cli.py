@@ -1,6 +1,7 @@
 """The console script: ``wiredaemon serve | init | user | ...``.
 
-Owns arguments, output for people and exit statuses: 0 done, 1 not done, 2 wrong arguments.
+Owns arguments, output for people and exit statuses: 0 done, 1 not done, 2 wrong arguments, 130
+interrupted, 141 nobody read the output.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from wiredaemon import __version__
 from wiredaemon.daemon.account_arguments import add_token, add_user
+from wiredaemon.daemon.check_config_subcommand import add_check_config
 from wiredaemon.daemon.client_arguments import add_client_subcommands
 from wiredaemon.daemon.completion_subcommand import add_completion
 from wiredaemon.daemon.debugwireproto_arguments import add_debugwireproto
 from wiredaemon.daemon.doctor.subcommand import add_doctor
-from wiredaemon.daemon.interrupts import leave_signals
+from wiredaemon.daemon.interrupts import INTERRUPTED, leave_signals
+from wiredaemon.daemon.unread import UNREAD, drop_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The arguments without the program's name; None stands for the process's own.
     """
     options = _parse(arguments)
-    if not options.is_client:
+    if not options.ends_at_signals:
         leave_signals()
-    status: int = options.run(options)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        drop_output()
+        return UNREAD
     return status
 
 
@@ -63,13 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog="`twistd wiredaemon` takes the options of serve and runs in the background.",
     )
     parser.add_argument("--version", action="version", version=f"wiredaemon {__version__}")
-    parser.set_defaults(is_client=False)
+    parser.set_defaults(ends_at_signals=False)
     commands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
 
     _add_serve(commands)
     _add_init(commands)
     _add_import_hgweb(commands)
-    _add_check_config(commands)
+    add_check_config(commands)
     add_doctor(commands)
     add_user(commands)
     add_token(commands)
@@ -129,16 +139,6 @@ def _add_import_hgweb(commands: _Subcommands) -> None:
     import_hgweb.set_defaults(run=_import_hgweb)
 
 
-def _add_check_config(commands: _Subcommands) -> None:
-    check_config = commands.add_parser(
-        "check-config",
-        help="say whether a configuration can be used",
-        description="Read a configuration and all it names, as the start of the daemon does.",
-    )
-    check_config.add_argument("file", metavar="FILE", type=Path, help="configuration file (TOML)")
-    check_config.set_defaults(run=_check_config)
-
-
 def _serve(options: argparse.Namespace) -> int:
     from wiredaemon.daemon.sockets_passed import name_sockets
 
@@ -178,25 +178,6 @@ def _import_hgweb(options: argparse.Namespace) -> int:
     from wiredaemon.daemon.import_hgweb import import_hgweb
 
     return import_hgweb(options)
-
-
-def _check_config(options: argparse.Namespace) -> int:
-    from twisted.internet import reactor
-
-    from wiredaemon.daemon.check import check
-    from wiredaemon.daemon.config_file import load_config
-    from wiredaemon.daemon.folders import folder_warnings, moved_warnings
-    from wiredaemon.daemon.toml_table import ConfigurationError
-
-    try:
-        config = load_config(options.file)
-        check(config, reactor)
-    except ConfigurationError as error:
-        return _fail(error)
-    for warning in (*folder_warnings(config), *moved_warnings(config)):
-        sys.stderr.write(f"wiredaemon: {options.file}: warning: {warning}\n")
-    _say(f"{options.file}: OK")
-    return 0
 
 
 def _say(text: str) -> None:

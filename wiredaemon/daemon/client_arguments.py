@@ -92,7 +92,7 @@ def _add(  # noqa: PLR0913, PLR0917 all that a subcommand is made of
         formatter_class=_Formatter,
     )
     added.add_argument("url", metavar="URL", help="of the repository")
-    added.set_defaults(is_client=True)
+    added.set_defaults(ends_at_signals=True)
     return added
 
 
@@ -211,7 +211,7 @@ def _add_bench(commands: _Subcommands) -> argparse.ArgumentParser:
         help="how many calls at once (default: 8)",
     )
     bench.add_argument(
-        "--seconds", metavar="SECONDS", type=seconds_of, help="begin no call behind this time"
+        "--seconds", metavar="SECONDS", type=seconds_of, help="begin no call after this time"
     )
     bench.set_defaults(run=_bench)
     return bench

@@ -28,7 +28,7 @@ def add_deadline(parser: argparse.ArgumentParser) -> None:
         "--deadline",
         metavar="SECONDS",
         type=seconds_of,
-        help="give up each call behind this time; the server is told, and stops it (default: none)",
+        help="give up each call after this time; the server is told, and stops it (default: none)",
     )
 
 

@@ -32,6 +32,7 @@ from wiredaemon.daemon.call_output import OutputError, one_line
 from wiredaemon.daemon.client_status import Status
 from wiredaemon.daemon.interrupts import end_at_signals
 from wiredaemon.daemon.terminal import Terminal
+from wiredaemon.daemon.unread import drop_output
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def run(tool: Tool, options: argparse.Namespace) -> int:
     if outcome.text:
         sys.stderr.write(f"wiredaemon: {outcome.text}\n")
     if outcome.status is Status.UNREAD:
-        _drop_output()
+        drop_output()
     return outcome.status
 
 
@@ -212,10 +213,3 @@ async def connected(
     )
     async with connection:
         yield connection
-
-
-def _drop_output() -> None:
-    """Keep Python from flushing output, at its end, whose reader has gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

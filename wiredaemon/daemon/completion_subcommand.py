@@ -37,7 +37,7 @@ def add_completion(commands: Any, parser: argparse.ArgumentParser) -> None:  # n
         "zsh: to the file _wiredaemon in a folder of $fpath.",
     )
     completion.add_argument("shell", choices=SHELLS, help="the shell")
-    completion.set_defaults(run=partial(_complete, parser))
+    completion.set_defaults(run=partial(_complete, parser), ends_at_signals=True)
 
 
 def parsers_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

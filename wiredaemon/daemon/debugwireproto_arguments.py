@@ -36,7 +36,7 @@ def add_debugwireproto(commands: _Subcommands) -> None:
         "--nologhandshake", action="store_true", help="do not show the handshake of http2"
     )
     _add_ways(tool)
-    tool.set_defaults(run=_debugwireproto)
+    tool.set_defaults(run=_debugwireproto, ends_at_signals=True)
 
 
 def _add_ways(tool: argparse.ArgumentParser) -> None:
@@ -45,8 +45,13 @@ def _add_ways(tool: argparse.ArgumentParser) -> None:
     tool.add_argument(
         "--dialect",
         metavar="NAME",
-        default="0006",
-        help="0002 to 0006: the framing, and the transcript as of its time (default: 0006)",
+        help="framing of frames and of the http2 peer, 0002 to 0006 (default: as --transcript)",
+    )
+    tool.add_argument(
+        "--transcript",
+        metavar="NAME",
+        help="print lines, escapes and results as Mercurial did at the time of this dialect, 0002 "
+        "to 0006 (default: as --dialect, else 0006)",
     )
     tool.add_argument(
         "--encoding",

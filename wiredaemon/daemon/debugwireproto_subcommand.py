@@ -1,6 +1,6 @@
 """``wiredaemon debugwireproto``: the debug client tool on standard input and output.
 
-Exit statuses: 0 done, 1 and 255 not done as of `ToolError`, 130 interrupted.
+Exit statuses: 0 done, 1 and 255 not done as of `ToolError`.
 
 Source: client-tool, section 1.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
-from wiredaemon.debugtool.eras import ERAS
+from wiredaemon.debugtool.eras import ERAS, NEWEST
 from wiredaemon.debugtool.errors import ToolError
 from wiredaemon.debugtool.script import LARGEST_SCRIPT
 from wiredaemon.debugtool.tool import HTTP1, HTTP2, RAW, Options, run
@@ -23,23 +24,14 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-INTERRUPTED: Final = 130
+    from wiredaemon.debugtool.eras import Era
 
 _SSH: Final = ("ssh1", "ssh2")
 
 
 def debugwireproto(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit status."""
-    try:
-        return run_tool(options, sys.stdin.buffer, sys.stdout.buffer, sys.stderr)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads: nothing more is to be flushed at the end of the process.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-        return ToolError.status
+    return run_tool(options, sys.stdin.buffer, sys.stdout.buffer, sys.stderr)
 
 
 def run_tool(
@@ -83,20 +75,33 @@ def _check(options: argparse.Namespace) -> Options:
         )
     if options.url is None:
         raise ToolError("unsupported connection configuration", "a URL is missing")
-    if options.dialect not in ERAS:
-        raise ToolError("invalid value for --dialect", f"valid values are {', '.join(ERAS)}")
     # NaN fails both comparisons.
     if not 0 < options.timeout < math.inf:
         raise ToolError("invalid value for --timeout", "it must be more than 0")
     return Options(
         url=options.url,
         peer=options.peer,
-        era=ERAS[options.dialect],
+        era=era_of(options),
         detail=_detail(options),
         shows_handshake=not options.nologhandshake,
         encodings=_encodings(options.encoding),
         seconds=options.timeout,
     )
+
+
+def era_of(options: argparse.Namespace) -> Era:
+    """Return the habits of the transcript's time, with the framing of the dialect.
+
+    Raises:
+        ToolError: One of the options has a value that is none of `ERAS`.
+    """
+    given = {"--dialect": options.dialect, "--transcript": options.transcript}
+    for option, name in given.items():
+        if name is not None and name not in ERAS:
+            raise ToolError(f"invalid value for {option}", f"valid values are {', '.join(ERAS)}")
+    framing = ERAS[options.dialect or options.transcript or NEWEST]
+    transcript = ERAS[options.transcript or options.dialect or NEWEST]
+    return replace(transcript, dialect=framing.dialect, api=framing.api)
 
 
 def _detail(options: argparse.Namespace) -> Detail:

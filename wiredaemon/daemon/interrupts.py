@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in tools that call servers: the process ends at once, and says nothing.
+"""Ctrl-C and SIGTERM in tools that start no process: this one ends at once, and says nothing.
 
 Its connections are closed by the system, which has the server stop what was called. Nothing is
 imported here but the standard library, so that this holds while all else is still being imported.

@@ -7,12 +7,11 @@ import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wiredaemon.daemon.check import mistakes
-from wiredaemon.daemon.config_file import load_all
+from wiredaemon.daemon.check import read_all
 from wiredaemon.daemon.doctor.accounts import examine_accounts, examine_secrets
 from wiredaemon.daemon.doctor.certificates import examine_certificates
 from wiredaemon.daemon.doctor.commands import examine_commands
-from wiredaemon.daemon.doctor.finding import error, fine, warning
+from wiredaemon.daemon.doctor.finding import error, of_mistake, usable, warning
 from wiredaemon.daemon.doctor.folders import examine_rights
 from wiredaemon.daemon.doctor.machine import examine_machine
 from wiredaemon.daemon.doctor.ports import examine_ports
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from wiredaemon.daemon.config import Config
     from wiredaemon.daemon.doctor.finding import Finding
-    from wiredaemon.daemon.toml_table import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +50,18 @@ async def examine(
         user: The user that the daemon will run as, where root starts it; None for the present one.
         now: The present, with its time zone.
     """
-    config, wrong = load_all(file)
-    found = [_of(each) for each in wrong]
+    config, wrong = read_all(file, reactor)
+    found = [of_mistake(each) for each in wrong]
     if config is None:
         return found
-    # What a wrong table leads to is no mistake of its own.
-    known = {each.key.partition(".")[0] for each in wrong}
-    later = [_of(each) for each in mistakes(config, reactor)]
-    found += [each for each in later if each.area.partition(".")[0] not in known]
     if not found:
-        found.append(fine("configuration", f"{config.file} can be used"))
+        found.append(usable(config.file))
     runner, said = _runner(user)
     found += said
     found += examine_certificates(config, now)
     found += examine_accounts(config, now)
     found += examine_secrets(config)
-    if "listen" not in known:
+    if not any(each.key.partition(".")[0] == "listen" for each in wrong):
         found += examine_ports(config)
     with as_user(runner.uid, None):
         found += await _examine_as_user(config, reactor, runner.name)
@@ -81,10 +75,6 @@ async def _examine_as_user(config: Config, reactor: Any, name: str) -> list[Find
         *examine_commands(config),
         *await examine_repositories(config, reactor),
     ]
-
-
-def _of(wrong: ConfigurationError) -> Finding:
-    return error(wrong.key or "configuration", wrong.problem, f"accepted: {wrong.accepted}")
 
 
 def _runner(user: str | None) -> tuple[_Runner, list[Finding]]:

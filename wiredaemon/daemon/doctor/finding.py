@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+
+    from wiredaemon.daemon.toml_table import ConfigurationError
+
+
+_FILE: Final = "configuration"
+"""The area of findings about a configuration as a whole."""
 
 
 class Level(Enum):
@@ -46,6 +53,16 @@ def warning(area: str, text: str, remedy: str) -> Finding:
 def error(area: str, text: str, remedy: str) -> Finding:
     """Return a finding that must be mended."""
     return Finding(Level.ERROR, area, text, remedy)
+
+
+def of_mistake(mistake: ConfigurationError) -> Finding:
+    """Return the finding that a configuration has a mistake."""
+    return error(mistake.key or _FILE, mistake.problem, f"accepted: {mistake.accepted}")
+
+
+def usable(file: Path | None) -> Finding:
+    """Return the finding that a configuration has no mistake."""
+    return fine(_FILE, f"{file} can be used")
 
 
 def status_of(findings: Iterable[Finding]) -> int:

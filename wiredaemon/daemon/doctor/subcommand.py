@@ -1,7 +1,6 @@
 """``wiredaemon doctor``: its arguments, and its run in a process of its own.
 
-Exit statuses: 0 all is fine, 1 there are warnings, 2 there are errors, 130 interrupted, 141 nobody
-read the output.
+Exit statuses: 0 all is fine, 1 there are warnings, 2 there are errors, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from wiredaemon.daemon.interrupts import INTERRUPTED
+
 if TYPE_CHECKING:
     import argparse
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 # What runs it is imported when it runs, as by ``cli``.
 # ruff: noqa: PLC0415
 
-# 128 and the number of SIGINT, as shells report it.
-INTERRUPTED: Final = 130
-UNREAD: Final = 141
-"""The exit status of a program that SIGPIPE ended."""
 DEFAULT_FILE: Final = "wiredaemon.toml"
 """The configuration where none is named: that of the current folder, as ``init`` names it."""
 
@@ -75,16 +72,10 @@ def run(options: argparse.Namespace) -> int:
     findings = _examine(options)
     if findings is None:
         return INTERRUPTED
-    try:
-        if options.output == "json":
-            write_json(findings, sys.stdout)
-        else:
-            write_text(findings, sys.stdout, colours=has_colours(sys.stdout, os.environ))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The interpreter would try once more, and say that it failed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+    if options.output == "json":
+        write_json(findings, sys.stdout)
+    else:
+        write_text(findings, sys.stdout, colours=has_colours(sys.stdout, os.environ))
     return status_of(findings)
 
 

@@ -1,0 +1,61 @@
+"""``wiredaemon check-config``: its arguments, and all mistakes of a configuration at once.
+
+Exit statuses: 0 it can be used, 1 it cannot, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+# What runs it is imported when it runs, as by ``cli``.
+# ruff: noqa: PLC0415
+
+
+def add_check_config(commands: Any) -> None:  # noqa: ANN401 has no public name
+    """Add ``check-config`` to the subcommands of a parser."""
+    check_config = commands.add_parser(
+        "check-config",
+        help="say whether a configuration can be used",
+        description="Read a configuration and all the files that it names, as the start of the "
+        "daemon does, and say all that is wrong. Nothing is changed or opened.",
+        epilog="The exit status is 0 if the configuration can be used, also with warnings, and 1 "
+        "if it cannot.",
+    )
+    check_config.add_argument("file", metavar="FILE", type=Path, help="configuration file (TOML)")
+    check_config.add_argument(
+        "--output",
+        choices=["pretty", "json"],
+        default="pretty",
+        help="pretty (the default) for people, json: an object on a line for each finding, as "
+        "`wiredaemon doctor` prints them",
+    )
+    check_config.set_defaults(run=run, ends_at_signals=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read the configuration, print what is wrong, and return the exit status."""
+    from twisted.internet import reactor
+
+    from wiredaemon.daemon.check import read_all
+    from wiredaemon.daemon.doctor.finding import of_mistake, usable, warning
+    from wiredaemon.daemon.doctor.output import write_json
+    from wiredaemon.daemon.folders import folder_warnings, moved_warnings
+
+    file = options.file
+    config, wrong = read_all(file, reactor)
+    texts = [] if config is None else [*folder_warnings(config), *moved_warnings(config)]
+    warnings = [warning(key, text, "") for key, _, text in (each.partition(": ") for each in texts)]
+    if options.output == "json":
+        found = [of_mistake(each) for each in wrong] or [usable(file)]
+        write_json([*found, *warnings], sys.stdout)
+        return bool(wrong)
+    for text in [*map(str, wrong), *(f"{file}: warning: {text}" for text in texts)]:
+        sys.stderr.write(f"wiredaemon: {text}\n")
+    if not wrong:
+        sys.stdout.write(f"{file}: OK\n")
+    return bool(wrong)
