@@ -34,6 +34,7 @@ from wiredaemon.daemon.client_status import MEANINGS, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def http(status: int) -> HttpAnswerError:
@@ -214,3 +215,36 @@ def test_a_failure_of_the_program_is_one_line() -> None:
     assert (process.returncode, output) == (2, b"")
     assert errors.startswith(b"wiredaemon: 'ftp://example.org/' must begin with one of http://")
     assert errors.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--deadline", "x"], "argument --deadline: must be a number of seconds, more than 0"),
+        (["--deadline", "nan"], "argument --deadline: must be a number of seconds, more than 0"),
+        (["--encoding", "x"], "argument --encoding: must be one of identity, zlib, zstd-8mb"),
+        (["-n", "x"], "argument -n/--calls: must be a whole number from 1 to 10000000"),
+        (["-n", "9" * 5000], "argument -n/--calls: must be a whole number from 1 to 10000000"),
+        (["--nosuch"], "unrecognized arguments: --nosuch"),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_it_may_be(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", *words, "http://127.0.0.1:1/", "heads"])
+    assert ended.value.code == 2
+    usage, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: wiredaemon bench ")
+    assert error == f"wiredaemon bench: error: {text}"
+
+
+@pytest.mark.parametrize("option", ["--ca", "--cert"])
+@ensure_deferred
+async def test_a_file_of_certificates_that_cannot_be_used_is_1(option: str, tmp_path: Path) -> None:
+    missing, wrong = tmp_path / "missing.pem", tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    for file in (missing, wrong):
+        outcome = await told("list", option, str(file), f"https://{LOOPBACK}:1/")
+        assert outcome.status == 1
+        assert f"{file} cannot be used: " in outcome.line

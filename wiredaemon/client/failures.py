@@ -15,6 +15,7 @@ from wiredaemon.client.errors import (
     ConnectionLostError,
     UntrustedError,
 )
+from wiredaemon.client.trust import failed_tls
 from wiredaemon.net import tls
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _describe_known(cause: BaseException, address: Address) -> ClientError | Non
     if distrust is not None:
         return UntrustedError(f"the certificate of {address} is not trusted: {distrust}")
     if tls.is_tls_error(cause):
-        return ConnectError(f"TLS with {address} failed: {tls.describe_error(cause)}")
+        return failed_tls(tls.describe_error(cause), address)
     for kinds, make, text in _TEXTS:
         if isinstance(cause, kinds):
             return make(text.format(address=address, cause=_text(cause)))

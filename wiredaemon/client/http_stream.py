@@ -124,7 +124,7 @@ class HttpStream:
             return
         if not self._has_received:
             self._has_received = True
-            other = _other_protocol(data)
+            other = _other_protocol(data, self._address)
             if other:
                 text = f"{self._address} does not speak HTTP{other}"
                 self._fail(BrokenProtocolError(text))
@@ -246,10 +246,11 @@ class HttpStream:
             self.stream.resume_input()
 
 
-def _other_protocol(data: bytes) -> str:
+def _other_protocol(data: bytes, address: Address) -> str:
     """Return what a server speaks whose first bytes are no HTTP, as the end of an error."""
     if data.startswith(_TLS_ALERT):
         return ": it speaks TLS, so the URL must begin with https://"
     if len(data) >= HEADER_SIZE and data[HEADER_SIZE - 1] >> 4 == _ERROR_FRAME:
-        return ": it speaks frames, so the URL must begin with hgrpc://"
+        scheme = "hgrpcs" if address.scheme.is_secure else "hgrpc"
+        return f": it speaks frames, so the URL must begin with {scheme}://"
     return ""

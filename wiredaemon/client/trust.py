@@ -19,6 +19,11 @@ _WRONG_NAME: Final = (
     64,  # X509_V_ERR_IP_ADDRESS_MISMATCH
 )
 
+_NO_TLS: Final = ("wrong version number", "packet length too long", "http request", "record layer")
+"""OpenSSL's words for an answer that is no TLS, from 1.1 to 3.5."""
+_NO_FRAMES: Final = ("alert internal error", "alert no application protocol")
+"""Its words for a server that knows none of the names of ALPN."""
+
 
 class Trust:
     """The TLS contexts of one client: reading the system's authorities takes 10 to 30 ms."""
@@ -85,7 +90,23 @@ def describe_tls(error: ssl.SSLError, address: Address) -> ClientError:
             else "no authority that is trusted vouches for it, or it is not valid now"
         )
         return UntrustedError(f"the certificate of {address} is not trusted: {reason}")
-    return ConnectError(f"TLS with {address} failed: {_text(error)}")
+    return failed_tls(_text(error), address)
+
+
+def failed_tls(reason: str, address: Address) -> ConnectError:
+    """Return the error for TLS that failed, with what may be wrong with the URL.
+
+    Args:
+        reason: The text of OpenSSL.
+        address: The server's address.
+    """
+    is_http = address.scheme.is_http
+    hint = ""
+    if any(text in reason for text in _NO_TLS):
+        hint = f": if it speaks no TLS, the URL must begin with {'http' if is_http else 'hgrpc'}://"
+    elif not is_http and any(text in reason for text in _NO_FRAMES):
+        hint = ": if it speaks HTTP, the URL must begin with https://"
+    return ConnectError(f"TLS with {address} failed: {reason}{hint}")
 
 
 def _text(error: Exception) -> str:

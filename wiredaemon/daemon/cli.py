@@ -18,7 +18,7 @@ from wiredaemon import __version__
 from wiredaemon.daemon.account_arguments import add_token, add_user
 from wiredaemon.daemon.check_config_subcommand import add_check_config
 from wiredaemon.daemon.client_arguments import add_client_subcommands
-from wiredaemon.daemon.completion_subcommand import add_completion
+from wiredaemon.daemon.completion_subcommand import add_completion, parsers_of
 from wiredaemon.daemon.debugwireproto_arguments import add_debugwireproto
 from wiredaemon.daemon.doctor.subcommand import add_doctor
 from wiredaemon.daemon.interrupts import INTERRUPTED, leave_signals
@@ -55,14 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = _parser().parse_known_args(arguments)
     words = getattr(options, "arguments", None)
     # Words behind an option, which argparse leaves over where there may be none in front of it.
     if words is not None and not any(word.startswith("-") for word in rest):
         words += rest
     elif rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return options
 
 
@@ -86,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     add_client_subcommands(commands)
     add_debugwireproto(commands)
     add_completion(commands, parser)
+    for each in parsers_of(parser):
+        each.set_defaults(parser=each)
     return parser
 
 

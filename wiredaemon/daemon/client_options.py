@@ -12,6 +12,8 @@ from wiredaemon.wire.dialects import DIALECTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_DIGITS = 20
+
 
 def add_output(
     parser: argparse.ArgumentParser,
@@ -44,6 +46,7 @@ def add_sending_options(sending: argparse.ArgumentParser) -> None:
         "--encoding",
         metavar="NAME",
         action="append",
+        type=encoding_of,
         default=[],
         help="content encoding to offer, for instance zlib; may be repeated, best first",
     )
@@ -122,9 +125,10 @@ def whole(most: int) -> Callable[[str], int]:
     """Return what reads a whole number from 1 to a most."""
 
     def number(text: str) -> int:
-        read = int(text)
+        # At most the digits of the most, with some zeros: Python refuses thousands of them.
+        read = int(text) if text.isdecimal() and len(text) <= _DIGITS else 0
         if not 1 <= read <= most:
-            raise argparse.ArgumentTypeError(f"must be 1 to {most}")
+            raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}")
         return read
 
     return number
@@ -132,8 +136,22 @@ def whole(most: int) -> Callable[[str], int]:
 
 def seconds_of(text: str) -> float:
     """Read a time."""
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     # NaN fails both comparisons.
     if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError("must be more than 0")
+        raise argparse.ArgumentTypeError("must be a number of seconds, more than 0")
     return seconds
+
+
+def encoding_of(text: str) -> str:
+    """Read the name of a content encoding."""
+    # Imported where it is asked for: --help is quick.
+    from wiredaemon.wire.encodings import DECODERS  # noqa: PLC0415
+
+    known = sorted(name.decode() for name in DECODERS)
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(known)}")
+    return text

@@ -25,6 +25,7 @@ from wiredaemon.client import (
     UrlError,
     aio,
 )
+from wiredaemon.client.trust import Trust
 from wiredaemon.commands import CommandError, ServerError
 from wiredaemon.daemon.call_files import ArgumentError
 from wiredaemon.daemon.call_login import read_login
@@ -196,20 +197,31 @@ async def connected(
     times: dict[str, Any] = {}
     if options.timeout is not None:
         times = {"connect_seconds": options.timeout, "silent_seconds": options.timeout}
-    connection = await aio.connect(
-        options.url,
-        ClientOptions(
-            dialect=None if options.dialect is None else DIALECTS[options.dialect],
-            authorities=options.ca,
-            trusts_anybody=options.insecure,
-            credentials=read_login(options),
-            certificate=options.cert,
-            private_key=options.key,
-            sends_plainly=options.plain_password,
-            content_encodings=content_encodings,
-            most_connections=most_connections,
-            **times,
-        ),
+    given = ClientOptions(
+        dialect=None if options.dialect is None else DIALECTS[options.dialect],
+        authorities=options.ca,
+        trusts_anybody=options.insecure,
+        credentials=read_login(options),
+        certificate=options.cert,
+        private_key=options.key,
+        sends_plainly=options.plain_password,
+        content_encodings=content_encodings,
+        most_connections=most_connections,
+        **times,
     )
-    async with connection:
+    if options.ca or options.cert:
+        _try_files(given)
+    async with await aio.connect(options.url, given) as connection:
         yield connection
+
+
+def _try_files(options: ClientOptions) -> None:
+    """Read the files of certificates and keys.
+
+    Raises:
+        OSError: One cannot be read or used: no server is to blame for that.
+    """
+    try:
+        Trust().context(options, ())
+    except ConnectError as error:
+        raise OSError(str(error)) from error

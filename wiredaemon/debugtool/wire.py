@@ -56,8 +56,8 @@ class Wire:
             ToolError: There is no connection.
         """
         parts = [head] if body is None else [head, body]
+        connected = self._connect()
         try:
-            connected = self._connect()
             connected.sendall(b"".join(parts))
         except OSError as error:
             raise _failed(error) from None
@@ -117,17 +117,21 @@ class Wire:
 
     def _connect(self) -> socket.socket:
         if self._socket is None:
-            self._socket = socket.create_connection(self._address, self._seconds)
-            # As Mercurial's does; a request of two parts would wait for an acknowledgement.
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                self._socket = socket.create_connection(self._address, self._seconds)
+                # As Mercurial's does; a request of two parts would wait for an acknowledgement.
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                raise _failed(error) from None
             if self._shows_option:
                 self._transcript.verbose("s> setsockopt(6, 1, 1) -> None")
         return self._socket
 
     def _receive(self) -> bool:
         """Receive some bytes; False at the end of the input."""
+        connected = self._connect()
         try:
-            data = self._connect().recv(_RECEIVED_AT_ONCE)
+            data = connected.recv(_RECEIVED_AT_ONCE)
         except OSError as error:
             raise _failed(error) from None
         self._input += data
