@@ -16,6 +16,8 @@ from wiredaemon import __version__
 from wiredaemon.daemon.cli import _parser
 from wiredaemon.daemon.completion_subcommand import parsers_of
 
+_DATE: Final = "2026-11-30"
+"""The day of the version; that of the making would make another page each day."""
 _WIDTH: Final = "80"
 """Columns, whatever the terminal has: argparse breaks lines by it."""
 
@@ -30,8 +32,7 @@ def page() -> str:
     with mock.patch.dict(os.environ, COLUMNS=_WIDTH):
         made = Manpage(first)
         made.description = "serves commands over Mercurial's frame-based wire protocol"
-        # That of the making would make another page each day.
-        made.date = ""
+        made.date = _DATE
         made.source = f"wiredaemon {__version__}"
         made.manual = "User Commands"
         return str(made)

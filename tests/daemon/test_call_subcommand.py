@@ -158,7 +158,6 @@ async def test_data_comes_from_a_file(certificate: Path, tmp_path: Path, kind: s
             76,
             "the server does not offer dialect 0002; it offers: 0006, 0003",
         ),
-        ("http", ["talk", "--permission", "rw", "--encoding", "rot13"], 76, "there is no content"),
         ("http", ["echo", "--data", "/nonexistent/file"], 1, "/nonexistent/file: No such file"),
         ("http", ["echo", "--data", "/"], 1, "/: Is a directory"),
         (

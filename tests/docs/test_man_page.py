@@ -36,12 +36,11 @@ def test_every_subcommand_and_option_is_there() -> None:
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="there is no mandoc")
-def test_mandoc_has_nothing_against_it_but_the_date_that_it_lacks() -> None:
+def test_mandoc_has_nothing_against_it() -> None:
     finished = subprocess.run(
         ["mandoc", "-Tlint", "-Wwarning", PAGE], capture_output=True, text=True, check=False
     )
-    said = [line.partition(": WARNING: ")[2] for line in finished.stdout.splitlines()]
-    assert said == ['missing date, using "": TH']
+    assert (finished.returncode, finished.stdout) == (0, "")
 
 
 @pytest.mark.skipif(shutil.which("man") is None, reason="there is no man")
