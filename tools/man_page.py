@@ -16,7 +16,7 @@ from wiredaemon import __version__
 from wiredaemon.daemon.cli import _parser
 from wiredaemon.daemon.completion_subcommand import parsers_of
 
-_DATE: Final = "2026-11-30"
+_DATE: Final = "November 30, 2026"
 """The day of the version; that of the making would make another page each day."""
 _WIDTH: Final = "80"
 """Columns, whatever the terminal has: argparse breaks lines by it."""
