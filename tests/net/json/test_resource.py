@@ -289,3 +289,38 @@ def test_the_document_can_be_read_and_nothing_else() -> None:
     refused = answer_of(web.exchange(post("/openapi.json")))
     assert refused.problem == (405, "the methods here are GET, HEAD")
     assert refused.headers["Allow"] == "GET, HEAD"
+
+
+# --- heads that are refused --------------------------------------------------------------------
+
+LINE = b"GET /json/refuse HTTP/1.1\r\n"
+REFUSED: list[tuple[bytes, int, str]] = [
+    (LINE + b"\r\n", 400, "a request has a Host header"),
+    (LINE + b"Host: a\r\nHost: b\r\n\r\n", 400, "a request has one Host header, and no more"),
+    (LINE + b"Host: a\r\n folded\r\n", 400, "a header may not go on in the next line"),
+    (LINE.replace(b"\r", b""), 400, "lines of a request end in CR and LF"),
+    (
+        LINE.replace(b"refuse", b"\xc3\xa9"),
+        400,
+        "the target of a request is ASCII: percent-encode all else",
+    ),
+    (
+        LINE.replace(b"refuse", b"refuse?a=" + b"a" * 40_000),
+        431,
+        "the head of the request exceeds the limit of 16384 bytes (head)",
+    ),
+    (
+        LINE + b"X: " + b"a" * 40_000 + b"\r\n",
+        431,
+        "the head of the request exceeds the limit of 16384 bytes (head)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("head", "status", "detail"), REFUSED)
+def test_a_head_that_is_refused_is_a_problem_too(head: bytes, status: int, detail: str) -> None:
+    assert answer_of(json_web(COMMANDS).connect().exchange(head)).problem == (status, detail)
+    elsewhere = answer_of(Web().connect().exchange(head.replace(b"/json/", b"/other/")))
+    assert elsewhere.status == status
+    assert elsewhere.headers["Content-Type"] == "text/plain"
+    assert elsewhere.body.decode() == f"{detail}\n"

@@ -8,43 +8,55 @@ Source: reliability, section 3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twisted.web.http import HTTPChannel
 
-from wiredaemon.net.http.strict_heads import fault_of_line, refuse_connection, refuse_head
+from wiredaemon.net.http.responses import bad_request, text
+from wiredaemon.net.http.strict_heads import fault_of_line, write_refusal
 from wiredaemon.net.twisted_internals import head_so_far, target_of, version_of
 
 if TYPE_CHECKING:
+    from wiredaemon.net.http.responses import HttpResponse
     from wiredaemon.wire.limits import Limits
-
-_TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 
 
 class BoundedHeadChannel(HTTPChannel):
     """One HTTP connection; a head beyond its bounds is refused with their name and value."""
 
     site: Any
+    """Of `worded`, it says in which form a target's refusals are."""
 
     def lineReceived(self, line: bytes) -> None:
         """Receive a line of a head, or refuse the head."""
         size, count = head_so_far(self)
         if size + len(line) > self.totalHeadersSize:
-            self._refuse_size()
+            self._refuse_size(line)
             return
         # The one in front of this line was not counted so far; the empty line ends the head.
         if line and count + 1 >= self.maxHeaders:
-            self._refuse_as_too_large(f"{self.maxHeaders} header fields")
+            self._refuse_as_too_large(f"{self.maxHeaders} header fields", line)
             return
         fault = fault_of_line(line, version_of(self))
         if fault is None:
             super().lineReceived(line)
         else:
-            refuse_head(self, fault)
+            self.refuse_head(bad_request(fault), line)
 
-    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002 Twisted's signature
+    def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line that is longer than the whole head may be."""
-        self._refuse_size()
+        self._refuse_size(line)
+
+    def refuse_head(self, response: HttpResponse, line: bytes) -> None:
+        """Answer a head that names no certain request, and close: what follows cannot be read.
+
+        Args:
+            response: The response, worded as text.
+            line: What is read of the present line; the first one has the target.
+        """
+        target = target_of(self) or b"".join(line.split(b" ", 2)[1:2])
+        write_refusal(self, self.site.worded(target, response))
+        self.loseConnection()
 
     @property
     def totalHeadersSize(self) -> int:  # type: ignore[override]  # an attribute of the class there
@@ -64,13 +76,13 @@ class BoundedHeadChannel(HTTPChannel):
         is_version1 = b"cmd=" in target_of(self).partition(b"?")[2]
         return "version1_head" if is_version1 else "head"
 
-    def _refuse_size(self) -> None:
+    def _refuse_size(self, line: bytes) -> None:
         limits: Limits = self.site.limits
         size = getattr(limits, self._limit)
         self.site.guard.hits.hit(self._limit, size, self.getPeer())
-        self._refuse_as_too_large(f"{size} bytes ({self._limit})")
+        self._refuse_as_too_large(f"{size} bytes ({self._limit})", line)
 
-    def _refuse_as_too_large(self, limit: str) -> None:
+    def _refuse_as_too_large(self, limit: str, line: bytes) -> None:
         shown = f"the head of the request exceeds the limit of {limit}\n"
-        refuse_connection(self, _TOO_LARGE, shown)
-        self.loseConnection()
+        reason = b"Request Header Fields Too Large"
+        self.refuse_head(text(431, reason, shown.encode("ascii")), line)

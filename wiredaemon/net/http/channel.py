@@ -7,6 +7,7 @@ requests (docs/performance.md). Everything else is Twisted's.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import IHandshakeListener
@@ -20,12 +21,8 @@ from wiredaemon.net.guard.waits import Look, Wait
 from wiredaemon.net.http.half_closed import COMING, HalfClosedChannel
 from wiredaemon.net.http.held_body import held_by, tell_held
 from wiredaemon.net.http.known_heads import LONGEST
-from wiredaemon.net.http.responses import busy, text
-from wiredaemon.net.http.strict_heads import (
-    LINE_END,
-    refuse_connection,
-    refuse_head,
-)
+from wiredaemon.net.http.responses import bad_request, busy, text
+from wiredaemon.net.http.strict_heads import LINE_END, write_refusal
 from wiredaemon.net.read_size import follow_read
 from wiredaemon.net.twisted_internals import (
     is_between_requests,
@@ -168,7 +165,7 @@ class KnownHeadChannel(HalfClosedChannel):
         super().dataReceived(data[:size])
         if b"\n" in unfinished_line(self):
             # Nothing that follows could end this line properly.
-            refuse_head(self, LINE_END)
+            self.refuse_head(bad_request(LINE_END), unfinished_line(self))
         return data[size:]
 
     def _is_inside_body(self, size: int) -> bool:
@@ -286,8 +283,8 @@ class KnownHeadChannel(HalfClosedChannel):
             self.requests[-1].body.refuse(text(408, b"Request Timeout", shown.encode("ascii")))
         elif expiry.name == "head_seconds":
             shown = f"the head of the request is {expiry.shown}\n"
-            refuse_connection(self.transport, b"408 Request Timeout", shown)
-            self.loseConnection()
+            late = text(408, b"Request Timeout", shown.encode("ascii"))
+            self.refuse_head(late, unfinished_line(self))
         else:
             self.loseConnection()
 
@@ -326,8 +323,10 @@ class KnownHeadChannel(HalfClosedChannel):
             self.abort()
             return
         failed = refusal.name == "failed_requests"
-        status = b"429 Too Many Requests" if failed else b"503 Service Unavailable"
-        refuse_connection(self.transport, status, refusal.shown + "\n", refusal.retry)
+        response = busy(refusal.shown, refusal.retry)
+        if failed:
+            response = replace(response, status=429, reason=b"Too Many Requests")
+        write_refusal(self.transport, response)
         if self.isSecure():
             self.loseConnection()
         else:

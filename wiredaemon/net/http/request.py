@@ -106,23 +106,23 @@ class StreamingRequest(Request):
         # Twisted's channel sets these only when the whole body has arrived.
         self.method, self.uri, self.clientproto = request_line(channel)
         self.response = ResponseWriter(channel, self.method, self.clientproto)
-        self.path = _without_authority(self.uri).partition(b"?")[0]
+        self.path, names = path_of(self.uri)
         # Attributes that Twisted's request and resource look-up expect: no arguments, because forms
         # are not parsed, and no file for the body.
         self.args: dict[bytes, list[bytes]] = {}
         self.content = None
         self.site = channel.factory
         self.prepath: list[bytes] = []
-        self.postpath = unquote_to_bytes(self.path).strip(b"/").split(b"/")
+        self.postpath = names
         self.body.declared = length
         self._raw_head = channel.take_head()
+        self.resource = self.site.getResourceFor(self)
         hosts = self.requestHeaders.getRawHeaders(b"Host", ())
         fault = fault_of_hosts(hosts, self.clientproto)
         if fault is not None:
             channel.end_behind_request()
             self.answer(bad_request(fault))
             return
-        self.resource = self.site.getResourceFor(self)
         if self.identification is None:
             self.resource.headers_received(self)
         else:
@@ -337,10 +337,13 @@ class StreamingRequest(Request):
         return body.declared - body.received > self.limits.drained_body
 
 
-def _without_authority(target: bytes) -> bytes:
-    """Return the path and query of a request target, which may be a whole URL (RFC 9112, 3.2.2)."""
-    if not target.startswith((b"http://", b"https://")):
-        return target
-    _, _, rest = target.partition(b"://")
-    _, slash, path = rest.partition(b"/")
-    return slash + path
+def path_of(target: bytes) -> tuple[bytes, list[bytes]]:
+    """Return the path of a request target, and its components, percent-decoded.
+
+    A target may be a whole URL (RFC 9112, 3.2.2).
+    """
+    if target.startswith((b"http://", b"https://")):
+        _, slash, rest = target.partition(b"://")[2].partition(b"/")
+        target = slash + rest
+    path = target.partition(b"?")[0]
+    return path, unquote_to_bytes(path).strip(b"/").split(b"/")

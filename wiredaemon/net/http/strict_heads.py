@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wiredaemon.net.http.responses import HttpResponse
+
 LINE_END: Final = "lines of a request end in CR and LF"
 FOLDED: Final = "a header may not go on in the next line"
 ENCODED: Final = "the only Transfer-Encoding is chunked, in HTTP/1.1"
@@ -52,33 +54,12 @@ def fault_of_hosts(hosts: Sequence[bytes], version: bytes) -> str | None:
     return "a request has a Host header" if not hosts and version == b"HTTP/1.1" else None
 
 
-def refuse_head(transport: Any, fault: str) -> None:  # noqa: ANN401 several interfaces of Twisted
-    """Answer a head that names no certain request, and close: what follows cannot be read."""
-    refuse_connection(transport, b"400 Bad Request", fault + "\n")
-    transport.loseConnection()
-
-
-def refuse_connection(
-    transport: Any,  # noqa: ANN401 the same
-    status: bytes,
-    shown: str,
-    retry: int | None = None,
-) -> None:
-    """Write a response to no certain request; the caller closes.
-
-    Args:
-        transport: The transport of the connection.
-        status: Status code and reason phrase.
-        shown: The body, in ASCII.
-        retry: Seconds after which the client may come again.
-    """
-    body = shown.encode("ascii")
+def write_refusal(transport: Any, response: HttpResponse) -> None:  # noqa: ANN401 several of Twisted
+    """Write a response to no certain request, which says that the connection closes."""
     lines = [
-        b"HTTP/1.1 " + status,
-        b"Content-Type: text/plain",
-        b"Content-Length: %d" % len(body),
+        b"HTTP/1.1 %d %s" % (response.status, response.reason),
+        *(b"%s: %s" % header for header in response.headers),
+        b"Content-Length: %d" % len(response.body),
         b"Connection: close",
     ]
-    if retry is not None:
-        lines.append(b"Retry-After: %d" % retry)
-    transport.write(b"\r\n".join([*lines, b"", body]))
+    transport.write(b"\r\n".join([*lines, b"", response.body]))

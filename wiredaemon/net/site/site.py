@@ -14,7 +14,8 @@ from wiredaemon.accounts.tokens import TOKEN_START
 from wiredaemon.net.departures import Departures
 from wiredaemon.net.http.channel import KnownHeadChannel
 from wiredaemon.net.http.known_heads import KnownHeads
-from wiredaemon.net.http.request import StreamingRequest
+from wiredaemon.net.http.request import StreamingRequest, path_of
+from wiredaemon.net.json.resource import JsonResource
 from wiredaemon.net.site.tree import make_tree
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from wiredaemon.net.hosting.host_lookup import HostLookup
     from wiredaemon.net.http.application import Application
+    from wiredaemon.net.http.responses import HttpResponse
 
 _TOKEN: Final = re.compile(rf"({TOKEN_START.decode()}[0-9a-f]+_)[\w-]+")
 """A token in a request's target, by mistake: its secret is not for those who read logs."""
@@ -73,6 +75,19 @@ class ApiSite(Site):
         self.guard = application.guard
         # One memory for HTTP and HTTPS: decisions are kept by what else they depend on.
         self.known_heads = KnownHeads(application.limits.known_heads)
+
+    def worded(self, target: bytes, response: HttpResponse) -> HttpResponse:
+        """Return a refusal in the form that the resource at a target gives to its own.
+
+        Args:
+            target: The target of a request whose head is refused; empty if that is not known.
+            response: The refusal, worded as text.
+        """
+        if not target:
+            return response
+        _, names = path_of(target)
+        resource = self.resource.resource_at(() if names == [b""] else tuple(names))
+        return resource.shows(response) if isinstance(resource, JsonResource) else response
 
     def take_over(self, channel: KnownHeadChannel) -> None:
         """Serve the next request of a connection, as the latest configuration says."""
