@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -60,6 +62,14 @@ def make_site(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, made once for all tests of a process."""
-    with unlimited():
-        return make_site(tmp_path_factory.mktemp("site"))
+    """The site, made once for all tests of a run, by the first process that needs it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    where = shared / "site"
+    with unlimited(), (shared / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not where.exists():
+            # Under its name it is whole.
+            make_site(tmp_path_factory.mktemp("site")).rename(where)
+    return where
