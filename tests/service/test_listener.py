@@ -14,7 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThread
 
 from wiredaemon import Permission, Service
-from wiredaemon.client import ConnectError, connect
+from wiredaemon.client import ConnectError, ConnectionLostError, connect
 from wiredaemon.net.endpoints import EndpointError
 
 if TYPE_CHECKING:
@@ -76,13 +76,15 @@ async def test_calls_that_do_not_end_in_time_are_cut_off() -> None:
     service = waiting()
     gates: Any = service.state
     listener = await service.listen(LOOPBACK)
-    async with calling(listener.url) as connection:
+    # Its client would go on trying to call once more what only reads.
+    async with calling(listener.url, retries=0) as connection:
         running = Deferred.fromCoroutine(_of(connection.call(b"wait").result()))
         await gates.started
         await listener.stop(0.01)
-        # The client calls once more what only reads, and the port is closed.
-        with pytest.raises(ConnectError):
+        with pytest.raises(ConnectionLostError):
             await running
+        with pytest.raises(ConnectError):
+            await connect(reactor(), listener.url)
     assert len(service.serving.guard) == 0
 
 
