@@ -123,7 +123,7 @@ class ConnectionGuard:
         """The commands that were called so far."""
         self.forwarded = ForwardedRequests(self.hits, limits.connections_per_address)
         """The requests of clients behind trusted proxies."""
-        self.use(limits, is_exempt)
+        self._bound(limits, is_exempt)
         self.crashes = CrashLog(reactor)
         self.failed_connections = RepeatedLines(reactor, self._log_connections)
         """Counts raw connections that fail in the same way."""
@@ -150,9 +150,12 @@ class ConnectionGuard:
 
     def use(self, limits: Limits, is_exempt: Callable[[Any], bool]) -> None:
         """Use other bounds from now on; failures are counted by the first ones."""
+        self.memory.use(limits)
+        self._bound(limits, is_exempt)
+
+    def _bound(self, limits: Limits, is_exempt: Callable[[Any], bool]) -> None:
         self._limits = limits
         self._is_exempt = is_exempt
-        self.memory.use(limits)
         self.forwarded.most = limits.connections_per_address
         waits = [getattr(limits, name) for name in FIELDS.values()]
         waits += [limits.body_rate_seconds, limits.answer_rate_seconds]
