@@ -8,6 +8,7 @@ not answered.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from support.environment import DUMMY_COMMANDS
@@ -56,9 +57,10 @@ _STAMP: Final = re.compile(
 )
 
 
-def dummy_commands() -> list[Command]:
-    """The seeds' two commands."""
-    return load_commands([str(DUMMY_COMMANDS)])
+@cache
+def dummy_commands() -> tuple[Command, ...]:
+    """The seeds' two commands, loaded once: thousands of tests have a site."""
+    return tuple(load_commands([str(DUMMY_COMMANDS)]))
 
 
 def apis_speaking(eras: Iterable[str]) -> list[Api]:

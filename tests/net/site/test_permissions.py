@@ -302,12 +302,12 @@ def test_version_1_and_pages(rules: str, kind: str, *, secure: bool, pulls: bool
     user = KINDS[kind]
     granted = rights(user, rules, secure=secure)
     access = replace(rules_of(rules), allow_pull=pulls)
+    hosted = Hosted(access, identification=identification_of(Users()))
+    hosted.host.now = Settings(switches=settings_of().switches, access=access, version1=VERSION1)
     targets = [f"/?cmd={name.decode()}" for name in VERSION1] + PAGES
     for target, method in product(targets, ["GET", "HEAD", "POST", "PUT"]):
-        hosted = Hosted(access, identification=identification_of(Users()))
-        hosted.host.now = Settings(
-            switches=settings_of().switches, access=access, version1=VERSION1
-        )
+        hosted.workers.granted.clear()
+        hosted.host.peers.clear()
         hosted.connection = hosted.web.connect(secure=secure, address="127.0.0.1")
         hosted.connection.send(ask(method, target, headers(user)))
         name = target.partition("cmd=")[2].encode()
