@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Compiled modules are kept: the tests start many hundreds of programs, and each would compile ours again.
+unexport PYTHONDONTWRITEBYTECODE
 # One process of tests more than there are processors, because many tests wait for programs. A file stays
 # together: its tests share daemons.
 SIDE_BY_SIDE = -n $$($(BIN)/python -c "import os; print(1 + (os.cpu_count() or 1))") --dist loadfile
