@@ -62,7 +62,19 @@ def configuration(
     lines += [f"{_toml(api)} = {_toml(list(names))}" for api, names in framings.items()]
     lines += ["[paths]"] + ([f'"/" = {_toml(str(repository))}'] if repository else [])
     lines += ["[commands]", f"load = {_toml([str(path) for path in load])}"]
-    return "\n".join([*lines, more, ""])
+    return "\n".join([*lines, _with_one_worker(more), ""])
+
+
+def _with_one_worker(tables: str) -> str:
+    """Return tables with one worker to start with, unless they say something of workers.
+
+    By default there are two. Loading Mercurial takes a processor for 0.35 s, and few tests need the
+    second one; they get it when they do.
+    """
+    if "worker_" in tables:
+        return tables
+    before, _, after = tables.partition("[limits]\n")
+    return f"{before}\n[limits]\nworker_least = 1\n{after}"
 
 
 def _toml(value: str | list[str]) -> str:
