@@ -73,6 +73,7 @@ def test_a_word_is_read_as_the_declared_type_or_as_json(word: bytes, value: Valu
         (b"bytes=hex:\xff", r"^argument bytes: hex:\\xff is not hexadecimal$"),
         (b"int=3.5", "^argument int must be a whole number, not 3.5$"),
         (b"int=", "^argument int must be a whole number"),
+        (b"int=" + b"9" * 5000, "^argument int must have at most 64 bits$"),
         (b"bool=yes", "^argument bool must be true, false, 1 or 0, not yes$"),
         (b"list=a,hex:x", "^argument list: hex:x is not hexadecimal$"),
         (b"dict=a", "^argument dict is a map: write it as dict:=JSON$"),

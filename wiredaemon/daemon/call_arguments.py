@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.commands import ArgumentType
-from wiredaemon.daemon.call_files import ArgumentError, read_file
+from wiredaemon.daemon.call_files import STANDARD_INPUT, ArgumentError, read_file
 from wiredaemon.wire.json_values import JsonError, key_of, parse_json, value_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HEX: Final = b"hex:"
 _FILE: Final = b"@"
 _FORMS: Final = "key=value, key=hex:00ff, key=@file or key:=JSON"
+_MOST_DIGITS: Final = len(str(-(2**64)))
 _BOOLS: Final[Mapping[bytes, bool]] = {b"true": True, b"1": True, b"false": False, b"0": False}
 
 
@@ -71,10 +72,11 @@ def read_object(name: str) -> Sequence[Given]:
         ArgumentError: There is no JSON object in it.
         OSError: It cannot be read.
     """
-    said = _parse(name, read_file(name))
+    shown = "standard input" if name == STANDARD_INPUT else name
+    said = _parse(shown, read_file(name))
     if not isinstance(said, dict):
-        raise ArgumentError(f"{name} is no JSON object of arguments")
-    return [Given(name=_key(name, key), said=one, is_json=True) for key, one in said.items()]
+        raise ArgumentError(f"{shown} is no JSON object of arguments")
+    return [Given(name=_key(shown, key), said=one, is_json=True) for key, one in said.items()]
 
 
 def read_given(words: Iterable[bytes], file: str | None) -> Sequence[Given]:
@@ -141,6 +143,9 @@ def _read_int(name: bytes, text: bytes) -> Value:
     # Python alone would also take spaces, underscores and a plus sign.
     if not text.removeprefix(b"-").isdigit():
         raise ArgumentError(f"argument {_shown(name)} must be a whole number, not {_shown(text)}")
+    # Before Python counts the digits, too.
+    if len(text) > _MOST_DIGITS:
+        raise ArgumentError(f"argument {_shown(name)} must have at most 64 bits")
     return int(text)
 
 

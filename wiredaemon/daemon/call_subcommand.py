@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wiredaemon.commands import Permission
 from wiredaemon.daemon.call_arguments import convert, read_given
-from wiredaemon.daemon.call_files import STANDARD_INPUT
+from wiredaemon.daemon.call_files import STANDARD_INPUT, check_standard_input
 from wiredaemon.daemon.call_input import Input
 from wiredaemon.daemon.call_output import FORMS
 from wiredaemon.daemon.client_run import connected
@@ -54,6 +54,7 @@ def given_arguments(options: argparse.Namespace) -> Sequence[Given]:
         ArgumentError: One is none, or is given twice.
         OSError: A file cannot be read.
     """
+    check_standard_input(options)
     return read_given(map(os.fsencode, options.arguments), options.json)
 
 
