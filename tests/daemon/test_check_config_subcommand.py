@@ -64,3 +64,4 @@ def test_json_is_an_object_for_each_finding(file: Path, capsys: pytest.CaptureFi
         ("warning", "paths./"),
     ]
     assert all(each["remedy"].startswith("accepted: ") for each in found[:3])
+    assert found[3]["remedy"].startswith("make it, or let the daemon's user read it")

@@ -42,19 +42,19 @@ def run(options: argparse.Namespace) -> int:
     from twisted.internet import reactor
 
     from wiredaemon.daemon.check import read_all
-    from wiredaemon.daemon.doctor.finding import of_mistake, usable, warning
+    from wiredaemon.daemon.doctor.finding import of_mistake, usable
+    from wiredaemon.daemon.doctor.folders import examine_paths
     from wiredaemon.daemon.doctor.output import write_json
-    from wiredaemon.daemon.folders import folder_warnings, moved_warnings
 
     file = options.file
     config, wrong = read_all(file, reactor)
-    texts = [] if config is None else [*folder_warnings(config), *moved_warnings(config)]
-    warnings = [warning(key, text, "") for key, _, text in (each.partition(": ") for each in texts)]
+    warnings = [] if config is None else list(examine_paths(config, "the daemon's user"))
     if options.output == "json":
         found = [of_mistake(each) for each in wrong] or [usable(file)]
         write_json([*found, *warnings], sys.stdout)
         return bool(wrong)
-    for text in [*map(str, wrong), *(f"{file}: warning: {text}" for text in texts)]:
+    doubts = [f"{file}: warning: {each.area}: {each.text}" for each in warnings]
+    for text in [*map(str, wrong), *doubts]:
         sys.stderr.write(f"wiredaemon: {text}\n")
     if not wrong:
         sys.stdout.write(f"{file}: OK\n")

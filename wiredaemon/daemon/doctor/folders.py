@@ -24,15 +24,30 @@ def examine_rights(config: Config, name: str) -> Iterator[Finding]:
         name: The user, for the texts.
     """
     yield _data_folder(config, name)
-    count = 0
-    for text in (*folder_warnings(config), *moved_warnings(config)):
-        count += 1
-        area, _, problem = text.partition(": ")
-        remedy = f"make it, or let {name} read it, or take the entry out of the configuration"
-        yield warning(area, problem, remedy)
-    if config.paths and not count:
+    found = list(examine_paths(config, name))
+    yield from found
+    if config.paths and not found:
         yield fine("paths", f"{name} may read all folders of [paths]")
     yield from _files(config, name)
+
+
+def examine_paths(config: Config, name: str) -> Iterator[Finding]:
+    """Yield what is wrong with the entries of ``[paths]`` and ``[moved]``. Blocks.
+
+    Args:
+        config: The configuration.
+        name: The user that reads the folders, for the text.
+    """
+    remedy = f"make it, or let {name} read it, or take the entry out of the configuration"
+    for text in folder_warnings(config):
+        yield _of_warning(text, remedy)
+    for text in moved_warnings(config):
+        yield _of_warning(text, "take the entry out of [moved], or rename the repository")
+
+
+def _of_warning(text: str, remedy: str) -> Finding:
+    area, _, problem = text.partition(": ")
+    return warning(area, problem, remedy)
 
 
 def _data_folder(config: Config, name: str) -> Finding:
