@@ -31,6 +31,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "tools/": "hg",
     "transcripts/": "daemon",
     "worker/": "hg",
+    "test_loaded_hg.py": "hg",
     "test_session.py": "slow",
     "test_wheel.py": "slow",
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from support.configuration import configuration
 from support.daemon import Daemon
+from support.hg import HgError
 from support.repositories import make_repository, run_hg
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def abandon(repository: Path) -> Path:
     """Have `hg` killed in the middle of a commit; the journal that it leaves."""
     (repository / "file").write_text("content")
     commit = ("commit", "-A", "-m", "never", "-u", "test", "-R", str(repository))
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(HgError):
         run_hg(*commit, "--config", "hooks.pretxncommit=kill -9 $PPID", folder=repository)
     journal = repository / ".hg" / "store" / "journal"
     assert journal.exists()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.documents import blocks, documented
-from support.environment import ROOT, environment
-from support.hg import HG7, client_environment
+from support.environment import ROOT, client_environment, environment
+from support.hg import HG7
 from support.proxies import replaced
 from support.repositories import make_repository
 from support.serving import write_certificate

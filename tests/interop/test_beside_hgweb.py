@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from support.hg import HG7, client_environment, hg_serve
+from support.environment import client_environment
+from support.hg import HG7, hg_serve
 from support.raw_http import RawConnection
 from support.repositories import make_repository, run_hg, write_hgrc
 from support.served import Served

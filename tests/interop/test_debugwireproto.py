@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.hg import DEADLINE, client_environment, hg_serve
+from support.environment import client_environment
+from support.hg import DEADLINE, hg_serve
 from support.repositories import make_repository, run_hg
 from support.served import Served
 

@@ -13,7 +13,8 @@ from urllib.parse import quote
 import pytest
 import trustme
 from support.accounts import add_token, write_htpasswd
-from support.hg import HG7, Hg, client_environment, copy_repository
+from support.environment import client_environment
+from support.hg import HG7, Hg, copy_repository
 from support.repositories import write_hgrc
 from support.served import Served
 

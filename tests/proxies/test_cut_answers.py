@@ -8,8 +8,8 @@ import subprocess
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.environment import LOOPBACK
-from support.hg import HG7, Hg, client_environment
+from support.environment import LOOPBACK, client_environment
+from support.hg import HG7, Hg
 from support.proxies import nginx
 from support.raw_http import RawConnection
 from support.repositories import make_repository, write_hgrc

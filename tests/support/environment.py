@@ -25,3 +25,11 @@ def environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def client_environment() -> dict[str, str]:
+    """Return an environment in which names are UTF-8 and no proxy stands before loopback."""
+    ours = {
+        name: value for name, value in environment().items() if not name.lower().endswith("_proxy")
+    }
+    return {**ours, "HGENCODING": "utf-8", "HGMERGE": "false", "HGUSER": "Tést <test@example.org>"}

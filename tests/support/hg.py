@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from support.environment import LOOPBACK, environment
+from support.environment import LOOPBACK, client_environment
+from support.loaded_hg import loaded_hg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -89,16 +90,11 @@ class Hg:
 
         Raises:
             HgError: It ended with an error.
-            subprocess.TimeoutExpired: It did not end, and was killed.
+            TimeoutError: It did not end, and was killed.
         """
-        with self.popen(*arguments, folder=folder) as process:
-            try:
-                output, _ = process.communicate(timeout=deadline)
-            except BaseException:
-                process.kill()
-                raise
-        if process.returncode:
-            raise HgError(arguments, process.returncode, output)
+        code, output = loaded_hg(self.command).run(arguments, folder=folder, deadline=deadline)
+        if code != 0:
+            raise HgError(arguments, code, output)
         return output
 
     def refusal(self, *arguments: str, folder: Path) -> bytes:
@@ -156,14 +152,6 @@ class Hg:
 
 HG7: Final = Hg((sys.executable, "-m", "mercurial"))
 """The installed package, as the daemon's workers use it."""
-
-
-def client_environment() -> dict[str, str]:
-    """Return an environment in which names are UTF-8 and no proxy stands before loopback."""
-    ours = {
-        name: value for name, value in environment().items() if not name.lower().endswith("_proxy")
-    }
-    return {**ours, "HGENCODING": "utf-8", "HGMERGE": "false", "HGUSER": "Tést <test@example.org>"}
 
 
 def copy_repository(source: Path, target: Path) -> Path:

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from support.environment import environment
+from support.hg import HG7
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DEADLINE: Final = 60.0
-"""Seconds for one command before the test fails."""
 
 
 def run_hg(*arguments: str, folder: Path) -> bytes:
     """Return the output of one `hg` command, run by the installed `mercurial` package.
 
     Raises:
-        subprocess.CalledProcessError: It ended with an error; its `output` holds the text.
+        HgError: It ended with an error.
     """
-    finished = subprocess.run(
-        [sys.executable, "-m", "mercurial", *arguments],
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=DEADLINE,
-        check=True,
-    )
-    return finished.stdout
+    return HG7.run(*arguments, folder=folder)
 
 
 def make_repository(folder: Path) -> Path:

@@ -8,20 +8,18 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from support.environment import ROOT
+from support.hg import HG7
 
 from wiredaemon.worker.hgweb_patches import apply_patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-ENVIRONMENT = {**os.environ, "HGRCPATH": "", "HGPLAIN": "1", "HGENCODING": "utf-8"}
 
 HISTORY = (
     "0: default",
@@ -72,13 +70,7 @@ class Repository:
 
 
 def hg(*arguments: str) -> bytes:
-    done = subprocess.run(
-        [sys.executable, "-m", "mercurial", *arguments],
-        env=ENVIRONMENT,
-        check=True,
-        capture_output=True,
-    )
-    return done.stdout
+    return HG7.run(*arguments, folder=ROOT)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from worker.conftest import ENVIRONMENT, hg
+from support.environment import client_environment
+from support.hg import HgError
+from worker.conftest import hg
 
 from wiredaemon.repository.worker_calls import CLEAN, RECOVERED, RUNNING
 from wiredaemon.worker import values
@@ -76,7 +78,7 @@ class Pair:
                 *(sys.executable, "-m", "mercurial", "-R", str(self.source.folder)),
                 *("push", "--quiet", "-B", "main", str(folder)),
             ],
-            env=ENVIRONMENT,
+            env=client_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -139,7 +141,7 @@ def test_the_transaction_of_a_killed_process_is_rolled_back(
 ) -> None:
     before = pair.content()
     pair.killed(*STAGES[stage])
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(HgError):
         pair.source.hg("push", str(pair.target.folder))
     assert recover(pair.target.path) == RECOVERED
     assert capfd.readouterr().err == (

@@ -5,7 +5,6 @@ import errno
 import hashlib
 import io
 import os
-import subprocess
 import threading
 import zipfile
 import zlib
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
+from support.hg import HgError
 from worker.conftest import Repository, hg
 
 from wiredaemon.commands import Permission
@@ -595,9 +595,9 @@ def test_a_real_client_clones_pulls_and_pushes(
     pulled = history.commit("more")
     clone.hg("pull", "--quiet", "--update")
     new = clone.commit("new")
-    with pytest.raises(subprocess.CalledProcessError) as caught:
+    with pytest.raises(HgError) as caught:
         clone.hg("push")
-    assert b"authorization failed" in caught.value.stderr
+    assert b"authorization failed" in caught.value.output
     serving.permission = RW
     clone.hg("push", "--quiet")
     assert history.hg("log", "-r", "tip", "-T", "{node} {p1node}").decode() == (
