@@ -45,7 +45,7 @@ def test_commands_run_beside_each_other_and_leave_nothing_behind(tmp_path: Path)
         read = pool.submit(HG7.run, *shell("cat fifo"), folder=tmp_path)
         HG7.run(*shell("echo written >fifo"), folder=tmp_path)
         assert read.result() == b"written\n"
-    open_files = HG7.text(*shell("readlink /proc/$PPID/fd/*"), folder=tmp_path)
+    open_files = HG7.text(*shell("readlink /proc/$PPID/fd/* || true"), folder=tmp_path)
     assert "socket:" not in open_files
 
 

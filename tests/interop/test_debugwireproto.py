@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.environment import client_environment
+from support.environment import ROOT, client_environment
 from support.hg import DEADLINE, hg_serve
+from support.loaded_hg import loaded_hg
 from support.repositories import make_repository, run_hg
 from support.served import Served
 
@@ -116,20 +117,33 @@ def daemon_url(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield f"http://127.0.0.1:{served.daemon.port()}/server/"
 
 
-def printed(command: tuple[str, ...], options: str, script: str, url: str) -> tuple[str, ...]:
-    """Return the exit status, and all that is printed but the moment of the response."""
-    finished = subprocess.run(
-        [*command, "debugwireproto", *options.split(), url],
-        input=script.encode(),
-        env=client_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=DEADLINE,
-        check=False,
-    )
-    text = finished.stdout.decode("utf-8", "backslashreplace")
-    text = re.sub(r"Date: [^\\]* GMT", "Date: now", text)
-    return (f"exit status {finished.returncode}", *text.split("\n"))
+def printed(hg: Hg | None, options: str, script: str, url: str) -> tuple[str, ...]:
+    """Return the exit status, and all that is printed but the moment of the response.
+
+    Args:
+        hg: Whose tool it is; none for ours.
+        options: Of the tool.
+        script: What it is to send.
+        url: The server.
+    """
+    arguments = ["debugwireproto", *options.split(), url]
+    if hg is None:
+        finished = subprocess.run(
+            [sys.executable, "-m", "wiredaemon", *arguments],
+            input=script.encode(),
+            env=client_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=DEADLINE,
+            check=False,
+        )
+        code, output = finished.returncode, finished.stdout
+    else:
+        code, output = loaded_hg(hg.command).run(
+            arguments, folder=ROOT, deadline=DEADLINE, given=script.encode()
+        )
+    text = re.sub(r"Date: [^\\]* GMT", "Date: now", output.decode("utf-8", "backslashreplace"))
+    return (f"exit status {code}", *text.split("\n"))
 
 
 @pytest.mark.parametrize("detail", ["--verbose", "--debug"])
@@ -138,8 +152,8 @@ def test_it_prints_what_mercurials_tool_prints(
     hg6: Hg, hg_url: str, name: str, detail: str
 ) -> None:
     options, script = SCRIPTS[name]
-    ours = printed((sys.executable, "-m", "wiredaemon"), f"{detail} {options}", script, hg_url)
-    theirs = printed(hg6.command, f"{detail} {options}", script, hg_url)
+    ours = printed(None, f"{detail} {options}", script, hg_url)
+    theirs = printed(hg6, f"{detail} {options}", script, hg_url)
     assert ours == theirs
     assert ours[0] == "exit status 0" or ours[-2].startswith("abort: ")
 
@@ -147,8 +161,8 @@ def test_it_prints_what_mercurials_tool_prints(
 @pytest.mark.parametrize("name", ["indexes", "frames", "server error", "version 1"])
 def test_both_tools_print_the_same_of_the_daemon(hg6: Hg, daemon_url: str, name: str) -> None:
     options, script = SCRIPTS[name]
-    ours = printed((sys.executable, "-m", "wiredaemon"), f"--debug {options}", script, daemon_url)
-    assert ours == printed(hg6.command, f"--debug {options}", script, daemon_url)
+    ours = printed(None, f"--debug {options}", script, daemon_url)
+    assert ours == printed(hg6, f"--debug {options}", script, daemon_url)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +178,8 @@ def test_both_tools_print_the_same_of_the_daemon(hg6: Hg, daemon_url: str, name:
 def test_internal_errors_are_the_same_words_without_a_traceback(
     hg6: Hg, hg_url: str, script: str, text: str
 ) -> None:
-    ours = printed((sys.executable, "-m", "wiredaemon"), HTTP2, script, hg_url)
-    theirs = printed(hg6.command, HTTP2, script, hg_url)
+    ours = printed(None, HTTP2, script, hg_url)
+    theirs = printed(hg6, HTTP2, script, hg_url)
     assert ours[0] == theirs[0] == "exit status 1"
     assert ours[-2] == f"abort: {text}"
     assert theirs[-2].endswith(f": {text}")

@@ -83,13 +83,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repository
 
 
-@pytest.fixture
-def served(repository: Path, tmp_path: Path) -> Iterator[Served]:
-    """One for each test: the more workers have died, the longer the next one is waited for."""
-    folder = tmp_path / "daemon"
-    folder.mkdir()
-    with Served.start({"team": repository}, folder) as running:
+@pytest.fixture(scope="module")
+def daemon(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with Served.start({"team": repository}, tmp_path_factory.mktemp("daemon")) as running:
         yield running
+
+
+@pytest.fixture
+def served(daemon: Served) -> Served:
+    """Behind an answer of a worker: the more have died before, the longer one is waited for."""
+    _, is_reset, last = received(daemon.daemon.port(), b"GET /team?cmd=heads HTTP/1.0\r\n\r\n")
+    assert (is_reset, last[-1:]) == (False, b"\n")
+    return daemon
 
 
 @pytest.fixture(params=PROXIED.values(), ids=list(PROXIED))

@@ -5,8 +5,8 @@ so it imports nothing of ours. A fork runs what people start, from its first lin
 
     python hg_forks.py SOCKET HG    # or -m in place of the path of hg
 
-On the socket come requests: JSON, the descriptor of both outputs, and that of a socket for the
-answers: the process id when the command begins, its exit code when it is gone.
+On the socket come requests: JSON, the descriptors of the input and of both outputs, and that of a
+socket for the answers: the process id when the command begins, its exit code when it is gone.
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ def load() -> None:
     gc.freeze()
 
 
-def run(program: str, request: dict[str, Any], output: int) -> int:
+def run(program: str, request: dict[str, Any], given: int, output: int) -> int:
     """Run a command in this process, which is its own, and return its exit code."""
     from mercurial import pycompat  # noqa: PLC0415 not before `load`
 
+    os.dup2(given, sys.stdin.fileno())
     os.dup2(output, sys.stdout.fileno())
     os.dup2(output, sys.stderr.fileno())
     os.closerange(sys.stderr.fileno() + 1, MOST_OPEN)
@@ -98,14 +99,15 @@ class Forks:
         signal.set_wakeup_fd(waker.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def begin(self, text: bytes, output: int, answer: int) -> None:
+    def begin(self, text: bytes, given: int, output: int, answer: int) -> None:
         """Run a command."""
         process = os.fork()
         if not process:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            os._exit(run(self._program, json.loads(text), output))
+            os._exit(run(self._program, json.loads(text), given, output))
+        os.close(given)
         os.close(output)
         self._answers[process] = socket.socket(fileno=answer)
         self._answers[process].send(b"%d" % process)
@@ -137,7 +139,7 @@ def main(requests: socket.socket, program: str) -> None:
         if forks.ended in ready:
             forks.answer()
         if requests in ready:
-            text, descriptors, _, _ = socket.recv_fds(requests, LARGEST, 2)
+            text, descriptors, _, _ = socket.recv_fds(requests, LARGEST, 3)
             if not text:
                 break
             forks.begin(text, *descriptors)

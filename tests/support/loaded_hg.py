@@ -52,13 +52,16 @@ class LoadedHg:
             )
         atexit.register(self.close)
 
-    def run(self, arguments: Sequence[str], *, folder: Path, deadline: float) -> tuple[int, bytes]:
-        """Run a command to its end, with nothing to read.
+    def run(
+        self, arguments: Sequence[str], *, folder: Path, deadline: float, given: bytes = b""
+    ) -> tuple[int, bytes]:
+        """Run a command to its end.
 
         Args:
             arguments: Behind the program's name.
             folder: Where it runs.
             deadline: Seconds that it may take.
+            given: What it reads.
 
         Returns:
             Its exit code, negative if it was killed, and what it has printed to both outputs.
@@ -68,10 +71,12 @@ class LoadedHg:
         """
         request = {"arguments": arguments, "folder": str(folder), "variables": client_environment()}
         answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with TemporaryFile() as output, answers:
+        with TemporaryFile() as read, TemporaryFile() as output, answers:
+            read.write(given)
+            read.seek(0)
             with theirs:
-                given = [output.fileno(), theirs.fileno()]
-                socket.send_fds(self._requests, [json.dumps(request).encode()], given)
+                files = [read.fileno(), output.fileno(), theirs.fileno()]
+                socket.send_fds(self._requests, [json.dumps(request).encode()], files)
             code = _wait(answers, deadline)
             output.seek(0)
             return code, output.read()
