@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from tools.generated import Summary
 
-CHANGESETS: Final = 1500
+CHANGESETS: Final = 800
+"""Enough for a changelog and a manifest whose data is in a file of its own."""
 SHORT: Final = 300
 """Changesets of histories that are not about size."""
 

@@ -214,7 +214,7 @@ def test_a_streaming_clone_where_something_is_secret_gets_the_rest_the_long_way(
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (("--rev", "700"), "::700"),
+        (("--rev", "400"), "::400"),
         (("--rev", "{node}"), "::{node}"),
         (("--rev", "naïve bookmark"), "::'naïve bookmark'"),
         (("--rev", "{tag}", "--rev", "{node}"), "::('{tag}' + {node})"),
@@ -232,7 +232,7 @@ def test_a_part_of_the_history_is_cloned(
     wanted: str,
 ) -> None:
     whole = expected(generated.folder)
-    node = generated.summary.nodes[1234]
+    node = generated.summary.nodes[640]
     names = {"node": node, "tag": min(whole.tags)}
     arguments = tuple(argument.format(**names) for argument in arguments)
     clone = ("clone", "--noupdate", *V2, *arguments, served.url("drafts"), "clone")

@@ -144,8 +144,8 @@ def test_a_streaming_clone_where_something_is_secret_gets_the_rest_the_long_way(
 def test_parts_are_cloned_and_the_rest_pulled_in_steps(
     served: Served, generated: Generated, tmp_path: Path
 ) -> None:
-    made = clone(served.url("drafts"), tmp_path / "clone", "--noupdate", "-r", "700")
-    assert HG7.nodes("all()", folder=made.folder) == HG7.nodes("::700", folder=generated.folder)
+    made = clone(served.url("drafts"), tmp_path / "clone", "--noupdate", "-r", "400")
+    assert HG7.nodes("all()", folder=made.folder) == HG7.nodes("::400", folder=generated.folder)
     made.hg("pull", "--branch", "café au lait")
     made.hg("pull", "--bookmark", "naïve bookmark")
     made.hg("pull")

@@ -133,7 +133,8 @@ def push(pool: WorkerPool, repository: Path, name: bytes = b"one") -> Deferred[o
 
 @pytest_twisted.async_yield_fixture
 async def pool() -> AsyncIterator[WorkerPool]:
-    running = make_pool(worker_processes=2)
+    # The second one is started for those that need it.
+    running = make_pool(worker_processes=2, worker_least=1)
     yield running
     await running.stop()
 
