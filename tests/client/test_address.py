@@ -52,6 +52,9 @@ def test_an_address_of_ipv6_is_shown_as_it_is_written() -> None:
         ("http://:secret@h/", "has a password and no user"),
         ("http://@h/", "has a password and no user"),
         ("http://%ff:secret@h/", "is not UTF-8"),
+        ("hgrpc://[::1]x/", "names no host that can exist"),
+        ("http://%zz/", "names no host that can exist"),
+        (b"http://h/", "a URL is text, not bytes"),
     ],
 )
 def test_what_is_no_such_url_is_refused(url: str, text: str) -> None:

@@ -309,6 +309,8 @@ def test_a_dropped_runtime_closes_its_streams_without_a_word() -> None:
         receiver.wait(runtime, lambda: receiver.data)
         runtime.drop()
     assert seen == [b""]  # not reset, as it would be for the other process after a fork
+    runtime.leave()
+    assert runtime.is_closed
     stream.write([b"nobody"])
     runtime.drop()
     assert receiver.ends == []

@@ -73,6 +73,25 @@ async def test_the_result_is_the_one_object() -> None:
     call.receive_objects([7])
     call.receive_end()
     assert await call.result() == 7
+    with pytest.raises(ClientError, match=r"^the response was taken already: it is there once$"):
+        await call.result()
+
+
+@ensure_deferred
+async def test_a_result_behind_an_iteration_or_the_end_of_a_call_says_why_there_is_none() -> None:
+    call = Call(RUNTIME)
+    call.receive_objects([7])
+    call.receive_end()
+    assert [value async for value in call] == [7]
+    with pytest.raises(ClientError, match="taken already"):
+        await call.result()
+    closed = Call(RUNTIME)
+    waiting = Deferred.fromCoroutine(closed.result())
+    closed.receive_objects([7])
+    closed.close()
+    for each in (waiting, closed.result()):
+        with pytest.raises(ClientError, match=r"^the call was closed$"):
+            await each
 
 
 @pytest.mark.parametrize(

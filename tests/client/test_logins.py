@@ -225,6 +225,13 @@ def test_what_is_shown_of_credentials_is_no_secret() -> None:
     assert "secret" not in repr(ClientOptions(credentials=Token(b"secret")))
 
 
+def test_a_secret_may_be_text() -> None:
+    assert Password("ann", "gehéim").header() == Password("ann", "gehéim".encode()).header()
+    assert Password("ann", "secret").arguments() == {b"name": b"ann", b"password": b"secret"}
+    assert Token("secret").header() == Token(b"secret").header()
+    assert Token("secret").arguments() == {b"token": b"secret"}
+
+
 NETRC: Final = """
 machine 127.0.0.1 login ann password secret
 default login somebody password else
@@ -243,7 +250,7 @@ default login somebody password else
 def test_a_netrc_file_has_logins(tmp_path: Path, url: str, expected: Password | None) -> None:
     file = tmp_path / "netrc"
     file.write_text(NETRC)
-    assert from_netrc(file, parse_url(url)) == expected
+    assert from_netrc(file, parse_url(url)) == from_netrc(str(file), parse_url(url)) == expected
 
 
 def test_a_netrc_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:

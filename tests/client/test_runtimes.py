@@ -37,6 +37,7 @@ from wiredaemon.client import (
     aio,
     blocking,
 )
+from wiredaemon.client import connect as twisted_connect
 from wiredaemon.commands import Argument, ArgumentType, CommandError, Permission, capabilities
 from wiredaemon.commands.registry import marked_commands
 from wiredaemon.wire.dialects import DIALECTS
@@ -685,6 +686,66 @@ async def test_ctrl_c_ends_one_wait_and_its_command_and_the_connection_goes_on(
 
     async with served(kind, certificate, tmp_path) as url:
         await deferToThread(blocked, url)
+        await gone()
+
+
+FORKED: Final = """
+import os, sys
+from wiredaemon.client import ClientOptions, ClientError, blocking
+
+with blocking.connect(sys.argv[1], ClientOptions(authorities=sys.argv[2])) as connection:
+    def greet():
+        return connection.call("greet", {"name": "you"}).result()
+
+    old = connection.call("ever")
+    assert next(old) == 1
+    child = os.fork()
+    if not child:
+        try:
+            next(old)
+        except ClientError as error:
+            assert "forked" in str(error), error
+            os._exit(7 if greet() == b"hello you" else 1)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert greet() == b"hello you"
+    old.close()
+"""
+
+
+@pytest.mark.parametrize("kind", ["hgrpcs", "http"])
+@ensure_deferred
+async def test_a_forked_process_leaves_the_connection_to_its_parent(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    async with served(kind, certificate, tmp_path) as url:
+        program = [sys.executable, "-c", FORKED, url, str(certificate / "ca.pem")]
+        ended = await deferToThread(subprocess.run, program, capture_output=True, check=False)
+        assert (ended.returncode, ended.stderr) == (0, b"")
+        await gone()
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpcs", "unix"])
+@ensure_deferred
+async def test_names_may_be_text_and_a_connection_that_was_closed_says_so(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    async with served(kind, certificate, tmp_path) as url:
+        offered = {"content_encodings": ["zlib"], "data_encodings": ["zlib"]}
+        connection = await twisted_connect(here(), url, options_for(certificate, **offered))
+        you: dict[str, Any] = {"name": "you"}
+        assert await connection.call("greet", you, permission="ro") == b"hello you"
+        wrong: Any = "admin"
+        with pytest.raises(ClientError, match=r"^a permission is ro or rw, not 'admin'$"):
+            await connection.call("greet", you, permission=wrong)
+        left = connection.call("ever")
+        await connection.close()
+        with pytest.raises(ConnectionLostError) as caught:
+            await left
+        assert (type(caught.value), str(caught.value)) == (
+            ConnectionLostError,
+            "the connection was closed",
+        )
         await gone()
 
 

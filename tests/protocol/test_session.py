@@ -448,13 +448,14 @@ def test_a_client_offers_a_session_in_front_of_its_first_request() -> None:
     connection.send_command(b"command", {})
     connection.send_command(b"command", {})
     assert sent_by(connection) == [
-        WireFrame(1, 1, BEGIN, 8, 2, b"\xa1Gsession\x01"),
+        WireFrame(1, 1, BEGIN, 8, 2, b"\xa2ElinesD\r\n\r\nGsession\x01"),
         WireFrame(1, 1, 0, 1, 1, FIRST),
         WireFrame(3, 1, 0, 1, 1, FIRST),
     ]
     both = ClientConnection(offers_session=True, content_encodings=[b"zlib"])
     both.send_command(b"command", {})
-    content = item({b"session": 1, b"contentencodings": [b"zlib"]}, canonical=False)
+    settings = {b"session": 1, b"contentencodings": [b"zlib"], b"lines": b"\r\n\r\n"}
+    content = item(settings, canonical=False)
     assert sent_by(both)[0] == WireFrame(1, 1, BEGIN, 8, 2, content)
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urljoin, urlsplit
 
 from wiredaemon.client.errors import UrlError
 
@@ -113,6 +113,8 @@ def parse_url(url: str) -> Address:
     Raises:
         UrlError: The URL is not accepted; the text names what is.
     """
+    if not isinstance(url, str):
+        raise UrlError(f"a URL is text, not {type(url).__name__}")
     shown = _LOGIN.sub(r"\1", url)
     try:
         parts = urlsplit(url)
@@ -125,12 +127,7 @@ def parse_url(url: str) -> Address:
         raise UrlError(f"{shown!r} must begin with one of {kinds}")
     if scheme.is_unix:
         return _parse_unix(scheme, url)
-    if not parts.hostname:
-        raise UrlError(f"{shown!r} names no host")
-    try:
-        parts.hostname.encode("idna")
-    except UnicodeError:
-        raise UrlError(f"{shown!r} names no host that can exist") from None
+    host = _host(parts, shown)
     # The URL goes into a request line: a line end in it would be a header of the caller's choice.
     if not url.isascii() or not url.isprintable() or " " in url:
         raise UrlError(f"{shown!r} must be percent-encoded: printable ASCII, no spaces")
@@ -147,13 +144,34 @@ def parse_url(url: str) -> Address:
         raise UrlError(f"the user's name in {shown!r} is not UTF-8") from None
     return Address(
         scheme=scheme,
-        host=parts.hostname,
+        host=host,
         port=scheme.port if port is None else port,
         path=b"/" + unquote_to_bytes(parts.path).strip(b"/"),
         url=_LOGIN.sub(r"\1", url).rstrip("/").encode("ascii"),
         user=user or None,
         password=unquote_to_bytes(password) if colon else None,
     )
+
+
+def _host(parts: SplitResult, shown: str) -> str:
+    """Return the host of a URL.
+
+    Raises:
+        UrlError: There is none, or no host can have such a name or address.
+    """
+    host = parts.hostname
+    if not host:
+        raise UrlError(f"{shown!r} names no host")
+    # The standard library drops what stands between brackets and port.
+    behind = parts.netloc.rpartition("]")[2] if ":" in host else ""
+    can_exist = ":" in host or "%" not in host
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        can_exist = False
+    if not can_exist or (behind and not behind.startswith(":")):
+        raise UrlError(f"{shown!r} names no host that can exist")
+    return host
 
 
 def _parse_unix(scheme: Scheme, url: str) -> Address:

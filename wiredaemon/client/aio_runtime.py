@@ -161,10 +161,14 @@ class _StreamProtocol(asyncio.Protocol):
         connection = self._transport and self._transport.get_extra_info("ssl_object")
         if not connection:
             return None
+        try:
+            certificate = connection.getpeercert(binary_form=True)
+        except ValueError:  # an alert has ended TLS, and with it soon the connection
+            return None
         return Tls(
             version=connection.version(),
             cipher=connection.cipher()[0],
-            certificate=connection.getpeercert(binary_form=True) or b"",
+            certificate=certificate or b"",
         )
 
     def write(self, parts: Sequence[bytes]) -> None:

@@ -13,7 +13,7 @@ thread that uses it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wiredaemon.client.blocking_runtime import BlockingRuntime
 from wiredaemon.client.call import Call
@@ -95,7 +95,7 @@ class BlockingConnection:
         arguments: Mapping[bytes, Value] | Mapping[str, Value] | None = None,
         *,
         data: bytes | Iterable[bytes] | None = None,
-        permission: Permission | None = None,
+        permission: Permission | Literal["ro", "rw"] | None = None,
         observer: Observer | None = None,
         timeout: float | None = None,
     ) -> BlockingCall:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
 
 from wiredaemon.client.blocking_connecting import Attempts
 from wiredaemon.client.blocking_loop import BlockingLoop
@@ -18,7 +20,7 @@ from wiredaemon.client.blocking_waits import (
     Patience,
     RunningCoroutine,
 )
-from wiredaemon.client.errors import ClientError, ConnectionLostError, SilentError
+from wiredaemon.client.errors import CLOSED, ClientError, ConnectionLostError, SilentError
 from wiredaemon.client.sockets import describe_failure
 from wiredaemon.client.trust import Trust
 
@@ -31,13 +33,24 @@ if TYPE_CHECKING:
     from wiredaemon.client.runtime import Cancellable, Receiver, Stream
 
 _T = TypeVar("_T")
-_CLOSED: Final = "the connection was closed"
 _HALF_DONE: Final = "the connection was closed, because an interruption came while it was used"
+_FORKED: Final = "the connection belongs to the process that this one was forked from"
 _OTHER_LOOP: Final = "an event loop runs in this thread: use wiredaemon.client.aio there"
 _NESTED: Final = (
     "somebody waits for this connection already: it belongs to one thread, and observers and data "
     "of its calls must not wait for it"
 )
+_runtimes: Final[WeakSet[BlockingRuntime]] = WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """Give up all connections in a process that was forked: their bytes are its parent's."""
+    for runtime in _runtimes:
+        runtime.leave()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class BlockingRuntime(BlockingLoop):
@@ -62,8 +75,9 @@ class BlockingRuntime(BlockingLoop):
         """A caller waits; what is called meanwhile must not."""
         self.is_closed = False
         """Nothing happens any more."""
-        self._end = _CLOSED
+        self._end = CLOSED
         """Why that is so."""
+        _runtimes.add(self)
 
     # --- the caller's waits ------------------------------------------------------------------
 
@@ -212,6 +226,17 @@ class BlockingRuntime(BlockingLoop):
         # They tidy up; who waits for more than that is dropped.
         self.look()
         self.drop()
+
+    def leave(self) -> None:
+        """Close what is open, because it belongs to another process: the next call connects."""
+        if not self.is_closed:
+            self._end = _FORKED
+            self.drop()
+            self.call_soon(self._end_wait)
+
+    def _end_wait(self) -> None:
+        """End the wait in which somebody has forked, who is called by it: an observer."""
+        raise ConnectionLostError(self._end)
 
     def drop(self) -> None:
         """Close what is open without a word to anybody, also in a process that was forked."""

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from wiredaemon.protocol import ProgressReceived
 
 
+_TAKEN: Final[deque[object]] = deque(maxlen=0)
+"""The objects of a call whose response was taken."""
+_CLOSED: Final[deque[object]] = deque(maxlen=0)
+"""The objects of a call that its caller has closed."""
+_NO_OBJECT: Final = "the response has no object, where one was expected"
+_REASONS: Final = {
+    id(_TAKEN): "the response was taken already: it is there once",
+    id(_CLOSED): "the call was closed",
+}
+
+
 class Observer(Protocol):
     """Receives the text and the progress that a command sends beside its result."""
 
@@ -105,6 +116,8 @@ class Call:
             if self._failure is not None:
                 raise self._failure
             if self.is_over:
+                if self._objects is not _CLOSED:
+                    self._objects = _TAKEN
                 raise StopAsyncIteration
             await self._arrive()
         return self.take()
@@ -144,8 +157,9 @@ class Call:
         if self._failure is not None:
             raise self._failure
         if not objects:
-            raise ClientError("the response has no object, where one was expected")
+            raise ClientError(_REASONS.get(id(self._objects), _NO_OBJECT))
         value = objects.popleft()
+        self._objects = _TAKEN
         if self.carrier.is_holding:
             self.carrier.call_changed(self)
         return value
@@ -155,7 +169,8 @@ class Call:
         if not self.is_over:
             self.is_over = True
             self.carrier.call_closed(self)
-        self._objects.clear()
+        self._objects.clear()  # who waits for the result has them in hand
+        self._objects = _CLOSED
         self.carrier.call_changed(self)
         self._wake()
 

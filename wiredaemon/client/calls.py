@@ -26,7 +26,7 @@ from wiredaemon.client.frame_writer import FrameWriter
 from wiredaemon.client.idle_timer import IdleTimer
 from wiredaemon.client.outcomes import failure_of
 from wiredaemon.client.outgoing_data import encode_where_known, is_small, send_pieces
-from wiredaemon.client.requests import SentRequest
+from wiredaemon.client.requests import SentRequest, name_bytes
 from wiredaemon.client.untaken import UntakenObjects
 from wiredaemon.protocol import (
     ClientConnection,
@@ -91,7 +91,7 @@ class ClientCalls:
         try:
             self._connection = ClientConnection(
                 dialect,
-                content_encodings=options.content_encodings,
+                content_encodings=[name_bytes(one) for one in options.content_encodings],
                 offers_session=is_shared and FrameType.SESSION in dialect.frames,
                 limits=options.limits,
             )
@@ -107,7 +107,7 @@ class ClientCalls:
         self.is_holding = self._is_paused = self._is_pumping = False
         self._input_ended: ClientError | None = None
         """The error of calls without a complete response, once the input has ended."""
-        self._failure: BaseException | None = None
+        self.failure: BaseException | None = None  # why nothing is sent any more
 
     @property
     def is_idle(self) -> bool:
@@ -131,8 +131,8 @@ class ClientCalls:
         Raises:
             ClientError: The request cannot be sent; other calls go on.
         """
-        if self._failure is not None:
-            raise ConnectionLostError(f"the connection is gone: {self._failure}")
+        if self.failure is not None:
+            raise ConnectionLostError(f"the connection is gone: {self.failure}")
         now = self._runtime.now() if request.deadline is not None else 0.0
         has_extra = request.path is not None or request.deadline is not None or call.observer
         try:
@@ -164,7 +164,7 @@ class ClientCalls:
 
     def send_data(self, request_id: int, data: bytes, *, end: bool = False) -> None:
         """Send a piece of command data at once."""
-        if self._failure is None:
+        if self.failure is None:
             self._connection.send_data(request_id, data, end=end)
             self.writer.write()
 
@@ -207,9 +207,9 @@ class ClientCalls:
 
     def fail(self, error: BaseException) -> None:
         """Fail every call without a complete response, and close the connection."""
-        if self._failure is not None:
+        if self.failure is not None:
             return
-        self._failure = error
+        self.failure = error
         self.writer.is_over = True
         requests = list(self._requests.values())
         self._requests.clear()
@@ -264,23 +264,23 @@ class ClientCalls:
                 has_more = bool(received) or connection.pending
                 # Asked here and not by a call: nearly always nothing is untaken.
                 is_full = bool(untaken.sizes) and untaken.are_too_many(self._requests.values())
-                if not has_more or is_full or self._failure is not None:
+                if not has_more or is_full or self.failure is not None:
                     break
                 data = received.popleft() if received else b""
                 for event in connection.receive_data(data):
                     # First, because nearly all events are.
                     if type(event) is ResponseDataReceived:
                         self._receive_response(event)
-                    elif self._failure is None:
+                    elif self.failure is None:
                         self._on_event(event)
                 # Answers to pings, and what callbacks have asked for.
                 if connection.has_output:
                     self.writer.write()
         finally:
             self._is_pumping = False
-        if self._input_ended is not None and self._failure is None and not has_more:
+        if self._input_ended is not None and self.failure is None and not has_more:
             self._end(self._input_ended)
-        is_paused = is_full and self._failure is None
+        is_paused = is_full and self.failure is None
         if is_paused is not self._is_paused:
             self._set_paused(paused=is_paused)
         self.is_holding = is_paused or has_more or bool(untaken.sizes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from wiredaemon.client.address import parse_url
 from wiredaemon.client.credentials import Password, check_secrecy, from_netrc
@@ -11,6 +11,7 @@ from wiredaemon.client.errors import NotOfferedError, UrlError
 from wiredaemon.client.framed import FramedConnection
 from wiredaemon.client.http import HttpConnection
 from wiredaemon.client.options import DEFAULT_OPTIONS
+from wiredaemon.client.requests import name_bytes
 from wiredaemon.wire.encodings import DECODERS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Connection(Protocol):
         arguments: Mapping[bytes, Value] | Mapping[str, Value] | None = None,
         *,
         data: Data | None = None,
-        permission: Permission | None = None,
+        permission: Permission | Literal["ro", "rw"] | None = None,
         observer: Observer | None = None,
         timeout: float | None = None,
     ) -> Call:
@@ -112,7 +113,7 @@ async def open_connection(runtime: Runtime, url: str, options: ClientOptions) ->
     # Before anything is sent: a server that chose an unknown one would only be found out by its
     # answer.
     named = [*options.content_encodings, *options.data_encodings]
-    unknown = [name for name in named if name not in DECODERS]
+    unknown = [name for name in map(name_bytes, named) if name not in DECODERS]
     if unknown:
         known = ", ".join(sorted(name.decode() for name in DECODERS))
         shown = unknown[0].decode("ascii", "backslashreplace")

@@ -22,36 +22,40 @@ class Password:
     """A user's name and password."""
 
     user: str
-    password: bytes = field(repr=False)
+    password: bytes | str = field(repr=False)
 
     def header(self) -> bytes:
         """Return the value of HTTP's ``Authorization``."""
-        return b"Basic " + base64.b64encode(self.user.encode() + b":" + self.password)
+        return b"Basic " + base64.b64encode(self.user.encode() + b":" + _octets(self.password))
 
     def arguments(self) -> Mapping[bytes, bytes]:
         """Return the arguments of ``login`` on a raw connection."""
-        return {b"name": self.user.encode(), b"password": self.password}
+        return {b"name": self.user.encode(), b"password": _octets(self.password)}
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """A bearer token."""
 
-    token: bytes = field(repr=False)
+    token: bytes | str = field(repr=False)
 
     def header(self) -> bytes:
         """Return the value of HTTP's ``Authorization``."""
-        return b"Bearer " + self.token
+        return b"Bearer " + _octets(self.token)
 
     def arguments(self) -> Mapping[bytes, bytes]:
         """Return the arguments of ``login`` on a raw connection."""
-        return {b"token": self.token}
+        return {b"token": _octets(self.token)}
+
+
+def _octets(secret: bytes | str) -> bytes:
+    return secret.encode() if isinstance(secret, str) else secret
 
 
 Credentials: TypeAlias = Password | Token
 
 
-def from_netrc(file: Path | Literal[True], address: Address) -> Password | None:
+def from_netrc(file: Path | str | Literal[True], address: Address) -> Password | None:
     """Return the login for a server in a netrc file; None if there is none for it.
 
     Args:

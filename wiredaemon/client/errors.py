@@ -10,6 +10,8 @@ from typing import Final, Self
 
 PASSED: Final = "the deadline of the call has passed"
 """The text of each `DeadlineError`."""
+CLOSED: Final = "the connection was closed"
+"""The text of the errors of calls whose connection its owner has closed."""
 
 
 class ClientError(Exception):
@@ -43,6 +45,13 @@ class SilentError(ClientError):
     def after(cls, seconds: float | None) -> Self:
         """Return the error of so many seconds of silence."""
         return cls(f"the server was silent for {seconds:g} s")
+
+
+def as_lost(error: ClientError) -> ClientError:
+    """Return the error of a connection that was in use: TLS that fails then is a loss, too."""
+    if isinstance(error, ConnectError):
+        return ConnectionLostError(f"the connection was lost: {error}")
+    return error
 
 
 class DeadlineError(ClientError):
@@ -80,3 +89,7 @@ class HttpAnswerError(ClientError):
         text = " ".join(content.removeprefix(b"0\n").decode("utf-8", "replace").split())
         answer = f"HTTP {status} {said}".rstrip()
         super().__init__(f"{answer}: {text}" if text not in {"", said} else answer)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int, bytes, bytes]]:
+        """Have `pickle`, and with it other processes, make it of its parts."""
+        return type(self), (self.status, self.reason, self.content)

@@ -6,24 +6,23 @@ connection that is lost is made anew for the next call.
 
 from __future__ import annotations
 
-import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from wiredaemon.client.call import Call
 from wiredaemon.client.description import Description, read_description
 from wiredaemon.client.errors import (
+    CLOSED,
     PASSED,
     ClientError,
     ConnectionLostError,
     DeadlineError,
-    LoginRefusedError,
     NotOfferedError,
-    UntrustedError,
 )
 from wiredaemon.client.framed_stream import FramedStream
 from wiredaemon.client.options import CLOSE_SECONDS
 from wiredaemon.client.outgoing_data import checked_data
-from wiredaemon.client.requests import Request, moment_of, name_bytes, named_arguments
+from wiredaemon.client.reconnecting import connect_again
+from wiredaemon.client.requests import Request, granted, moment_of, name_bytes, named_arguments
 from wiredaemon.commands import Permission
 from wiredaemon.wire.dialects import DIALECTS, RequestForm, ResponseForm
 
@@ -40,12 +39,6 @@ if TYPE_CHECKING:
     from wiredaemon.wire.values import Value
 
 _DEFAULT_DIALECT: Final = DIALECTS["0006"]
-# The first attempt is made at once; a server that starts again is asked several times a second at
-# first, and never more seldom than each few seconds.
-_FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 5.0
-_FINAL: Final = (LoginRefusedError, NotOfferedError, UntrustedError)
-"""Errors of a connection that a further attempt would only repeat."""
 
 
 class FramedConnection:
@@ -118,7 +111,7 @@ class FramedConnection:
         arguments: Mapping[bytes, Value] | Mapping[str, Value] | None = None,
         *,
         data: Data | None = None,
-        permission: Permission | None = None,  # noqa: ARG002 HTTP has it in its URLs
+        permission: Permission | Literal["ro", "rw"] | None = None,
         observer: Observer | None = None,
         timeout: float | None = None,
     ) -> Call:
@@ -126,6 +119,8 @@ class FramedConnection:
         call = Call(self._runtime, observer)
         seconds = self._options.timeout if timeout is None else timeout
         try:
+            if permission is not None:
+                granted(permission)  # HTTP has it in its URLs
             deadline = None if seconds is None else moment_of(seconds, self._runtime.now())
             request = Request(
                 name_bytes(command),
@@ -164,7 +159,7 @@ class FramedConnection:
             ConnectionLostError: The connection was closed by its owner.
         """
         if self._is_closed:
-            raise ConnectionLostError("the connection was closed")
+            raise ConnectionLostError(CLOSED)
         timer = None
         if request.deadline is not None:
             left = max(request.deadline - self._runtime.now(), 0.0)
@@ -174,40 +169,19 @@ class FramedConnection:
 
     async def _reconnect(self) -> None:
         """Connect anew, several times with growing pauses."""
-        ends = self._runtime.now() + self._options.connect_seconds
-        pause = _FIRST_PAUSE
-        while True:
-            stream = self._new_stream()
-            try:
-                self._learn(await stream.open())
-            except ClientError as error:
-                # Spread out, so that the clients of a server that was away do not come together.
-                wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 nothing to guess
-                if (
-                    isinstance(error, _FINAL)
-                    or self._is_closed
-                    or self._runtime.now() + wait > ends
-                ):
-                    raise
-                await self._sleep(wait)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-            else:
-                self._stream = stream
-                return
+        seconds = self._options.connect_seconds
+        await connect_again(self._runtime, seconds, self._open_another, lambda: not self._is_closed)
 
-    async def _sleep(self, seconds: float) -> None:
-        waiter = self._runtime.waiter()
-        timer = self._runtime.call_later(seconds, waiter.wake)
-        try:
-            await waiter
-        finally:
-            timer.cancel()
+    async def _open_another(self) -> None:
+        stream = self._new_stream()
+        self._learn(await stream.open())
+        self._stream = stream
 
     def _reconnected(self, error: BaseException | None) -> None:
         self._connecting = None
         waiting, self._waiting = self._waiting, []
         if self._is_closed:
-            error = ConnectionLostError("the connection was closed")
+            error = ConnectionLostError(CLOSED)
             for waiter in self._closing:
                 waiter.wake()
         for call, request, timer in waiting:

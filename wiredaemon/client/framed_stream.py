@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Final
 from wiredaemon.client.call import Call
 from wiredaemon.client.calls import ClientCalls
 from wiredaemon.client.errors import (
+    CLOSED,
     BrokenProtocolError,
     ClientError,
+    ConnectionLostError,
     LoginRefusedError,
     NotOfferedError,
     SilentError,
+    as_lost,
 )
+from wiredaemon.client.first_bytes import instead_of_frames, perhaps_other
 from wiredaemon.client.idle_timer import IdleTimer
 from wiredaemon.client.requests import Request
 from wiredaemon.commands import CommandError, ServerError
@@ -28,10 +32,6 @@ if TYPE_CHECKING:
 
 _STAY: Final = 10.0
 """Seconds between signs of life while nothing is read; servers ask after 60 by default."""
-_HTTP: Final = b"HTTP/"
-# Some servers send an alert of TLS to whoever speaks something else, Twisted's just close.
-_PERHAPS_TLS: Final = ": if it speaks TLS, the URL must begin with hgrpcs://"
-_TLS_ALERT: Final = b"\x15\x03"
 
 
 class FramedStream:
@@ -49,6 +49,8 @@ class FramedStream:
         self._has_received = False
         self._is_leaving = False
         """No further call is started; the connection closes when it is idle."""
+        self._is_closed = False
+        """It is closed by us."""
         self._is_pinging = False
         self._staying: Cancellable | None = None
         """Tells the server from time to time that we are there, while we read nothing."""
@@ -108,6 +110,8 @@ class FramedStream:
 
     async def _greet(self) -> object:
         """Log in, and find out whether the server understands us, before anything else is asked."""
+        if self.calls.failure is not None:  # the server has spoken first
+            raise self.calls.failure
         credentials = self._options.credentials
         if credentials is not None:
             try:
@@ -138,10 +142,10 @@ class FramedStream:
         self._is_pinging = False
         if not self._has_received:
             self._has_received = True
-            other = _other_protocol(data)
+            scheme, limits = self._address.scheme, self._options.limits
+            other = instead_of_frames(data, scheme, self._dialect, limits)
             if other:
-                text = f"{self._address} {other}"
-                self.calls.fail(BrokenProtocolError(text))
+                self.calls.fail(BrokenProtocolError(f"{self._address} {other}"))
                 return
         self.calls.receive_data(data)
         if self._is_leaving and self.calls.is_idle:
@@ -153,10 +157,13 @@ class FramedStream:
         self._idle.set(None)
         if self._staying is not None:
             self._staying.cancel()
-        if self._has_received or self._address.scheme.is_secure:
-            self.calls.receive_end(error)
+        other = "" if self._has_received else perhaps_other(self._address.scheme)
+        if self._is_closed:
+            self.calls.fail(ConnectionLostError(CLOSED))
+        elif other:
+            self.calls.fail(type(error)(f"{error} without a word{other}"))
         else:
-            self.calls.fail(type(error)(f"{error} without a word{_PERHAPS_TLS}"))
+            self.calls.receive_end(as_lost(error) if self._has_received else error)
         waiting, self._closed = self._closed, []
         for waiter in waiting:
             waiter.wake()
@@ -230,7 +237,7 @@ class FramedStream:
 
     def close(self) -> None:
         """Send what was written, then close; commands that run are stopped."""
-        self._is_leaving = True
+        self._is_leaving = self._is_closed = True
         if self._stream is None or self.is_lost:
             return
         # The end of a connection alone may mean that its client still reads: commands would go on.
@@ -248,12 +255,3 @@ class FramedStream:
             waiter = self._runtime.waiter()
             self._closed.append(waiter)
             await waiter
-
-
-def _other_protocol(data: bytes) -> str:
-    """Return what a server speaks whose first bytes are no frame; empty if they may be one."""
-    if data.startswith(_HTTP):
-        return "speaks HTTP: the URL must begin with http:// or https://"
-    if data.startswith(_TLS_ALERT):
-        return "speaks TLS: the URL must begin with hgrpcs://"
-    return ""

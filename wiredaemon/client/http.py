@@ -6,19 +6,19 @@ Source: http, sections 4 and 8.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote_from_bytes
 
 from wiredaemon import __version__
 from wiredaemon.client.call import Call
-from wiredaemon.client.errors import BrokenProtocolError, ClientError, ConnectionLostError
+from wiredaemon.client.errors import CLOSED, BrokenProtocolError, ClientError, ConnectionLostError
 from wiredaemon.client.fetching import fetch
 from wiredaemon.client.handshake import HEADERS, LARGEST_ANSWER, Offer, choose, read_answer
 from wiredaemon.client.http_pool import HttpPool
 from wiredaemon.client.options import CLOSE_SECONDS
 from wiredaemon.client.outgoing_data import checked_data
 from wiredaemon.client.posting import Post
-from wiredaemon.client.requests import Request, moment_of, name_bytes, named_arguments
+from wiredaemon.client.requests import Request, granted, moment_of, name_bytes, named_arguments
 from wiredaemon.commands import Permission
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class HttpConnection:
         arguments: Mapping[bytes, Value] | Mapping[str, Value] | None = None,
         *,
         data: Data | None = None,
-        permission: Permission | None = None,
+        permission: Permission | Literal["ro", "rw"] | None = None,
         observer: Observer | None = None,
         timeout: float | None = None,
     ) -> Call:
@@ -169,11 +169,11 @@ class HttpConnection:
         try:
             deadline = moment_of(seconds, self.runtime.now())
             if self.pool.is_closed:
-                raise ConnectionLostError("the connection was closed")
+                raise ConnectionLostError(CLOSED)
             name = name_bytes(command)
             sent = None if data is None else checked_data(data)
             request = Request(name, named_arguments(arguments), sent, None, deadline)
-            Post(self, self._target(name, permission), call, request).send()
+            Post(self, self._target(name, granted(permission)), call, request).send()
         except ClientError as error:
             call.fail(error)
         return call
@@ -182,11 +182,11 @@ class HttpConnection:
         """Return the path of a command's URL."""
         target = self._targets.get((command, permission))
         if target is None:
-            granted = permission or self._permission_of(command)
+            needed = permission or self._permission_of(command)
             parts = [
                 self._address.url_path,
                 self._known_offer.base,
-                granted.value.encode(),
+                needed.value.encode(),
                 quote_from_bytes(command, safe="").encode(),
             ]
             target = b"/".join(parts)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from wiredaemon.client.errors import ClientError, ConnectionLostError
+from wiredaemon.client.errors import CLOSED, ClientError, ConnectionLostError
 from wiredaemon.client.http_stream import HttpStream
+from wiredaemon.client.reconnecting import connect_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from wiredaemon.client.address import Address
     from wiredaemon.client.options import ClientOptions
     from wiredaemon.client.runtime import Cancellable, Runtime, Tls, Waiter
-
-_CLOSED: Final = "the connection was closed"
 
 
 class HttpPool:
@@ -35,6 +34,8 @@ class HttpPool:
         self._waiting: deque[Wanted] = deque()
         self.tls: Tls | None = None
         """The TLS of the connection that was made last; None without."""
+        self._was_reached = False
+        """The server was there: an attempt that fails is not the last one."""
         self.is_closed = False
         """Nothing is connected any more."""
         self._closing: list[Waiter] = []
@@ -58,7 +59,7 @@ class HttpPool:
         """
         wanted = Wanted(on_stream, on_failure)
         if self.is_closed:
-            on_failure(ConnectionLostError(_CLOSED))
+            on_failure(ConnectionLostError(CLOSED))
         elif self._idle and not is_fresh:
             # The one that was used last: the others may be closed for want of use.
             self._give(self._idle.pop(), wanted)
@@ -84,17 +85,28 @@ class HttpPool:
         stream = HttpStream(self._address, self._free)
 
         async def connect() -> None:
+            nonlocal stream
+            stream = HttpStream(self._address, self._free)
             stream.stream = await self._runtime.open(self._address, stream, self._options)
-            if stream.failure is not None:  # gone again by now
+            if stream.failure is not None:  # gone again by now, or of no use
+                stream.stream.abort()
                 raise stream.failure
+            self._was_reached = True
             self._open.add(stream)
             self.tls = stream.stream.tls
+
+        async def connect_somehow() -> None:
+            if not self._was_reached:
+                await connect()
+                return
+            seconds = self._options.connect_seconds
+            await connect_again(self._runtime, seconds, connect, lambda: not wanted.is_over)
 
         def connected(error: BaseException | None) -> None:
             del self._connecting[wanted]
             if self.is_closed:
                 stream.abort()
-                error = ConnectionLostError(_CLOSED)
+                error = ConnectionLostError(CLOSED)
             if error is None:
                 self._give(stream, wanted)
                 return
@@ -104,7 +116,7 @@ class HttpPool:
             self._check_closed()
 
         self._connecting[wanted] = None
-        connecting = self._runtime.run(connect(), connected)
+        connecting = self._runtime.run(connect_somehow(), connected)
         if wanted in self._connecting:  # it may have failed at once
             self._connecting[wanted] = connecting
 
@@ -157,9 +169,9 @@ class HttpPool:
         self.is_closed = True
         waiting, self._waiting = self._waiting, deque()
         for wanted in waiting:
-            wanted.on_failure(ConnectionLostError(_CLOSED))
+            wanted.on_failure(ConnectionLostError(CLOSED))
         for stream in list(self._busy):
-            stream.give_up(ConnectionLostError(_CLOSED))
+            stream.give_up(ConnectionLostError(CLOSED))
         for stream in self._idle:
             stream.close()
         for connecting in list(self._connecting.values()):

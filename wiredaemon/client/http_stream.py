@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from wiredaemon.client.errors import BrokenProtocolError, ClientError, ConnectionClosedError
+from wiredaemon.client.errors import (
+    BrokenProtocolError,
+    ClientError,
+    ConnectionClosedError,
+    as_lost,
+)
+from wiredaemon.client.first_bytes import instead_of_http, perhaps_other
 from wiredaemon.client.http_messages import LAST_CHUNK, End, Head, ResponseReader, chunk
-from wiredaemon.wire.frames import HEADER_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,12 +20,7 @@ if TYPE_CHECKING:
     from wiredaemon.client.http_messages import Event, RequestHead
     from wiredaemon.client.runtime import Stream
 
-# Some servers send an alert of TLS to whoever speaks something else, Twisted's just close.
-_SAID_NOTHING: Final = " without a word: if it speaks TLS, the URL must begin with https://"
 _NEW_LINE: Final = b"\r\n"
-_TLS_ALERT: Final = b"\x15\x03"
-_ERROR_FRAME: Final = 5
-"""The number of a frame with an error, which raw listeners answer HTTP with."""
 
 
 class Exchange(Protocol):
@@ -124,9 +124,9 @@ class HttpStream:
             return
         if not self._has_received:
             self._has_received = True
-            other = _other_protocol(data, self._address)
+            other = instead_of_http(data, self._address.scheme)
             if other:
-                text = f"{self._address} does not speak HTTP{other}"
+                text = f"{self._address} does not speak HTTP: {other}"
                 self._fail(BrokenProtocolError(text))
                 return
         # Also a part of one: whoever came next would take it for its own.
@@ -181,9 +181,10 @@ class HttpStream:
             if self._reader.ends_with_connection:
                 self._on_event(End(keeps_connection=False))
                 return
-            more = "" if self._has_received or self._address.scheme.is_secure else _SAID_NOTHING
+            other = "" if self._has_received else perhaps_other(self._address.scheme)
+            more = f" without a word{other}" if other else ""
             error = ConnectionClosedError(f"{self._address} closed the connection{more}")
-        self._fail(error)
+        self._fail(as_lost(error) if self._has_received else error)
 
     def _fail(self, error: ClientError) -> None:
         self.failure = error
@@ -244,13 +245,3 @@ class HttpStream:
         self._is_paused = False
         if self.stream is not None:
             self.stream.resume_input()
-
-
-def _other_protocol(data: bytes, address: Address) -> str:
-    """Return what a server speaks whose first bytes are no HTTP, as the end of an error."""
-    if data.startswith(_TLS_ALERT):
-        return ": it speaks TLS, so the URL must begin with https://"
-    if len(data) >= HEADER_SIZE and data[HEADER_SIZE - 1] >> 4 == _ERROR_FRAME:
-        scheme = "hgrpcs" if address.scheme.is_secure else "hgrpc"
-        return f": it speaks frames, so the URL must begin with {scheme}://"
-    return ""

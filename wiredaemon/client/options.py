@@ -30,22 +30,22 @@ class ClientOptions:
 
     dialect: Dialect | None = None
     """The framing to speak; None for the server's preferred one over HTTP, 0006 over raw TCP."""
-    content_encodings: Sequence[bytes] = ()
+    content_encodings: Sequence[bytes] | Sequence[str] = ()
     """Content encodings to offer for responses, the most preferred first; 0006 only."""
-    data_encodings: Sequence[bytes] = ()
+    data_encodings: Sequence[bytes] | Sequence[str] = ()
     """Content encodings for command data, the most preferred first; the first one that the server
     knows is used. Only in sessions, which raw connections have in 0006."""
-    authorities: Path | None = None
+    authorities: Path | str | None = None
     """A PEM file of the certificates to trust; None for the system's."""
     trusts_anybody: bool = False
     """Do not verify the server's certificate and name."""
     credentials: Credentials | None = None
     """The password or token to log in with; None for those of the URL, if it has any."""
-    netrc: Path | Literal[True] | None = None
+    netrc: Path | str | Literal[True] | None = None
     """A file of logins by host, as other programs know it, or True for ``~/.netrc``."""
-    certificate: Path | None = None
+    certificate: Path | str | None = None
     """A PEM file of our own certificate, for servers whose users have some; it may hold the key."""
-    private_key: Path | None = None
+    private_key: Path | str | None = None
     """A PEM file of its key; None if that is in the certificate's file."""
     sends_plainly: bool = False
     """Send the password or token also where others could read it."""

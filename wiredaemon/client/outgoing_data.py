@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeGuard
 
 from wiredaemon.client.errors import ClientError
+from wiredaemon.client.requests import name_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -99,6 +100,7 @@ def encode_where_known(
     connection: ClientConnection, options: ClientOptions, started: SessionStarted
 ) -> None:
     """Encode command data from now on, if the server knows a profile that is wanted."""
-    chosen = [one for one in options.data_encodings if one in started.content_encodings]
+    wanted = map(name_bytes, options.data_encodings)
+    chosen = [one for one in wanted if one in started.content_encodings]
     if chosen:
         connection.encode_data(chosen[0])

@@ -183,8 +183,12 @@ class Post:
         )
 
     def _failed(self, error: ClientError) -> None:
-        if not self._is_over:
-            self._is_over = True
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._connection.pool.is_closed:
+            self._calls.fail(error)
+        else:
             self._calls.receive_end(error)
 
     def pause_output(self) -> None:

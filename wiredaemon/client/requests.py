@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wiredaemon.client.errors import PASSED, BrokenProtocolError, ClientError, DeadlineError
 from wiredaemon.client.outcomes import is_late, outcome_of
+from wiredaemon.commands import Permission
 from wiredaemon.protocol import ProgressReceived, RemoteProtocolError, TextOutputReceived
 from wiredaemon.protocol.objects import NOTHING, only_object, response_reader
 from wiredaemon.wire.dialects import FrameType, RequestForm
@@ -201,6 +202,18 @@ def name_bytes(name: bytes | str) -> bytes:
         except UnicodeEncodeError:
             raise ClientError(f"a name has half of a character: {name!r:.50}") from None
     raise ClientError(f"a name must be text or bytes, not {type(name).__name__}")
+
+
+def granted(permission: Permission | str | None) -> Permission | None:
+    """Return a permission that was given as such, or by its name.
+
+    Raises:
+        ClientError: There is no such permission.
+    """
+    try:
+        return None if permission is None else Permission(permission)
+    except ValueError:
+        raise ClientError(f"a permission is ro or rw, not {permission!r:.50}") from None
 
 
 def named_arguments(

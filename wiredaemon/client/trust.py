@@ -6,6 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from wiredaemon.client.errors import ClientError, ConnectError, UntrustedError
+from wiredaemon.client.first_bytes import url_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,8 @@ _NO_TLS: Final = ("wrong version number", "packet length too long", "http reques
 """OpenSSL's words for an answer that is no TLS, from 1.1 to 3.5."""
 _NO_FRAMES: Final = ("alert internal error", "alert no application protocol")
 """Its words for a server that knows none of the names of ALPN."""
+_OURS: Final = ("unknown ca", "certificate")
+"""Its words in alerts about a client's certificate: servers' own are refused by us."""
 
 
 class Trust:
@@ -67,12 +70,16 @@ def _make(options: ClientOptions, protocols: Sequence[bytes]) -> ssl.SSLContext:
         try:
             context.load_cert_chain(options.certificate, key)
         except (OSError, ValueError) as error:
-            text = f"{options.certificate} and {key} cannot be used: {_text(error)}"
+            files = dict.fromkeys((str(options.certificate), str(key)))
+            reason = _text(error)
+            if reason.startswith("[SSL] PEM lib"):
+                reason = "a certificate or its private key is not there"
+            text = f"{' and '.join(files)} cannot be used: {reason}"
             raise ConnectError(text) from error
     return context
 
 
-def _trusting(authorities: Path | None) -> ssl.SSLContext:
+def _trusting(authorities: Path | str | None) -> ssl.SSLContext:
     if authorities is None:
         return ssl.create_default_context()
     try:
@@ -94,18 +101,20 @@ def describe_tls(error: ssl.SSLError, address: Address) -> ClientError:
 
 
 def failed_tls(reason: str, address: Address) -> ConnectError:
-    """Return the error for TLS that failed, with what may be wrong with the URL.
+    """Return the error for TLS that failed, with what may be wrong.
 
     Args:
         reason: The text of OpenSSL.
         address: The server's address.
     """
-    is_http = address.scheme.is_http
-    hint = ""
+    scheme, hint = address.scheme, ""
     if any(text in reason for text in _NO_TLS):
-        hint = f": if it speaks no TLS, the URL must begin with {'http' if is_http else 'hgrpc'}://"
-    elif not is_http and any(text in reason for text in _NO_FRAMES):
-        hint = ": if it speaks HTTP, the URL must begin with https://"
+        prefix = url_prefix(scheme, is_http=scheme.is_http, is_secure=False)
+        hint = f": if it speaks no TLS, the URL must begin with {prefix}"
+    elif not scheme.is_http and any(text in reason for text in _NO_FRAMES):
+        hint = f": if it speaks HTTP, the URL must begin with {url_prefix(scheme, is_http=True)}"
+    elif "alert" in reason and any(text in reason for text in _OURS):
+        hint = ": the server wants a certificate of ours, and none that it trusts was shown"
     return ConnectError(f"TLS with {address} failed: {reason}{hint}")
 
 

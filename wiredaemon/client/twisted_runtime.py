@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -129,14 +130,18 @@ class TwistedRuntime:
             return endpoint
         creator = tls.client_options(
             address.host,
-            authorities=options.authorities,
+            authorities=_path(options.authorities),
             trusts_anybody=options.trusts_anybody,
-            certificate=options.certificate,
-            private_key=options.private_key,
+            certificate=_path(options.certificate),
+            private_key=_path(options.private_key),
             protocols=() if address.scheme.is_http else protocols,
         )
         endpoint = wrapClientTLS(creator, endpoint)
         return endpoint
+
+
+def _path(file: Path | str | None) -> Path | None:
+    return None if file is None else Path(file)
 
 
 @implementer(IHandshakeListener, IPushProducer)

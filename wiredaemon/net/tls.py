@@ -108,7 +108,8 @@ def _own(certificate: Path, private_key: Path) -> dict[str, Any]:
 
 
 def _unusable(certificate: Path, private_key: Path, reason: object) -> TlsError:
-    return TlsError(f"{certificate} and {private_key} cannot be used: {reason}")
+    files = " and ".join(dict.fromkeys((str(certificate), str(private_key))))
+    return TlsError(f"{files} cannot be used: {reason}")
 
 
 def check_authorities(authorities: Path) -> None:

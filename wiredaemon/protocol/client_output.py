@@ -17,7 +17,7 @@ from wiredaemon.protocol.client_requests import (
 )
 from wiredaemon.protocol.errors import LocalProtocolError
 from wiredaemon.protocol.output import Output, OutputStream
-from wiredaemon.protocol.sender_settings import SESSION
+from wiredaemon.protocol.sender_settings import LINES, SESSION
 from wiredaemon.protocol.session import CLIENT_SESSION, VERSION, Session, SessionState, SessionStep
 from wiredaemon.protocol.session_output import SessionOutput
 from wiredaemon.wire import cbor
@@ -38,6 +38,9 @@ _CLIENT_STREAM: Final = 1
 _DATA_STREAM: Final = 3
 # An id has 16 bits (framing, section 2); Mercurial's clients never come to the end of them.
 _REQUEST_IDS: Final = 1 << 16
+# As HTTP/2's connections begin with some: a server of HTTP/1 waits for the end of a line, and says
+# at once then that it speaks something else.
+_LINES: Final = b"\r\n\r\n"
 
 
 class ClientOutput(SessionOutput):
@@ -249,6 +252,7 @@ class ClientOutput(SessionOutput):
         if self._session is not None:
             self._session.advance(SessionStep.OFFERED)
             settings[SESSION] = VERSION
+            settings[LINES] = _LINES
         payload = cbor.encode(settings, self._dialect.cbor.key_order)
         self._stream.send(request_id, FrameType.SENDER_PROTOCOL_SETTINGS, EOS, payload)
         self._content_encodings = ()

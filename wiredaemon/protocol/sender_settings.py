@@ -22,6 +22,8 @@ _SUBJECT: Final = "sender protocol settings frame"
 _ENCODINGS: Final = b"contentencodings"
 SESSION: Final = b"session"
 """The key of the newest version of sessions that a client knows."""
+LINES: Final = b"lines"
+"""The key of two ends of lines, which are for servers that do not speak the protocol at all."""
 
 
 class SenderSettingsReceiver:

@@ -99,7 +99,7 @@ class FrameForm:
     flags: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Dialect:
     """One revision of the framing; each exists once, so that dialects compare by identity."""
 
@@ -127,6 +127,10 @@ class Dialect:
     """Frame types by number."""
     numbers: Mapping[FrameType, int] = field(init=False)
     """Numbers by frame type."""
+
+    def __repr__(self) -> str:
+        """Return the name: there is one of each."""
+        return f"<Dialect {self.name}>"
 
     def __post_init__(self) -> None:
         """Derive the media type and the look-up tables from the other fields."""

@@ -1,0 +1,77 @@
+"""What a server speaks that is not spoken with it: by its first bytes, in words for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wiredaemon.wire.dialects import ErrorForm, FrameType
+from wiredaemon.wire.frames import HEADER_SIZE
+
+if TYPE_CHECKING:
+    from wiredaemon.client.address import Scheme
+    from wiredaemon.wire.dialects import Dialect
+    from wiredaemon.wire.limits import Limits
+
+_HTTP: Final = b"http/"
+_PAGES: Final = (b"<html", b"<!doctype html")
+"""How some servers answer what is no HTTP at all: a page without a head."""
+_TLS_ALERT: Final = b"\x15\x03"
+"""Some servers send an alert of TLS to whoever speaks something else, Twisted's just close."""
+_ERROR: Final = 5
+"""The number of a frame with an error, in all dialects, which raw listeners answer HTTP with."""
+_SHOWN: Final = 40
+"""Bytes of a foreign greeting that are shown: those of SSH and of mail servers fit."""
+
+
+def url_prefix(scheme: Scheme, *, is_http: bool, is_secure: bool | None = None) -> str:
+    """Return how a URL begins that differs from another one's scheme."""
+    has_tls = scheme.is_secure if is_secure is None else is_secure
+    return ("http" if is_http else "hgrpc") + "s" * has_tls + "://"
+
+
+def instead_of_frames(data: bytes, scheme: Scheme, dialect: Dialect, limits: Limits) -> str:
+    """Return what a server speaks whose first bytes are no frame; empty if they may be one."""
+    start = data[:_SHOWN].lower()
+    if start.startswith((_HTTP, *_PAGES)):
+        return f"speaks HTTP: the URL must begin with {url_prefix(scheme, is_http=True)}"
+    if data.startswith(_TLS_ALERT):
+        prefix = url_prefix(scheme, is_http=False, is_secure=True)
+        return f"speaks TLS: the URL must begin with {prefix}"
+    if len(data) < HEADER_SIZE:
+        return ""
+    if int.from_bytes(data[:3], "little") > limits.frame_payload:
+        shown = data.split(b"\n")[0].rstrip()[:_SHOWN].decode("ascii", "backslashreplace")
+        return f"speaks another protocol: it said {shown!r}"
+    if _is_foreign(data, dialect):
+        return f"speaks another dialect than {dialect.name}"
+    return ""
+
+
+def _is_foreign(data: bytes, dialect: Dialect) -> bool:
+    """Return whether a frame belongs to another dialect."""
+    kind = dialect.types.get(data[HEADER_SIZE - 1] >> 4)
+    if kind is not FrameType.ERROR_RESPONSE or len(data) == HEADER_SIZE:
+        return kind is None
+    # A text never begins with such a byte (RFC 3629), and a CBOR map always does.
+    is_map = 0xA0 <= data[HEADER_SIZE] <= 0xBF  # noqa: PLR2004 said above
+    return is_map is (dialect.error is ErrorForm.TEXT)
+
+
+def instead_of_http(data: bytes, scheme: Scheme) -> str:
+    """Return what a server speaks whose first bytes are no HTTP; empty if nobody knows."""
+    if data.startswith(_TLS_ALERT):
+        prefix = url_prefix(scheme, is_http=True, is_secure=True)
+        return f"it speaks TLS, so the URL must begin with {prefix}"
+    if len(data) >= HEADER_SIZE and data[HEADER_SIZE - 1] >> 4 == _ERROR:
+        prefix = url_prefix(scheme, is_http=False)
+        return f"it speaks frames, so the URL must begin with {prefix}"
+    return ""
+
+
+def perhaps_other(scheme: Scheme) -> str:
+    """Return what a server may speak that has said nothing; empty over TLS, which it speaks."""
+    if scheme.is_secure or scheme.is_unix:
+        return ""
+    prefix = url_prefix(scheme, is_http=scheme.is_http, is_secure=True)
+    text = f": if it speaks TLS, the URL must begin with {prefix}"
+    return text if scheme.is_http else f"{text}, if it speaks HTTP, with http://"
