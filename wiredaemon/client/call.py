@@ -63,7 +63,7 @@ class Call:
     taken, nothing more is read from the connection. A caller that stops before the end must call
     `close`, or use ``async with``: the server is then told to stop the command.
 
-    A failure is raised behind the objects that came before it.
+    A failure is raised after the objects that came before it.
 
     Raises:
         CommandError, ServerError: The command failed.

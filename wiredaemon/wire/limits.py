@@ -63,7 +63,7 @@ class Limits(JsonLimits):
     encoded_streams: int = 32
     """Streams that a client decodes side by side: each may hold a window of 8 MiB."""
 
-    # Mercurial's own server accepted 30,000. Its clients send one request behind the other.
+    # Mercurial's own server accepted 30,000. Its clients send one request after the other.
     half_open_requests: int = 16
     """Requests begun and not yet complete on one connection."""
 
@@ -156,7 +156,7 @@ class Limits(JsonLimits):
 
     # nginx has 1,000.
     requests_per_connection: int = 10_000
-    """Requests on one HTTP connection, which is closed behind the last; none on raw TCP."""
+    """Requests on one HTTP connection, which is closed after the last; none on raw TCP."""
 
     # The reader of a stalled answer holds up to 4 MiB of the system's memory besides ours.
     answer_stalled_seconds: float = 60.0
@@ -316,7 +316,7 @@ class Limits(JsonLimits):
     """Repositories that one index page lists, which has some 100 KiB then."""
 
     index_seconds: float = 1.0
-    """Seconds after which an index page shows what is known; the rest is looked at behind it."""
+    """Seconds after which an index page shows what is known; the rest is looked at afterwards."""
 
     # Measured: 50 ms of reading folders that the system has in memory, in a thread.
     index_scan: int = 100_000

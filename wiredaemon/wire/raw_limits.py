@@ -33,4 +33,4 @@ class RawLimits:
 
     # Three retransmissions of TCP, and some.
     session_pong_seconds: float = 20.0
-    """Time in which anything must come behind such a ping."""
+    """Time in which anything must come after such a ping."""

@@ -71,7 +71,7 @@ def test_the_status_says_of_which_kind_a_failure_is(
 
 def test_a_method_that_is_unknown_is_refused_with_those_that_are_known() -> None:
     response = wrong_method([b"GET", b"POST"])
-    assert (response.status, response.headers[-1]) == (405, (b"Allow", b"GET, POST"))
+    assert (response.status, response.headers[-1]) == (405, (b"Allow", b"OPTIONS, GET, POST"))
 
 
 def test_a_long_text_is_cut() -> None:

@@ -288,7 +288,9 @@ def test_the_document_can_be_read_and_nothing_else() -> None:
     assert head.endswith(b"\r\n\r\n")
     refused = answer_of(web.exchange(post("/openapi.json")))
     assert refused.problem == (405, "the methods here are GET, HEAD")
-    assert refused.headers["Allow"] == "GET, HEAD"
+    assert refused.headers["Allow"] == "OPTIONS, GET, HEAD"
+    asked = answer_of(web.exchange(ask("OPTIONS", "/json/openapi.json")))
+    assert (asked.status, asked.headers) == (204, {"Allow": "OPTIONS, GET, HEAD"})
 
 
 # --- heads that are refused --------------------------------------------------------------------

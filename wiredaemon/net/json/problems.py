@@ -76,9 +76,14 @@ def unknown(fault: bytes) -> HttpResponse:
 
 def wrong_method(allowed: Sequence[bytes]) -> HttpResponse:
     """Return the response to a method that a path does not know."""
-    names = b", ".join(allowed)
-    response = text(405, b"Method Not Allowed", b"the methods here are " + names)
-    return replace(response, headers=(*response.headers, (b"Allow", names)))
+    response = text(405, b"Method Not Allowed", b"the methods here are " + b", ".join(allowed))
+    return replace(response, headers=(*response.headers, *methods_here(allowed).headers))
+
+
+def methods_here(allowed: Sequence[bytes]) -> HttpResponse:
+    """Return the response to OPTIONS, which names the methods of a path and itself."""
+    names = b", ".join((b"OPTIONS", *allowed))
+    return HttpResponse(status=204, reason=b"No Content", headers=((b"Allow", names),))
 
 
 def not_acceptable(offered: Sequence[bytes]) -> HttpResponse:

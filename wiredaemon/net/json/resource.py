@@ -16,6 +16,7 @@ from wiredaemon.net.json.openapi import Logins, openapi_document
 from wiredaemon.net.json.problems import (
     PLAIN_HEADERS,
     as_problem,
+    methods_here,
     unknown,
     wrong_method,
     wrong_request,
@@ -95,7 +96,8 @@ class JsonResource(Resource):
     ) -> None:
         refused = check_reading(settings.access, request.peer())
         if refused is None and request.method not in _READ:
-            refused = wrong_method(_READ)
+            is_question = request.method == b"OPTIONS"
+            refused = methods_here(_READ) if is_question else wrong_method(_READ)
         request.answer(refused or redirect or self._document(request, settings))
 
     def _document(self, request: StreamingRequest, settings: Settings) -> HttpResponse:

@@ -18,6 +18,7 @@ from wiredaemon.net.http.responses import HttpResponse, denied_page
 from wiredaemon.net.json.accepting import choose
 from wiredaemon.net.json.forms import EVENTS, LAST_ID, OFFERED
 from wiredaemon.net.json.problems import (
+    methods_here,
     not_acceptable,
     unknown,
     wrong_media_type,
@@ -109,8 +110,7 @@ def check_call(
     # A browser asks so for the rights of pages of other sites: they get none (RFC 9110, 9.3.7).
     methods = methods_of(command)
     if head.method == b"OPTIONS":
-        allowed = b", ".join((b"OPTIONS", *methods))
-        return HttpResponse(status=204, reason=b"No Content", headers=((b"Allow", allowed),))
+        return methods_here(methods)
     if head.method not in methods:
         return wrong_method(methods)
     denial = authorize(rules, command.permission, peer)
