@@ -127,11 +127,11 @@ def changegroup(size: int) -> Iterator[bytes]:
     yield struct.pack(">lll", 0, 0, 0)
 
 
-def bomb(kind: str) -> bytes:
-    """Return a bundle of some kilobytes, of a changeset of 1 GiB."""
+def bomb(kind: str, size: int = _BOMB) -> bytes:
+    """Return a bundle of some kilobytes, of a changeset of so many bytes."""
     # Mercurial leaves out the first two octets of bz2, which the head of the bundle has.
     encoder = bz2.BZ2Compressor() if kind == "BZ" else zlib.compressobj()
-    content = b"".join([*map(encoder.compress, changegroup(_BOMB)), encoder.flush()])
+    content = b"".join([*map(encoder.compress, changegroup(size)), encoder.flush()])
     return b"HG10" + (content if kind == "BZ" else b"GZ" + content)
 
 
