@@ -93,12 +93,20 @@ def test_the_answer_of_version_1_is_an_empty_map() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "content_type"),
-    [(401, b""), (404, b"application/mercurial-0.1"), (200, b"text/html"), (200, b"")],
+    ("status", "content_type"), [(401, b""), (404, b"application/mercurial-0.1"), (302, b"")]
 )
 def test_what_is_no_answer_of_mercurial_is_shown(status: int, content_type: bytes) -> None:
     with pytest.raises(HttpAnswerError, match=rf"^HTTP {status} reason: text$"):
         read_answer(status, b"reason", content_type, b"text\n", Limits())
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "shown"),
+    [(200, b"text/html", "200 with text/html"), (204, b"", "204 with no type")],
+)
+def test_another_web_site_is_named(status: int, content_type: bytes, shown: str) -> None:
+    with pytest.raises(NotOfferedError, match=rf"^no repository is .*, {shown}, is of"):
+        read_answer(status, b"OK", content_type, b"<html>", Limits())
 
 
 @pytest.mark.parametrize(

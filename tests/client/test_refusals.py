@@ -113,7 +113,11 @@ async def test_the_host_does_not_exist(kind: str) -> None:
     [
         (answer("404 Not Found", b"no repository\n"), HttpAnswerError, "^HTTP 404 Not Found: no r"),
         (answer("500 Oops", b""), HttpAnswerError, "^HTTP 500 Oops$"),
-        (answer("200 OK", b"<html>", "text/html"), HttpAnswerError, "^HTTP 200 OK: <html>$"),
+        (
+            answer("200 OK", b"<html>", "text/html"),
+            NotOfferedError,
+            "^no repository is at this URL: the answer, 200 with text/html, is of another site$",
+        ),
         (
             answer("200 Script output follows", b"batch", "application/mercurial-0.1"),
             NotOfferedError,

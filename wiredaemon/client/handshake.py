@@ -41,7 +41,7 @@ _VERSION1: Final = b"application/mercurial-"
 # Not strict, because servers of 0003 to 0005 answer in any CBOR; the order of keys is for encoding
 # only.
 _RULES: Final = CborRules(strict=False, key_order=KeyOrder.BYTEWISE)
-_OK: Final = 200
+_SUCCESSES: Final = range(200, 300)
 _BY_MEDIA_TYPE: Final = {dialect.media_type: dialect for dialect in DIALECTS.values()}
 
 
@@ -62,11 +62,17 @@ def read_answer(
     """Parse the response to a handshake; a version 1 response is an empty map.
 
     Raises:
-        HttpAnswerError: The response is of neither kind.
+        HttpAnswerError: The request has failed.
+        NotOfferedError: The response is of something else than this protocol.
         BrokenProtocolError: The response is declared to be a map and is none.
     """
-    if status != _OK or not content_type.startswith(_VERSION1):
+    if status not in _SUCCESSES:
         raise HttpAnswerError(status, reason, content)
+    if not content_type.startswith(_VERSION1):
+        shown = content_type.decode("ascii", "backslashreplace") or "no type"
+        raise NotOfferedError(
+            f"no repository is at this URL: the answer, {status} with {shown}, is of another site"
+        )
     # Without parameters and exactly, as Mercurial's clients compare (http, section 4).
     if content_type != _CBOR:
         return {}
