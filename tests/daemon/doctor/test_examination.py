@@ -82,7 +82,7 @@ async def test_a_file_that_is_no_toml_is_the_only_finding(tmp_path: Path) -> Non
     file.write_text("[listen")
     (found,) = await examine(file, reactor, now=NOW)
     assert (found.area, found.level) == ("configuration", Level.ERROR)
-    assert found.text.startswith("is not TOML: ")
+    assert found.text.startswith(f"{file} is not TOML: ")
 
 
 @pytest_twisted.ensureDeferred

@@ -118,7 +118,9 @@ def test_a_terminal_has_colours_unless_they_are_not_wanted(
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     status, output = run(tmp_path)
     assert status == 2
-    assert "error   configuration: cannot be read: No such file or directory" in output
+    missing = tmp_path / "wiredaemon.toml"
+    assert f"error   configuration: {missing} cannot be read: No such file or directory" in output
+    assert "`wiredaemon init FOLDER` makes one" in output
 
 
 def test_an_interruption_is_quiet_and_ends_the_worker(folder: Path) -> None:

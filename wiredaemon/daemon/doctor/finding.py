@@ -57,7 +57,11 @@ def error(area: str, text: str, remedy: str) -> Finding:
 
 def of_mistake(mistake: ConfigurationError) -> Finding:
     """Return the finding that a configuration has a mistake."""
-    return error(mistake.key or _FILE, mistake.problem, f"accepted: {mistake.accepted}")
+    remedy = f"accepted: {mistake.accepted}"
+    if mistake.key:
+        return error(mistake.key, mistake.problem, remedy)
+    text = f"{mistake.file} {mistake.problem}"
+    return error(_FILE, text, f"{remedy}; `wiredaemon init FOLDER` makes one")
 
 
 def usable(file: Path | None) -> Finding:
