@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from support.daemon import Daemon
 from support.objects import object_store
 from support.raw_http import post
 from support.repositories import run_hg, write_hgrc
+from support.served import Served
 
 from wiredaemon.protocol import ClientConnection, RequestFailed, ResponseDataReceived
 from wiredaemon.protocol.objects import response_reader
@@ -53,7 +55,30 @@ def repository(template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(template, tmp_path / "repository"))
 
 
-def started(folder: Path, repository: Path, more: str = OPEN) -> Daemon:
+@dataclass(frozen=True, kw_only=True)
+class Hosted:
+    """A repository and the daemon that serves it."""
+
+    daemon: Daemon
+    folder: Path
+    """The daemon's."""
+    repository: Path
+    path: str = ""
+    """Where it is served, without a `/` at the end."""
+
+    @property
+    def nodes(self) -> list[bytes]:
+        return nodes_of(self.repository)
+
+    def kept(self) -> list[str]:
+        """The answers that are kept, of all repositories."""
+        found = (file.name for file in (self.folder / "data" / "cache" / "responses").iterdir())
+        return [name for name in found if name != "lock"]
+
+
+@contextmanager
+def started(folder: Path, repository: Path, more: str = OPEN) -> Iterator[Hosted]:
+    """Host one alone."""
     text = configuration(
         data=folder / "data",
         repository=repository,
@@ -64,7 +89,31 @@ def started(folder: Path, repository: Path, more: str = OPEN) -> Daemon:
     )
     for switch in ("enabled", "http_v2"):
         text = text.replace(f"{switch} = false", f"{switch} = true")
-    return Daemon.start(text, folder)
+    with Daemon.start(text, folder) as daemon:
+        yield Hosted(daemon=daemon, folder=folder, repository=repository)
+
+
+@pytest.fixture(scope="module")
+def served(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A daemon with repositories, one for each test."""
+    folder = tmp_path_factory.mktemp("served")
+    folders = {name: Path(shutil.copytree(template, folder / name)) for name in NAMES}
+    with Served.start(folders, folder, web="push_ssl = false\nallow-push = ['*']") as running:
+        yield running
+
+
+NAMES: Final = [f"r{number}" for number in range(14)]
+USED: Final[dict[str, str]] = {}
+
+
+@pytest.fixture
+def hosted(served: Served, request: pytest.FixtureRequest) -> Hosted:
+    """One of the repositories, which no other test uses."""
+    name = USED.setdefault(request.node.nodeid, NAMES[len(USED)])
+    repository = served.folders[name]
+    return Hosted(
+        daemon=served.daemon, folder=repository.parent, repository=repository, path=f"/{name}"
+    )
 
 
 def nodes_of(repository: Path) -> list[bytes]:
@@ -78,7 +127,7 @@ def filesdata(*nodes: bytes) -> dict[bytes, object]:
 
 
 def ask(
-    daemon: Daemon,
+    hosted: Hosted,
     arguments: Mapping[bytes, Any],
     encodings: tuple[bytes, ...] = (),
     *,
@@ -90,8 +139,8 @@ def ask(
     given: Any = None if redirect is None else dict(redirect)
     client.send_command(command, arguments, redirect=given)
     body = b"".join(header + payload for header, payload in client.data_to_send())
-    with daemon.connect() as connection:
-        target = TARGET + command.decode()
+    with hosted.daemon.connect() as connection:
+        target = f"{hosted.path}{TARGET}{command.decode()}"
         response = connection.exchange(post(target, connection.authority, HEADERS, body))
     assert response.status == 200, response
     reader = response_reader(DIALECTS["0006"], Limits())
@@ -127,30 +176,36 @@ def standing_still(daemon: Daemon) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def kept(folder: Path) -> list[str]:
-    found = (file.name for file in (folder / "data" / "cache" / "responses").iterdir())
-    return [name for name in found if name != "lock"]
+@contextmanager
+def keeping(hosted: Hosted) -> Iterator[None]:
+    """Wait until an answer is kept that is asked for meanwhile."""
+    # Of what was changed just now nothing is kept.
+    for file in (hosted.repository / ".hg", *(hosted.repository / ".hg").rglob("*")):
+        changed = file.lstat().st_mtime
+        os.utime(file, (changed - 1, changed - 1), follow_symlinks=False)
+    after = hosted.daemon.lines_logged()
+    yield
+    hosted.daemon.wait_for_log(KEPT, after=after)
 
 
 @pytest.mark.parametrize("encodings", ENCODINGS, ids=lambda names: b",".join(names).decode())
 def test_the_second_answer_needs_no_worker_and_is_the_same(
-    tmp_path: Path, repository: Path, encodings: tuple[bytes, ...]
+    hosted: Hosted, encodings: tuple[bytes, ...]
 ) -> None:
-    arguments = filesdata(*nodes_of(repository))
-    with started(tmp_path, repository) as daemon:
-        first = ask(daemon, arguments, encodings)
-        assert first[0] == {b"totalpaths": 1, b"totalitems": 3}
-        daemon.wait_for_log(KEPT)
-        with standing_still(daemon):
-            assert ask(daemon, arguments, encodings) == first
-            assert ask(daemon, arguments, encodings) == first
-        assert len(kept(tmp_path)) == 1
+    arguments = filesdata(*hosted.nodes)
+    before = hosted.kept()
+    with keeping(hosted):
+        first = ask(hosted, arguments, encodings)
+    assert first[0] == {b"totalpaths": 1, b"totalitems": 3}
+    with standing_still(hosted.daemon):
+        assert ask(hosted, arguments, encodings) == first
+        assert ask(hosted, arguments, encodings) == first
+    assert len(hosted.kept()) == len(before) + 1
 
 
 @pytest.mark.parametrize("command", [b"filedata", b"manifestdata"])
-def test_the_other_cacheable_commands_are_kept_too(
-    tmp_path: Path, repository: Path, command: bytes
-) -> None:
+def test_the_other_cacheable_commands_are_kept_too(hosted: Hosted, command: bytes) -> None:
+    repository = hosted.repository
     manifest = run_hg("log", "-r", "tip", "-T", "{manifest % '{node}'}", folder=repository).decode()
     file = run_hg("debugdata", "-m", manifest, folder=repository).split(b"\0")[1][:40].decode()
     arguments: dict[bytes, object] = {b"fields": {b"parents", b"revision"}}
@@ -158,24 +213,22 @@ def test_the_other_cacheable_commands_are_kept_too(
         arguments |= {b"path": b"file", b"nodes": [bytes.fromhex(file)]}
     else:
         arguments |= {b"tree": b"", b"nodes": [bytes.fromhex(manifest)]}
-    with started(tmp_path, repository) as daemon:
-        first = ask(daemon, arguments, (b"zlib",), command=command)
-        assert first[0] == {b"totalitems": 1}
-        daemon.wait_for_log(KEPT)
-        with standing_still(daemon):
-            assert ask(daemon, arguments, (b"zlib",), command=command) == first
+    with keeping(hosted):
+        first = ask(hosted, arguments, (b"zlib",), command=command)
+    assert first[0] == {b"totalitems": 1}
+    with standing_still(hosted.daemon):
+        assert ask(hosted, arguments, (b"zlib",), command=command) == first
 
 
 def test_raw_connections_and_restarts_find_what_http_was_answered(
     tmp_path: Path, repository: Path
 ) -> None:
     arguments = filesdata(*nodes_of(repository))
-    with started(tmp_path, repository) as daemon:
-        content = ask(daemon, arguments)
-        daemon.wait_for_log(KEPT)
-    with started(tmp_path, repository) as daemon:
-        ask(daemon, {}, command=b"heads")
-        with standing_still(daemon), daemon.connect("framed") as connection:
+    with started(tmp_path, repository) as hosted, keeping(hosted):
+        content = ask(hosted, arguments)
+    with started(tmp_path, repository) as hosted:
+        ask(hosted, {}, command=b"heads")
+        with standing_still(hosted.daemon), hosted.daemon.connect("framed") as connection:
             frames = peers.request_frames("0006", 1, b"filesdata", arguments)
             connection.send(b"".join(frames))
             client = ClientConnection()
@@ -187,30 +240,29 @@ def test_raw_connections_and_restarts_find_what_http_was_answered(
                     assert isinstance(event, ResponseDataReceived)
                     objects += reader.receive_event(event)
             assert objects == content
-            assert ask(daemon, arguments) == content
+            assert ask(hosted, arguments) == content
 
 
 def test_a_push_makes_another_answer_and_the_same_request_is_recorded_again(
-    tmp_path: Path, repository: Path
+    hosted: Hosted, tmp_path: Path
 ) -> None:
-    known = nodes_of(repository)
+    known = hosted.nodes
+    before = hosted.kept()
     clone = tmp_path / "clone"
-    run_hg("clone", str(repository), str(clone), folder=tmp_path)
+    run_hg("clone", str(hosted.repository), str(clone), folder=tmp_path)
     (clone / "file").write_text("pushed\n", encoding="ascii")
     run_hg("commit", "-m", "pushed", "-u", "test", "-d", "0 0", folder=clone)
     (new,) = set(nodes_of(clone)) - set(known)
     heads = {b"type": b"changesetdagrange", b"roots": [], b"heads": [known[-1]]}
     arguments = {b"revisions": [heads], b"fields": {b"revision"}}
-    with started(tmp_path, repository) as daemon:
-        first = ask(daemon, arguments)
-        daemon.wait_for_log(KEPT)
-        assert b"unknown revision" in ask(daemon, filesdata(new))
-        run_hg("push", f"http://127.0.0.1:{daemon.port()}/", folder=clone)
-        after = daemon.lines_logged()
-        assert ask(daemon, arguments) == first
-        daemon.wait_for_log(KEPT, after=after)
-        assert len(kept(tmp_path)) == 2
-        assert ask(daemon, filesdata(new))[0] == {b"totalpaths": 1, b"totalitems": 1}
+    with keeping(hosted):
+        first = ask(hosted, arguments)
+    assert b"unknown revision" in ask(hosted, filesdata(new))
+    run_hg("push", f"http://127.0.0.1:{hosted.daemon.port()}{hosted.path}", folder=clone)
+    with keeping(hosted):
+        assert ask(hosted, arguments) == first
+    assert len(hosted.kept()) == len(before) + 2
+    assert ask(hosted, filesdata(new))[0] == {b"totalpaths": 1, b"totalitems": 1}
 
 
 @pytest.mark.parametrize(
@@ -223,50 +275,48 @@ def test_a_push_makes_another_answer_and_the_same_request_is_recorded_again(
     ids=["secret", "strip", "obsolete"],
 )
 def test_what_is_served_no_more_is_not_served_from_the_cache(
-    tmp_path: Path, repository: Path, change: tuple[str, ...]
+    hosted: Hosted, change: tuple[str, ...]
 ) -> None:
+    repository = hosted.repository
     run_hg("update", "--clean", "-r", "0", folder=repository)
-    tip = nodes_of(repository)[-1]
+    tip = hosted.nodes[-1]
     if change[-1] == "debugobsolete":
         write_hgrc(repository, "[phases]\npublish = no\n[experimental]\nevolution = all\n")
         change = (*change, tip.hex())
     arguments = filesdata(tip)
-    with started(tmp_path, repository) as daemon:
-        assert ask(daemon, arguments)[0] == {b"totalpaths": 1, b"totalitems": 1}
-        daemon.wait_for_log(KEPT)
-        run_hg(*change, folder=repository)
-        refused = ask(daemon, arguments)
-        assert isinstance(refused, bytes), refused
-        assert tip.hex().encode() in refused or b"hidden" in refused
+    with keeping(hosted):
+        assert ask(hosted, arguments)[0] == {b"totalpaths": 1, b"totalitems": 1}
+    run_hg(*change, folder=repository)
+    refused = ask(hosted, arguments)
+    assert isinstance(refused, bytes), refused
+    assert tip.hex().encode() in refused or b"hidden" in refused
 
 
-def test_what_was_censored_is_not_served_from_the_cache(tmp_path: Path, repository: Path) -> None:
-    first = nodes_of(repository)[0]
-    with started(tmp_path, repository) as daemon:
-        before = ask(daemon, filesdata(first))
-        daemon.wait_for_log(KEPT)
-        run_hg("--config", "extensions.censor=", "censor", "-r", "0", "file", folder=repository)
-        after = ask(daemon, filesdata(first))
-        assert before[-1] not in after
+def test_what_was_censored_is_not_served_from_the_cache(hosted: Hosted) -> None:
+    first = hosted.nodes[0]
+    with keeping(hosted):
+        before = ask(hosted, filesdata(first))
+    censor = ("--config", "extensions.censor=", "censor", "-r", "0", "file")
+    run_hg(*censor, folder=hosted.repository)
+    assert before[-1] not in ask(hosted, filesdata(first))
 
 
-def test_who_may_not_read_gets_nothing_from_the_cache(tmp_path: Path, repository: Path) -> None:
-    arguments = filesdata(*nodes_of(repository))
-    with started(tmp_path, repository) as daemon:
-        ask(daemon, arguments)
-        daemon.wait_for_log(KEPT)
-        write_hgrc(repository, "[phases]\npublish = no\n[web]\nallow_read = ann\n")
-        with daemon.connect() as connection:
-            body = b"".join(peers.request_frames("0006", 1, b"filesdata", arguments))
-            target = TARGET + "filesdata"
-            response = connection.exchange(post(target, connection.authority, HEADERS, body))
-        assert response.status == 401
+def test_who_may_not_read_gets_nothing_from_the_cache(hosted: Hosted) -> None:
+    arguments = filesdata(*hosted.nodes)
+    with keeping(hosted):
+        ask(hosted, arguments)
+    write_hgrc(hosted.repository, "[phases]\npublish = no\n[web]\nallow_read = ann\n")
+    with hosted.daemon.connect() as connection:
+        body = b"".join(peers.request_frames("0006", 1, b"filesdata", arguments))
+        target = f"{hosted.path}{TARGET}filesdata"
+        response = connection.exchange(post(target, connection.authority, HEADERS, body))
+    assert response.status == 401
 
 
 def test_a_cache_that_is_off_makes_no_folder(tmp_path: Path, repository: Path) -> None:
     arguments = filesdata(*nodes_of(repository))
-    with started(tmp_path, repository, "[limits]\ncache_size = 0\ncache_clones = 0\n") as daemon:
-        assert ask(daemon, arguments) == ask(daemon, arguments)
+    with started(tmp_path, repository, "[limits]\ncache_size = 0\ncache_clones = 0\n") as hosted:
+        assert ask(hosted, arguments) == ask(hosted, arguments)
     assert not (tmp_path / "data" / "cache").exists()
 
 
@@ -278,19 +328,19 @@ def test_clients_that_follow_are_redirected(tmp_path: Path, repository: Path) ->
             f"[[redirect.targets]]\nname = 'here'\nurl = '{store.url}'\n"
             f"upload = 'put:{store.url}'\nmin_size = 1000\n"
         )
-        with started(tmp_path, repository, more) as daemon:
-            described = ask(daemon, {}, command=b"capabilities")[0]
+        with started(tmp_path, repository, more) as hosted:
+            described = ask(hosted, {}, command=b"capabilities")[0]
             assert described[b"redirect"] == {
                 b"targets": [
                     {b"name": b"here", b"protocol": b"http", b"uris": [store.url.encode()]}
                 ],
                 b"hashes": [b"sha256", b"sha1"],
             }
-            first = ask(daemon, arguments, (b"zlib",))
-            daemon.wait_for_log(UPLOADED)
-            with standing_still(daemon):
-                location = ask(daemon, arguments, (b"zlib",), redirect=redirect)
-                assert ask(daemon, arguments, (b"zlib",), redirect={}) == first
+            first = ask(hosted, arguments, (b"zlib",))
+            hosted.daemon.wait_for_log(UPLOADED)
+            with standing_still(hosted.daemon):
+                location = ask(hosted, arguments, (b"zlib",), redirect=redirect)
+                assert ask(hosted, arguments, (b"zlib",), redirect={}) == first
             ((path, content),) = store.objects.items()
             assert location[b"url"] == store.url.encode() + Path(path).name.encode()
             assert location[b"size"] == len(content)
@@ -298,6 +348,5 @@ def test_clients_that_follow_are_redirected(tmp_path: Path, repository: Path) ->
             assert content == b"".join(peers.item(one, canonical=False) for one in first)
 
 
-def test_without_targets_nothing_is_said_of_redirects(tmp_path: Path, repository: Path) -> None:
-    with started(tmp_path, repository) as daemon:
-        assert b"redirect" not in ask(daemon, {}, command=b"capabilities")[0]
+def test_without_targets_nothing_is_said_of_redirects(hosted: Hosted) -> None:
+    assert b"redirect" not in ask(hosted, {}, command=b"capabilities")[0]
