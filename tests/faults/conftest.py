@@ -56,11 +56,16 @@ class Work:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
-    repository = make_repository(tmp_path / "repository")
+    return make_work(tmp_path)
+
+
+def make_work(folder: Path) -> Work:
+    """Make both in a folder."""
+    repository = make_repository(folder / "repository")
     write_hgrc(repository, OPEN)
     commit(repository, "first", b"first\n")
-    clone = tmp_path / "clone"
-    HG7.run("clone", str(repository), str(clone), folder=tmp_path)
+    clone = folder / "clone"
+    HG7.run("clone", str(repository), str(clone), folder=folder)
     commit(clone, "second", b"second\n")
     return Work(repository=repository, clone=clone)
 

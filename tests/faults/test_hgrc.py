@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from faults.conftest import OPEN, Work, ask
+from faults.conftest import OPEN, Work, ask, make_work
 from support.mounts import without_root_rights
 from support.served import Served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 UNAVAILABLE: Final = "the repository is not available; the server's log says why"
@@ -47,42 +47,51 @@ def restore(hgrc: Path) -> None:
     hgrc.write_text(OPEN)
 
 
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        pytest.param(forbid, "hgrc: Permission denied", id="forbidden"),
-        pytest.param(make_folder, "hgrc: Is a directory", id="folder"),
-        pytest.param(make_loop, "hgrc: Too many levels of symbolic links", id="loop"),
-        pytest.param(
-            replaced_by(b"[web]\nallow_read = ann\nwhat is this\n"),
-            "hgrc:3: not understood: 'what is this'",
-            id="syntax",
-        ),
-        pytest.param(
-            replaced_by("[web]\nallow_read = ann\n".encode("utf-16-le")),
-            "hgrc:3: not understood: '\\x00'",
-            id="UTF-16",
-        ),
-        pytest.param(
-            replaced_by(b"[web]\npush_ssl = ja\xff\n"), "push_ssl is not a boolean", id="value"
-        ),
-    ],
-)
+SPOILED: Final = {
+    "forbidden": (forbid, "hgrc: Permission denied"),
+    "folder": (make_folder, "hgrc: Is a directory"),
+    "loop": (make_loop, "hgrc: Too many levels of symbolic links"),
+    "syntax": (
+        replaced_by(b"[web]\nallow_read = ann\nwhat is this\n"),
+        "hgrc:3: not understood: 'what is this'",
+    ),
+    "UTF-16": (
+        replaced_by("[web]\nallow_read = ann\n".encode("utf-16-le")),
+        "hgrc:3: not understood: '\\x00'",
+    ),
+    "value": (replaced_by(b"[web]\npush_ssl = ja\xff\n"), "push_ssl is not a boolean"),
+}
+
+
+@pytest.fixture(scope="module")
+def works(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Work]:
+    """A repository for each."""
+    return {name: make_work(tmp_path_factory.mktemp(name)) for name in SPOILED}
+
+
+@pytest.fixture(scope="module")
+def served(works: Mapping[str, Work], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folders = {name: work.repository for name, work in works.items()}
+    within = without_root_rights()
+    with Served.start(folders, tmp_path_factory.mktemp("daemon"), within=within) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", SPOILED)
 def test_a_repository_whose_hgrc_cannot_be_used_is_not_served_until_it_can(
-    tmp_path: Path, work: Work, spoil: Callable[[Path], None], reason: str
+    works: Mapping[str, Work], served: Served, name: str
 ) -> None:
+    work = works[name]
+    spoil, reason = SPOILED[name]
     hgrc = work.repository / ".hg" / "hgrc"
-    with (
-        Served.start({"r": work.repository}, tmp_path, within=without_root_rights()) as served,
-        served.daemon.connect() as connection,
-    ):
-        url = served.url("r")
-        assert ask(connection, "heads").status == 200
+    url = served.url(name)
+    with served.daemon.connect() as connection:
+        assert ask(connection, "heads", repository=name).status == 200
         after = served.lines_logged()
         spoil(hgrc)
         for _ in range(2):
             assert f"HTTP Error 503: {UNAVAILABLE}" in work.refused(url)
-            response = ask(connection, "heads")
+            response = ask(connection, "heads", repository=name)
             assert (response.status, response.body) == (503, f"{UNAVAILABLE}\n".encode())
         restore(hgrc)
         assert len(work.read(url)) == 1

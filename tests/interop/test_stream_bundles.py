@@ -58,8 +58,9 @@ def test_a_host_may_turn_that_off_and_let_all_clients_do_so(
         run_hg("clone", "--pull", str(copied), str(folder), folder=tmp_path)
         write_hgrc(folder, f"[wiredaemon]\nstream-bundles-first = {name}\n")
     with Served.start(folders, tmp_path) as served:
-        for name, folder in folders.items():
+        for name in folders:
             HG7.run("clone", "--noupdate", served.url(name), f"{name}-first", folder=tmp_path)
+        for name, folder in folders.items():
             served.daemon.wait_for_log(MADE.replace("team", name))
             # From here on the answer that was kept is not the right one any more.
             run_hg("bookmark", "-r", "1", "more", folder=folder)

@@ -33,9 +33,9 @@ V2: Final = ("--config", "experimental.httppeer.advertise-v2=true")
 _CHANGESET: Final = (
     "{dict(node, author, desc, branch, phase, parents=dict(p1node, p2node), date=date|hgdate,"
     " manifest=manifest % '{node}', extras=extras % '{key}={value|stringescape}',"
-    " files=files % '{file}', copies=file_copies % '{source} > {name}')|json}\n"
+    " files=files % '{file}', copies=file_copies % '{source} > {name}', bookmarks=bookmarks,"
+    " tags=tags)|json}\n"
 )
-_NAMED: Final = "{dict(node, name=%s)|json}\n"
 
 
 class HgError(Exception):
@@ -121,22 +121,13 @@ class Hg:
         """Return what a repository says of some revisions, and of what points at them."""
         lines = self.text("log", "-r", revisions, "-T", _CHANGESET, folder=folder).splitlines()
         changesets = {one["node"]: one for one in map(json.loads, lines)}
-        heads = self.nodes(f"heads({revisions})", folder=folder)
-        return View(
-            changesets=changesets,
-            heads=frozenset(heads),
-            bookmarks=self._named("bookmarks", "bookmark", folder, changesets),
-            tags=self._named("tags", "tag", folder, changesets),
-        )
-
-    def _named(
-        self, command: str, keyword: str, folder: Path, among: Mapping[str, Any]
-    ) -> dict[str, str]:
-        text = self.text(command, "-T", _NAMED % keyword, folder=folder)
-        found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-        named = {one["name"]: one["node"] for one in found if one["node"] in among}
-        named.pop("tip", None)
-        return named
+        named: dict[str, dict[str, str]] = {}
+        for kind in ("bookmarks", "tags"):
+            names = {node: one.pop(kind) for node, one in changesets.items()}
+            named[kind] = {name: node for node, given in names.items() for name in given}
+        named["tags"].pop("tip", None)
+        parents = {node for one in changesets.values() for node in one["parents"].values()}
+        return View(changesets=changesets, heads=frozenset(changesets.keys() - parents), **named)
 
     def verify(self, folder: Path) -> None:
         """Let `hg` check every byte of a repository.
