@@ -135,8 +135,8 @@ def test_a_worker_that_cannot_be_started_is_said_and_tried_again(
             assert ask(connection, "heads").status == 200
             ready = daemon.wait_for_log(r"repository worker (\d+) is ready")
             with descriptors_left(daemon, 0):
-                signalled.kill(int(ready[1]))
                 after = daemon.lines_logged()
+                signalled.kill(int(ready[1]))
                 response = ask(connection, "heads")
                 assert b"the repository worker cannot be started" in response.body
             daemon.wait_for_log(r"repository worker \d+ is ready", after=after)
