@@ -11,6 +11,7 @@ from support.objects import object_store
 from support.served import API, Served
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from interop.conftest import Generated
@@ -33,20 +34,31 @@ def wait_for(served: Served, pattern: str, *, times: int, after: int = 0) -> Non
         after += next(number for number, line in enumerate(lines, 1) if re.search(pattern, line))
 
 
-@pytest.mark.parametrize("encoding", ["identity", "zlib", "zstd-8mb"])
+ENCODINGS: Final = ("identity", "zlib", "zstd-8mb")
+
+
+@pytest.fixture(scope="module")
+def served(short: Generated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A daemon with a repository for each encoding."""
+    folder = tmp_path_factory.mktemp("kept")
+    folders = {name: copy_repository(short.folder, folder / name) for name in ENCODINGS}
+    with Served.start(folders, folder) as running:
+        yield running
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_second_clone_of_what_was_kept_is_the_same(
-    hg6: Hg, short: Generated, tmp_path: Path, encoding: str
+    hg6: Hg, served: Served, tmp_path: Path, encoding: str
 ) -> None:
-    repository = copy_repository(short.folder, tmp_path / "repository")
-    with Served.start({"one": repository}, tmp_path) as served:
-        url = served.url("one")
-        hg6.run("clone", "--noupdate", *V2, *order(encoding), url, "first", folder=tmp_path)
-        wait_for(served, KEPT, times=2)
-        after = served.lines_logged()
-        hg6.run("clone", *V2, *order(encoding), url, "second", folder=tmp_path)
-        assert f"/one/{API}/ro/filesdata" in served.targets(after=after)
-        lines = served.daemon.log.splitlines()[after:]
-        assert not any(re.search(KEPT, line) for line in lines)
+    url = served.url(encoding)
+    after = served.lines_logged()
+    hg6.run("clone", "--noupdate", *V2, *order(encoding), url, "first", folder=tmp_path)
+    wait_for(served, KEPT, times=2, after=after)
+    after = served.lines_logged()
+    hg6.run("clone", *V2, *order(encoding), url, "second", folder=tmp_path)
+    served.wait_for_request(f"/{encoding}/{API}/ro/filesdata", after=after)
+    lines = served.daemon.log.splitlines()[after:]
+    assert not any(re.search(KEPT, line) for line in lines)
     hg6.verify(tmp_path / "second")
     assert hg6.view(tmp_path / "second") == hg6.view(tmp_path / "first")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from base64 import b64encode
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -20,11 +22,12 @@ if TYPE_CHECKING:
     from support.served import Served
 
 ASK: Final = b"GET /team?cmd=capabilities HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-WRONG: Final = b"Authorization: Basic bm9ib2R5Om5v\r\n"
+NUMBERS: Final = count(1)
+"""Of addresses and names: what was done from one does not count in the next test."""
 VERSIONS: Final = pytest.mark.parametrize("sends", ["send-proxy-v2", "send-proxy"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     limits = "login_failures = 3\nconnections_per_address = 2\n"
     folder = tmp_path_factory.mktemp("haproxy-daemon")
@@ -102,24 +105,27 @@ def test_health_checks_find_the_daemon(
 def test_failed_logins_count_for_the_address_in_the_header(
     sends: str, address: str, served: Served, certificate: Path, tmp_path: Path
 ) -> None:
+    one, other = address.format(next(NUMBERS)), address.format(next(NUMBERS))
+    wrong = b"Authorization: Basic %b\r\n" % b64encode(b"nobody%d:no" % next(NUMBERS))
     with haproxy(accepting(served, sends), tmp_path) as port:
-        tries = [ask(port, certificate, address.format(1), WRONG) for _ in range(4)]
+        tries = [ask(port, certificate, one, wrong) for _ in range(4)]
         assert tries == [401, 401, 401, 429]
         right = b"Authorization: Basic YW5uOnNlY3JldA==\r\n"
-        assert ask(port, certificate, address.format(2), right) == 200
+        assert ask(port, certificate, other, right) == 200
 
 
 @VERSIONS
 def test_connections_count_for_the_address_in_the_header(
     sends: str, served: Served, certificate: Path, tmp_path: Path
 ) -> None:
+    one, other = (f"198.51.100.{next(NUMBERS)}" for _ in range(2))
     with haproxy(accepting(served, sends), tmp_path) as port:
-        open_ones = [connected(port, certificate, "198.51.100.1") for _ in range(2)]
+        open_ones = [connected(port, certificate, one) for _ in range(2)]
         for connection in open_ones:
             # The header has arrived, and counts, with the first bytes of a request.
             connection.sendall(ASK.replace(b"Connection: close\r\n", b"\r\n"))
             assert connection.recv(13) == b"HTTP/1.1 200 "
-        assert ask(port, certificate, "198.51.100.1") == 503
-        assert ask(port, certificate, "198.51.100.2") == 200
+        assert ask(port, certificate, one) == 503
+        assert ask(port, certificate, other) == 200
         for connection in open_ones:
             connection.close()
