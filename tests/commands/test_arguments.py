@@ -408,6 +408,13 @@ def test_valid_values_are_of_the_type_of_the_argument() -> None:
             "the default b'1' cannot be given: argument default must be of type int, not bytes",
         ),
         ({"type": ArgumentType.BYTES, "default": ""}, "not text"),
+        (
+            {"type": ArgumentType.INT, "default": 2**64},
+            "cannot be sent: an integer of more than 64 bits cannot be sent",
+        ),
+        ({"type": ArgumentType.TEXT, "default": "\ud800"}, "a surrogate in it cannot be sent"),
+        ({"type": ArgumentType.INT, "valid_values": frozenset({2**64})}, "64 bits cannot be sent"),
+        ({"type": ArgumentType.INT, "example": object}, "a value of type type cannot be sent"),
         ({"type": ArgumentType.FLOAT, "default": 1}, "the default 1 is no float"),
         ({"type": ArgumentType.TEXT, "default": b"a"}, "the default b'a' is no str"),
         (

@@ -76,6 +76,23 @@ def test_a_name_that_some_transport_cannot_send_is_refused(name: object) -> None
     assert text == expected
 
 
+def test_a_name_that_is_too_long_for_a_url_is_refused() -> None:
+    Command(name="n" * 255, permission=Permission.RO, function=lambda context: context)
+    text = refusal(lambda context: context, "n" * 256)
+    assert text == f"the name {'n' * 20}... has more than 255 characters"
+
+
+@pytest.mark.parametrize(("has_data", "limit"), [(False, 5), (True, -1), (True, "5"), (True, True)])
+def test_a_bound_of_data_that_bounds_none_is_refused(*, has_data: bool, limit: object) -> None:
+    text = refusal(lambda context: context, has_data=has_data, data_limit=limit)
+    assert text.startswith(f"command sum: data_limit {limit!r} bounds no data")
+
+
+def test_details_that_cannot_be_sent_are_refused() -> None:
+    text = refusal(lambda context: context, details={b"since": 1.5})
+    assert text.startswith("command sum: details cannot be sent: a value of type float")
+
+
 @pytest.mark.parametrize("name", [b"nodes", "", "größe", "a/b"])
 def test_an_argument_name_that_some_transport_cannot_send_is_refused(name: object) -> None:
     arguments = {name: Argument(type=ArgumentType.LIST)}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from wiredaemon import Service
 from wiredaemon.commands import Peer, Permission
 from wiredaemon.net.hosting.access import authorize
 from wiredaemon.service.options import access_of
@@ -47,6 +48,19 @@ def test_lists_name_users_and_groups() -> None:
 def test_an_empty_list_lets_nobody_in() -> None:
     assert rights(ANN, has_logins=True, readers=[], writers=[]) == ""
     assert rights(ANN, has_logins=True, writers=[]) == "ro"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"limits": 5}, "limits are Limits, not 5"),
+        ({"authenticate": "ann"}, "'ann' is no function that knows users"),
+        ({"authenticate_token": 5}, "5 is no function that knows users"),
+    ],
+)
+def test_options_of_another_type_are_refused(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        Service(**options)
 
 
 @pytest.mark.parametrize("given", ["ann", [b"ann"], [None]])

@@ -19,8 +19,12 @@ from wiredaemon.commands.argument_types import (
     ArgumentType,
     as_float,
     as_text,
+    carried,
 )
 from wiredaemon.commands.results import CommandError
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor_heads import KeyOrder
+from wiredaemon.wire.values import UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,16 +90,30 @@ class Argument:
             if listed not in _SCALARS or type(value) is not PYTHON_TYPES[listed][0]:
                 message = f"an argument of type {kind} cannot have the valid value {value!r}"
                 raise TypeError(message)
-        if self.default is REQUIRED or self.default is None:
-            return
+        self._check_shown("valid values", self.valid_values)
+        if self.default is not REQUIRED and self.default is not None:
+            self._check_given("default", self.default)
+        if self.example is not REQUIRED:
+            self._check_shown("example", self.example)
+
+    def _check_given(self, what: str, value: Any) -> None:  # noqa: ANN401 whatever was declared
+        """Refuse a value that nobody could send."""
         # A tuple cannot be changed by a command, and stands for a list.
-        given = list(self.default) if isinstance(self.default, tuple) else self.default
+        given = list(value) if isinstance(value, tuple) else value
         try:
-            taken = self.check("default", given)
+            taken = self.check(what, given)
         except CommandError as error:
-            raise TypeError(f"the default {self.default!r} cannot be given: {error}") from None
+            raise TypeError(f"the {what} {value!r} cannot be given: {error}") from None
         if self.type not in CONTAINERS and type(taken) is not type(given):
-            raise TypeError(f"the default {self.default!r} is no {type(taken).__name__}")
+            raise TypeError(f"the {what} {value!r} is no {type(taken).__name__}")
+        self._check_shown(what, given)
+
+    def _check_shown(self, what: str, value: Any) -> None:  # noqa: ANN401 as above
+        """Refuse a value that would take the description of all commands down with it."""
+        try:
+            cbor.encode(carried(value), KeyOrder.BYTEWISE)
+        except UnencodableError as error:
+            raise TypeError(f"the {what} {value!r:.50} cannot be sent: {error}") from None
 
     @property
     def is_required(self) -> bool:

@@ -11,7 +11,10 @@ from typing import Any, Final, TypeGuard, TypeVar
 
 from wiredaemon.commands.arguments import Argument, ExactArguments, exact_arguments
 from wiredaemon.commands.permission import Permission
+from wiredaemon.wire import cbor
+from wiredaemon.wire.cbor_heads import KeyOrder
 from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.values import UnencodableError
 
 ALL_DIALECTS: Final = frozenset(DIALECTS)
 MARK: Final = "__wiredaemon_command__"
@@ -76,6 +79,9 @@ class Command:
             if not _is_name(name):
                 message = f"command {self.name!r}: {name!r} is no name; names are printable ASCII"
                 raise TypeError(f"{message} without a slash")
+            if len(name) > _LONGEST_NAME:
+                message = f"the name {name:.20}... has more than {_LONGEST_NAME} characters"
+                raise TypeError(message)
         if self.name in RESERVED:
             raise TypeError(f"command {self.name!r}: the name has a meaning in URLs")
         for name, argument in self.arguments.items():
@@ -87,8 +93,20 @@ class Command:
         if unknown:
             message = f"command {self.name}: unknown dialects {', '.join(sorted(unknown))}"
             raise TypeError(message)
+        self._check_data()
         self._check_function()
         object.__setattr__(self, "exact", exact_arguments(self.arguments))
+
+    def _check_data(self) -> None:
+        """Refuse a bound of data that is none, and details that cannot be sent."""
+        limit = self.data_limit
+        if limit is not None and (type(limit) is not int or limit < 0 or not self.has_data):
+            message = f"command {self.name}: data_limit {limit!r} bounds no data: it is a number of"
+            raise TypeError(f"{message} bytes, for a command with has_data=True")
+        try:
+            cbor.encode(dict(self.details), KeyOrder.BYTEWISE)
+        except UnencodableError as error:
+            raise TypeError(f"command {self.name}: details cannot be sent: {error}") from None
 
     def _check_function(self) -> None:
         """Refuse a function that cannot be called as commands are."""
@@ -141,6 +159,8 @@ RESERVED: Final = frozenset({"multirequest", "debugreflect", "openapi.json", "."
 """Names that mean something else at the end of a URL (http, section 3.1; docs/json.md)."""
 _OBJECTS: Final = re.compile(r"(?:<class ')?(?:[\w.]+\.)?(?:Async)?(?:Generator|Iterator)\b")
 """Annotations of functions that return a generator."""
+_LONGEST_NAME: Final = 255
+"""Characters of a name: the head of a request over HTTP has room for it, percent-encoded."""
 _PRINTABLE: Final = re.compile(r"[ -.0-~]+")
 """Texts of printable ASCII without a slash: one component of a URL's path."""
 

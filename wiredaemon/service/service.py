@@ -60,7 +60,8 @@ class Service:
             `listen_http`.
 
     Raises:
-        TypeError: ``readers`` or ``writers`` are no lists of texts.
+        TypeError: ``readers`` or ``writers`` are no lists of texts, or something else is not what
+            it has to be.
     """
 
     def __init__(  # noqa: PLR0913 all that a program may say
@@ -77,6 +78,11 @@ class Service:
         realm: str = "wiredaemon",
         json: bool = False,
     ) -> None:
+        if not isinstance(limits, Limits | None):
+            raise TypeError(f"limits are Limits, not {limits!r:.50}")
+        for check in (authenticate, authenticate_token):
+            if not (check is None or callable(check)):
+                raise TypeError(f"{check!r:.50} is no function that knows users")
         self.state = state
         self.limits = limits or Limits()
         self._reactor = reactor
