@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from wiredaemon.client.address import parse_url
@@ -89,9 +89,16 @@ class Stream:
 class AwayRuntime(TwistedRuntime):
     """Connects while the server is there."""
 
-    is_away = False
+    is_away = is_hanging = False
+    attempts = 0
 
     async def open(self, *_: object) -> Any:
+        self.attempts += 1
+        if self.is_hanging:
+            try:
+                await Deferred()
+            except CancelledError:
+                raise ConnectError("not there") from None  # as Twisted's own runtime does
         if self.is_away:
             raise ConnectError("not there")
         return Stream()
@@ -116,3 +123,18 @@ def test_http_waits_for_a_server_that_was_there_and_not_for_another() -> None:
     runtime.is_away = False
     clock.pump([0.1] * 3)
     assert (len(given), len(failures)) == (2, 2)
+
+
+def test_closing_ends_the_attempts_over_http() -> None:
+    clock = Clock()
+    runtime, failures = AwayRuntime(clock), list[ClientError]()
+    pool = HttpPool(runtime, parse_url("http://h/"), ClientOptions())
+    pool.take(pool.release, failures.append)
+    runtime.is_hanging = True
+    pool.take(lambda _: None, failures.append, is_fresh=True)
+    Deferred.fromCoroutine(pool.close())
+    clock.pump([1.0] * 5)
+    assert (runtime.attempts, [str(each) for each in failures]) == (
+        2,
+        ["the connection was closed"],
+    )

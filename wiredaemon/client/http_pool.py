@@ -174,7 +174,8 @@ class HttpPool:
             stream.give_up(ConnectionLostError(CLOSED))
         for stream in self._idle:
             stream.close()
-        for connecting in list(self._connecting.values()):
+        for wanted, connecting in list(self._connecting.items()):
+            wanted.is_over = True
             if connecting is not None:
                 connecting.cancel()
         if self._open or self._connecting:
