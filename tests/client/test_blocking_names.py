@@ -63,10 +63,11 @@ def test_a_host_that_is_not_found_is_an_error_where_it_is_asked_for() -> None:
 def test_a_resolver_that_answers_too_late_harms_nobody() -> None:
     loop, resolver = BlockingLoop(), Resolver(INFO)
     names = Names(loop, resolver)
-    waiter = names.find("server.example", 80).waiter()
+    # A name of its own: threads of other tests may not have ended.
+    waiter = names.find("late.example", 80).waiter()
     names.drop()
+    (thread,) = [each for each in threading.enumerate() if each.name == "find late.example"]
     resolver.may_answer.set()
-    (thread,) = [each for each in threading.enumerate() if each.name == "find server.example"]
     thread.join(20)
     assert not thread.is_alive()
     loop.look()
