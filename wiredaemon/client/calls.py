@@ -338,7 +338,7 @@ class ClientCalls:
         except ClientError as error:
             self.fail(error)
             return
-        if event.end:
+        if event.end and self.failure is None:  # who was woken may have closed all
             self._finish(event.request_id, outcome)
 
     def _finish(self, request_id: int, error: BaseException | None) -> None:
