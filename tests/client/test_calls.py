@@ -219,6 +219,25 @@ async def test_text_and_progress_are_asked_for_and_reach_the_observer() -> None:
     assert [(one.topic, one.position, one.total) for one in watching.progress] == [(b"files", 2, 3)]
 
 
+@pytest.mark.parametrize("values", [(7,), (7, 8)])
+@ensure_deferred
+async def test_all_may_be_closed_in_the_turn_in_which_the_last_object_comes(
+    values: tuple[int, ...],
+) -> None:
+    talk = Talk()
+    call = talk.start()
+
+    async def close_at_once() -> object:
+        value = await anext(call)
+        talk.calls.fail(ConnectionLostError("the connection was closed"))
+        return value
+
+    closing = Deferred.fromCoroutine(close_at_once())
+    talk.answer(*values, begin=True, end=True)
+    assert await closing == 7
+    assert talk.calls.is_idle
+
+
 def test_a_dialect_without_a_request_map_is_asked_for_nothing_more() -> None:
     talk = Talk("0002")
     talk.start(observer=Watching())

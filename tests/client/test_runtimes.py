@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from support.environment import environment
 from support.interrupts import interrupt_poll, interrupted_at
-from support.logs import observed
 from support.responding import ensure_deferred, make_command
 from support.serving import factory_of, listening, write_certificate
 from twisted.internet.defer import Deferred
@@ -688,23 +687,6 @@ async def test_ctrl_c_ends_one_wait_and_its_command_and_the_connection_goes_on(
     async with served(kind, certificate, tmp_path) as url:
         await deferToThread(blocked, url)
         await gone()
-
-
-@pytest.mark.parametrize("kind", ["http", "hgrpc"])
-@ensure_deferred
-async def test_all_is_closed_in_the_turn_in_which_an_answer_comes(
-    certificate: Path, tmp_path: Path, kind: str
-) -> None:
-    async with served(kind, certificate, tmp_path) as url:
-        with observed() as events:
-            connection = await twisted_connect(here(), url)
-            assert await connection.call("greet", {"name": "you"}) == b"hello you"
-            await connection.close()
-            again = await twisted_connect(here(), url)
-            async for _ in (call := again.call("numbers", {"count": 2})):
-                call.close()
-            await again.close()
-    assert [event["log_failure"] for event in events if "log_failure" in event] == []
 
 
 FORKED: Final = """
