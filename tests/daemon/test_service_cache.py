@@ -16,7 +16,7 @@ from support.configuration import configuration
 from support.daemon import Daemon
 from support.objects import object_store
 from support.raw_http import post
-from support.repositories import run_hg, write_hgrc
+from support.repositories import run_hg, wait_until_settled, write_hgrc
 from support.served import Served
 
 from wiredaemon.protocol import ClientConnection, RequestFailed, ResponseDataReceived
@@ -179,10 +179,7 @@ def standing_still(daemon: Daemon) -> Iterator[None]:
 @contextmanager
 def keeping(hosted: Hosted) -> Iterator[None]:
     """Wait until an answer is kept that is asked for meanwhile."""
-    # Of what was changed just now nothing is kept.
-    for file in (hosted.repository / ".hg", *(hosted.repository / ".hg").rglob("*")):
-        changed = file.lstat().st_mtime
-        os.utime(file, (changed - 1, changed - 1), follow_symlinks=False)
+    wait_until_settled(hosted.repository)
     after = hosted.daemon.lines_logged()
     yield
     hosted.daemon.wait_for_log(KEPT, after=after)

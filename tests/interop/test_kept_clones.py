@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from support.changing import made_secret, stripped
 from support.hg import HG7, copy_repository
-from support.repositories import run_hg, write_hgrc
+from support.repositories import run_hg, wait_until_settled, write_hgrc
 from support.served import Served
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Clones:
 
     def is_kept(self, *options: str) -> bool:
         """Clone, and say whether a worker was asked and its answer kept."""
+        wait_until_settled(self.repository)
         after = self.served.lines_logged()
         self.make(*options)
         self.daemon.wait_for_log(rf"{self.kept}|{self.sent}", after=after)

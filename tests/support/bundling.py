@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from support.caching import TimedReactor
@@ -116,7 +117,14 @@ class Bundling:
         self.redirects = Redirects(
             self._targets, folder, self.limits, TimedReactor(), clock, kind=BUNDLE_COPIES
         )
-        self.cache = ResponseCache(folder, self.limits, self.reactor, self.redirects)
+        # An hour ahead: whatever is changed was changed long ago.
+        self.cache = ResponseCache(
+            folder,
+            self.limits,
+            self.reactor,
+            self.redirects,
+            clock=lambda: time.time_ns() + 3600 * 10**9,
+        )
         self.cache.start()
         self.shelf = BundleShelf(
             self.cache, self.limits, self.reactor.seconds, clock=self.reactor.seconds

@@ -123,7 +123,7 @@ class Kept:
             Limits(**limits),
             self.reactor,
             redirects,
-            lambda: self.state.stat().st_mtime_ns + self.clock_is_ahead,
+            lambda: self.state.stat().st_ctime_ns + self.clock_is_ahead,
         )
         self.cache.start()
 

@@ -113,7 +113,7 @@ class Cloned:
             folder / "cache",
             Limits(**limits),
             self.reactor,
-            clock=lambda: self.state.stat().st_mtime_ns + self.age,
+            clock=lambda: self.state.stat().st_ctime_ns + self.age,
         )
         self.cache.start()
         self.clones = Clones(self.cache, self.reactor)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import time
+from typing import TYPE_CHECKING, Final
 
 from support.hg import HG7
 
@@ -34,3 +36,15 @@ def write_hgrc(repository: Path, text: str) -> None:
     new = repository / ".hg" / "hgrc.new"
     new.write_text(text, encoding="utf-8")
     new.replace(repository / ".hg" / "hgrc")
+
+
+def wait_until_settled(repository: Path) -> None:
+    """Return once no file was changed in the last 20 ms: of what was, no answer is kept."""
+    state = repository / ".hg"
+    changed = max(file.lstat().st_ctime_ns for file in (state, *state.rglob("*")))
+    while time.time_ns() <= changed + TICK:
+        os.sched_yield()
+
+
+TICK: Final = 20_000_000
+"""Nanoseconds that `is_settled` of the cache waits for."""

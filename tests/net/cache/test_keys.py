@@ -94,7 +94,14 @@ def test_files_that_were_changed_a_tick_ago_or_never_are_settled() -> None:
     now = 1_700_000_000_000_000_000
     past = now - 20_000_001
     assert is_settled((), now)
-    assert is_settled((None, (past, 1, 1, 1)), now)
-    assert is_settled(((now + 1_000_000_000, 1, 1, 1),), now)
-    assert not is_settled(((past + 1, 1, 1, 1), None), now)
-    assert not is_settled(((now + 1, 1, 1, 1), None), now)
+    assert is_settled((None, (1, past, 1, 1)), now)
+    assert not is_settled(((1, past + 1, 1, 1), None), now)
+    assert not is_settled(((1, now + 1, 1, 1), None), now)
+
+
+def test_the_time_that_a_program_gave_a_file_does_not_settle_it() -> None:
+    # Mercurial sets it to a whole second, ahead, where two changes fall into one.
+    now = 1_700_000_000_990_000_000
+    for modified in (now + 10_000_000, now - 3_600_000_000_000):
+        assert is_settled(((modified, now - 20_000_001, 1, 1),), now)
+        assert not is_settled(((modified, now - 20_000_000, 1, 1),), now)

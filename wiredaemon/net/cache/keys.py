@@ -25,7 +25,7 @@ _LOCAL_VERSION: Final = 1
 """The version of the key's form: change it with a command's answer or an entry's content."""
 # Twice the longest tick: kernels are built with 100 timer interrupts a second or more.
 _TICK: Final = 20_000_000
-"""Nanoseconds: more than a tick of the clock that Linux takes modification times from."""
+"""Nanoseconds: more than a tick of the clock that Linux takes the times of files from."""
 _API: Final = b"exp-http-v2-0003"
 """The API whose answers are kept; those of raw connections in 0006 are the same bytes."""
 
@@ -99,8 +99,8 @@ def _encoding_part(profile: bytes) -> bytes:
 def is_settled(state: StatSignatures, now: int) -> bool:
     """Return whether files would look different if they were changed from now on.
 
-    A change within the same tick of a file system's clock could be unseen. Times in the future are
-    Mercurial's own way to avoid just that.
+    A change within the same tick of a file system's clock could be unseen. Only the time of change
+    says so: Mercurial sets that of modification up to a second ahead.
 
     Args:
         state: The signatures that `stat_files` has just returned.
@@ -108,6 +108,6 @@ def is_settled(state: StatSignatures, now: int) -> bool:
     """
     # A loop, for a generator would be resumed for each file.
     for signature in state:
-        if signature is not None and abs(now - signature[0]) <= _TICK:
+        if signature is not None and abs(now - signature[1]) <= _TICK:
             return False
     return True
