@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ from wiredaemon.client.blocking_loop import BlockingLoop
 from wiredaemon.client.blocking_waits import (
     BlockingWaiter,
     Cancelled,
+    OneThread,
     Patience,
     RunningCoroutine,
 )
@@ -27,6 +29,31 @@ class Ends:
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> RunningCoroutine:
         return RunningCoroutine(self.loop, coroutine, lambda _, error: self.errors.append(error))
+
+
+def test_a_thread_that_is_in_keeps_others_out_unless_it_is_of_another_process() -> None:
+    one, is_in, may_leave = OneThread(), threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with one, one:
+            is_in.set()
+            may_leave.wait(20)
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    assert is_in.wait(20)
+    with pytest.raises(ClientError, match=r"^another thread uses this connection: "):
+        one.__enter__()
+    may_leave.set()
+    thread.join(20)
+    with one:
+        one.forget_others()
+    thread = threading.Thread(target=one.__enter__)  # which ends, and never leaves
+    thread.start()
+    thread.join(20)
+    one.forget_others()
+    with one:
+        pass
 
 
 def test_a_coroutine_runs_from_the_next_turn_on_and_goes_on_when_it_is_woken() -> None:

@@ -689,6 +689,65 @@ async def test_ctrl_c_ends_one_wait_and_its_command_and_the_connection_goes_on(
         await gone()
 
 
+class Intruder:
+    """Has another thread do all that a connection can do, while its own call is waited for."""
+
+    def __init__(self, connection: BlockingConnection, begun: BlockingCall) -> None:
+        self.refused: list[str] = []
+        self.ways: list[Callable[[], object]] = [
+            lambda: connection.call("greet", {"name": "me"}).result(),
+            lambda: next(begun),
+            begun.close,
+            connection.describe,
+            connection.close,
+        ]
+
+    def intrude(self) -> None:
+        for way in self.ways:
+            try:
+                way()
+            except ClientError as error:
+                self.refused.append(str(error))
+
+    def receive_text(self, text: bytes) -> None:
+        if text == b"at 1\n":
+            thread = threading.Thread(target=self.intrude)
+            thread.start()
+            thread.join()
+
+    def receive_progress(self, progress: ProgressReceived) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", ["http", "hgrpcs"])
+@ensure_deferred
+async def test_a_thread_that_comes_while_another_one_uses_the_connection_is_refused(
+    certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    def blocked(url: str) -> None:
+        with blocking.connect(url, options_for(certificate)) as connection:
+            begun = connection.call("numbers", {"count": 2})
+            intruder = Intruder(connection, begun)
+            watched = connection.call("numbers", {"count": 3}, observer=intruder)
+            assert list(watched) == [0, 1, 2]
+            assert len(intruder.refused) == len(intruder.ways)
+            assert {text.split(":")[0] for text in intruder.refused} == {
+                "another thread uses this connection"
+            }
+            assert list(begun) == [0, 1]
+            # Between two calls a connection may go from one thread to another.
+            greeted: list[object] = []
+            ways = intruder.ways[:1]
+            thread = threading.Thread(target=lambda: greeted.extend(way() for way in ways))
+            thread.start()
+            thread.join()
+            assert greeted == [b"hello me"]
+            assert connection.call("greet", {"name": "you"}).result() == b"hello you"
+
+    async with served(kind, certificate, tmp_path) as url:
+        await deferToThread(blocked, url)
+
+
 FORKED: Final = """
 import os, sys
 from wiredaemon.client import ClientOptions, ClientError, blocking

@@ -7,8 +7,8 @@ For instance::
         for value in connection.call("changesetdata", {...}):
             ...
 
-It has an event loop of its own, which runs only while a caller waits. A connection belongs to the
-thread that uses it.
+It has an event loop of its own, which runs only while a caller waits. A connection belongs to
+the thread that uses it: another one that comes meanwhile is refused, and may use it afterwards.
 """
 
 from __future__ import annotations
@@ -60,16 +60,15 @@ class BlockingConnection:
         self._options = options
         self._is_closed = False
         """Its owner has closed it."""
-        self._open()
+        self._open(BlockingRuntime())
 
-    def _open(self) -> None:
-        runtime = BlockingRuntime()
+    def _open(self, runtime: BlockingRuntime) -> None:
         try:
             connection = runtime.complete(open_connection(runtime, self._url, self._options))
         except BaseException:
             runtime.close()
             raise
-        self._runtime: BlockingRuntime = runtime
+        self._runtime = runtime
         self._connection: Connection = connection
         self._used = runtime.now()
         """The time of the last call."""
@@ -104,15 +103,16 @@ class BlockingConnection:
         The arguments are those of `wiredaemon.client.connecting.Connection.call`.
         """
         try:
-            self._prepare()
-            call = self._connection.call(
-                command,
-                arguments,
-                data=data,
-                permission=permission,
-                observer=observer,
-                timeout=timeout,
-            )
+            with self._runtime.one_thread:
+                self._prepare()
+                call = self._connection.call(
+                    command,
+                    arguments,
+                    data=data,
+                    permission=permission,
+                    observer=observer,
+                    timeout=timeout,
+                )
         except ClientError as error:
             call = Call(self._runtime)
             call.fail(error)
@@ -132,7 +132,7 @@ class BlockingConnection:
             return
         if runtime.is_closed and not self._is_closed:
             # Interrupted where something was half done.
-            self._open()
+            self._open(BlockingRuntime(one_thread=runtime.one_thread))
             return
         now = runtime.now()
         if now - self._used > _UNWATCHED:
@@ -145,11 +145,16 @@ class BlockingConnection:
         return self._runtime.complete(self._connection.describe())
 
     def close(self) -> None:
-        """Close the connection; calls without a complete response fail."""
-        self._is_closed = True
-        if not self._runtime.is_closed:
-            self._runtime.complete(self._connection.close())
-            self._runtime.close()
+        """Close the connection; calls without a complete response fail.
+
+        Raises:
+            ClientError: Somebody waits for it, or another thread uses it.
+        """
+        with self._runtime.one_thread:
+            self._is_closed = True
+            if not self._runtime.is_closed:
+                self._runtime.complete(self._connection.close())
+                self._runtime.close()
 
     def __del__(self) -> None:
         """Close the sockets of a connection that was forgotten."""
@@ -192,7 +197,8 @@ class BlockingCall:
         """Return the next object, once it has arrived."""
         if self._call.has_waiting:
             try:
-                return self._call.take()
+                with self._runtime.one_thread:
+                    return self._call.take()
             except BaseException as error:
                 self._runtime.note_error(error)
                 raise
@@ -208,7 +214,8 @@ class BlockingCall:
     def close(self) -> None:
         """Drop the objects that were not taken, and have the server stop the command."""
         try:
-            self._call.close()
+            with self._runtime.one_thread:
+                self._call.close()
         except BaseException as error:
             self._runtime.note_error(error)
             raise

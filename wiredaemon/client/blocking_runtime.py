@@ -17,6 +17,7 @@ from wiredaemon.client.blocking_tls import BlockingTls
 from wiredaemon.client.blocking_waits import (
     BlockingWaiter,
     Cancelled,
+    OneThread,
     Patience,
     RunningCoroutine,
 )
@@ -37,8 +38,8 @@ _HALF_DONE: Final = "the connection was closed, because an interruption came whi
 _FORKED: Final = "the connection belongs to the process that this one was forked from"
 _OTHER_LOOP: Final = "an event loop runs in this thread: use wiredaemon.client.aio there"
 _NESTED: Final = (
-    "somebody waits for this connection already: it belongs to one thread, and observers and data "
-    "of its calls must not wait for it"
+    "somebody waits for this connection already: observers and data of its calls must not wait "
+    "for it"
 )
 _runtimes: Final[WeakSet[BlockingRuntime]] = WeakSet()
 
@@ -58,13 +59,18 @@ class BlockingRuntime(BlockingLoop):
 
     cancelled = Cancelled
 
-    def __init__(self, resolve: Resolve = socket.getaddrinfo) -> None:
+    def __init__(
+        self, resolve: Resolve = socket.getaddrinfo, one_thread: OneThread | None = None
+    ) -> None:
         """Begin with nothing that runs.
 
         Args:
             resolve: Finds the addresses of a host; it may block, for it has a thread of its own.
+            one_thread: Of the runtime in whose place this one comes; None for the first one.
         """
         super().__init__()
+        self.one_thread = one_thread or OneThread()
+        """Is entered by whoever does something here."""
         self._names = Names(self, resolve)
         self._trust = Trust()
         self._running: dict[RunningCoroutine, Callable[[BaseException | None], None]] = {}
@@ -85,14 +91,21 @@ class BlockingRuntime(BlockingLoop):
         """Run a coroutine to its end, and others beside it, in as many turns as it has to wait.
 
         Raises:
-            ClientError: Somebody waits already.
+            ClientError: Somebody waits already, or another thread does something.
             BaseException: Whatever the coroutine raises. Ctrl-C ends the coroutine where it waits,
                 and leaves nothing to the next one; if it comes anywhere else, the runtime is closed
                 then.
         """
+        try:
+            with self.one_thread:
+                return self._complete(coroutine)
+        except ClientError:
+            coroutine.close()  # it may not have begun, or wait for what never comes
+            raise
+
+    def _complete(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         # The public function raises where there is none, which is slower.
         if self.is_waiting or asyncio._get_running_loop() is not None:  # noqa: SLF001
-            coroutine.close()
             raise ClientError(_NESTED if self.is_waiting else _OTHER_LOOP)
         self.is_waiting = True
         try:
@@ -108,7 +121,6 @@ class BlockingRuntime(BlockingLoop):
                     self._give_up()
                     raise
                 if self.is_closed:
-                    coroutine.close()
                     raise ConnectionLostError(self._end)
                 try:
                     self.wait(waiter)
@@ -229,6 +241,7 @@ class BlockingRuntime(BlockingLoop):
 
     def leave(self) -> None:
         """Close what is open, because it belongs to another process: the next call connects."""
+        self.one_thread.forget_others()
         if not self.is_closed:
             self._end = _FORKED
             self.drop()

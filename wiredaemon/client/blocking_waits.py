@@ -1,9 +1,10 @@
-"""Waits of coroutines in the loop of scripts, and the coroutines that run there beside a caller."""
+"""Who waits in the loop of scripts: one thread, its coroutine, and those that run beside it."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final
 
 from wiredaemon.client.errors import ClientError
 
@@ -11,6 +12,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
     from wiredaemon.client.blocking_loop import BlockingLoop
+
+_OTHER_THREAD: Final = (
+    "another thread uses this connection: it belongs to one thread at a time, so connect in each"
+)
+
+
+class OneThread:
+    """Is entered by one thread at a time, as often as it likes; others are refused."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        """Begin with no thread."""
+        self._lock = RLock()
+
+    def __enter__(self) -> None:
+        """Enter.
+
+        Raises:
+            ClientError: Another thread is in.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise ClientError(_OTHER_THREAD)
+
+    def __exit__(self, *_: object) -> None:
+        """Leave."""
+        self._lock.release()
+
+    def forget_others(self) -> None:
+        """Have all threads out but this one, in a process that was forked: they are not in it."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:
+            self._lock = RLock()
 
 
 class Cancelled(BaseException):
