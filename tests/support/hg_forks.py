@@ -5,8 +5,10 @@ so it imports nothing of ours. A fork runs what people start, from its first lin
 
     python hg_forks.py SOCKET HG    # or -m in place of the path of hg
 
-On the socket come requests: JSON, the descriptors of the input and of both outputs, and that of a
-socket for the answers: the process id when the command begins, its exit code when it is gone.
+A request on the socket is a JSON object with `arguments`, `folder`, `variables` and `umask`, and
+three descriptors: the input, the output for both of a command's outputs, and a socket for the
+answer. The answer is the exit code, in decimal. When the caller closes that socket, the command is
+killed with all that it has started: nothing is left of tests that are killed themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import sys
 import traceback
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import NoReturn
 
 LARGEST = 1 << 17
 """Bytes of a request."""
@@ -43,12 +45,12 @@ MODULES = (
     "wireprotov1peer",
     "wireprotov2peer",
 )
-"""What commands load while they run, with all that it loads: the most of what a short one does."""
+"""Modules that commands load while they run: most of the time of a short command."""
 
 
 def load() -> None:
-    """Load all of what a release has of `MODULES`."""
-    # Mercurial loads each of its modules when it is first used: too late.
+    """Load those of `MODULES` that a release has."""
+    # Else Mercurial would load each module when it is first used, which is in the forks.
     os.environ["HGDEMANDIMPORT"] = "disable"
     for name in MODULES:
         with suppress(ModuleNotFoundError):
@@ -57,33 +59,48 @@ def load() -> None:
     gc.freeze()
 
 
-def run(program: str, request: dict[str, Any], given: int, output: int) -> int:
-    """Run a command in this process, which is its own, and return its exit code."""
+def run(program: str, text: bytes, given: int, output: int) -> NoReturn:
+    """Become the command of a request, and end as Python ends a program."""
+    code: object = 1
+    try:
+        _prepare(program, text, given, output)
+        if program == "-m":
+            runpy.run_module("mercurial", run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(program, run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+        if not isinstance(code, int):
+            sys.stderr.write(f"{code}\n")
+            code = 1
+    except BaseException:  # noqa: BLE001 what Python does at the end of a program
+        traceback.print_exc()
+    finally:
+        # Whatever has happened: a fork never goes on as the process that runs commands.
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def _prepare(program: str, text: bytes, given: int, output: int) -> None:
+    """Give this process all that a program has of who starts it."""
     from mercurial import pycompat  # noqa: PLC0415 not before `load`
 
     os.dup2(given, sys.stdin.fileno())
     os.dup2(output, sys.stdout.fileno())
     os.dup2(output, sys.stderr.fileno())
     os.closerange(sys.stderr.fileno() + 1, MOST_OPEN)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    request = json.loads(text)
+    os.umask(request["umask"])
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["variables"])
     sys.argv = [program, *request["arguments"]]
     pycompat.sysargv[:] = map(os.fsencode, sys.argv)
-    code = 0
-    try:
-        if program == "-m":
-            runpy.run_module("mercurial", run_name="__main__")
-        else:
-            runpy.run_path(program, run_name="__main__")
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except BaseException:  # noqa: BLE001 what Python does at the end of a program
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code
 
 
 class Forks:
@@ -91,7 +108,8 @@ class Forks:
 
     def __init__(self, program: str) -> None:
         self._program = program
-        self._answers: dict[int, socket.socket] = {}
+        self._running: dict[socket.socket, int] = {}
+        """Process ids, by the sockets for the answers."""
         self.ended, waker = socket.socketpair()
         """Can be read when some have ended."""
         self._waker = waker
@@ -99,51 +117,69 @@ class Forks:
         signal.set_wakeup_fd(waker.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
+    @property
+    def callers(self) -> list[socket.socket]:
+        """Sockets that can be read when a command is not waited for any more."""
+        return list(self._running)
+
     def begin(self, text: bytes, given: int, output: int, answer: int) -> None:
-        """Run a command."""
+        """Run a command, in a process group of its own."""
         process = os.fork()
+        # Both do it: whichever is first, the group is there for what follows.
+        os.setpgid(process, 0)
         if not process:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            os._exit(run(self._program, json.loads(text), given, output))
+            run(self._program, text, given, output)
         os.close(given)
         os.close(output)
-        self._answers[process] = socket.socket(fileno=answer)
-        self._answers[process].send(b"%d" % process)
+        self._running[socket.socket(fileno=answer)] = process
 
-    def answer(self) -> None:
-        """Say of those that have ended how they did."""
+    def reap(self) -> None:
+        """Answer the callers of commands that have ended."""
         self.ended.recv(LARGEST)
-        while self._answers:
-            process, status = os.waitpid(-1, os.WNOHANG)
-            if not process:
-                break
-            with self._answers.pop(process) as answering, suppress(OSError):
-                answering.send(b"%d" % os.waitstatus_to_exitcode(status))
+        for caller, process in list(self._running.items()):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                self._answer(caller, status)
 
-    def wait(self) -> None:
-        """Wait for those that still run."""
-        for process in self._answers:
-            os.waitpid(process, 0)
+    def kill(self, caller: socket.socket) -> None:
+        """Kill a command and all that it has started, unless it has just ended."""
+        process = self._running.get(caller)
+        if process is not None:
+            os.killpg(process, signal.SIGKILL)
+            self._answer(caller, os.waitpid(process, 0)[1])
+
+    def _answer(self, caller: socket.socket, status: int) -> None:
+        del self._running[caller]
+        with caller, suppress(OSError):
+            caller.send(b"%d" % os.waitstatus_to_exitcode(status))
 
 
-def main(requests: socket.socket, program: str) -> None:
+def serve(requests: socket.socket, forks: Forks) -> None:
     """Run commands until the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    del sys.path[0]  # this folder, whose names are also others'
-    load()
-    forks = Forks(program)
     while True:
-        ready, _, _ = select.select([requests, forks.ended], [], [])
+        ready, _, _ = select.select([requests, forks.ended, *forks.callers], [], [])
         if forks.ended in ready:
-            forks.answer()
+            forks.reap()
+        for caller in ready:
+            if caller not in {requests, forks.ended}:
+                forks.kill(caller)
         if requests in ready:
             text, descriptors, _, _ = socket.recv_fds(requests, LARGEST, 3)
             if not text:
-                break
+                return
             forks.begin(text, *descriptors)
-    forks.wait()
+
+
+def main(requests: socket.socket, program: str) -> None:
+    """Load the release and run commands; at the end none of them is left."""
+    del sys.path[0]  # this folder, whose names are also others'
+    load()
+    forks = Forks(program)
+    try:
+        serve(requests, forks)
+    finally:
+        for caller in forks.callers:
+            forks.kill(caller)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
-import signal
 import socket
 import subprocess
 from functools import cache
@@ -36,18 +34,20 @@ class LoadedHg:
             command: What people start: the path of `hg`, or Python, `-m` and `mercurial`.
         """
         if command[1:] == ("-m", "mercurial"):
-            python, what = [command[0]], "-m"
+            python, program = [command[0]], "-m"
         else:
-            (what,) = command
-            with Path(what).open(encoding="utf-8") as file:
+            (program,) = command
+            with Path(program).open(encoding="utf-8") as file:
                 python = file.readline().removeprefix("#!").split()
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [*python, str(_PROGRAM), str(theirs.fileno()), what],
+                [*python, str(_PROGRAM), str(theirs.fileno()), program],
                 env=client_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                # Ctrl-C is for the tests, which then kill what they wait for.
+                start_new_session=True,
                 pass_fds=[theirs.fileno()],
             )
         atexit.register(self.close)
@@ -58,18 +58,24 @@ class LoadedHg:
         """Run a command to its end.
 
         Args:
-            arguments: Behind the program's name.
+            arguments: The arguments after the program's name.
             folder: Where it runs.
             deadline: Seconds that it may take.
-            given: What it reads.
+            given: The bytes of its standard input.
 
         Returns:
             Its exit code, negative if it was killed, and what it has printed to both outputs.
 
         Raises:
             TimeoutError: It did not end, and was killed.
+            EOFError: The process that runs commands has ended; its standard error says why.
         """
-        request = {"arguments": arguments, "folder": str(folder), "variables": client_environment()}
+        request = {
+            "arguments": arguments,
+            "folder": str(folder),
+            "variables": client_environment(),
+            "umask": _umask(),
+        }
         answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with TemporaryFile() as read, TemporaryFile() as output, answers:
             read.write(given)
@@ -82,20 +88,30 @@ class LoadedHg:
             return code, output.read()
 
     def close(self) -> None:
-        """End it, once the commands that it runs have ended."""
+        """End it, and the commands that still run."""
         self._requests.close()
         self._process.wait()
 
 
 def _wait(answers: socket.socket, deadline: float) -> int:
-    process = int(answers.recv(20))
+    """Return the exit code of a command; kill it if it takes too long, or if we are interrupted."""
     answers.settimeout(deadline)
     try:
         code = answers.recv(20)
     except BaseException:
-        os.kill(process, signal.SIGKILL)
+        answers.shutdown(socket.SHUT_WR)
+        answers.settimeout(None)
+        answers.recv(20)
         raise
+    if not code:
+        raise EOFError("the process that runs the commands of hg has ended")
     return int(code)
+
+
+def _umask() -> int:
+    # Python can only read it by setting it, which other threads would notice.
+    status = Path("/proc/self/status").read_text("utf-8")
+    return int(status.partition("\nUmask:")[2].split()[0], 8)
 
 
 @cache
