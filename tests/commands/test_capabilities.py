@@ -15,6 +15,7 @@ from wiredaemon.commands.registry import Registry, marked_commands
 from wiredaemon.commands.running import present, start
 from wiredaemon.wire import cbor
 from wiredaemon.wire.dialects import DIALECTS
+from wiredaemon.wire.limits import Limits
 
 DESCRIPTOR_0003: Final = (
     b"\xa4Hcommands\xa7Eheads\xa2Dargs\xa1Jpubliconly\xf4Kpermissions\x81DpullEknown\xa2Dargs"
@@ -317,6 +318,35 @@ def test_0006_describes_elements_and_floats_by_their_texts() -> None:
 @pytest.mark.parametrize("dialect", ["0003", "0004", "0005", "0006"])
 def test_descriptors_with_floats_and_texts_can_be_sent_in_every_dialect(dialect: str) -> None:
     assert b"factor" in encode(dialect, describe(dialect, RepositoryFacts(), registry=TYPED))
+
+
+SOME: Final = frozenset({3, 1, 2})
+NUMBERED: Final = Registry(
+    [
+        declare(
+            f"level{number}",
+            arguments={
+                "level": Argument(type=ArgumentType.INT, default=1, valid_values=SOME),
+                "some": Argument(type=ArgumentType.SET, default=set(SOME), example=[SOME]),
+                "names": Argument(type=ArgumentType.SET, default={b"a"}),
+            },
+        )
+        for number in range(20)
+    ]
+)
+
+
+@pytest.mark.parametrize("dialect", ["0003", "0006"])
+def test_descriptions_of_many_commands_with_sets_of_numbers_can_be_read(dialect: str) -> None:
+    sent = encode(dialect, describe(dialect, RepositoryFacts(), registry=NUMBERED))
+    read: Any = cbor.decode_first(sent, DIALECTS[dialect].cbor, Limits())
+    args = read[b"commands"][b"level19"][b"args"]
+    if dialect == "0003":
+        assert args == {b"level": 0, b"some": [[1, 2, 3]], b"names": []}
+        assert b"\xd9\x01\x02" not in sent  # framing, section 5.4: no sets there
+        return
+    assert args[b"level"][b"validvalues"] == args[b"some"][b"default"] == [1, 2, 3]
+    assert args[b"names"][b"default"] == {b"a"}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

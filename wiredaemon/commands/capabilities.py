@@ -126,7 +126,7 @@ def _describe_by_example(
         b"commands": {
             known.name.encode(): {
                 b"args": {
-                    name.encode(): carried(argument.example)
+                    name.encode(): _shown(argument.example, has_sets=False)
                     for name, argument in known.arguments.items()
                 },
                 b"permissions": [known.permission.description],
@@ -149,7 +149,7 @@ def _describe_command(known: Command) -> Value:
             for name, argument in known.arguments.items()
         },
         b"permissions": [known.permission.description],
-        **known.details,
+        **{key: _shown(value) for key, value in known.details.items()},
     }
     return described
 
@@ -162,13 +162,32 @@ def _describe_argument(argument: Argument) -> Value:
     # Present exactly when it is not required, also where the default is null (commands, section
     # 4.3).
     if not argument.is_required:
-        described[b"default"] = carried(argument.default)
+        described[b"default"] = _shown(argument.default)
     # Beyond the protocol's keys, and there only where a command says it.
     if argument.elements is not None:
         described[b"elements"] = argument.elements.value.encode()
     if argument.valid_values:
-        described[b"validvalues"] = argument.valid_values
+        described[b"validvalues"] = _shown(argument.valid_values)
     return described
+
+
+def _shown(value: Any, *, has_sets: bool = True) -> Any:  # noqa: ANN401 any value on the wire
+    """Return a value as a description has it: some sets are sorted arrays there.
+
+    All of them where a dialect has none; and those of numbers, which clients may refuse in an item
+    as large as the description of many commands (`wiredaemon.wire.cbor`).
+    """
+    match carried(value):
+        case list(elements):
+            return [_shown(element, has_sets=has_sets) for element in elements]
+        case dict(entries):
+            return {key: _shown(entry, has_sets=has_sets) for key, entry in entries.items()}
+        case frozenset(elements) if not (
+            has_sets and all(isinstance(element, bytes | str) for element in elements)
+        ):
+            return sorted(elements)
+        case plain:
+            return plain
 
 
 @command("capabilities", permission=Permission.RO, text=TextForm(result=bytes))
