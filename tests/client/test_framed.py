@@ -267,6 +267,18 @@ def test_a_server_that_stays_away_is_given_up(connected: Connected) -> None:
     assert str(failure_of(call)) == "refused"
 
 
+def test_a_server_that_was_understood_is_not_said_to_speak_something_else(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected.lose()
+    monkeypatch.setattr(Stream, "is_gone", True)
+    call = connected.call()
+    for _ in range(2):
+        connected.lose(ConnectionClosedError("closed"))
+        connected.clock.advance(31)
+    assert str(failure_of(call)) == "closed: input ended before the response to request 1"
+
+
 def test_a_login_that_is_refused_is_not_tried_again(connected: Connected) -> None:
     connected.lose()
     connected.runtime.refusals += [LoginRefusedError("no"), ConnectError("not asked")]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from wiredaemon.client.address import parse_url
-from wiredaemon.client.errors import ClientError, ConnectError, UntrustedError
+from wiredaemon.client.address import SCHEMES, parse_url
+from wiredaemon.client.errors import (
+    ClientError,
+    ConnectError,
+    ConnectionClosedError,
+    UntrustedError,
+)
+from wiredaemon.client.first_bytes import perhaps_other
+from wiredaemon.client.http_messages import RequestHead
 from wiredaemon.client.http_pool import HttpPool
 from wiredaemon.client.options import ClientOptions
 from wiredaemon.client.reconnecting import connect_again
@@ -85,6 +92,9 @@ class Stream:
 
     abort = close
 
+    def write(self, parts: object) -> None:
+        """Do nothing."""
+
 
 class AwayRuntime(TwistedRuntime):
     """Connects while the server is there."""
@@ -123,6 +133,31 @@ def test_http_waits_for_a_server_that_was_there_and_not_for_another() -> None:
     runtime.is_away = False
     clock.pump([0.1] * 3)
     assert (len(given), len(failures)) == (2, 2)
+
+
+class Lost:
+    """Keeps why an exchange was lost; nothing else happens to it."""
+
+    texts: Final[list[str]] = []
+
+    def lost(self, error: ClientError) -> None:
+        self.texts.append(str(error))
+
+
+def test_a_server_that_has_answered_is_not_said_to_speak_tls() -> None:
+    given, exchange = list["HttpStream"](), Lost()
+    anything: Any = exchange
+    pool = HttpPool(AwayRuntime(Clock()), parse_url("http://h/"), ClientOptions())
+    for _ in range(2):
+        pool.take(given.append, lambda _: None)
+        given[-1].begin(anything, RequestHead(b"GET", b"/", []), is_whole=True)
+        given[-1].receive_end(ConnectionClosedError("closed"))
+        given[0].is_known = True  # a head of a response has come here
+        pool.release(given[0])
+    assert exchange.texts == [
+        f"h:80 closed the connection without a word{perhaps_other(SCHEMES['http'])}",
+        "h:80 closed the connection",
+    ]
 
 
 def test_closing_ends_the_attempts_over_http() -> None:

@@ -20,6 +20,7 @@ from wiredaemon.client import (
     SilentError,
     UntrustedError,
     connect,
+    reconnecting,
 )
 from wiredaemon.wire.dialects import DIALECTS
 
@@ -180,7 +181,8 @@ OK: Final = peers.item({b"status": b"ok"}, canonical=False)
             BrokenProtocolError,
             "^the server broke the protocol: received frame with odd numbered stream ID: 3$",
         ),
-        (b"", ConnectionLostError, "closed the connection"),
+        # It speaks HTTP, as was seen: it is not said that it may speak TLS.
+        (b"", ConnectionLostError, "closed the connection: input ended before the response"),
     ],
 )
 @ensure_deferred
@@ -194,6 +196,21 @@ async def test_a_call_over_http_gets_another_answer(
     async with listening(scripted(cbor(described), given)) as port:
         with pytest.raises(kind, match=text):
             await ask(f"http://127.0.0.1:{port}/")
+
+
+@ensure_deferred
+async def test_a_call_that_found_no_server_has_no_answer_that_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from twisted.internet import reactor  # noqa: PLC0415 installed by pytest-twisted
+
+    monkeypatch.setattr(reconnecting, "_FIRST_PAUSE", 1000)  # so that it is tried once
+    offer = cbor(OFFER).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+    async with listening(scripted(offer)) as port:
+        connection = await connect(reactor, f"http://127.0.0.1:{port}/")
+    with pytest.raises(ConnectError, match=rf"^cannot connect to 127\.0\.0\.1:{port}: .*refused$"):
+        await connection.call(b"heads").result()
+    await connection.close()
 
 
 @pytest.mark.parametrize(

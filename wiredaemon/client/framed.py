@@ -68,7 +68,10 @@ class FramedConnection:
         """Wait until nothing connects any more."""
 
     def _new_stream(self) -> FramedStream:
-        stream = FramedStream(self._runtime, self._address, self.dialect, self._options)
+        is_known = any(one.is_known for one in self._streams)
+        stream = FramedStream(
+            self._runtime, self._address, self.dialect, self._options, is_known=is_known
+        )
         stream.calls.data_turns.on_room = self._serve_waiting
         self._streams = [one for one in self._streams if not one.is_lost]
         self._streams.append(stream)

@@ -38,7 +38,13 @@ class FramedStream:
     """One raw connection, as `Receiver` of its stream and as `Wire` of its calls."""
 
     def __init__(
-        self, runtime: Runtime, address: Address, dialect: Dialect, options: ClientOptions
+        self,
+        runtime: Runtime,
+        address: Address,
+        dialect: Dialect,
+        options: ClientOptions,
+        *,
+        is_known: bool = False,
     ) -> None:
         """Begin unconnected."""
         self._runtime = runtime
@@ -47,6 +53,8 @@ class FramedStream:
         self._options = options
         self._stream: Stream | None = None
         self._has_received = False
+        self.is_known = is_known
+        """The server speaks frames: it has sent some, here or before."""
         self._is_leaving = False
         """No further call is started; the connection closes when it is idle."""
         self._is_closed = False
@@ -147,6 +155,7 @@ class FramedStream:
             if other:
                 self.calls.fail(BrokenProtocolError(f"{self._address} {other}"))
                 return
+            self.is_known = True
         self.calls.receive_data(data)
         if self._is_leaving and self.calls.is_idle:
             self.close()
@@ -157,7 +166,7 @@ class FramedStream:
         self._idle.set(None)
         if self._staying is not None:
             self._staying.cancel()
-        other = "" if self._has_received else perhaps_other(self._address.scheme)
+        other = "" if self.is_known or self._has_received else perhaps_other(self._address.scheme)
         if self._is_closed:
             self.calls.fail(ConnectionLostError(CLOSED))
         elif other:

@@ -36,6 +36,8 @@ class HttpPool:
         """The TLS of the connection that was made last; None without."""
         self._was_reached = False
         """The server was there: an attempt that fails is not the last one."""
+        self._is_known = False
+        """The server has answered: it speaks HTTP."""
         self.is_closed = False
         """Nothing is connected any more."""
         self._closing: list[Waiter] = []
@@ -86,7 +88,7 @@ class HttpPool:
 
         async def connect() -> None:
             nonlocal stream
-            stream = HttpStream(self._address, self._free)
+            stream = HttpStream(self._address, self._free, is_known=self._is_known)
             stream.stream = await self._runtime.open(self._address, stream, self._options)
             if stream.failure is not None:  # gone again by now, or of no use
                 stream.stream.abort()
@@ -132,6 +134,7 @@ class HttpPool:
     def _free(self, stream: HttpStream) -> None:
         """Keep a connection whose exchange is over, or forget one that is gone."""
         self._busy.discard(stream)
+        self._is_known = self._is_known or stream.is_known
         if stream.is_gone:
             self._open.discard(stream)
         if stream.is_lost:

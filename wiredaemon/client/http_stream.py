@@ -48,13 +48,16 @@ class Exchange(Protocol):
 class HttpStream:
     """One connection, as the receiver of its stream."""
 
-    def __init__(self, address: Address, on_free: Callable[[HttpStream], None]) -> None:
+    def __init__(
+        self, address: Address, on_free: Callable[[HttpStream], None], *, is_known: bool = False
+    ) -> None:
         """Begin unconnected.
 
         Args:
             address: The server, for the texts of errors.
             on_free: Is called when the connection may be used for another exchange, and when it is
                 gone.
+            is_known: The server has answered before.
         """
         self._address = address
         self._on_free = on_free
@@ -71,8 +74,10 @@ class HttpStream:
         self.is_gone = False
         """There is no connection any more."""
         self._has_received = False
+        self.is_known = is_known
+        """The server speaks HTTP: a head of a response was understood, here or before."""
         self._has_head = False
-        """A head of a response was understood."""
+        """A head of a response was understood here."""
         self._is_sending = False
         """The body of a request has not ended."""
         self._is_paused = False
@@ -148,7 +153,7 @@ class HttpStream:
         if isinstance(event, bytes):
             exchange.receive_body(event)
         elif isinstance(event, Head):
-            self._has_head = True
+            self._has_head = self.is_known = True
             exchange.receive_head(event)
         else:
             # What it has paused was its own response, and whoever comes next waits for another one.
@@ -181,7 +186,8 @@ class HttpStream:
             if self._reader.ends_with_connection:
                 self._on_event(End(keeps_connection=False))
                 return
-            other = "" if self._has_received else perhaps_other(self._address.scheme)
+            is_known = self._has_received or self.is_known
+            other = "" if is_known else perhaps_other(self._address.scheme)
             more = f" without a word{other}" if other else ""
             error = ConnectionClosedError(f"{self._address} closed the connection{more}")
         self._fail(as_lost(error) if self._has_received else error)

@@ -186,7 +186,8 @@ class Post:
         if self._is_over:
             return
         self._is_over = True
-        if self._connection.pool.is_closed:
+        # What was not sent has no answer that could have ended too early.
+        if self._connection.pool.is_closed or self._stream is None:
             self._calls.fail(error)
         else:
             self._calls.receive_end(error)
