@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -185,6 +186,39 @@ def runtime() -> Iterator[BlockingRuntime]:
     made = BlockingRuntime()
     yield made
     made.close()
+
+
+def test_a_forked_process_does_not_wait_for_the_threads_that_it_has_not(
+    runtime: BlockingRuntime,
+) -> None:
+    """The fork itself is left out: a process with threads had better not fork in tests."""
+    is_in, may_end = threading.Event(), threading.Event()
+
+    async def stay() -> None:
+        is_in.set()
+        may_end.wait(20)
+
+    async def main() -> None:
+        running.append(runtime.run(stay(), lambda _: None))
+        await runtime.waiter()
+
+    def wait() -> None:
+        # Its process goes on in truth; here it is told that all is over.
+        with suppress(ConnectionLostError, RuntimeError):
+            runtime.complete(main())
+
+    running: list[object] = []
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        assert is_in.wait(20)
+        runtime.leave()
+        assert not runtime.is_waiting
+        with runtime.one_thread:
+            pass
+    finally:
+        may_end.set()
+        thread.join(20)
 
 
 def test_an_interrupted_wait_is_tidied_up_and_others_go_on(runtime: BlockingRuntime) -> None:

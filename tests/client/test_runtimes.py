@@ -767,6 +767,15 @@ with blocking.connect(sys.argv[1], ClientOptions(authorities=sys.argv[2])) as co
             os._exit(7 if greet() == b"hello you" else 1)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    child = os.fork()
+    if not child:
+        connection.close()
+        try:
+            greet()
+        except ClientError as error:
+            os._exit(7 if str(error) == "the connection was closed" else 1)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert greet() == b"hello you"
     old.close()
 """

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from wiredaemon.client.blocking_runtime import BlockingRuntime
 from wiredaemon.client.call import Call
 from wiredaemon.client.connecting import open_connection
-from wiredaemon.client.errors import ClientError
+from wiredaemon.client.errors import CLOSED, ClientError
 from wiredaemon.client.options import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ class BlockingConnection:
         """
         with self._runtime.one_thread:
             self._is_closed = True
-            if not self._runtime.is_closed:
+            if self._runtime.is_closed:
+                self._runtime.end = CLOSED
+            else:
                 self._runtime.complete(self._connection.close())
                 self._runtime.close()
 

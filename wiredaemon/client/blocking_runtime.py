@@ -81,7 +81,7 @@ class BlockingRuntime(BlockingLoop):
         """A caller waits; what is called meanwhile must not."""
         self.is_closed = False
         """Nothing happens any more."""
-        self._end = CLOSED
+        self.end = CLOSED
         """Why that is so."""
         _runtimes.add(self)
 
@@ -121,7 +121,7 @@ class BlockingRuntime(BlockingLoop):
                     self._give_up()
                     raise
                 if self.is_closed:
-                    raise ConnectionLostError(self._end)
+                    raise ConnectionLostError(self.end)
                 try:
                     self.wait(waiter)
                 except BaseException:
@@ -156,7 +156,7 @@ class BlockingRuntime(BlockingLoop):
 
     def _give_up(self) -> None:
         """Close what is open: anything may be half done."""
-        self._end = _HALF_DONE
+        self.end = _HALF_DONE
         self.drop()
 
     # --- as the runtime ----------------------------------------------------------------------
@@ -241,15 +241,17 @@ class BlockingRuntime(BlockingLoop):
 
     def leave(self) -> None:
         """Close what is open, because it belongs to another process: the next call connects."""
-        self.one_thread.forget_others()
+        if self.one_thread.forget_others():
+            self.is_waiting = False
         if not self.is_closed:
-            self._end = _FORKED
+            self.end = _FORKED
             self.drop()
-            self.call_soon(self._end_wait)
+            if self.is_waiting:
+                self.call_soon(self._end_wait)
 
     def _end_wait(self) -> None:
         """End the wait in which somebody has forked, who is called by it: an observer."""
-        raise ConnectionLostError(self._end)
+        raise ConnectionLostError(self.end)
 
     def drop(self) -> None:
         """Close what is open without a word to anybody, also in a process that was forked."""

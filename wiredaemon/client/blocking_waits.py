@@ -40,12 +40,17 @@ class OneThread:
         """Leave."""
         self._lock.release()
 
-    def forget_others(self) -> None:
-        """Have all threads out but this one, in a process that was forked: they are not in it."""
+    def forget_others(self) -> bool:
+        """Have all threads out but this one, in a process that was forked: they are not in it.
+
+        Returns:
+            Whether another one was in.
+        """
         if self._lock.acquire(blocking=False):
             self._lock.release()
-        else:
-            self._lock = RLock()
+            return False
+        self._lock = RLock()
+        return True
 
 
 class Cancelled(BaseException):
@@ -125,8 +130,9 @@ class RunningCoroutine:
     def drop(self) -> None:
         """End it without a turn: the loop has none any more."""
         self._is_over = True
-        # Raised where it would wait for something more.
-        with suppress(RuntimeError):
+        # Raised where it would wait for something more; and where a thread runs it that was left
+        # behind by a fork.
+        with suppress(RuntimeError, ValueError):
             self._coroutine.close()
 
     def _resume(self) -> None:
