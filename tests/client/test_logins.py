@@ -225,6 +225,31 @@ def test_what_is_shown_of_credentials_is_no_secret() -> None:
     assert "secret" not in repr(ClientOptions(credentials=Token(b"secret")))
 
 
+# --- options -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("dialect", "0006", r"one of DIALECTS\['0002'\] to DIALECTS\['0006'\], or None, not str"),
+        ("content_encodings", "zlib", "a list of names, not str"),
+        ("data_encodings", b"zlib", "a list of names, not bytes"),
+        ("private_key", b"-----BEGIN", "a path, its text or None, not bytes"),
+        ("netrc", False, "a path, its text, True or None, not False"),
+        ("credentials", "secret", "a Password or a Token of texts or bytes, or None, not str"),
+        ("credentials", Token(5), "a Password or a Token of texts or bytes, .*, not Token"),  # type: ignore[arg-type]  # wrong on purpose
+        ("connect_seconds", float("nan"), "a number of seconds above 0, not nan"),
+        ("keep_alive_seconds", 0, "a number of seconds above 0, or None, not 0"),
+        ("most_connections", 0, "a whole number from 1 on, not 0"),
+        ("retries", True, "a whole number from 0 on, not True"),
+        ("limits", {}, "Limits, not dict"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named_at_once(name: str, value: Any, text: str) -> None:
+    with pytest.raises(ClientError, match=f"^the option {name} must be {text}$"):
+        ClientOptions(**{name: value})
+
+
 def test_a_secret_may_be_text() -> None:
     assert Password("ann", "gehéim").header() == Password("ann", "gehéim".encode()).header()
     assert Password("ann", "secret").arguments() == {b"name": b"ann", b"password": b"secret"}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from wiredaemon.client.credentials import Credentials, Password, Token
+from wiredaemon.client.errors import ClientError
+from wiredaemon.wire.dialects import DIALECTS, Dialect
 from wiredaemon.wire.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from wiredaemon.client.credentials import Credentials
-    from wiredaemon.wire.dialects import Dialect
 
 # Longer than a round trip to anywhere, shorter than the patience of whoever waits for a program to
 # end.
@@ -26,7 +29,11 @@ _LARGE_ANSWERS: Final = Limits(cbor_elements=16_000_000, cbor_containers=1_000_0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """The settings of a client: how it connects, and how much of a response it holds."""
+    """The settings of a client: how it connects, and how much of a response it holds.
+
+    Raises:
+        ClientError: A value is of another type, or out of its range.
+    """
 
     dialect: Dialect | None = None
     """The framing to speak; None for the server's preferred one over HTTP, 0006 over raw TCP."""
@@ -75,5 +82,72 @@ class ClientOptions:
     untaken_bytes: int = 64 * 1024 * 1024
     """The most bytes of untaken responses that are held while other calls go on."""
 
+    def __post_init__(self) -> None:
+        """Refuse here what would fail, or wait for ever, where it is used."""
+        for name, (fits, wanted) in _RULES.items():
+            value = getattr(self, name)
+            if not fits(value):
+                # Of others the type alone: they may be secrets.
+                shown = repr(value) if isinstance(value, int | float) else type(value).__name__
+                raise ClientError(f"the option {name} must be {wanted}, not {shown}")
+
+
+def _is_time(value: Any) -> bool:  # noqa: ANN401 whatever was given
+    return _is_a(value, int | float) and math.isfinite(value) and value > 0
+
+
+def _is_a(value: object, kinds: Any) -> bool:  # noqa: ANN401 a type, or a union of some
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _is_login(value: object) -> bool:
+    try:
+        return isinstance(value, Password | Token) and bool(value.header())
+    except (AttributeError, TypeError, UnicodeError):
+        return False  # of numbers, for instance
+
+
+_Rule: TypeAlias = tuple[Callable[[Any], bool], str]
+"""Whether a value fits, and what it must be, for people."""
+_NAMES: Final[_Rule] = (lambda value: not isinstance(value, str | bytes), "a list of names")
+_FILE: Final[_Rule] = (
+    lambda value: isinstance(value, str | os.PathLike | None),
+    "a path, its text or None",
+)
+_COUNT: Final[_Rule] = (lambda value: _is_a(value, int) and value >= 0, "a whole number from 0 on")
+_SIZE: Final[_Rule] = (lambda value: _is_a(value, int) and value > 0, "a whole number from 1 on")
+_TIME: Final[_Rule] = (_is_time, "a number of seconds above 0")
+_TIME_OR_NONE: Final[_Rule] = (
+    lambda value: value is None or _is_time(value),
+    "a number of seconds above 0, or None",
+)
+_RULES: Final[Mapping[str, _Rule]] = {
+    "dialect": (
+        lambda value: isinstance(value, Dialect | None),
+        f"one of DIALECTS[{min(DIALECTS)!r}] to DIALECTS[{max(DIALECTS)!r}], or None",
+    ),
+    "content_encodings": _NAMES,
+    "data_encodings": _NAMES,
+    "authorities": _FILE,
+    "credentials": (
+        lambda value: value is None or _is_login(value),
+        "a Password or a Token of texts or bytes, or None",
+    ),
+    "netrc": (
+        lambda value: value is True or isinstance(value, str | os.PathLike | None),
+        "a path, its text, True or None",
+    ),
+    "certificate": _FILE,
+    "private_key": _FILE,
+    "connect_seconds": _TIME,
+    "keep_alive_seconds": _TIME_OR_NONE,
+    "retries": _COUNT,
+    "most_connections": _SIZE,
+    "silent_seconds": _TIME_OR_NONE,
+    "limits": (lambda value: isinstance(value, Limits), "Limits"),
+    "largest_object": _SIZE,
+    "untaken_bytes": _COUNT,
+}
+"""The rules of fields; that of `timeout` is the calls', which have some of their own."""
 
 DEFAULT_OPTIONS: Final = ClientOptions()
