@@ -24,6 +24,12 @@ FOREIGN = "speaks another dialect than "
         ("hgrpc", "0006", b"<!DOCTYPE HTML>\n<html", HTTP + "http://"),
         ("hgrpc", "0006", b"\x15\x03\x01\0\x02", "speaks TLS: the URL must begin with hgrpcs://"),
         ("hgrpc", "0006", b"SSH-2.0-a\r\nmore", "speaks another protocol: it said 'SSH-2.0-a'"),
+        (
+            "hgrpc",
+            "0006",
+            b"\x1b[1m\xc2\xa1a\n",
+            r"speaks another protocol: it said '\x1b[1m\xc2\xa1a'",
+        ),
         ("hgrpc", "0006", HEADER + b"\x90hello", ""),
         ("hgrpc", "0006", HEADER + b"\x50\xa2hel", ""),
         ("hgrpc", "0006", HEADER + b"\x50hello", "speaks another dialect than 0006"),

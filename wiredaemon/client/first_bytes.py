@@ -40,8 +40,8 @@ def instead_of_frames(data: bytes, scheme: Scheme, dialect: Dialect, limits: Lim
     if len(data) < HEADER_SIZE:
         return ""
     if int.from_bytes(data[:3], "little") > limits.frame_payload:
-        shown = data.split(b"\n")[0].rstrip()[:_SHOWN].decode("ascii", "backslashreplace")
-        return f"speaks another protocol: it said {shown!r}"
+        shown = repr(data.split(b"\n")[0].rstrip()[:_SHOWN]).removeprefix("b")
+        return f"speaks another protocol: it said {shown}"
     if _is_foreign(data, dialect):
         return f"speaks another dialect than {dialect.name}"
     return ""
