@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ async def test_a_unix_socket_is_named_by_its_absolute_path(
     await service.stop()
 
 
-# Twisted 24.7 leaves the socket of such a port to the garbage collector.
+# Twisted 24.10 leaves the socket of such a port to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @ensure_deferred
 async def test_a_port_that_cannot_be_opened_says_why() -> None:
@@ -136,6 +137,7 @@ async def test_a_port_that_cannot_be_opened_says_why() -> None:
     with pytest.raises(EndpointError):
         await service.listen_http("nowhere:0")
     await service.stop()
+    gc.collect()
 
 
 @ensure_deferred

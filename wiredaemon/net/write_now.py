@@ -39,8 +39,8 @@ _MOST_PARTS: Final = 512
 def send_at_once(transport: Any) -> None:  # noqa: ANN401 zope interfaces do not intersect
     """Turn Nagle's algorithm off, which delays small writes until earlier ones are acknowledged.
 
-    Twisted's HTTP does so by itself since 24.10. Twisted's Unix sockets claim to provide TCP too,
-    and the system call would fail on them.
+    Twisted's HTTP does so by itself. Twisted's Unix sockets claim to provide TCP too, and the
+    system call would fail on them.
     """
     if ITCPTransport.providedBy(transport) and not isinstance(transport.getHost(), UNIXAddress):
         transport.setTcpNoDelay(True)

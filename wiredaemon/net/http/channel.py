@@ -31,7 +31,7 @@ from wiredaemon.net.twisted_internals import (
     replace_network_producer,
     unfinished_line,
 )
-from wiredaemon.net.write_now import not_taken, send_at_once
+from wiredaemon.net.write_now import not_taken
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -94,8 +94,7 @@ class KnownHeadChannel(HalfClosedChannel):
     """The bytes of the head that is parsed next, if it may be remembered."""
 
     def connectionMade(self) -> None:
-        """Turn Nagle's algorithm off, and count the connection."""
-        send_at_once(self.transport)
+        """Count the connection."""
         follow_read(self.transport, 0)
         super().connectionMade()
         # Over TLS the end of the input is the end of the connection.
