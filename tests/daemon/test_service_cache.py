@@ -15,6 +15,7 @@ from support import peers, signalled
 from support.configuration import configuration
 from support.daemon import Daemon
 from support.objects import object_store
+from support.own_names import own_names
 from support.raw_http import post
 from support.repositories import run_hg, wait_until_settled, write_hgrc
 from support.served import Served
@@ -71,14 +72,14 @@ class Hosted:
         return nodes_of(self.repository)
 
     def kept(self) -> list[str]:
-        """The answers that are kept, of all repositories."""
+        """Return the names of the answers that are kept, of all repositories."""
         found = (file.name for file in (self.folder / "data" / "cache" / "responses").iterdir())
         return [name for name in found if name != "lock"]
 
 
 @contextmanager
 def started(folder: Path, repository: Path, more: str = OPEN) -> Iterator[Hosted]:
-    """Host one alone."""
+    """Serve one repository by a daemon of its own."""
     text = configuration(
         data=folder / "data",
         repository=repository,
@@ -94,22 +95,21 @@ def started(folder: Path, repository: Path, more: str = OPEN) -> Iterator[Hosted
 
 
 @pytest.fixture(scope="module")
-def served(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Served]:
     """A daemon with repositories, one for each test."""
     folder = tmp_path_factory.mktemp("served")
-    folders = {name: Path(shutil.copytree(template, folder / name)) for name in NAMES}
+    names = own_names(request, "hosted").values()
+    folders = {name: Path(shutil.copytree(template, folder / name)) for name in names}
     with Served.start(folders, folder, web="push_ssl = false\nallow-push = ['*']") as running:
         yield running
-
-
-NAMES: Final = [f"r{number}" for number in range(14)]
-USED: Final[dict[str, str]] = {}
 
 
 @pytest.fixture
 def hosted(served: Served, request: pytest.FixtureRequest) -> Hosted:
     """One of the repositories, which no other test uses."""
-    name = USED.setdefault(request.node.nodeid, NAMES[len(USED)])
+    name = own_names(request, "hosted")[request.node.nodeid]
     repository = served.folders[name]
     return Hosted(
         daemon=served.daemon, folder=repository.parent, repository=repository, path=f"/{name}"
@@ -259,7 +259,9 @@ def test_a_push_makes_another_answer_and_the_same_request_is_recorded_again(
     with keeping(hosted):
         assert ask(hosted, arguments) == first
     assert len(hosted.kept()) == len(before) + 2
-    assert ask(hosted, filesdata(new))[0] == {b"totalpaths": 1, b"totalitems": 1}
+    # No test leaves an answer that is kept later: the next one would take that for its own.
+    with keeping(hosted):
+        assert ask(hosted, filesdata(new))[0] == {b"totalpaths": 1, b"totalitems": 1}
 
 
 @pytest.mark.parametrize(
@@ -295,7 +297,8 @@ def test_what_was_censored_is_not_served_from_the_cache(hosted: Hosted) -> None:
         before = ask(hosted, filesdata(first))
     censor = ("--config", "extensions.censor=", "censor", "-r", "0", "file")
     run_hg(*censor, folder=hosted.repository)
-    assert before[-1] not in ask(hosted, filesdata(first))
+    with keeping(hosted):
+        assert before[-1] not in ask(hosted, filesdata(first))
 
 
 def test_who_may_not_read_gets_nothing_from_the_cache(hosted: Hosted) -> None:

@@ -13,6 +13,7 @@ import pytest
 from support.accounts import write_htpasswd
 from support.changing import made_secret, stripped
 from support.hg import HG7, copy_repository
+from support.own_names import own_names
 from support.repositories import run_hg, write_hgrc
 from support.served import Served
 
@@ -101,24 +102,26 @@ class Bundled:
 
 STREAMED: Final = "streamed"
 """One of which nothing is hidden: its store may be copied."""
-NAMES: Final = [*(f"r{number}" for number in range(16)), STREAMED]
-"""One for each test: bundles of all of them are made at once."""
 
 
 @pytest.fixture(scope="module")
-def served(short: Generated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A daemon with repositories, each of which was cloned once and has bundles."""
+def served(
+    short: Generated, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Served]:
+    """A daemon with a repository for each test, which was cloned once and has bundles."""
+    # One daemon, because bundles of all of them are made at once.
+    names = [*own_names(request, "bundled").values(), STREAMED]
     folder = tmp_path_factory.mktemp("bundled")
     first = copy_repository(short.folder, folder / "first")
     write_hgrc(first, DRAFTS + EVOLUTION)
     commit(first)
-    folders = {name: copy_repository(first, folder / name) for name in NAMES}
+    folders = {name: copy_repository(first, folder / name) for name in names}
     write_hgrc(folders[STREAMED], DRAFTS)
     run_hg("phase", "--public", "-r", "all()", folder=folders[STREAMED])
     with Served.start(folders, folder, web=SETTINGS) as served:
-        for name in NAMES:
+        for name in names:
             Bundled(served, name, folder).get("?cmd=getbundle", X_HgArg_1=EVERYTHING)
-        for name in NAMES:
+        for name in names:
             served.daemon.wait_for_log(MADE % name)
         served.daemon.wait_for_log(MADE % STREAMED + ": none-v2;stream=v2")
         for repository in folders.values():
@@ -134,15 +137,8 @@ EVERYTHING: Final = "bundlecaps=HG20&cg=1&common=" + "0" * 40
 @pytest.fixture
 def bundled(served: Served, tmp_path: Path, request: pytest.FixtureRequest) -> Bundled:
     """One of the repositories, which no other test uses."""
-    used = (
-        STREAMED
-        if "stream" in request.node.name
-        else USED.setdefault(request.node.nodeid, NAMES[len(USED)])
-    )
-    return Bundled(served, used, tmp_path)
-
-
-USED: Final[dict[str, str]] = {}
+    own = own_names(request, "bundled")[request.node.nodeid]
+    return Bundled(served, STREAMED if "stream" in request.node.name else own, tmp_path)
 
 
 def commit(repository: Path, *options: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from support.changing import made_secret, stripped
 from support.hg import HG7, copy_repository
+from support.own_names import own_names
 from support.repositories import run_hg, wait_until_settled, write_hgrc
 from support.served import Served
 
@@ -29,17 +30,17 @@ SETTINGS: Final = 'push_ssl = false\nallow-push = ["*"]'
 
 
 @pytest.fixture(scope="module")
-def served(short: Generated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(
+    short: Generated, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Served]:
     """A daemon with repositories, one for each test."""
     folder = tmp_path_factory.mktemp("kept")
-    folders = {name: copy_repository(short.folder, folder / name) for name in NAMES}
+    names = own_names(request, "clones").values()
+    folders = {name: copy_repository(short.folder, folder / name) for name in names}
     for repository in folders.values():
         write_hgrc(repository, DRAFTS + EVOLUTION)
     with Served.start(folders, folder, web=SETTINGS) as running:
         yield running
-
-
-NAMES: Final = [f"r{number:02}" for number in range(20)]
 
 
 class Clones:
@@ -90,11 +91,7 @@ class Clones:
 @pytest.fixture
 def clones(served: Served, tmp_path: Path, request: pytest.FixtureRequest) -> Clones:
     """Clones of one of the repositories, which no other test uses."""
-    name = USED.setdefault(request.node.nodeid, NAMES[len(USED)])
-    return Clones(served, name, tmp_path)
-
-
-USED: Final[dict[str, str]] = {}
+    return Clones(served, own_names(request, "clones")[request.node.nodeid], tmp_path)
 
 
 @pytest.mark.parametrize("options", [(), ("--stream",)])
@@ -172,7 +169,7 @@ def configured(repository: Path) -> None:
     "change",
     [secret_added, made_secret, stripped, made_obsolete, bookmarked, published, configured],
 )
-def test_what_was_kept_before_a_change_is_not_sent_behind_it(
+def test_what_was_kept_before_a_change_is_not_sent_after_it(
     clones: Clones, change: Callable[[Path], None]
 ) -> None:
     run_hg("phase", "--draft", "-f", "-r", "secret()", folder=clones.repository)

@@ -21,7 +21,9 @@ from wiredaemon.net.endpoints import EndpointError
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOOPBACK = "tcp:0:interface=127.0.0.1"
+ADDRESS = "127.77.0.1"
+"""One of these tests alone: on 127.0.0.1 a port that they close may soon be another test's."""
+LOOPBACK = f"tcp:0:interface={ADDRESS}"
 
 
 class Gates:
@@ -133,7 +135,7 @@ async def test_a_port_that_cannot_be_opened_says_why() -> None:
     service = waiting()
     listener = await service.listen(LOOPBACK)
     with pytest.raises(CannotListenError):
-        await service.listen(f"tcp:{listener.address.port}:interface=127.0.0.1")
+        await service.listen(f"tcp:{listener.address.port}:interface={ADDRESS}")
     with pytest.raises(EndpointError):
         await service.listen_http("nowhere:0")
     await service.stop()

@@ -54,8 +54,8 @@ def test_an_empty_list_lets_nobody_in() -> None:
     ("options", "text"),
     [
         ({"limits": 5}, "limits are Limits, not 5"),
-        ({"authenticate": "ann"}, "'ann' is no function that knows users"),
-        ({"authenticate_token": 5}, "5 is no function that knows users"),
+        ({"authenticate": "ann"}, "logins are checked by a function, not 'ann'"),
+        ({"authenticate_token": 5}, "logins are checked by a function, not 5"),
     ],
 )
 def test_options_of_another_type_are_refused(options: dict[str, Any], text: str) -> None:

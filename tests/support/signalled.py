@@ -1,6 +1,6 @@
-"""Signals to processes, until they have taken effect.
+"""Sends signals to processes and waits until they have taken effect.
 
-Behind ``os.kill`` a process may go on for a while: it answers, or writes into a pipe that is read
+After ``os.kill`` a process may go on for a while: it answers, or writes into a pipe that is read
 meanwhile. Linux only, as what watches processes is.
 """
 

@@ -162,20 +162,20 @@ def _host(parts: SplitResult, shown: str) -> str:
     host = parts.hostname
     if not host:
         raise UrlError(f"{shown!r} names no host")
-    # The standard library drops what stands between brackets and port.
-    behind = parts.netloc.rpartition("]")[2] if ":" in host else ""
+    # The standard library drops a text between the closing bracket and the port.
+    rest = parts.netloc.rpartition("]")[2] if ":" in host else ""
     can_exist = ":" in host or "%" not in host
     try:
         host.encode("idna")
     except UnicodeError:
         can_exist = False
-    if not can_exist or (behind and not behind.startswith(":")):
+    if not can_exist or (rest and not rest.startswith(":")):
         raise UrlError(f"{shown!r} names no host that can exist")
     return host
 
 
 def _parse_unix(scheme: Scheme, url: str) -> Address:
-    """Parse ``unix:/path/of/socket``, perhaps with ``:/repository`` behind it.
+    """Parse ``unix:/path/of/socket``, perhaps with ``:/repository`` at its end.
 
     Raises:
         UrlError: The socket has no absolute path.

@@ -45,7 +45,7 @@ _runtimes: Final[WeakSet[BlockingRuntime]] = WeakSet()
 
 
 def _leave_to_parent() -> None:
-    """Give up all connections in a process that was forked: their bytes are its parent's."""
+    """Give up all connections in a forked process: their bytes belong to its parent."""
     for runtime in _runtimes:
         runtime.leave()
 
@@ -250,7 +250,7 @@ class BlockingRuntime(BlockingLoop):
                 self.call_soon(self._end_wait)
 
     def _end_wait(self) -> None:
-        """End the wait in which somebody has forked, who is called by it: an observer."""
+        """Raise in the wait during which this process was forked: by an observer that it calls."""
         raise ConnectionLostError(self.end)
 
     def drop(self) -> None:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 _TAKEN: Final[deque[object]] = deque(maxlen=0)
-"""The objects of a call whose response was taken."""
+"""Stands for the objects of a call whose response was taken."""
 _CLOSED: Final[deque[object]] = deque(maxlen=0)
-"""The objects of a call that its caller has closed."""
+"""Stands for the objects of a call that its caller has closed."""
 _NO_OBJECT: Final = "the response has no object, where one was expected"
 _REASONS: Final = {
     id(_TAKEN): "the response was taken already: it is there once",
@@ -169,7 +169,7 @@ class Call:
         if not self.is_over:
             self.is_over = True
             self.carrier.call_closed(self)
-        self._objects.clear()  # who waits for the result has them in hand
+        self._objects.clear()  # a caller that waits in `result` holds this deque
         self._objects = _CLOSED
         self.carrier.call_changed(self)
         self._wake()

@@ -107,7 +107,8 @@ class ClientCalls:
         self.is_holding = self._is_paused = self._is_pumping = False
         self._input_ended: ClientError | None = None
         """The error of calls without a complete response, once the input has ended."""
-        self.failure: BaseException | None = None  # why nothing is sent any more
+        self.failure: BaseException | None = None
+        """The error after which nothing is sent or received any more."""
 
     @property
     def is_idle(self) -> bool:
@@ -338,7 +339,7 @@ class ClientCalls:
         except ClientError as error:
             self.fail(error)
             return
-        if event.end and self.failure is None:  # who was woken may have closed all
+        if event.end and self.failure is None:  # a woken caller may have closed it
             self._finish(event.request_id, outcome)
 
     def _finish(self, request_id: int, error: BaseException | None) -> None:

@@ -11,7 +11,7 @@ from typing import Final, Self
 PASSED: Final = "the deadline of the call has passed"
 """The text of each `DeadlineError`."""
 CLOSED: Final = "the connection was closed"
-"""The text of the errors of calls whose connection its owner has closed."""
+"""The text of the error of a call whose connection was closed by its owner."""
 
 
 class ClientError(Exception):
@@ -48,7 +48,7 @@ class SilentError(ClientError):
 
 
 def as_lost(error: ClientError) -> ClientError:
-    """Return the error of a connection that was in use: TLS that fails then is a loss, too."""
+    """Return the error of a connection that was in use: failed TLS is a lost connection then."""
     if isinstance(error, ConnectError):
         return ConnectionLostError(f"the connection was lost: {error}")
     return error
@@ -91,5 +91,5 @@ class HttpAnswerError(ClientError):
         super().__init__(f"{answer}: {text}" if text not in {"", said} else answer)
 
     def __reduce__(self) -> tuple[type[Self], tuple[int, bytes, bytes]]:
-        """Have `pickle`, and with it other processes, make it of its parts."""
+        """Let `pickle` make it of the arguments of its constructor, in other processes, too."""
         return type(self), (self.status, self.reason, self.content)

@@ -1,4 +1,4 @@
-"""What a server speaks that is not spoken with it: by its first bytes, in words for people."""
+"""Recognizes servers of another protocol by their first bytes, and words the errors about them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 _HTTP: Final = b"http/"
 _PAGES: Final = (b"<html", b"<!doctype html")
-"""How some servers answer what is no HTTP at all: a page without a head."""
+"""The beginnings of a page without a head: some servers answer so what is no HTTP at all."""
 _TLS_ALERT: Final = b"\x15\x03"
-"""Some servers send an alert of TLS to whoever speaks something else, Twisted's just close."""
+"""The beginning of an alert: some servers of TLS answer other bytes with one, Twisted's close."""
 _ERROR: Final = 5
 """The number of a frame with an error, in all dialects, which raw listeners answer HTTP with."""
 _SHOWN: Final = 40
@@ -24,13 +24,26 @@ _SHOWN: Final = 40
 
 
 def url_prefix(scheme: Scheme, *, is_http: bool, is_secure: bool | None = None) -> str:
-    """Return how a URL begins that differs from another one's scheme."""
+    """Return the beginning of the URL that a client should use instead.
+
+    Args:
+        scheme: The scheme of the URL that was used.
+        is_http: Whether the server speaks HTTP, and not frames.
+        is_secure: Whether it speaks TLS; None for what the scheme says.
+    """
     has_tls = scheme.is_secure if is_secure is None else is_secure
     return ("http" if is_http else "hgrpc") + "s" * has_tls + "://"
 
 
 def instead_of_frames(data: bytes, scheme: Scheme, dialect: Dialect, limits: Limits) -> str:
-    """Return what a server speaks whose first bytes are no frame; empty if they may be one."""
+    """Return a predicate for the server, ``speaks ...``; empty if the bytes may be a frame.
+
+    Args:
+        data: The first bytes of the server.
+        scheme: The scheme of the URL.
+        dialect: The dialect that the client speaks.
+        limits: ``frame_payload`` tells the length of a frame from other bytes.
+    """
     start = data[:_SHOWN].lower()
     if start.startswith((_HTTP, *_PAGES)):
         return f"speaks HTTP: the URL must begin with {url_prefix(scheme, is_http=True)}"
@@ -48,7 +61,7 @@ def instead_of_frames(data: bytes, scheme: Scheme, dialect: Dialect, limits: Lim
 
 
 def _is_foreign(data: bytes, dialect: Dialect) -> bool:
-    """Return whether a frame belongs to another dialect."""
+    """Return whether the first frame belongs to another dialect."""
     kind = dialect.types.get(data[HEADER_SIZE - 1] >> 4)
     if kind is not FrameType.ERROR_RESPONSE or len(data) == HEADER_SIZE:
         return kind is None
@@ -58,7 +71,7 @@ def _is_foreign(data: bytes, dialect: Dialect) -> bool:
 
 
 def instead_of_http(data: bytes, scheme: Scheme) -> str:
-    """Return what a server speaks whose first bytes are no HTTP; empty if nobody knows."""
+    """Return a clause for an error, ``it speaks ...``; empty if the bytes are not recognized."""
     if data.startswith(_TLS_ALERT):
         prefix = url_prefix(scheme, is_http=True, is_secure=True)
         return f"it speaks TLS, so the URL must begin with {prefix}"
@@ -69,7 +82,7 @@ def instead_of_http(data: bytes, scheme: Scheme) -> str:
 
 
 def perhaps_other(scheme: Scheme) -> str:
-    """Return what a server may speak that has said nothing; empty over TLS, which it speaks."""
+    """Return the end of an error about a server that has sent nothing; empty where it has TLS."""
     if scheme.is_secure or scheme.is_unix:
         return ""
     prefix = url_prefix(scheme, is_http=scheme.is_http, is_secure=True)

@@ -35,7 +35,7 @@ class HttpPool:
         self.tls: Tls | None = None
         """The TLS of the connection that was made last; None without."""
         self._was_reached = False
-        """The server was there: an attempt that fails is not the last one."""
+        """A connection was made before: from then on, attempts that fail are repeated."""
         self._is_known = False
         """The server has answered: it speaks HTTP."""
         self.is_closed = False
@@ -97,7 +97,7 @@ class HttpPool:
             self._open.add(stream)
             self.tls = stream.stream.tls
 
-        async def connect_somehow() -> None:
+        async def connect_or_reconnect() -> None:
             if not self._was_reached:
                 await connect()
                 return
@@ -118,7 +118,7 @@ class HttpPool:
             self._check_closed()
 
         self._connecting[wanted] = None
-        connecting = self._runtime.run(connect_somehow(), connected)
+        connecting = self._runtime.run(connect_or_reconnect(), connected)
         if wanted in self._connecting:  # it may have failed at once
             self._connecting[wanted] = connecting
 

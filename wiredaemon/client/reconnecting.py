@@ -1,4 +1,4 @@
-"""Connecting once more to a server that was there: again and again, with pauses that grow."""
+"""Connects again to a server that was reached before, in attempts with growing pauses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wiredaemon.client.runtime import Runtime
 
 # The first attempt is made at once; a server that starts again is asked several times a second at
-# first, and never more seldom than each few seconds.
+# first, and later at least every 5 seconds.
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 _FINAL: Final = (LoginRefusedError, NotOfferedError, UntrustedError)
@@ -35,8 +35,8 @@ async def connect_again(
 
     Args:
         runtime: Tells the time.
-        seconds: The time in which attempts begin.
-        attempt: Makes one.
+        seconds: The time within which further attempts begin.
+        attempt: Connects once.
         is_wanted: Whether somebody still waits for the connection.
 
     Raises:

@@ -25,7 +25,7 @@ _NO_TLS: Final = ("wrong version number", "packet length too long", "http reques
 _NO_FRAMES: Final = ("alert internal error", "alert no application protocol")
 """Its words for a server that knows none of the names of ALPN."""
 _OURS: Final = ("unknown ca", "certificate")
-"""Its words in alerts about a client's certificate: servers' own are refused by us."""
+"""Its words in alerts about the client's certificate: we send those about the server's."""
 
 
 class Trust:
@@ -101,7 +101,7 @@ def describe_tls(error: ssl.SSLError, address: Address) -> ClientError:
 
 
 def failed_tls(reason: str, address: Address) -> ConnectError:
-    """Return the error for TLS that failed, with what may be wrong.
+    """Return the error for TLS that failed, with a likely cause.
 
     Args:
         reason: The text of OpenSSL.

@@ -96,24 +96,24 @@ class Argument:
         if self.example is not REQUIRED:
             self._check_shown("example", self.example)
 
-    def _check_given(self, what: str, value: Any) -> None:  # noqa: ANN401 whatever was declared
+    def _check_given(self, subject: str, value: Any) -> None:  # noqa: ANN401 whatever was declared
         """Refuse a value that nobody could send."""
         # A tuple cannot be changed by a command, and stands for a list.
         given = list(value) if isinstance(value, tuple) else value
         try:
-            taken = self.check(what, given)
+            taken = self.check(subject, given)
         except CommandError as error:
-            raise TypeError(f"the {what} {value!r} cannot be given: {error}") from None
+            raise TypeError(f"the {subject} {value!r} cannot be given: {error}") from None
         if self.type not in CONTAINERS and type(taken) is not type(given):
-            raise TypeError(f"the {what} {value!r} is no {type(taken).__name__}")
-        self._check_shown(what, given)
+            raise TypeError(f"the {subject} {value!r} is no {type(taken).__name__}")
+        self._check_shown(subject, given)
 
-    def _check_shown(self, what: str, value: Any) -> None:  # noqa: ANN401 as above
-        """Refuse a value that would take the description of all commands down with it."""
+    def _check_shown(self, subject: str, value: Any) -> None:  # noqa: ANN401 as above
+        """Refuse a value that cannot be encoded: nor could the description of all commands."""
         try:
             cbor.encode(carried(value), KeyOrder.BYTEWISE)
         except UnencodableError as error:
-            raise TypeError(f"the {what} {value!r:.50} cannot be sent: {error}") from None
+            raise TypeError(f"the {subject} {value!r:.50} cannot be sent: {error}") from None
 
     @property
     def is_required(self) -> bool:

@@ -98,7 +98,7 @@ class Command:
         object.__setattr__(self, "exact", exact_arguments(self.arguments))
 
     def _check_data(self) -> None:
-        """Refuse a bound of data that is none, and details that cannot be sent."""
+        """Refuse a wrong `data_limit`, and details that cannot be sent."""
         limit = self.data_limit
         if limit is not None and (type(limit) is not int or limit < 0 or not self.has_data):
             message = f"command {self.name}: data_limit {limit!r} bounds no data: it is a number of"

@@ -46,12 +46,13 @@ def read_all(file: Path, reactor: IReactorCore) -> tuple[Config | None, list[Con
     """Read a configuration file and all that it names, in spite of what is wrong with it.
 
     Returns:
-        What `load_all` returns, its mistakes followed by those of `mistakes`.
+        The configuration, None where the file cannot be read or is no TOML; and all mistakes, those
+        of the file itself first.
     """
     config, wrong = load_all(file)
     if config is None:
         return None, wrong
-    # What a wrong table leads to is no mistake of its own.
+    # Further mistakes of a wrong table may only follow from the first ones.
     known = {_table_of(each) for each in wrong}
     later = [each for each in mistakes(config, reactor) if _table_of(each) not in known]
     return config, wrong + later

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options, rest = _parser().parse_known_args(arguments)
     words = getattr(options, "arguments", None)
-    # Words behind an option, which argparse leaves over where there may be none in front of it.
+    # Words after an option, which argparse leaves over where there may be none in front of it.
     if words is not None and not any(word.startswith("-") for word in rest):
         words += rest
     elif rest:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wiredaemon.wire.dialects import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_DIGITS = 20
+_DIGITS: Final = 20
+"""Characters of the longest whole number that is read: more than any bound has."""
 
 
 def add_output(
@@ -125,7 +126,7 @@ def whole(most: int) -> Callable[[str], int]:
     """Return what reads a whole number from 1 to a most."""
 
     def number(text: str) -> int:
-        # At most the digits of the most, with some zeros: Python refuses thousands of them.
+        # Python raises an error of its own for thousands of digits.
         read = int(text) if text.isdecimal() and len(text) <= _DIGITS else 0
         if not 1 <= read <= most:
             raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}")

@@ -1,4 +1,4 @@
-"""What both sides of a connection may send in a session, whichever of them it is.
+"""Sends the frames of a session that clients and servers have in common: pings and goaways.
 
 Source: sessions, sections 2.2 and 2.3.
 """
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class SessionOutput:
-    """The half of a connection that sends the frames of its session."""
+    """Base of both halves of a connection; the subclass sets the session."""
 
     __slots__ = ()
     _session: Session | None
-    """The session; None where there is none, or nobody has asked for one."""
+    """None where there is no session, and none was offered or asked for."""
 
     def send_ping(self, payload: bytes) -> None:
         """Ask the peer for a pong with the same payload of at most 64 bytes.

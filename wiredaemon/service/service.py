@@ -60,8 +60,8 @@ class Service:
             `listen_http`.
 
     Raises:
-        TypeError: ``readers`` or ``writers`` are no lists of texts, or something else is not what
-            it has to be.
+        TypeError: ``readers`` or ``writers`` are no lists of texts, ``limits`` are no `Limits`, or
+            a check of logins cannot be called.
     """
 
     def __init__(  # noqa: PLR0913 all that a program may say
@@ -82,7 +82,7 @@ class Service:
             raise TypeError(f"limits are Limits, not {limits!r:.50}")
         for check in (authenticate, authenticate_token):
             if not (check is None or callable(check)):
-                raise TypeError(f"{check!r:.50} is no function that knows users")
+                raise TypeError(f"logins are checked by a function, not {check!r:.50}")
         self.state = state
         self.limits = limits or Limits()
         self._reactor = reactor

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _frozen() -> None:
-    """Spare the garbage collector what the tests before have left, as much as a process has.
+def _frozen() -> Iterator[None]:
+    """Keep the garbage collector from what earlier tests have left: all that they have loaded.
 
-    Each test here collects garbage: behind thousands of others that took half a second each.
+    Each test here collects garbage, which took half a second each after thousands of others.
     """
     gc.collect()
     gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

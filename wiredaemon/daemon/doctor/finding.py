@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _FILE: Final = "configuration"
-"""The area of findings about a configuration as a whole."""
+"""The area of findings about the configuration file as a whole."""
 
 
 class Level(Enum):

@@ -1,4 +1,4 @@
-"""What is counted in the daemon, for who reads it: for this alone only commands are counted.
+"""Reads the figures of the daemon for metrics; only commands are counted for this alone.
 
 So requests pay next to nothing for metrics. A reading walks connections and workers: with its
 request and its text it takes 1.3 ms, and 2.8 ms with a thousand connections.

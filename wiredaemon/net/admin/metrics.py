@@ -138,9 +138,8 @@ GROUPS: Final = (
             ),
             _counter(
                 "commands",
-                "Commands that were admitted, refused and version 1's not among them: over http "
-                "(and HTTPS) in frames or as json, on raw connections over TCP (framed), TLS and "
-                "Unix sockets.",
+                "Commands that were admitted, without those of version 1: http (frames over HTTP "
+                "and HTTPS), json, and by raw connections framed (TCP), framed_tls, framed_unix.",
                 lambda it: it.guard.calls.read(),
                 "transport",
             ),

@@ -1,4 +1,4 @@
-"""Counts the commands that are called, by the way they come in: for metrics alone."""
+"""Counts admitted commands by transport, for metrics alone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TRANSPORTS: Final = ("http", "json", "framed", "framed_tls", "framed_unix")
-"""The ways: frames over HTTP or HTTPS, JSON over either, and raw connections by their socket."""
+"""Frames over HTTP or HTTPS, JSON over either, and raw connections by their socket."""
 
 
 class CallCount:
-    """The commands that came in one way; each adds itself, which takes 0.02 us."""
+    """The number of commands of one transport; counting one takes 0.02 us."""
 
     __slots__ = ("begun",)
 
@@ -25,7 +25,7 @@ class CallCount:
 
 
 class CallCounts:
-    """The commands of all ways."""
+    """The numbers of commands of all transports."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -42,5 +42,5 @@ class CallCounts:
         return self["framed_unix" if isinstance(transport.getHost(), UNIXAddress) else "framed"]
 
     def read(self) -> Mapping[str, float]:
-        """Return the commands so far by their way."""
+        """Return the number of commands so far by transport."""
         return {name: count.begun for name, count in self._counts.items()}

@@ -120,7 +120,7 @@ class ConnectionGuard:
         """The bytes that the peers of all connections make the daemon hold."""
         self.hits = LimitHits(reactor)
         self.calls = CallCounts()
-        """The commands that were called so far."""
+        """The numbers of commands that were admitted so far."""
         self.forwarded = ForwardedRequests(self.hits, limits.connections_per_address)
         """The requests of clients behind trusted proxies."""
         self._bound(limits, is_exempt)

@@ -25,7 +25,7 @@ class BoundedHeadChannel(HTTPChannel):
     """One HTTP connection; a head beyond its bounds is refused with their name and value."""
 
     site: Any
-    """Of `worded`, it says in which form a target's refusals are."""
+    """An `ApiSite`, whose `worded` gives refusals the form of the target: text or JSON."""
 
     def lineReceived(self, line: bytes) -> None:
         """Receive a line of a head, or refuse the head."""
@@ -48,11 +48,11 @@ class BoundedHeadChannel(HTTPChannel):
         self._refuse_size(line)
 
     def refuse_head(self, response: HttpResponse, line: bytes) -> None:
-        """Answer a head that names no certain request, and close: what follows cannot be read.
+        """Answer a head that cannot be understood, and close: where the next one begins is unknown.
 
         Args:
-            response: The response, worded as text.
-            line: What is read of the present line; the first one has the target.
+            response: The response, as text.
+            line: The present line as far as it was read: if it is the first, it has the target.
         """
         target = target_of(self) or b"".join(line.split(b" ", 2)[1:2])
         write_refusal(self, self.site.worded(target, response))

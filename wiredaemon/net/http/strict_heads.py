@@ -55,7 +55,7 @@ def fault_of_hosts(hosts: Sequence[bytes], version: bytes) -> str | None:
 
 
 def write_refusal(transport: Any, response: HttpResponse) -> None:  # noqa: ANN401 several of Twisted
-    """Write a response to no certain request, which says that the connection closes."""
+    """Write a response outside of any request, which says that the connection closes."""
     lines = [
         b"HTTP/1.1 %d %s" % (response.status, response.reason),
         *(b"%s: %s" % header for header in response.headers),

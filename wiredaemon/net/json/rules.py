@@ -58,7 +58,7 @@ class CallHead(NamedTuple):
     content_type: bytes | None = None
     content_encoding: bytes | None = None
     timeout: bytes | None = None
-    """All lines of the header together: two numbers of seconds are none."""
+    """All lines of the header, joined: with two of them it is no number, and is refused."""
     last_event_id: bytes | None = None
     has_body: bool = False
 

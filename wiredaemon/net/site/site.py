@@ -81,7 +81,7 @@ class ApiSite(Site):
 
         Args:
             target: The target of a request whose head is refused; empty if that is not known.
-            response: The refusal, worded as text.
+            response: The refusal, as text.
         """
         if not target:
             return response
