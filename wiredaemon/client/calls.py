@@ -107,8 +107,7 @@ class ClientCalls:
         self.is_holding = self._is_paused = self._is_pumping = False
         self._input_ended: ClientError | None = None
         """The error of calls without a complete response, once the input has ended."""
-        self.failure: BaseException | None = None
-        """The error after which nothing is sent or received any more."""
+        self.failure: BaseException | None = None  # after it nothing is sent or received
 
     @property
     def is_idle(self) -> bool:
