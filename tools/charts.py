@@ -34,7 +34,7 @@ _THICKNESS: Final = 0.62
 _GAP: Final = 0.015
 """The room between a bar and its number, in the length of the longest bar."""
 _ROOM: Final = 1.22
-"""The length of the axis, in that of the longest bar: numbers stand behind the bars."""
+"""The length of the axis, in that of the longest bar: numbers stand after the bars."""
 
 # Text stays text, the names of parts do not change from run to run, and no font is asked for.
 _SETTINGS: Final[dict[Any, Any]] = {

@@ -38,7 +38,7 @@ _RULES: Final[Mapping[str, Callable[[Dialect], str]]] = {
     "over HTTP no command runs before all input was accepted": lambda dialect: _yes(
         dialect.runs_at_end
     ),
-    "bytes behind the request map must be complete CBOR items; else they are ignored": (
+    "bytes after the request map must be complete CBOR items; else they are ignored": (
         lambda dialect: _yes(dialect.whole_request)
     ),
     "arguments that are not declared are refused": lambda dialect: _yes(dialect.strict_arguments),

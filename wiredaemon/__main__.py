@@ -13,7 +13,7 @@ def main() -> int:
     # Before anything large is imported: an interrupt is quiet then as well.
     end_at_signals()
 
-    from wiredaemon.daemon.cli import main as run  # noqa: PLC0415 behind the line above
+    from wiredaemon.daemon.cli import main as run  # noqa: PLC0415 after the line above
 
     try:
         return run()

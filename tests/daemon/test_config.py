@@ -245,13 +245,13 @@ WRONG: Final = [
         "[listen]\nframed = ['0007 tcp:0']",
         "listen.framed",
         "'0007 tcp:0' is not accepted",
-        "each perhaps behind a dialect: 0002, 0003, 0004, 0005, 0006",
+        "each perhaps after a dialect: 0002, 0003, 0004, 0005, 0006",
     ),
     (
         "[listen]\nframed_tls = ['0006 ']",
         "listen.framed_tls",
         "'0006 ' is not accepted",
-        "each perhaps behind a dialect",
+        "each perhaps after a dialect",
     ),
     ("[admin]\nport = 9310", "admin.port", "unknown key", "listen"),
     (

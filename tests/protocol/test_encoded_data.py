@@ -205,7 +205,7 @@ def test_unknown_profiles_even_streams_and_corrupt_content_are_refused() -> None
     assert "content is not in the encoding zlib" in corrupt.error.message
     behind = zlib.compress(b"x") + b"more"
     assert (
-        "goes on behind the end"
+        "goes on after the end"
         in error_of(events_of(announced(), settings(), encoded(EOS, behind))).error.message
     )
 

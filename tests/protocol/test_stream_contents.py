@@ -169,7 +169,7 @@ def test_settings_may_be_encoded_too() -> None:
     ("profile", "sent", "text"),
     [
         (b"zlib", b"no zlib", "content is not in the encoding zlib: Error -3"),
-        (b"zlib", zlib.compress(b"") + b"!", "content goes on behind the end of its zlib stream"),
+        (b"zlib", zlib.compress(b"") + b"!", "content goes on after the end of its zlib stream"),
         (b"zstd-8mb", b"no zstd!!", "content is not in the encoding zstd-8mb"),
         (b"zstd-8mb", b"\x28\xb5\x2f\xfd\x00\x88\x18\x00\x00abc", "window is at most 8388608"),
     ],

@@ -177,7 +177,7 @@ def test_a_page_is_files_and_lines_in_its_order(tmp_path: Path) -> None:
     [
         ("```python\nimport os\n```\n", "page.md:2: this block says neither its file"),
         ("text\n\n    $ ls\n", "page.md:3: this block says neither its file"),
-        ("```console\nls\n```\n", "page.md:2: a session begins with a line behind `$ `"),
+        ("```console\nls\n```\n", "page.md:2: a session begins with a line after `$ `"),
     ],
 )
 def test_a_block_that_a_reader_could_do_nothing_with_is_refused(

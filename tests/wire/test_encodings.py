@@ -315,7 +315,7 @@ ENDED: Final[dict[str, tuple[type[ZlibDecoder | ZstdDecoder], bytes]]] = {
 @pytest.mark.parametrize("name", ENDED)
 def test_a_stream_may_end_but_nothing_may_follow_its_end(name: str) -> None:
     make, sent = ENDED[name]
-    text = f"content goes on behind the end of its {name} stream"
+    text = f"content goes on after the end of its {name} stream"
     for place in range(len(sent) + 1):
         decoder = make()
         assert decoded(decoder, sent[:place], sent[place:], b"") == b"abc"
@@ -346,7 +346,7 @@ def test_nothing_is_pending_behind_a_zlib_stream_that_ends_with_a_full_step(
 def test_a_skippable_zstd_frame_counts_as_the_only_one() -> None:
     # RFC 8878 3.1.2
     skipped = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"
-    with pytest.raises(ContentError, match="goes on behind the end"):
+    with pytest.raises(ContentError, match="goes on after the end"):
         decoded(ZstdDecoder(), skipped + zstd_frame(8 * MIB))
 
 

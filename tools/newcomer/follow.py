@@ -67,7 +67,7 @@ def follow(
     *,
     program: Path | None = None,
 ) -> Outcome:
-    """Do what pages say, one behind the other, in a folder and a shell that are theirs.
+    """Do what pages say, one after the other, in a folder and a shell that are theirs.
 
     Args:
         pages: The first begins the task, the others go on with what it has left.

@@ -1,8 +1,8 @@
 """Reads the steps of a page: files to write, and lines to type into a shell.
 
 A block whose first line is a comment with a path, ``# greetings.py``, is the content of that file;
-``# greetings.py, continued`` goes behind what the file has. A block of the language ``console`` has
-lines behind ``$``, perhaps continued behind ``>``, and below each of them what it prints.
+``# greetings.py, continued`` is appended to the file. A block of the language ``console`` has
+lines after ``$``, perhaps continued after ``>``, and below each of them what it prints.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Block:
     """The number of its first line of text, from 1."""
 
     language: str
-    """The first word behind the fence; empty for none, and for indented blocks."""
+    """The first word after the fence; empty for none, and for indented blocks."""
 
     text: str
 
@@ -111,7 +111,7 @@ def _steps_of(block: Block, page: str) -> Iterator[Step]:
     if block.language == "console":
         commands = list(_COMMAND.finditer(block.text))
         if "".join(found[0] for found in commands) != block.text:
-            raise PageError(f"{page}:{block.line}: a session begins with a line behind `$ `")
+            raise PageError(f"{page}:{block.line}: a session begins with a line after `$ `")
         for found in commands:
             yield _command(found, block.line + block.text.count("\n", 0, found.start()))
         return

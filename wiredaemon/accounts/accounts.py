@@ -47,7 +47,7 @@ class Accounts:
 
     def refresh(self) -> bool:
         """Read again what has changed; return whether anything is new."""
-        # All of them are looked at, also behind one that has changed.
+        # All of them are looked at, also after one that has changed.
         changed = [each for each in self._watched if each.refresh()]
         return bool(changed)
 

@@ -73,7 +73,7 @@ def hash_password(password: bytes) -> str:
 def is_password(password: bytes, hashed: str) -> bool:
     """Return whether a hash is a password's. This takes a while, in which other threads run.
 
-    Bytes behind ``LONGEST_PASSWORD`` are not looked at, as bcrypt has it: other programs made such
+    Bytes after ``LONGEST_PASSWORD`` are not looked at, as bcrypt has it: other programs made such
     hashes. A password with a NUL byte is none.
     """
     matches = bcrypt.checkpw(password[:LONGEST_PASSWORD].replace(b"\0", b" "), hashed.encode())

@@ -87,7 +87,7 @@ class Address:
 
         Args:
             location: The value of ``Location``, which may be relative.
-            asked: The end of the URL that was asked for behind the repository's, a query included.
+            asked: The end of the URL that was asked for after the repository's, a query included.
 
         Raises:
             UrlError: It is no URL of HTTP, or leads from an encrypted connection to a plain one.

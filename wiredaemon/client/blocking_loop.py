@@ -127,7 +127,7 @@ class BlockingLoop:
             function = on_ready.get(descriptor)
             if function is not None:
                 function(events)
-        # Behind the sockets: after a long time without a turn, an answer that has come counts.
+        # After the sockets: after a long time without a turn, an answer that has come counts.
         if moment is not None and moment <= (now := self.now()):
             self._timers.call_due(now)
         return bool(ready)

@@ -91,7 +91,7 @@ async def connect(
         reactor: Makes connections and timers.
         url: ``http://``, ``https://``, ``hgrpc://`` (frames over TCP), ``hgrpcs://`` (over TLS);
             its path names a repository, and ``user:password@`` in front of the host logs in. Or
-            ``unix:/path/of/socket``, with ``:/repository`` behind it where needed.
+            ``unix:/path/of/socket``, with ``:/repository`` at its end where needed.
         options: Dialect, encodings, login, trust, times and limits.
 
     Raises:

@@ -47,7 +47,7 @@ class FrameWriter:
         """Nothing is sent any more."""
 
     def flush(self) -> None:
-        """Send the frames: the first of a turn of the loop at once, others together behind it.
+        """Send the frames: the first of a turn of the loop at once, others together after it.
 
         64 calls that are started side by side are two writes so, and not 64.
         """

@@ -19,7 +19,7 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 """The end of a body in chunks."""
 _LARGEST_HEAD: Final = 65536
 """The most bytes of a response's head, with those of the interim responses in front of it, and of
-what is behind its last chunk."""
+what is after its last chunk."""
 _FIRST: Final = 100
 """The lowest status. Source: RFC 9110, section 15."""
 _FIRST_FINAL: Final = 200
@@ -103,7 +103,7 @@ class ResponseReader:
         self._has_head = False
         self._has_ended = False
         self.has_surplus = False
-        """Behind the end of a response came something that nobody has asked for."""
+        """After the end of a response came something that nobody has asked for."""
         self.error: HttpMessageError | None = None
         """Why nothing more is read: what followed was no response."""
 
@@ -162,7 +162,7 @@ class ResponseReader:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header, or a field behind the last chunk."""
+        """Note a header, or a field after the last chunk."""
         self._count(len(name) + len(value))
         name = name.lower()
         if name == b"content-length" or (
@@ -173,7 +173,7 @@ class ResponseReader:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Give the head, unless another one follows, as behind "100 Continue"."""
+        """Give the head, unless another one follows, as after "100 Continue"."""
         status = self._parser.get_status_code()
         if status < _FIRST:
             raise HttpMessageError(f"a status of {status}")

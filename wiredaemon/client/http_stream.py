@@ -149,7 +149,7 @@ class HttpStream:
     def _on_event(self, event: Event) -> None:
         exchange = self._exchange
         if exchange is None:
-            return  # aborted by its last event; or behind its end, so that the connection is closed
+            return  # aborted by its last event; or after its end, so that the connection is closed
         if isinstance(event, bytes):
             exchange.receive_body(event)
         elif isinstance(event, Head):
@@ -166,7 +166,7 @@ class HttpStream:
 
     def _finish(self, *, keeps_connection: bool) -> None:
         """Make the connection free once request and response are complete; close it if it must."""
-        # Bytes behind the response belong to no request: whoever came next would take them for its
+        # Bytes after the response belong to no request: whoever came next would take them for its
         # own answer. And a response that came first leaves the rest of its request behind.
         if keeps_connection and not self._is_sending and not self._reader.has_surplus:
             self._on_free(self)

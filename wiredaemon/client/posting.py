@@ -100,7 +100,7 @@ class Post:
             self._stream.end()
 
     def pause_input(self) -> None:
-        """Pause reading the response; behind its end the stream is another one's."""
+        """Pause reading the response; after its end the stream is another one's."""
         if self._stream is not None and not self._is_over:
             self._stream.pause_input()
 

@@ -180,7 +180,7 @@ class _StreamProtocol(Protocol):
             self.ready.callback(None)
 
     def handshakeCompleted(self) -> None:
-        # Older versions of Twisted call this behind a refused certificate as well.
+        # Older versions of Twisted call this after a refused certificate as well.
         if not self.transport.disconnecting and not self.ready.called:
             self.ready.callback(None)
 

@@ -96,7 +96,7 @@ def expiry(text: str, now: datetime | None = None) -> datetime:
     """Return the time that ``--expires`` names.
 
     Args:
-        text: A number with h, d or w behind it, or a day.
+        text: A number followed by h, d or w, or a day.
         now: The present, in UTC; None for the clock's.
 
     Raises:

@@ -28,7 +28,7 @@ CALLS: Final = 1000
 """The calls of a run that is bounded by neither a number nor a time."""
 # A server that refuses one call refuses all of them; those of a full queue come one by one.
 _MOST_FAILURES: Final = 100
-"""A run ends behind so many failures."""
+"""A run ends after so many failures."""
 _PERCENTS: Final = (50, 90, 99, 99.9)
 _WIDEST_BAR: Final = 40
 

@@ -160,7 +160,7 @@ class Config:
     """The shape of lists of repositories, which is in ``[web]``, too."""
     paths: Mapping[str, Path] = field(default_factory=dict)
     """URL prefix ("/" or "/name/name") to repository folder, or with the star or stars of a
-    collection behind a slash ("/name/*") to the folder of repositories; empty serves commands
+    collection after a slash ("/name/*") to the folder of repositories; empty serves commands
     only."""
     moved: Mapping[str, str] = field(default_factory=dict)
     """URL prefixes under which repositories were served before, to those of now."""

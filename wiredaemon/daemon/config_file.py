@@ -176,7 +176,7 @@ def _admin(top: Table) -> Admin:
 
 
 def _framed(table: Table, key: str) -> tuple[Framed, ...]:
-    accepted = f"{_ENDPOINTS}, each perhaps behind a dialect: {', '.join(DIALECTS)}"
+    accepted = f"{_ENDPOINTS}, each perhaps after a dialect: {', '.join(DIALECTS)}"
     listeners: list[Framed] = []
     for entry in table.strings(key, accepted):
         dialect, space, endpoint = entry.partition(" ")
@@ -268,7 +268,7 @@ def _paths(top: Table) -> Mapping[str, Path]:
     table = top.table("paths")
     accepted = (
         '"/" or "/name", segments not empty, "." or "..", no "/" at the end;'
-        ' "/*" or "/**" behind it for all repositories of a folder'
+        ' "/*" or "/**" at its end for all repositories of a folder'
     )
     paths: dict[str, Path] = {}
     for prefix in table.values:

@@ -32,7 +32,7 @@ class CurrentFactory(ServerFactory):
             before.doStop()
 
     def startFactory(self) -> None:
-        """Start the factory behind this one."""
+        """Start the present factory."""
         self._is_started = True
         self._current.doStart()
 

@@ -22,7 +22,7 @@ def add_debugwireproto(commands: _Subcommands) -> None:
         "script asks for what no server is asked.",
     )
     # Checked by the subcommand, so that what is missing or wrong is said as Mercurial's tool does.
-    tool.add_argument("url", metavar="URL", nargs="?", help="http:// and, behind it, the path")
+    tool.add_argument("url", metavar="URL", nargs="?", help="http:// and, after it, the path")
     tool.add_argument(
         "--peer",
         metavar="KIND",

@@ -1,6 +1,6 @@
 """What is wrong with the folders that a configuration names, and may be mended while it is served.
 
-``check-config`` says it, and so does the log at a start and behind a reload. The rest is served all
+``check-config`` says it, and so does the log at a start and after a reload. The rest is served all
 the same: a folder may be mounted, and a repository made, later.
 """
 

@@ -106,7 +106,7 @@ def _path(entry: Entry, folder: Path) -> tuple[str, str]:
 
 
 def _collection(entry: Entry, folder: Path) -> tuple[str, str]:
-    """Return prefix and folder of a collection: its paths are shown behind a prefix of theirs."""
+    """Return prefix and folder of a collection: its paths are shown after a prefix of theirs."""
     root, hidden = _absolute(entry.value, folder), _absolute(entry.name, folder)
     shown = os.path.relpath(root, hidden) if Path(root).is_relative_to(hidden) else root.lstrip("/")
     return ("/*" if shown == "." else f"/{shown}/*"), f"{root}/*"

@@ -54,5 +54,5 @@ def _end(_number: int, _frame: FrameType | None) -> None:
     # write to a pipe that nobody reads would go on.
     with suppress(OSError):
         if os.isatty(_STANDARD_ERROR):
-            os.write(_STANDARD_ERROR, b"\n")  # behind "^C" and a progress bar
+            os.write(_STANDARD_ERROR, b"\n")  # after "^C" and a progress bar
     os._exit(INTERRUPTED)

@@ -1,6 +1,6 @@
 """Removes pid files of daemons that have ended, where `twistd` would take them for running ones.
 
-`twistd` refuses to start while the process in its pid file exists, whichever it is. Behind a crash
+`twistd` refuses to start while the process in its pid file exists, whichever it is. After a crash
 another program may have the number by now, and in a container the new daemon itself has it, for
 each of its starts counts from 1.
 """

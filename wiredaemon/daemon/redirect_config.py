@@ -16,8 +16,8 @@ _TARGET: Final = tuple(one.name for one in fields(Target))
 _DEFAULT: Final = Target(name="", url="", upload="")
 # Those that Mercurial's clients compare with their own (commands, section 4.3).
 _TLS_VERSIONS: Final = ("1.0", "1.1", "1.2", "1.3")
-_URL: Final = "an http: or https: URL, which the names of objects are put behind"
-_UPLOAD: Final = '"put:URL" or "s3://bucket/prefix", which the names of objects are put behind'
+_URL: Final = "an http: or https: URL, to which the names of objects are appended"
+_UPLOAD: Final = '"put:URL" or "s3://bucket/prefix", to which the names of objects are appended'
 _NAME: Final = "a name of printable ASCII, another one for each target"
 
 

@@ -109,7 +109,7 @@ class WireDaemonService(Service):
         for cache in self._kept.caches.values():
             cache.start()
         if self._assembly.config.paths:
-            # Not in `__init__`: twistd forks and changes its user behind that, and workers are
+            # Not in `__init__`: twistd forks and changes its user after that, and workers are
             # children of the process that serves.
             self._kept.pool.start()
             self._recover()

@@ -24,7 +24,7 @@ class Signals:
 
     Args:
         reactor: Calls what a signal asks for: a handler itself may interrupt anything.
-        reload: Called at SIGHUP, behind the log files.
+        reload: Called at SIGHUP, after the log files.
     """
 
     def __init__(self, reactor: Any, reload: Callable[[], object]) -> None:  # noqa: ANN401 zope interfaces do not intersect

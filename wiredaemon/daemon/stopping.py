@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LAST_SECONDS: Final = 13.0
-"""Seconds behind the time for requests in which workers and threads must have ended; then the
+"""Seconds after the time for requests in which workers and threads must have ended; then the
 process ends all the same. Workers take at most 10."""
 _EXIT_CODE: Final = 70
 """EX_SOFTWARE of `sysexits`: something did not end that should have."""

@@ -107,7 +107,7 @@ class Terminal:
 
 def _line(topic: str, position: int, total: int | None, end: str, width: int) -> str:
     """Return one line of a terminal, with a bar if there is a total and room for it."""
-    # The last column stays free: terminals go to the next line behind it.
+    # The last column stays free: terminals go to the next line after it.
     room = width - 1
     space = min(room - _columns(topic) - _columns(end) - len(" [] "), _WIDEST_BAR)
     if not total or total < 0 or space < _NARROWEST_BAR:

@@ -14,7 +14,7 @@ from wiredaemon.daemon.pid_file import remove_stale_pid_file
 
 
 class Options(TwistedOptions):
-    """The options behind ``wiredaemon`` on the command line of ``twistd``."""
+    """The options after ``wiredaemon`` on the command line of ``twistd``."""
 
     synopsis: Final = "[--config FILE | --data FOLDER]"
     longdesc: Final = (

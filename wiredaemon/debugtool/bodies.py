@@ -40,7 +40,7 @@ class Body(ABC):
 
     @abstractmethod
     def finish_piece(self) -> None:
-        """Read what stands behind a piece of the body, if all of the piece was read."""
+        """Read what stands after a piece of the body, if all of the piece was read."""
 
     def _counted(self, data: bytes) -> bytes:
         self._wire.received += len(data)
@@ -83,7 +83,7 @@ class ChunkedBody(Body):
         super().__init__(wire)
         self._left = 0
         self._is_inside = False
-        """The line end behind the data of a chunk was not read yet."""
+        """The line end after the data of a chunk was not read yet."""
         self._is_over = False
 
     def read(self, size: int, *, call: str = "read") -> bytes:

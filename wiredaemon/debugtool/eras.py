@@ -46,7 +46,7 @@ ERAS: Final[Mapping[str, Era]] = MappingProxyType(
         "0002": Era(
             dialect=DIALECTS["0002"],
             api=None,
-            # Mercurial's had its version behind this, which is not ours to claim.
+            # Mercurial's had its version after this, which is not ours to claim.
             user_agent=b"mercurial/proto-1.0",
             named_escapes=False,
         ),

@@ -12,7 +12,7 @@ class ToolError(Exception):
     """The exit status of the run."""
 
     def __init__(self, text: str, hint: str = "") -> None:
-        """Take the text in one line and, behind it, what may help."""
+        """Take the text in one line and, after it, what may help."""
         super().__init__(text)
         self.hint = hint
 

@@ -171,7 +171,7 @@ class _Run:
         self._version1.batch(calls)
 
     def close(self, _rest: bytes, _lines: Sequence[bytes]) -> None:
-        """Close the connection; a request behind it makes a new one."""
+        """Close the connection; a request after it makes a new one."""
         if not self._has_peer:
             raise ScriptError("there is no peer to close")
         self._show_sums()

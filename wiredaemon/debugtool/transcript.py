@@ -77,7 +77,7 @@ class Transcript:
         (self.verbose if self._era.frames_when_verbose else self.debug)(text)
 
     def data(self, call: str, data: bytes) -> None:
-        """Write bytes that were sent or received, split behind each line end.
+        """Write bytes that were sent or received, split after each line end.
 
         Args:
             call: The call of the socket, for instance ``readline() -> 17``.

@@ -65,7 +65,7 @@ class Departures:
 
         Args:
             transport: A paused one; of one without a socket, in a test, nothing can be known.
-            missing: Returns the bytes that were not read behind which a peer may close its sending
+            missing: Returns the bytes that were not read after which a peer may close its sending
                 side, and still read our answers; None if it may not, or nobody knows.
         """
         fileno = getattr(transport, "fileno", None)

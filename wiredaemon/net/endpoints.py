@@ -101,7 +101,7 @@ class _WholeHeader(ProtocolWrapper):
     """Keeps what comes until the header is complete."""
 
     _kept: bytes | None = b""
-    """The beginning of the header; None behind it."""
+    """The beginning of the header; None after it."""
 
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes."""

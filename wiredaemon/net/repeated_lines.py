@@ -86,7 +86,7 @@ class RepeatedLines:
             self._write(shown)
 
     def stop(self) -> None:
-        """Log now what was counted, and leave no timer; lines behind it are counted anew."""
+        """Log now what was counted, and leave no timer; lines after it are counted anew."""
         if self._timer is not None:
             self._timer.cancel()
             self._report()
@@ -101,7 +101,7 @@ class RepeatedLines:
 
 
 class CountedLine:
-    """Says when a line is due. The first event has one, and the first one a minute behind it."""
+    """Says when a line is due. The first event has one, and the first one a minute after it."""
 
     __slots__ = ("_at", "_count")
 

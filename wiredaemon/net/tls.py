@@ -148,7 +148,7 @@ class _ServerTls(ServerTls):
             write_now(self.transport, records)
 
     def flush_encrypted(self, connection: SSL.Connection) -> None:
-        """Send what is encrypted, or keep it for the records behind it."""
+        """Send what is encrypted, or keep it for the records after it."""
         size = _RECORD
         with suppress(SSL.WantReadError):  # no more is there
             while size == _RECORD:

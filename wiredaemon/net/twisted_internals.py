@@ -112,8 +112,8 @@ def receive_parsed_request(
     """Process a request as `HTTPChannel` does, without parsing its head.
 
     The request's ``begin`` is called with the head where Twisted would have called ``gotLength``.
-    The channel must be between requests; ``body`` are the bytes behind the head, be they less or
-    more than the body. Those behind it are returned if the channel is between requests again;
+    The channel must be between requests; ``body`` are the bytes after the head, be they less or
+    more than the body. Those after it are returned if the channel is between requests again;
     otherwise the channel keeps them.
     """
     # Bytes that are left over go into the channel's buffer and back to the caller's loop: otherwise

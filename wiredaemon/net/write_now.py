@@ -47,7 +47,7 @@ def send_at_once(transport: Any) -> None:  # noqa: ANN401 zope interfaces do not
 
 
 def write_now(transport: Any, parts: Sequence[bytes]) -> int:  # noqa: ANN401 zope interfaces do not intersect
-    """Write parts, in order and behind all earlier output; return their size in bytes."""
+    """Write parts, in order and after all earlier output; return their size in bytes."""
     size = sum(map(len, parts))
     # By exact type: TLS must encrypt, and a subclass may write in its own way.
     if type(transport) not in _SOCKETS or is_waiting(transport):
@@ -122,7 +122,7 @@ def _held_by_system(descriptor: int) -> int:
 
 
 def _behind(parts: Sequence[bytes], sent: int) -> list[bytes]:
-    """Return the rest of the parts behind ``sent`` bytes."""
+    """Return the rest of the parts after ``sent`` bytes."""
     for position, part in enumerate(parts):
         if sent < len(part):
             return [part[sent:], *parts[position + 1 :]]

@@ -60,7 +60,7 @@ class BytesResponse(Response):
             raise UnencodableError(message)
         self._flags = flags
         if len(self._held) == SENT_PAYLOAD and data:
-            # A full slice with more behind it is sent as it is, without a copy.
+            # A full slice with more after it is sent as it is, without a copy.
             self._begun = True
             self._send(CONTINUATION | flags, self._held)
         elif self._held:

@@ -106,7 +106,7 @@ class ClientConnection(ClientOutput):
         received while something is pending wait behind it.
 
         A server's mistake never raises: the last event is then a `ConnectionFailed`, and nothing
-        behind it is read.
+        after it is read.
         """
         events: list[ClientEvent] = []
         if self._failed:
@@ -122,11 +122,11 @@ class ClientConnection(ClientOutput):
                     return events
                 reading = self._read(frames)
             else:
-                # Behind events that wait, so that the order of bytes is kept.
+                # After events that wait, so that the order of bytes is kept.
                 self._given.append(data)
             for event in reading:
                 events.append(event)
-                # Behind an event, never inside one: a caller gets each event whole.
+                # After an event, never inside one: a caller gets each event whole.
                 if self._room <= 0:
                     self._reading = reading
                     return events
@@ -194,7 +194,7 @@ class ClientConnection(ClientOutput):
         return ()
 
     def _read(self, frames: Iterable[RawFrame]) -> Iterator[ClientEvent]:
-        """Yield the events of frames, of the bytes behind them, and of bytes received meanwhile."""
+        """Yield the events of frames, of the bytes after them, and of bytes received meanwhile."""
         # A generator, so that a frame of decoded gigabytes can be left in the middle.
         for raw in frames:
             yield from self._receive_frame(whole_frame(raw))

@@ -214,7 +214,7 @@ class ClientOutput(SessionOutput):
     def cancel(self, request_id: int) -> bool:
         """Ask the server to stop a request, whose id stays in use until its last frame.
 
-        Data that has not ended is ended behind it.
+        Data that has not ended is ended after it.
 
         Returns:
             Whether the server was asked. It is not where there is no session, and where the
@@ -225,7 +225,7 @@ class ClientOutput(SessionOutput):
         is_active = request_id in self._active
         if is_active:
             self._session.send_cancel(request_id)
-        # Behind it: the command must not take what was sent for the whole.
+        # After it: the command must not take what was sent for the whole.
         if request_id in self._sending:
             self.send_data(request_id, b"", end=True)
         return is_active

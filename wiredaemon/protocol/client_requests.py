@@ -101,7 +101,7 @@ def data_frames(data: bytes, *, end: bool) -> Iterator[RequestFrame]:
     payloads = list(slices(data))
     last = None
     if end:
-        # The end needs a frame, also behind data that is complete already.
+        # The end needs a frame, also after data that is complete already.
         last = payloads.pop() if payloads else b""
     for payload in payloads:
         yield RequestFrame(FrameType.COMMAND_DATA, CONTINUATION, payload)
@@ -119,7 +119,7 @@ def _map_frames(command: Command, dialect: Dialect) -> list[RequestFrame]:
     flags = REQUEST_NEW | (REQUEST_HAVE_DATA if command.has_data else 0)
     if len(content) <= SENT_PAYLOAD:
         return [RequestFrame(FrameType.COMMAND_REQUEST, flags, content)]
-    # Every frame but the first continues the request, and every frame but the last has more behind.
+    # Every frame but the first continues the request, and every one but the last has a next one.
     *before, last = slices(content)
     frames = []
     for payload in before:

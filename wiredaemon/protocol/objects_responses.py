@@ -115,7 +115,7 @@ class ObjectsResponse(Response):
     def send_error(self, message: bytes, arguments: Sequence[bytes]) -> None:
         """End with a command error; drop the objects that are held.
 
-        Behind the ok map it is an error frame: Mercurial sends one more status map there, which no
+        After the ok map it is an error frame: Mercurial sends one more status map there, which no
         client can tell from an object (sessions, section 4).
         """
         if self._begun:

@@ -125,7 +125,7 @@ class OutputStream:
 
     def send_settings_once(self, request_id: int) -> None:
         """Announce the content encoding, if there is one and it was not announced."""
-        # Once for a stream, in front of its first encoded payload: also behind answers that failed,
+        # Once for a stream, in front of its first encoded payload: also after answers that failed,
         # which are not encoded (framing, sections 6.3 and 11).
         if self._encoding is None or self.settings_sent:
             return

@@ -120,7 +120,7 @@ class Response(ABC):
         match self._dialect.error:
             case ErrorForm.TEXT:
                 self._send_error_text(format_message(message, arguments))
-            # Behind the ok map a second status map would be read as a part of the result.
+            # After the ok map a second status map would be read as a part of the result.
             case ErrorForm.STATUS_MAP if self._begun:
                 self._send_error_response(b"command", format_message(message, arguments))
             case ErrorForm.STATUS_MAP | ErrorForm.STATUS_MAP_OR_FRAME:

@@ -153,7 +153,7 @@ class ServerConnection(ServerSession):
         """Read bytes, cut in any way, and return the events that they cause.
 
         A peer's mistake never raises: the last event is then a `ConnectionFailed`, and nothing
-        behind it is read. Many frames take several calls, none of which takes long: `pending`.
+        after it is read. Many frames take several calls, none of which takes long: `pending`.
 
         Args:
             data: The next bytes.
@@ -217,7 +217,7 @@ class ServerConnection(ServerSession):
                 ):
                     return True
                 event = None
-                # Settings, and the frames behind them, are left to `_receive_frame`.
+                # Settings, and the frames after them, are left to `_receive_frame`.
                 if self._input_state is _REQUESTS or self._begins_requests(kind):
                     event = receive_plain(request_id, kind, payload)
                 if event is None:

@@ -139,7 +139,7 @@ class ServerOutput:
             self._failure = (error, request_id)
 
     def _send_failure(self) -> None:
-        """Send the error frame of a failure, if one is due, behind the answers in front of it."""
+        """Send the error frame of a failure, if one is due, after the answers in front of it."""
         if self._output_state is not OutputState.FAILING or self._failure is None:
             return
         error, request_id = self._failure

@@ -155,7 +155,7 @@ class ServerSession(ServerOutput, SessionOutput, ABC):
         """Check the stream of a frame, and receive the frame if it is content encoded.
 
         Returns:
-            Whether it was: then the frames behind it were put back, for decoding took its time.
+            Whether it was: then the frames after it were put back, for decoding took its time.
         """
         _, stream_id, stream_flags, _, _ = raw
         if self._encoded is None or not stream_flags & ENCODED:

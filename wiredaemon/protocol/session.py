@@ -195,7 +195,7 @@ class Session:
             case _:
                 event = self._read_go_away(frame.payload)
         self.advance(step)
-        # Output that waits is life enough: pongs behind it would only make it more.
+        # Output that waits is life enough: pongs after it would only make it more.
         if step is SessionStep.PING and self._output.size <= self._limits.output_high:
             self._send(SessionStep.PONG, frame.payload)
         return event

@@ -67,7 +67,7 @@ def read_small(request_id: int, payload: bytes) -> RequestReceived | None:
         else:
             return None
         start = position + 1
-        # A slice that reached too far has left the position behind the end, too.
+        # A slice that reached too far has left the position beyond the end, too.
         if start + _SIZES[payload[position]] != len(payload):
             return None
     except (IndexError, KeyError):

@@ -1,4 +1,4 @@
-"""Returns freed memory to the system: the daemon and its workers do, some time behind a burst.
+"""Returns freed memory to the system: the daemon and its workers do, some time after a burst.
 
 The C library keeps what was freed, in case it is asked for again. For a server that is most of
 what it ever needed at once.

@@ -34,7 +34,7 @@ class WebRequest:
     path_info: bytes = b""
     """The rest of the path, percent-decoded: empty or with a slash in front."""
     query: bytes = b""
-    """The part behind ``?``, as received."""
+    """The part after ``?``, as received."""
     headers: tuple[Header, ...] = ()
     is_secure: bool = False
     """The request came over TLS."""

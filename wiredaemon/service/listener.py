@@ -48,7 +48,7 @@ class OwnConnections(ServerFactory):
         self._made: WeakSet[Any] = WeakSet()
 
     def startFactory(self) -> None:
-        """Start the factory behind this one."""
+        """Start the present factory."""
         self._factory.doStart()
 
     def stopFactory(self) -> None:

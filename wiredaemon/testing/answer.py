@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 END: Final = object()
-"""What stands behind the last object."""
+"""Stands for the end, after the last object."""
 
 
 class Answer:
@@ -96,7 +96,7 @@ class Answer:
             self.fail(CommandError(event.message.replace(b"%", b"%%")))
 
     def fail(self, error: BaseException) -> None:
-        """End the answer with an error, behind the objects that have come."""
+        """End the answer with an error, after the objects that have come."""
         if not self.is_over:
             self.is_over, self._error = True, error
             self._wake()

@@ -102,7 +102,7 @@ class ServiceTester:
         front of its end cancels the command; only 0006 can do so without ending the connection.
 
         Raises:
-            CommandError, ServerError, NoAnswerError: As `call`, behind the objects that came.
+            CommandError, ServerError, NoAnswerError: As `call`, after the objects that came.
         """
         given = {name.encode(): self._sent(value) for name, value in (arguments or {}).items()}
         pieces = [data] if isinstance(data, bytes) else data

@@ -283,7 +283,7 @@ def decode_first(data: bytes, rules: CborRules, limits: Limits) -> object:
 def decode_leading(data: bytes, rules: CborRules, limits: Limits) -> object:
     """Decode the first of consecutive items that fill ``data`` exactly.
 
-    The items behind it are only scanned, and count against the limit of elements with it.
+    The items after it are only scanned, and count against the limit of elements with it.
 
     Raises:
         CborError: An item is incomplete or not accepted, or there is none.

@@ -46,7 +46,7 @@ class Content:
         self._first: tuple[ItemScanner, int] | None = None
         """The scanner of the first item, and the item's size, once it is whole."""
         self._end = 0
-        """Offset just behind the last item that is whole."""
+        """Offset just after the last item that is whole."""
         self._error: CborError | None = None
 
     def receive_data(self, data: bytes) -> None:

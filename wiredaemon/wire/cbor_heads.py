@@ -75,7 +75,7 @@ class _Head(NamedTuple):
     data: bytes | bytearray
     start: int
     end: int
-    """Offset just behind the head."""
+    """Offset just after the head."""
     info: int
     number: int
     """Value, length or count; `_ENDLESS` if indefinite."""
@@ -131,7 +131,7 @@ class ItemScanner:
         return self._elements
 
     def scan(self, data: bytes | bytearray) -> int | None:  # noqa: C901, PLR0912 a call less per item
-        """Return the offset just behind the item, or None while it is incomplete.
+        """Return the offset just after the item, or None while it is incomplete.
 
         Args:
             data: All bytes so far; those that were scanned before are skipped.
@@ -165,7 +165,7 @@ class ItemScanner:
             else:
                 message = f"additional information {info} is reserved"
                 raise CborError(message)
-            # Whether a tag is accepted depends on the octet behind it.
+            # Whether a tag is accepted depends on the octet after it.
             if major == TAG and after >= size:
                 break
             if major in (BYTES, TEXT) and number != _ENDLESS:

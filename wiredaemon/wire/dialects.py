@@ -117,7 +117,7 @@ class Dialect:
     runs_at_end: bool = False
     """In half duplex no command runs before all input was accepted."""
     whole_request: bool = False
-    """Bytes behind the request map must be complete CBOR items; otherwise they are ignored."""
+    """Bytes after the request map must be complete CBOR items; otherwise they are ignored."""
     strict_arguments: bool = False
     """Arguments that a command does not declare are refused, and so is an `args` that is no map."""
     loose_content_type: bool = False

@@ -50,7 +50,7 @@ class ContentEncoder(Protocol):
     def flush(self) -> bytes:
         """Return all output that is held back, at the end of a command; the context goes on.
 
-        A flush directly behind another returns nothing.
+        A flush directly after another returns nothing.
         """
 
 
@@ -131,7 +131,7 @@ class ZlibEncoder:
         """End on a byte with an empty block, ``00 00 ff ff`` at its end (``Z_SYNC_FLUSH``).
 
         The first flush of a stream gives header and block even if nothing was encoded; a flush
-        directly behind another gives nothing.
+        directly after another gives nothing.
         """
         # Not Z_FINISH: the next command of the same stream goes on with this context (framing,
         # section 12).
@@ -149,7 +149,7 @@ class ZlibDecoder:
 
     @property
     def pending(self) -> bool:
-        """Bytes were not decoded, or the last step was a full one and more may be behind it."""
+        """Bytes were not decoded, or the last step was a full one and more may be after it."""
         return self._pending
 
     def feed(self, data: bytes) -> None:
@@ -165,7 +165,7 @@ class ZlibDecoder:
         """
         decompressor = self._decompressor
         if decompressor.eof:
-            # zlib itself takes bytes behind the end in silence, and counts them as unused.
+            # zlib itself takes bytes after the end in silence, and counts them as unused.
             return _nothing_behind_the_end("zlib", self._fed)
         try:
             data = decompressor.decompress(self._fed, DECODED_STEP)
@@ -176,7 +176,7 @@ class ZlibDecoder:
         # late.
         _nothing_behind_the_end("zlib", decompressor.unused_data)
         self._fed = decompressor.unconsumed_tail
-        # A stream that ends with a full step has nothing behind it: whoever reads while something
+        # A stream that ends with a full step has nothing after it: whoever reads while something
         # is pending would never stop.
         self._pending = (bool(self._fed) or len(data) == DECODED_STEP) and not decompressor.eof
         return data
@@ -221,7 +221,7 @@ class ZstdDecoder:
 
     @property
     def pending(self) -> bool:
-        """Bytes were not decoded, or the last step was a full one and more may be behind it."""
+        """Bytes were not decoded, or the last step was a full one and more may be after it."""
         return self._pending
 
     def feed(self, data: bytes) -> None:
@@ -256,13 +256,13 @@ class ZstdDecoder:
 
 
 def _nothing_behind_the_end(name: str, data: bytes) -> bytes:
-    """Return ``data``, which was found behind the end of a stream, if it is empty.
+    """Return ``data``, which was found after the end of a stream, if it is empty.
 
     Raises:
         ContentError: Bytes follow the end.
     """
     if data:
-        message = f"content goes on behind the end of its {name} stream"
+        message = f"content goes on after the end of its {name} stream"
         raise ContentError(message)
     return data
 

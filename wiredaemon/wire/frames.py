@@ -209,7 +209,7 @@ class FrameReader:
             self.count -= len(frames)
 
     def _again(self, data: bytes, most: int) -> list[RawFrame]:
-        """Return frames that were put back; what came behind them waits."""
+        """Return frames that were put back; what came after them waits."""
         if data:
             self._hold(data)
         frames, self._put_back = self._put_back[:most], self._put_back[most:]
@@ -254,7 +254,7 @@ class FrameReader:
         """Yield each frame that ``data`` completes.
 
         Raises:
-            FrameError: As `receive_data`, behind the frames before it.
+            FrameError: As `receive_data`, after the frames before it.
         """
         yield from map(whole_frame, self.receive_data(data))
         while self.pending:
@@ -305,7 +305,7 @@ class FrameReader:
         # them (framing, section 2).
         held = self._size
         if 0 < held < HEADER_SIZE:
-            # Mercurial's text shows the whole buffer of its header, with the zeros behind.
+            # Mercurial's text shows the whole buffer of its header, with the zeros at its end.
             shown = self._held().ljust(HEADER_SIZE, b"\0")
             message = f"received incomplete frame: got {held} bytes: {shown!r}"
             raise FrameError(message)

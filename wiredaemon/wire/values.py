@@ -66,7 +66,7 @@ class Encoded:
 class Recorded:
     """The next part of a whole response that was content encoded before (0006 only).
 
-    All parts together are the ok map, the objects and what a flush returns behind them, encoded by
+    All parts together are the ok map, the objects and what a flush returns after them, encoded by
     one fresh encoder. They are sent on a stream of their own.
     """
 
@@ -76,7 +76,7 @@ class Recorded:
 
 
 CBOR_MEDIA_TYPE: Final = b"application/mercurial-cbor"
-"""The media type of objects one behind the other, without a status map.
+"""The media type of objects one after the other, without a status map.
 
 Mercurial's clients follow redirects to no other.
 """

@@ -53,7 +53,7 @@ def changesetdata(
                 # A publishing repository serves all its changesets as public, whatever is stored
                 # (commands, section 4.7).
                 record[b"phase"] = b"public" if is_public else phase_name(repository, revision)
-            # Popped, so that what is left are the bookmarks to send behind the changesets.
+            # Popped, so that what is left are the bookmarks to send after the changesets.
             if node in marks:
                 record[b"bookmarks"] = marks.pop(node)
             if not with_text:

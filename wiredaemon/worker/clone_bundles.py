@@ -61,7 +61,7 @@ def bundle_specs(repository: Repository) -> list[bytes]:
     There are none where its clones are not kept, and where extensions may answer each user
     otherwise. A copy of the store, for those who ask for a stream, is none of them where the store
     has more than is served, or where clients would take drafts for public: those of 7.2 do when
-    they pull anything behind it.
+    they pull anything after it.
 
     Args:
         repository: The served view.

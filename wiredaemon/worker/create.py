@@ -22,7 +22,7 @@ def create_repository(folder: Path) -> None:
     from mercurial import initialization  # noqa: PLC0415  for a program, not for importers
 
     initialization.init()
-    from mercurial import error, hg, ui  # noqa: PLC0415  behind the call above
+    from mercurial import error, hg, ui  # noqa: PLC0415  after the call above
 
     try:
         hg.repository(ui.ui.load(), bytes(folder), create=True)

@@ -23,7 +23,7 @@ def read_entries(file: Path) -> list[tuple[str, str, str, str]]:
     from mercurial import initialization  # noqa: PLC0415  for a program, not for importers
 
     initialization.init()
-    from mercurial import config, error  # noqa: PLC0415  behind the call above
+    from mercurial import config, error  # noqa: PLC0415  after the call above
     from mercurial.utils import stringutil  # noqa: PLC0415  the same
 
     read = config.config()

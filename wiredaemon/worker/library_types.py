@@ -166,7 +166,7 @@ class Manifest(Protocol):
         """Return the manifests of folders, its own first; only where those are stored apart."""
 
     def dir(self) -> bytes:
-        """Return the folder that it is for, with a slash behind; likewise."""
+        """Return the folder that it is for, with a slash at its end; likewise."""
 
     def node(self) -> bytes:
         """Return its own node; likewise."""
@@ -186,7 +186,7 @@ class ManifestLog(Protocol):
         """Return the manifest of the root folder with this node."""
 
     def getstorage(self, tree: bytes) -> Storage:
-        """Return the manifests of a folder: empty for the root, otherwise with a slash behind."""
+        """Return the manifests of a folder: empty for the root, else with a slash at its end."""
 
 
 class StoredFile(Protocol):

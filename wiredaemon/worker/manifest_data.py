@@ -42,7 +42,7 @@ def manifestdata(
 
     Args:
         repository: The served view.
-        tree: The folder: empty for the root; with tree manifests, a path with a slash behind.
+        tree: The folder: empty for the root; with tree manifests, a path with a slash at its end.
         nodes: The nodes of the manifests, 20 raw bytes each.
         fields: Any of ``parents``, ``revision``.
         haveparents: The client has the parents of each manifest; deltas may be to them.

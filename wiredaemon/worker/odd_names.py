@@ -33,7 +33,7 @@ def readable(name: bytes) -> str:
 
 
 def disposition(name: bytes, value: bytes) -> bytes:
-    """Return the value of a header; a file's name in it is ASCII, with the text behind it.
+    """Return the value of a header; a file's name in it is ASCII, with the text after it.
 
     Source: RFC 6266, section 4.3; RFC 8187.
 
@@ -77,7 +77,7 @@ def _of_any_bytes(original: Callable[[Any], str]) -> Callable[[Any], str]:
 def _as_text(original: Callable[..., None]) -> Callable[..., None]:
     """Add a file to a ZIP archive, which has names in UTF-8.
 
-    The original fails for a name of other bytes, behind the head of the answer.
+    The original fails for a name of other bytes, after the head of the answer.
     """
 
     @functools.wraps(original)

@@ -193,7 +193,7 @@ class Worker:
             )
         except CommandError as failure:
             if self._has_begun:
-                # Behind objects, an error map would be one of them.
+                # After objects, an error map would be one of them.
                 text = format_message(failure.message, failure.arguments)
                 connection.send_server_error(request_id, text)
             else:
@@ -302,7 +302,7 @@ def main() -> None:
     # commands run, nor at the end; that took 50 ms each time.
     gc.disable()
     try:
-        from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415  behind the descriptors and the signal
+        from wiredaemon.worker.commands import WorkerCommands  # noqa: PLC0415  after the descriptors and the signal
         from wiredaemon.worker.extension_sets import OURS  # noqa: PLC0415
         from wiredaemon.worker.hgweb_patches import apply_patches  # noqa: PLC0415  likewise
     except ImportError as missing:

@@ -38,7 +38,7 @@ def rawstorefiledata(
     """Yield how many files and bytes there are, then for each file a map and its content.
 
     All files are opened while the store is locked, and no more of them is sent than they had
-    then. What is pushed meanwhile is appended behind that, or goes to a new file when an index is
+    then. What is pushed meanwhile is appended after that, or goes to a new file when an index is
     split; so the files fit one another.
 
     Args:
@@ -102,7 +102,7 @@ def _open(
             if entry.is_revlog
             for file in entry.files(store)
         }
-        # The changelog last: what refers to other files comes behind them, as Mercurial writes.
+        # The changelog last: what refers to other files comes after them, as Mercurial writes.
         for name in sorted(names, reverse=True):
             if name.startswith(prefixes) and name.endswith(_SUFFIXES):
                 file = opened.enter_context(store(name, b"rb", auditpath=False))

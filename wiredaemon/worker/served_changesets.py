@@ -86,7 +86,7 @@ class ServedChangesets:
         return 0 <= revision < self._count and revision not in self._hidden
 
     def after_hidden(self) -> Iterator[int]:
-        """Return the served changesets behind the first hidden one, where searches mostly end."""
+        """Return the served changesets after the first hidden one, where searches mostly end."""
         return (
             revision for revision in range(self._first_hidden(), self._count) if revision in self
         )

@@ -88,7 +88,7 @@ def answer(
             yield started.head()
             return
         sized = _sized(_prepended(first, pieces), clock)
-        # The head behind the first part of the body: hgweb finds faults while it writes that.
+        # The head after the first part of the body: hgweb finds faults while it writes that.
         part = next(sized, b"")
         started.is_sent = True
         yield started.head()
@@ -158,7 +158,7 @@ def _pieces(
         started.write = spool.write
         with _running(application, variables, started) as result:
             for piece in result:
-                # What was written comes in front of the piece that was yielded behind it (PEP
+                # What was written comes in front of the piece that was yielded after it (PEP
                 # 3333).
                 yield from _taken(spool)
                 if piece:

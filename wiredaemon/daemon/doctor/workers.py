@@ -153,7 +153,7 @@ class _Examination:
 
     async def _printed(self, area: str) -> list[Finding]:
         # What was printed in front of an answer is in a pipe of its own, which the reactor may read
-        # behind it, in the same turn.
+        # after it, in the same turn.
         await deferLater(self._reactor, 0)
         how = "mend what the text names; in the daemon it goes to the log"
         return [warning(area, line, how) for line in self._heard.take()]

@@ -97,7 +97,7 @@ class Figures:
         return sum(worker.memory.read() for worker in self.pool.workers)
 
     def _connections(self) -> Iterator[tuple[str, Any]]:
-        """Yield each connection behind the kind of its listener."""
+        """Yield each connection, after the kind of its listener."""
         for each in self.guard.connections():
             connection: Any = each
             kind = "framed" if isinstance(connection, FramedServerProtocol) else "http"

@@ -90,7 +90,7 @@ class _Channel(HTTPChannel):
             self._deadline.cancel()
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: ANN401, ARG002 Twisted's own
-        """Close the connection behind the answer."""
+        """Close the connection after the answer."""
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
 

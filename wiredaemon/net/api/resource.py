@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.http.request import HeadReceiver, StreamingRequest
 
 COMMAND_DEPTH: Final = 3
-"""Components behind ``api`` that name a command; further ones are ignored."""
+"""Components after ``api`` that name a command; further ones are ignored."""
 
 
 class Question(NamedTuple):
@@ -61,7 +61,7 @@ class ApiResource(Resource):
             application: The application that all resources share.
             decisions: The site's cache of accepted requests.
             host: The host at the path in front of ``api``.
-            path: The components behind ``api``.
+            path: The components after ``api``.
             again: The resource to remember with a head in place of this one, where the same path
                 may lead to another host later.
         """
@@ -96,7 +96,7 @@ class ApiResource(Resource):
                 # Only then is the question known to be short: the head has at most 1 KiB.
                 self._decisions.remember(settings, peer, question, accepted)
         if request.question is None:
-            # Behind the decision: a head that is refused is never remembered, so that guesses fill
+            # After the decision: a head that is refused is never remembered, so that guesses fill
             # nobody's memory.
             request.remember(question, self._again or self)
         self._receive_frames(request, settings, peer, accepted)

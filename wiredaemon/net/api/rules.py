@@ -79,7 +79,7 @@ def check_api_path(  # noqa: PLR0911 one return for each row of the table
     Args:
         apis: All configured APIs.
         switches: The repository's switches.
-        path: The components behind ``api``.
+        path: The components after ``api``.
     """
     # Row 1: hgweb's answer to a page that it does not know.
     if not switches.enabled:

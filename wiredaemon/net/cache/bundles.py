@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _log: Final = Logger()
 
-# What a client pulls behind a bundle costs the same part of a clone, or less.
+# What a client pulls after a bundle costs the same part of a clone, or less.
 _ENOUGH: Final = 50
 """One more changeset for so many is enough change for another bundle."""
 
@@ -149,7 +149,7 @@ class RepositoryBundles:
         # Where clones without a bundle are refused, nobody is sent what was kept.
         are_needed = is_stream_first or self.described.endswith(ATTEMPT_COUNTS)
         if self._answered == self._files.stat_state() and not are_needed:
-            # It costs nothing, where what is pulled behind a bundle takes a worker.
+            # It costs nothing, where what is pulled after a bundle takes a worker.
             return Offer(bundles=[], states=states)
         for each in chosen:
             self.shelf.tell(each)

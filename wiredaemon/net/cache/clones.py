@@ -236,4 +236,4 @@ class KeptClone:
         """Do nothing: no data are wanted."""
 
     def send_data(self, data: bytes, *, end: bool = False) -> None:
-        """Drop what a body has behind its arguments."""
+        """Drop the bytes of a body after its arguments."""

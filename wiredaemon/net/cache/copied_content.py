@@ -40,7 +40,7 @@ class CopyKind:
 
 
 def objects_of(file: IO[bytes], encoding: bytes) -> Iterator[bytes]:
-    """Return the content of a response behind its ok map."""
+    """Return the content of a response after its ok map."""
     if encoding == b"identity":
         yield from pieces_of(file)
         return

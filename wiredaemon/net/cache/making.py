@@ -221,7 +221,7 @@ class Making:
         """Do nothing: no data are wanted."""
 
     def send_data(self, data: bytes, *, end: bool = False) -> None:
-        """Drop what a body has behind its arguments."""
+        """Drop the bytes of a body after its arguments."""
 
 
 def _went_by(_result: object, _seconds: float) -> None:

@@ -29,7 +29,7 @@ class SmallItems:
         """Return whole items with all of ``data`` that can be passed on.
 
         Raises:
-            CborError: There is something other than byte strings behind the first item.
+            CborError: There is something other than byte strings after the first item.
         """
         if self._pending:
             data, self._pending = self._pending + data, b""

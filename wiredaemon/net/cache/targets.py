@@ -18,9 +18,9 @@ class Target:
 
     name: str
     url: str
-    """The address that clients fetch objects at: an object's name is put behind it."""
+    """The address that clients fetch objects at: an object's name is appended."""
     upload: str
-    """``put:URL``, with the names put behind it, or ``s3://bucket/prefix``."""
+    """``put:URL``, with the names appended, or ``s3://bucket/prefix``."""
     endpoint_url: str = ""
     """The URL of the S3 service; empty for Amazon's."""
     region: str = ""

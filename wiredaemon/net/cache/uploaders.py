@@ -94,7 +94,7 @@ class HttpUploader:
 
     Args:
         client: Asks.
-        base: URL that names are put behind; user and password in it are for basic authentication.
+        base: URL to which names are appended; user and password in it are for basic authentication.
         media_type: That of the objects.
     """
 

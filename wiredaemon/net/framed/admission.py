@@ -197,7 +197,7 @@ class RawAdmission:
         return host, command
 
     def _log_in(self, login: RawLogin, event: RequestReceived) -> Admitted | Deferred[Admitted]:
-        """Log the peer in; requests behind this one wait for it, wherever they are."""
+        """Log the peer in; requests after this one wait for it, wherever they are."""
 
         def learn(admitted: Admitted) -> Admitted:
             self._learn_peer(login.peer)

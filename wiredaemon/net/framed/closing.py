@@ -8,7 +8,7 @@ from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 
 
 def end_output(transport: Any, *, input_ended: bool) -> bool:  # noqa: ANN401 zope interfaces do not intersect
-    """End our side behind what was sent.
+    """End our side after what was sent.
 
     Args:
         transport: The transport of the connection.

@@ -102,7 +102,7 @@ class FramedServerProtocol(Protocol):
         self._waits_for_tls = False
 
     def dataReceived(self, data: bytes) -> None:
-        """Receive bytes; behind the end of our side they are only counted."""
+        """Receive bytes; after the end of our side they are only counted."""
         if self._drained is not None:
             self._drained += len(data)
             if self._drained > self._factory.limits.drained_body:
@@ -231,7 +231,7 @@ class FramedServerProtocol(Protocol):
         self._factory.guard.crashes.log(failure, command, peer)
 
     def connection_failed(self, error: RemoteProtocolError) -> None:
-        """Close behind the error frame."""
+        """Close after the error frame."""
         message = shortened(error.message)
         if self._factory.guard.failed_connections.is_new(message):
             self._log.info(
@@ -324,7 +324,7 @@ class FramedServerProtocol(Protocol):
     # --- the end -----------------------------------------------------------------------------
 
     def _close(self, message: str | None = None) -> None:
-        """End our side behind what was sent, and the other one when the peer has read it.
+        """End our side after what was sent, and the other one when the peer has read it.
 
         A socket closed with unread input is reset, and what the peer has not read by then is lost.
 

@@ -1,7 +1,7 @@
 """The login of one raw connection: the client certificate, then the built-in command ``login``.
 
 A raw connection has no head that each request could bring credentials in. So it logs in once, and
-who it is counts for all requests behind. Credentials are looked at again from time to time: a user
+who it is counts for all later requests. Credentials are looked at again from time to time: a user
 who was removed, or has left a group, does not keep a right because a connection stays open.
 """
 

@@ -337,6 +337,6 @@ class ConnectionGuard:
 
 
 _HARMLESS: Final = frozenset({"session_ping_seconds"})
-"""Limits behind which the peer is only asked for a sign of life."""
+"""Limits after which the peer is only asked for a sign of life."""
 _SILENT: Final = frozenset({"tls_handshake_seconds", "close_seconds"})
 """Limits whose crossing cannot be told to the peer."""

@@ -74,7 +74,7 @@ class HeldMemory:
         return self.unfinished > self._most_unfinished // 4
 
     def tell(self, connection: Guarded, held: Held) -> None:
-        """Count what a connection holds behind a read or a write; refuse it if it is too much."""
+        """Count what a connection holds after a read or a write; refuse it if it is too much."""
         before = self._held.get(connection, NOTHING_HELD)
         if abs(held.size - before.size) < STEP and (held.size or not before.size):
             return

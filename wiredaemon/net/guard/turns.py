@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SECONDS: Final = 0.01
 """The time of a turn: what is begun then may take as long again, and all of it less than 50 ms."""
 LATE: Final = 0.02
-"""Seconds of a turn of the reactor behind which a connection with much to do waits for another."""
+"""Seconds of a turn of the reactor after which a connection with much to do waits for another."""
 LITTLE: Final = 2048
 """Bytes of a read that never wait: they may be a few requests, of an honest peer."""
 
@@ -64,7 +64,7 @@ class Turns:
         return self.now() - self.current.began > LATE
 
     def wait(self, go_on: Callable[[], object]) -> None:
-        """Call back when it is the caller's turn again, behind those that wait already."""
+        """Call back when it is the caller's turn again, after those that wait already."""
         self._waiting.append(go_on)
         if len(self._waiting) == 1:
             self._reactor.callLater(0, self._next)

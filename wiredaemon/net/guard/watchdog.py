@@ -95,7 +95,7 @@ class Watchdog:
     # --- in the reactor's thread -------------------------------------------------------------
 
     def _wait(self, poll: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN401 the poller's own
-        """Wait for events: a turn ends, and the next one begins behind it."""
+        """Wait for events: a turn ends, and the next one begins after it."""
         if len(args) > 1:  # epoll alone is told how many; what is left comes first the next time
             args = (args[0], min(args[1], EVENTS))
         current, now = self._current, self._now

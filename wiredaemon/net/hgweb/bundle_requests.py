@@ -44,7 +44,7 @@ _SUFFIX: Final = ".hg"
 _OK, _PART, _SAME, _BEYOND = 200, 206, 304, 416
 _VERSION2: Final = (b"Content-Type", b"application/mercurial-0.2")
 _ENGINE: Final = b"\x04none"
-"""The engine's name behind its length: a bundle is compressed as it is."""
+"""The engine's name after its length: a bundle is compressed as it is."""
 _BYTES: Final = (b"Accept-Ranges", b"bytes")
 # Asked for each time: who may read it may change, and so may what is served.
 _FRESH: Final = (b"Cache-Control", b"private, no-cache")
@@ -99,8 +99,8 @@ class BundleRequests:
 
         Args:
             command: The command that asks for it.
-            url: The folder of bundles as the client sees it, with a slash behind; None if that is
-                not certain.
+            url: The folder of bundles as the client sees it, with a slash at its end; None if
+                that is not certain.
         """
         offer = await self._bundles.offer(is_near=self._is_near)
         if offer is None:

@@ -79,7 +79,7 @@ TRANSITIONS: Final[Mapping[tuple[ExchangeState, ExchangeInput], ExchangeState]] 
     # Whatever ends an exchange, a client that leaves may end it once more.
     (_S.OVER, _I.END): _S.OVER,
 }
-"""The state behind each event; a missing pair is a fault of ours."""
+"""The state after each event; a missing pair is a fault of ours."""
 
 
 class HgwebExchange:

@@ -77,13 +77,13 @@ class HgwebResource(Resource):
         *,
         moved_to: Names | None = None,
     ) -> None:
-        """Stand for the components ``rest`` behind the repository's path ``prefix``.
+        """Stand for the components ``rest`` after the repository's path ``prefix``.
 
         Args:
             application: What all resources share.
             host: The host of the repository.
             prefix: The components of its path, as the client has named it.
-            rest: Those behind them.
+            rest: Those after them.
             moved_to: The components of its path now, if it has moved.
         """
         super().__init__()
@@ -102,7 +102,7 @@ class HgwebResource(Resource):
             request.answer(not_allowed(request.method, KNOWN))
         elif command == b"capabilities" and not self._rest:
             decide(request, self._host, self._answer_capabilities)
-        # Behind capabilities, which never reach Mercurial.
+        # After capabilities, which never reach Mercurial.
         elif not _STEPS.isdisjoint(self._rest):
             request.answer(not_found())
         elif self._host.has_repository:

@@ -40,7 +40,7 @@ _PAGES: Final = frozenset(
 """Mercurial's own pages, which take no body; those of extensions may."""
 
 BUNDLES: Final = (b".hg", b"clonebundles")
-"""The folder of bundles, behind a repository's path."""
+"""The folder of bundles, after a repository's path."""
 _OBJECTS: Final = (b".hg", b"lfs", b"objects")
 _OBJECT_BATCH: Final = (b".git", b"info", b"lfs", b"objects", b"batch")
 
@@ -64,7 +64,7 @@ class HgwebHead:
     command: bytes | None
     """The version 1 command in the query; None for a page."""
     rest: tuple[bytes, ...] = ()
-    """The components of the path behind the repository's."""
+    """The components of the path after the repository's."""
 
     @property
     def is_of_mercurial(self) -> bool:

@@ -25,7 +25,7 @@ def web_request(
     Args:
         request: The request, whose head is complete.
         prefix: The components of the repository's path.
-        rest: The components behind it.
+        rest: The components after it.
         public: The URL by which the client knows the repository.
         may_pull: The peer may pull.
     """

@@ -214,7 +214,7 @@ class HostedRepository:
 
     def known_settings(self) -> Settings | None:
         """Return the settings if nothing of them has changed since a worker has described them."""
-        # Asked again for each request: a request behind a change of `deny_read` must not be let in.
+        # Asked again for each request: a request after a change of `deny_read` must not be let in.
         if self._settings is not None and self._files.stat_settings() == self._signatures:
             return self._settings
         return None

@@ -134,7 +134,7 @@ class HostLookup:
     # --- one path ----------------------------------------------------------------------------
 
     def find(self, names: Sequence[bytes]) -> FoundHost | None:
-        """Return the host of the repository that a path names, alone or with more behind it.
+        """Return the host of the repository that a path names, alone or with more after it.
 
         Collections are read from the disk at each call, along the path and nowhere else.
 

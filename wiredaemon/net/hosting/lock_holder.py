@@ -65,7 +65,7 @@ def _runs(pid: int) -> bool:
     except OSError:
         return True  # of another user
     try:
-        # Behind the program's name, which is in parentheses and may hold any others.
+        # After the program's name, which is in parentheses and may hold any others.
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except (OSError, IndexError):
         return True

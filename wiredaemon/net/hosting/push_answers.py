@@ -3,7 +3,7 @@
 A client whose kept connection breaks before the answer sends its whole push again. Mercurial
 refuses it then, as one that another push came before, and a person is told that it failed although
 everything arrived. Only such a refusal is replaced here: whatever else Mercurial says of the second
-push counts, so that a push behind a strip, or behind a hook that was mended, is a push like any.
+push counts, so that a push after a strip, or after a hook that was mended, is a push like any.
 
 Source: docs/decisions.md.
 """
@@ -164,7 +164,7 @@ class Push:
         elif answer.is_race:
             first = self._answers.running.get(identity, self)
             if first is not self:
-                # Its hooks may run behind its transaction.
+                # Its hooks may run after its transaction.
                 await first.ended()
             known = self._answers.find(identity)
             if known is not None:

@@ -48,7 +48,7 @@ _REFUSED: Final = frozenset({"held_memory", "unfinished_bytes"})
 _PIECE: Final = 8192
 """Bytes that Twisted's parser is given at once, outside of bodies: 40 may be a request."""
 _FOLLOWING: Final = 2.0
-"""Seconds for each request behind a push while the daemon stops. `hg push` asks for phases and
+"""Seconds for each request after a push while the daemon stops. `hg push` asks for phases and
 bookmarks within some tens of milliseconds of its own work."""
 
 
@@ -71,13 +71,13 @@ class KnownHeadChannel(HalfClosedChannel):
     written = 0
     """Bytes of output so far."""
     is_last_request = False
-    """The connection closes behind the request that is being answered."""
+    """The connection closes after the request that is being answered."""
     is_draining = False
     """The daemon stops."""
     is_followed = False
     """The client has pushed, and will ask for more."""
     _was_ended = False
-    """The connection would go on behind this request if the daemon did not stop."""
+    """The connection would go on after this request if the daemon did not stop."""
     _quiet: tuple[int, float] | None = None
     """Requests so far, and the time, when there was first no other one while the daemon stops."""
     requests_begun = 0
@@ -118,7 +118,7 @@ class KnownHeadChannel(HalfClosedChannel):
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes, as many as are worked off in one turn; the others wait for another one."""
         if is_receiving(self):
-            # Bytes kept behind the request that has ended just now, for whoever works them off.
+            # Bytes kept after the request that has ended just now, for whoever works them off.
             super().dataReceived(data)
             return
         size = len(data)
@@ -146,7 +146,7 @@ class KnownHeadChannel(HalfClosedChannel):
                 return
 
     def _receive_some(self, data: bytes) -> bytes:
-        """Receive one request with a known head, or some bytes; return those behind them."""
+        """Receive one request with a known head, or some bytes; return those after them."""
         # Bytes kept from an earlier read belong to no head that follows.
         self._head = None
         if is_between_requests(self):
@@ -183,7 +183,7 @@ class KnownHeadChannel(HalfClosedChannel):
             tell_held(self)
 
     def setLineMode(self, extra: bytes = b"") -> None:
-        """Receive what Twisted has kept behind a request, in front of what waits for its turn."""
+        """Receive what Twisted has kept after a request, in front of what waits for its turn."""
         if self.rest:
             self.rest = extra + self.rest
             extra = b""
@@ -211,7 +211,7 @@ class KnownHeadChannel(HalfClosedChannel):
     def take_head(self) -> bytes | None:
         """Return the bytes of the head that was just parsed, for its own request and no other.
 
-        None is returned where they are not certain: the head came in pieces, or behind another
+        None is returned where they are not certain: the head came in pieces, or after another
         request in one read. The decision on one head must never be remembered for another.
         """
         head, self._head = self._head, None
@@ -237,7 +237,7 @@ class KnownHeadChannel(HalfClosedChannel):
         return may_go_on
 
     def expect_more(self) -> None:
-        """Note that the client of this request will ask for more behind it, as that of a push does.
+        """Note that the client of this request will ask for more after it, as that of a push does.
 
         It has changed the repository then, and fails all the same if it gets no answer.
         """
@@ -247,7 +247,7 @@ class KnownHeadChannel(HalfClosedChannel):
             self.persistent = True
 
     def end_behind_request(self) -> None:
-        """Close the connection behind the request that is being answered, which says so."""
+        """Close the connection after the request that is being answered, which says so."""
         self.is_last_request = True
         self.persistent = False
 
@@ -292,7 +292,7 @@ class KnownHeadChannel(HalfClosedChannel):
         self.transport.abortConnection()
 
     def drain(self, now: float) -> None:
-        """Close between requests; behind a push, when its client asks for nothing more."""
+        """Close between requests; after a push, when its client asks for nothing more."""
         if self.transport.disconnecting or self._refused is not None:
             return
         self.is_draining = True

@@ -20,7 +20,7 @@ class GrowingContent:
     def __init__(self) -> None:
         self._small = bytearray()
         self._large: mmap | None = None
-        """Memory whose position is behind what was added."""
+        """Memory whose position is at the end of what was added."""
 
     def __len__(self) -> int:
         """Return the bytes that were added."""
@@ -45,7 +45,7 @@ class GrowingContent:
         self._small, self._large = bytearray(), None
 
     def _mapped(self, size: int) -> mmap:
-        """Return memory of at least so many bytes, in which one writes behind what is there."""
+        """Return memory of at least so many bytes, in which one writes after what is there."""
         before = self._large
         if before is not None and size <= len(before):
             return before

@@ -1,4 +1,4 @@
-"""Clients that close their sending side behind a request, and still read the answer.
+"""Clients that close their sending side after a request, and still read the answer.
 
 The end of the input looks the same where a client has gone. So only what is whole is answered then,
 and the connection is probed: the system of a client that has gone says nothing, or that nobody is
@@ -33,9 +33,9 @@ class HalfClosedChannel(BoundedHeadChannel):
     transport: Any
 
     def readConnectionLost(self) -> None:
-        """Answer the request that is whole, and close behind it.
+        """Answer the request that is whole, and close after it.
 
-        Twisted reads on behind an answer, and so calls this again.
+        Twisted reads on after an answer, and so calls this again.
         """
         body = getattr(self.requests[-1], "body", None) if self.requests else None
         if not self.requests or (body is not None and body.state is BodyState.DRAINED):

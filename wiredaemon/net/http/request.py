@@ -65,7 +65,7 @@ class StreamingRequest(Request):
     # Otherwise Twisted adds text/html to responses without a type.
     defaultContentType = None
     # Set by the site.
-    channel: Any  # KnownHeadChannel; Twisted deletes it behind the response
+    channel: Any  # KnownHeadChannel; Twisted deletes it after the response
     site: Any
     limits: ClassVar[Limits]
     reactor: ClassVar[IReactorTime]
@@ -306,7 +306,7 @@ class StreamingRequest(Request):
         self._end()
 
     def end_stream(self) -> None:
-        """End the response, behind the rest of the request's body if that is still arriving."""
+        """End the response, after the rest of the request's body if that is still arriving."""
         if not self.is_abandoned:
             self._end()
 

@@ -85,7 +85,7 @@ TRANSITIONS: Final[Mapping[tuple[BodyState, BodyInput], BodyState]] = {
     (_S.COMPLETE, _I.ANSWER): _S.COMPLETE,
     **{(state, _I.LOSE): _S.LOST for state in BodyState},
 }
-"""The state behind each event; a missing pair is a fault of ours."""
+"""The state after each event; a missing pair is a fault of ours."""
 
 
 class RequestBody:
@@ -93,7 +93,7 @@ class RequestBody:
 
     Args:
         channel: The connection, whose input is paused.
-        limits: ``refused_body`` and ``drain_seconds`` bound the bytes read behind a response.
+        limits: ``refused_body`` and ``drain_seconds`` bound the bytes read after a response.
         reactor: Provides the timer of draining.
     """
 

@@ -179,7 +179,7 @@ class ResponseWriter:
 
         Args:
             response: The response; to a HEAD its body is left out, but its length is announced.
-            closes: The connection closes behind it, which a header announces.
+            closes: The connection closes after it, which a header announces.
         """
         content = b"" if self._is_head else response.body
         headers = list(response.headers)

@@ -28,7 +28,7 @@ def fault_of_line(line: bytes, version: bytes) -> str | None:
     """Return why a line of a head is refused, or None.
 
     Args:
-        line: The line without its end; empty behind the last header.
+        line: The line without its end; empty after the last header.
         version: The version in the request line; empty while that is read.
     """
     # Twisted cuts at CR and LF alone, so that either by itself is inside of a line here.

@@ -46,7 +46,7 @@ def openapi_document(
         registry: All commands.
         settings: Those of the host, which say who may call what.
         peer: The client.
-        url: The URL or path that the names of commands stand behind, without a slash at its end.
+        url: The URL or path to which names of commands are appended, without a slash at its end.
         logins: The ways to log in.
     """
     commands = [

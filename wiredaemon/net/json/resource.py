@@ -58,7 +58,7 @@ class JsonResource(Resource):
         Args:
             application: The application that all resources share.
             host: The host at the path in front of ``json``.
-            path: The components behind ``json``.
+            path: The components after ``json``.
             place: The components in front of it; None where only the client knows them.
         """
         super().__init__()

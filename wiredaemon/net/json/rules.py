@@ -53,7 +53,7 @@ class CallHead(NamedTuple):
     name: bytes
     """The name of the command, as the URL has it."""
     query: bytes | None = None
-    """What stands behind the question mark; None where there is none."""
+    """The part after the question mark; None where there is none."""
     accept: bytes | None = None
     content_type: bytes | None = None
     content_encoding: bytes | None = None
@@ -171,7 +171,7 @@ def _wanted(command: Command) -> bytes:
 
 
 def _names(content_type: bytes | None, wanted: bytes) -> bool:
-    """Return whether a header names a media type, with nothing behind it but UTF-8."""
+    """Return whether a header names a media type, with no other parameter than UTF-8."""
     if content_type is None:
         return False
     media_type, _, parameters = content_type.lower().partition(b";")

@@ -134,7 +134,7 @@ class MountedRequest:
         self.identification = application.identification
         self.is_abandoned = False
         self._is_finished = False
-        content: Any = self._http_request.content  # there is one behind the end of the body
+        content: Any = self._http_request.content  # there is one after the end of the body
         self.body = MountedBody(content, guard.turns)
         self.response = MountedResponse(http_request)
         self.channel: MountedChannel = MountedChannel(http_request, self, guard)

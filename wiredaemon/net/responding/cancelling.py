@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def stop_request(responder: Responder, request_id: int, answer: Callable[[int], None]) -> None:
     """Stop a request, wherever it is, and answer it.
 
-    Its place is free at once. Only while a thread encodes an object of it the answer comes behind
+    Its place is free at once. Only while a thread encodes an object of it the answer comes after
     that, because the encoder is that of the stream.
 
     The caller lets the others go on, once for all that it stops.

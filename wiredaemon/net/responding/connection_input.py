@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from wiredaemon.wire.limits import Limits
 
 
-_SOME: Final = 8  # the clock is looked at behind so many events
+_SOME: Final = 8  # the clock is looked at after so many events
 
 
 class ConnectionInput(InputFlow):
@@ -93,7 +93,7 @@ class ConnectionInput(InputFlow):
         super().__init__(connection, transport, requests, limits)
         self._admission = admission
         self.backlog: list[ServerEvent] = []
-        """Events behind a request whose admission is being decided."""
+        """Events after a request whose admission is being decided."""
         self._completed = False
         """At least one request of the connection has arrived completely."""
         self._aborted: tuple[RequestAborted, ...] = ()
@@ -167,7 +167,7 @@ class ConnectionInput(InputFlow):
             if self._data.incoming and self._data.is_backed_up(self._is_paused):
                 break
             # Read beyond the limit of requests while every command waits for data: that data may
-            # lie behind the requests that wait, and would never be reached.
+            # lie after the requests that wait, and would never be reached.
             beyond = not connection.may_read_on
             if beyond and requests.load() is not Load.NEEDING_DATA:
                 break  # what waits needs an answer first
@@ -241,7 +241,7 @@ class ConnectionInput(InputFlow):
     def _go_on(self) -> None:
         """Handle the events that wait, and then further input."""
         self._stage = advance_input(self._stage, InputStep.DECIDED)
-        # Decided at once: the events behind it are still being handled.
+        # Decided at once: the events after it are still being handled.
         if self._is_working:
             return
         backlog, self.backlog = self.backlog, []

@@ -144,13 +144,13 @@ class DataInput:
             self._requests.fail(RemoteProtocolError(message, malformed=True))
 
     def _on_too_much(self, request_id: int, data: IncomingData) -> None:
-        """Let a command read its data now; if it does not, the peer is paused behind this read."""
+        """Let a command read its data now; if it does not, the peer is paused after this read."""
         requests, limit = self._requests, self._limits.buffered_data
         self.wake()
         if data.size > limit and request_id not in requests.running:
             requests.settle()  # a request of the same read may not have started
         # A running command pauses the peer. For one that cannot start this would be for ever: the
-        # command in front of it may wait for data that lies behind.
+        # command in front of it may wait for data that comes later.
         if requests.is_over or data.size <= limit or request_id in requests.running:
             return
         message = (

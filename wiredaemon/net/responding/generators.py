@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 END: Final = object()
-"""Stands in place of an object behind the last one; None is an object like others."""
+"""Stands in place of an object after the last one; None is an object like others."""
 
 
 def close(objects: Any, command: str, crashed: Callable[[Failure, str], object]) -> None:  # noqa: ANN401 a generator of either kind

@@ -28,7 +28,7 @@ class Deliver(Protocol):
     """Delivers a batch, in the reactor's thread."""
 
     def __call__(self, objects: Sequence[Any], /, *, is_slow: bool) -> Deferred[None] | None:
-        """Deliver objects; those behind them come when the Deferred fires.
+        """Deliver objects; those after them come when the Deferred fires.
 
         Args:
             objects: The objects.

@@ -52,7 +52,7 @@ class InputFlow(ABC):
         requests = self._requests
         if requests.is_over:
             return
-        # Behind the end nothing is read, but a transport that was paused before must be resumed:
+        # After the end nothing is read, but a transport that was paused before must be resumed:
         # otherwise it would never notice that the connection is lost.
         may_read = self._stage is InputStage.ENDED or MAY_READ[backlog, requests.load()]
         if may_read is not self._is_paused:
@@ -73,7 +73,7 @@ class InputFlow(ABC):
         return Backlog.NOTHING
 
     def _on_data_taken(self) -> None:
-        # While events are handled, `proceed` comes behind them anyway.
+        # While events are handled, `proceed` comes after them anyway.
         if self._is_working or not self._is_paused:
             return
         if self._connection.pending:

@@ -288,7 +288,7 @@ class Responder(ResponderOutput):
             self.settle()
 
     def _finish(self) -> None:
-        """Answer the requests that were never complete, behind all that were, and end."""
+        """Answer the requests that were never complete, after all that were, and end."""
         for event in self._aborted:
             self.connection.send_error(event.request_id, event.reason.replace("%", "%%").encode())
         self.is_over = True

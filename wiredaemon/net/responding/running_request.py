@@ -86,7 +86,7 @@ class RunningRequest:
     def take(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
         """Process what the command returned: a result, a generator, or something to await.
 
-        If input has failed behind the request, nothing is sent and the command is about to be
+        If input has failed after the request, nothing is sent and the command is about to be
         cancelled.
         """
         # By exact type first: the tests for generators and awaitables run Python code.
@@ -121,7 +121,7 @@ class RunningRequest:
             self.take(result)
         elif not self._owner.connection.output_ended:
             self._take_object(result)
-        # Else the input behind the request was broken: in a moment the request is cancelled.
+        # Else the input after the request was broken: in a moment the request is cancelled.
         self._owner.progress()
 
     def _on_failure(self, failure: Failure) -> None:
@@ -130,7 +130,7 @@ class RunningRequest:
             self._owner.progress()
 
     def _end_with(self, result: Any) -> None:  # noqa: ANN401 whatever a command returns
-        """Send the only object of the response, or the end behind its objects."""
+        """Send the only object of the response, or the end after its objects."""
         connection = self._owner.connection
         if result is END:
             connection.end_response(self.request_id)
@@ -233,7 +233,7 @@ class RunningRequest:
         return next(self._objects, END)
 
     def _take_object(self, value: Any, *, goes_on: bool = True) -> None:  # noqa: ANN401 whatever a command returns
-        """Send an object, and go on with those behind it."""
+        """Send an object, and go on with those after it."""
         sent = self._send_object(value)
         # Nearly always True. `isinstance` would cost 0.2 us, for a Deferred's class is an ABCMeta.
         if sent is True:
@@ -243,7 +243,7 @@ class RunningRequest:
             sent.addCallback(self._go_on_behind).addErrback(self._owner.on_bug)
 
     def _go_on_behind(self, is_sent: bool) -> None:  # noqa: FBT001 a Deferred's result
-        """Go on with objects behind one that was encoded in a thread."""
+        """Go on with objects after one that was encoded in a thread."""
         if is_sent:
             self._send_objects()
             self._owner.progress()
@@ -277,7 +277,7 @@ class RunningRequest:
         return self._pending.addErrback(self._on_encoding_failed)
 
     def _on_encoded(self, work: EncodingWork) -> bool:
-        # A thread cannot be cancelled: it ends behind its request, whose stream is gone.
+        # A thread cannot be cancelled: it ends after its request, whose stream is gone.
         if self.state is RequestState.ENDED:
             return False
         connection = self._owner.connection

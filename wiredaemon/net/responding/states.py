@@ -25,7 +25,7 @@ class InputStage(IntEnum):
     OPEN = auto()
     """The peer may send more, and events are handled as they come."""
     DECIDING = auto()
-    """The admission of a request is not decided; events behind it wait."""
+    """The admission of a request is not decided; events after it wait."""
     ENDING = auto()
     """The peer has ended its side, and frames of it still wait inside."""
     DECIDING_LAST = auto()
@@ -63,7 +63,7 @@ MAY_WAIT: Final = frozenset({InputStage.OPEN, InputStage.ENDING})
 
 
 def advance_input(stage: InputStage, step: InputStep) -> InputStage:
-    """Return the stage of a connection's input behind a step.
+    """Return the stage of a connection's input after a step.
 
     Raises:
         LocalProtocolError: The step is not possible in that stage.
@@ -160,7 +160,7 @@ TRANSITIONS: Final[Mapping[tuple[RequestState, RequestStep], RequestState]] = {
 
 
 def advance_request(state: RequestState, step: RequestStep) -> RequestState:
-    """Return the state of a running request behind a step.
+    """Return the state of a running request after a step.
 
     Raises:
         LocalProtocolError: The step is not possible in that state.

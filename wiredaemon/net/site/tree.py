@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 _INDEX: Final = b"index"
-"""Behind a path it names the list of what is below the path, as a page of hgwebdir's."""
+"""After a path it names the list of what is below the path, as a page of hgwebdir's."""
 
 
 class RootResource(Resource):

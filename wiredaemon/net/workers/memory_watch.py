@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wiredaemon.net.workers.deadline import Reactor
 
 CHECK_SECONDS: Final = 2.0
-"""Seconds between two looks; memory is returned behind the first one that sees no growth."""
+"""Seconds between two looks; memory is returned after the first one that sees no growth."""
 _ATTEMPTS: Final = 5
 """Attempts to return memory, one at each look: it may be in use until a burst is answered."""
 _MOST_LOOKS: Final = 32

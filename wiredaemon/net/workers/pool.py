@@ -202,7 +202,7 @@ class WorkerPool:
             return
         self.queue.add(call)
         self._hand_out()
-        # Looked at behind the handing out: a call that runs needs neither a place nor a worker, but
+        # Looked at after the handing out: a call that runs needs neither a place nor a worker, but
         # one that is long may have taken the last.
         if call.worker is None or call.is_long:
             self._start_if_wanted()

@@ -339,7 +339,7 @@ def is_worn_out(worker: WorkerProcess) -> bool:
 
 
 def wear_out(workers: Collection[WorkerProcess]) -> bool:
-    """Have workers replaced behind their next command; return whether others are starting.
+    """Have workers replaced after their next command; return whether others are starting.
 
     Those that are starting stay: each renewal would end them before their first command.
     """

@@ -44,7 +44,7 @@ class SpoolBudget:
 
 
 class PieceQueue:
-    """Pieces in order: in memory, and behind those in a file once that is allowed.
+    """Pieces in order: in memory, and after those in a file once that is allowed.
 
     Args:
         memory: Bytes that are held in memory; at least one piece is, whatever its size.
@@ -61,7 +61,7 @@ class PieceQueue:
         self._written = 0
         self._read = 0
         self._tail: deque[bytes] = deque()
-        """Pieces behind those in the file, which it did not take."""
+        """Pieces after those in the file, which it did not take."""
         self._was_refused = False
         """A file has not taken a piece, and what is held since was not read."""
         self.may_spool = False
@@ -98,7 +98,7 @@ class PieceQueue:
 
         One that a file does not take stays in memory: then the queue is full.
         """
-        # Behind pieces that are in the file, whatever room there is: the order must stay.
+        # After pieces that are in the file, whatever room there is: the order must stay.
         is_behind = self._written > self._read
         if self._tail:
             self._tail.append(piece)

@@ -200,7 +200,7 @@ class WorkerStream:
             self._feed.break_data()
 
     def close(self) -> None:
-        """Read no more: to be called in any case, also behind the end."""
+        """Read no more: to be called in any case, also after the end."""
         state = self.state
         if state in {StreamState.LEFT, StreamState.CLOSED}:
             return
