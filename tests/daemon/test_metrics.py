@@ -181,7 +181,7 @@ def read_pipe(pipe: Path, waiting: list[RawConnection]) -> None:
 
 def test_limits_that_were_hit_and_commands_of_all_transports_are_counted(tmp_path: Path) -> None:
     asked = b"".join(request_frames("0006", 1, b"capabilities"))
-    unknown = b"".join(request_frames("0006", 3, b"nothing"))
+    unknown = b"".join(request_frames("0006", 5, b"unheard-of"))
     by_json = b"GET /json/capabilities HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with running(tmp_path, "[limits]\ncommand_data = 1000\n") as daemon:
         with daemon.connect() as connection:
@@ -189,9 +189,11 @@ def test_limits_that_were_hit_and_commands_of_all_transports_are_counted(tmp_pat
             call(connection, "count", data=bytes(1001))
             assert b"(command_data)" in connection.receive_response().body
         with daemon.connect("framed_tls", tls=trusting(None)) as connection:
-            for each in (asked, unknown, asked.replace(b"\x01\0", b"\x05\0", 1)):
-                connection.send(each)
-                connection.receive_some()
+            connection.send(asked + asked.replace(b"\x01\0", b"\x03\0", 1) + unknown)
+            # The last one is admitted last.
+            answers = b""
+            while b"unheard-of" not in answers:
+                answers += connection.receive_some()
         values = scrape(daemon)
     hits = of(values, "wiredaemon_limit_hits_total")
     assert {name: count for name, count in hits.items() if count} == {"command_data": 1}
