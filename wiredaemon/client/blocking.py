@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wiredaemon.client.blocking_runtime import BlockingRuntime
+from wiredaemon.client.blocking_waits import another_thread
 from wiredaemon.client.call import Call
 from wiredaemon.client.connecting import open_connection
 from wiredaemon.client.errors import CLOSED, ClientError
@@ -102,23 +103,31 @@ class BlockingConnection:
 
         The arguments are those of `wiredaemon.client.connecting.Connection.call`.
         """
+        one_thread = self._runtime.one_thread
+        if not one_thread.try_enter(False):  # noqa: FBT003 as a keyword it costs more
+            return self._failed(another_thread())
         try:
-            with self._runtime.one_thread:
-                self._prepare()
-                call = self._connection.call(
-                    command,
-                    arguments,
-                    data=data,
-                    permission=permission,
-                    observer=observer,
-                    timeout=timeout,
-                )
+            self._prepare()
+            call = self._connection.call(
+                command,
+                arguments,
+                data=data,
+                permission=permission,
+                observer=observer,
+                timeout=timeout,
+            )
         except ClientError as error:
-            call = Call(self._runtime)
-            call.fail(error)
+            return self._failed(error)
         except BaseException as error:
             self._runtime.note_error(error)
             raise
+        finally:
+            one_thread.leave()
+        return BlockingCall(self, self._runtime, call)
+
+    def _failed(self, error: ClientError) -> BlockingCall:
+        call = Call(self._runtime)
+        call.fail(error)
         return BlockingCall(self, self._runtime, call)
 
     def _prepare(self) -> None:

@@ -20,6 +20,7 @@ from wiredaemon.client.blocking_waits import (
     OneThread,
     Patience,
     RunningCoroutine,
+    another_thread,
 )
 from wiredaemon.client.errors import CLOSED, ClientError, ConnectionLostError, SilentError
 from wiredaemon.client.sockets import describe_failure
@@ -96,12 +97,17 @@ class BlockingRuntime(BlockingLoop):
                 and leaves nothing to the next one; if it comes anywhere else, the runtime is closed
                 then.
         """
+        one_thread = self.one_thread
+        if not one_thread.try_enter(False):  # noqa: FBT003 as a keyword it costs more
+            coroutine.close()
+            raise another_thread()
         try:
-            with self.one_thread:
-                return self._complete(coroutine)
+            return self._complete(coroutine)
         except ClientError:
             coroutine.close()  # it may not have begun, or wait for what never comes
             raise
+        finally:
+            one_thread.leave()
 
     def _complete(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         # The public function raises where there is none, which is slower.
