@@ -1,4 +1,4 @@
-"""Who waits in the loop of scripts: one thread, its coroutine, and those that run beside it."""
+"""Waits in the loop of scripts: of one thread, its coroutine, and those that run beside it."""
 
 from __future__ import annotations
 

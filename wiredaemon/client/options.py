@@ -108,7 +108,7 @@ def _is_login(value: object) -> bool:
 
 
 _Rule: TypeAlias = tuple[Callable[[Any], bool], str]
-"""Whether a value fits, and what it must be, for people."""
+"""A test that accepts the right values, and words for what is accepted."""
 _NAMES: Final[_Rule] = (lambda value: not isinstance(value, str | bytes), "a list of names")
 _FILE: Final[_Rule] = (
     lambda value: isinstance(value, str | os.PathLike | None),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
+from wiredaemon.daemon.interrupts import INTERRUPTED
+from wiredaemon.daemon.unread import UNREAD
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,8 +23,8 @@ class Status(IntEnum):
     NOT_ALLOWED = 77
     NOT_TRUSTED = 78
     DEADLINE = 124
-    INTERRUPTED = 130
-    UNREAD = 141
+    INTERRUPTED = INTERRUPTED
+    UNREAD = UNREAD
 
 
 MEANINGS: Final[Mapping[Status, str]] = {
